@@ -1,0 +1,1 @@
+"""The DVOL study: data, jumps, forecasts and their evaluation."""

@@ -1,0 +1,184 @@
+"""What a study leaves in `runs/<study>/`, written whole or not at all.
+
+Every table carries the hash of the parameters it depends on and of the tables it was made from, so
+that a stage never reads what another setting left behind.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dvol_utils.params import StudyParams, effective, parameters_hash
+
+# table: (notebook that writes it, tables it is made from, parameters it depends on)
+_TABLES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
+    "panel": ("01_data_preparation", (), ("data",)),
+    "jumps": ("02_jump_detection", ("panel",), ("split", "jumps")),
+    "jumps_price": ("02_jump_detection", ("panel",), ("split", "jumps")),
+    "forecasts": (
+        "03_lstm_training",
+        ("panel", "jumps"),
+        ("split", "jumps", "features", "target", "models", "training", "evaluation"),
+    ),
+    "metrics": ("04_regime_evaluation", ("forecasts",), ("evaluation",)),
+    "significance": ("05_bootstrap_significance", ("forecasts",), ("significance", "target")),
+}
+_PACKAGES = (
+    "torch",
+    "numpy",
+    "pandas",
+    "scipy",
+    "scikit-learn",
+    "statsmodels",
+    "arch",
+    "papermill",
+)
+
+
+class ArtefactError(RuntimeError):
+    """A table of an earlier stage is missing, damaged, or was made from something else."""
+
+
+def write_table(study: StudyParams, name: str, table: pd.DataFrame) -> Path:
+    """Write `runs/<study>/<name>.parquet` with its origin in the file's metadata."""
+    path = study.run_dir / f"{name}.parquet"
+    arrow = pa.Table.from_pandas(table, preserve_index=False)
+    arrow = arrow.replace_schema_metadata(
+        {**(arrow.schema.metadata or {}), b"dvol_origin": json.dumps(_origin(study, name)).encode()}
+    )
+    with replacing(path) as temporary:
+        pq.write_table(arrow, temporary)
+    return path
+
+
+def read_table(study: StudyParams, name: str) -> pd.DataFrame:
+    """Read `runs/<study>/<name>.parquet` and check that it belongs to these parameters.
+
+    Raises
+    ------
+    ArtefactError
+        The table is missing, unreadable, or stale; the message says which command makes it.
+    """
+    path = study.run_dir / f"{name}.parquet"
+    notebook = _TABLES[name][0]
+    advice = f"run `make report STUDY={study.name}`, or notebook {notebook} with these parameters"
+    if not path.is_file():
+        raise ArtefactError(f"{path} is missing: {advice}")
+    try:
+        arrow = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise ArtefactError(f"{path} is damaged ({error}): {advice}") from None
+    stored = json.loads((arrow.schema.metadata or {}).get(b"dvol_origin", b"{}"))
+    for key, value in _origin(study, name).items():
+        if stored.get(key) != value:
+            raise ArtefactError(f"{path} was made with other {key}: {advice}")
+    return arrow.to_pandas()
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON with sorted keys, whole or not at all; NaN is refused."""
+    text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False, default=str)
+    with replacing(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file of a run; `ArtefactError` where it is missing or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ArtefactError(f"{path} is missing: run `make report`") from None
+    except ValueError as error:
+        raise ArtefactError(
+            f"{path} is not JSON ({error}): delete it and run `make report`"
+        ) from None
+
+
+def record(study: StudyParams, stage: str, facts: dict[str, Any]) -> None:
+    """Add a stage's facts (durations, devices, file hashes) to `runs/<study>/manifest.json`."""
+    path = study.run_dir / "manifest.json"
+    manifest = read_json(path) if path.is_file() else {}
+    stages = manifest.get("stages", {})
+    stages[stage] = facts
+    write_json(path, {**_provenance(study), "stages": stages})
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path` that takes its place when the block ends without an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        _sync(temporary)
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """A full or broken disk shows here, before the rename."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _origin(study: StudyParams, name: str) -> dict[str, Any]:
+    _, inputs, sections = _TABLES[name]
+    origin: dict[str, Any] = {"parameters": parameters_hash(study, sections)}
+    for table in inputs:
+        path = study.run_dir / f"{table}.parquet"
+        origin[f"{table}.parquet"] = file_hash(path) if path.is_file() else "missing"
+    return origin
+
+
+def _provenance(study: StudyParams) -> dict[str, Any]:
+    return {
+        "study": study.name,
+        "parameters": effective(study),
+        "parameters_hash": parameters_hash(study),
+        "git_commit": _git_commit(study.root),
+        "python": platform.python_version(),
+        "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "seeds": study.training.seeds,
+    }
+
+
+def _git_commit(root: Path) -> str | None:
+    command: Callable[..., subprocess.CompletedProcess[str]] = subprocess.run
+    try:
+        head = command(
+            ["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        changed = command(
+            ["git", "status", "--porcelain", "--untracked-files=no"],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head + (" with local changes" if changed else "")

@@ -1,0 +1,1 @@
+"""Raw store, simulated market and panel."""

@@ -1,0 +1,64 @@
+"""Figures, tables and notices as a notebook shows them, in JupyterLab and on the site alike."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from IPython.display import HTML, Markdown, display
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from dvol_utils.params import StudyParams, describe
+
+SIMULATED_NOTICE = (
+    "Simulated data: every number on this page comes from a simulated market with known jumps. "
+    "It shows that the method works, not how Bitcoin's DVOL behaves."
+)
+
+
+def study_header(study: StudyParams) -> None:
+    """Title, notice where data is simulated, and the effective parameters, folded away."""
+    parts = [f'<p class="study"><strong>{html.escape(study.title)}</strong> ({study.name})</p>']
+    if study.is_simulated:
+        parts.append(f'<p class="simulated" role="note">{SIMULATED_NOTICE}</p>')
+    rows = describe(study).to_html(index=False, border=0, classes="data", escape=True)
+    parts.append(f"<details><summary>Effective parameters</summary>{rows}</details>")
+    display(HTML("\n".join(parts)))
+
+
+def figure(plot: Axes | Figure, caption: str, alt: str) -> None:
+    """Show a figure with its caption and its text for readers who cannot see it, then close it."""
+    fig = plot if isinstance(plot, Figure) else plot.get_figure()
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", dpi=130, bbox_inches="tight", metadata={"Software": None})
+    plt.close(fig)
+    image = base64.b64encode(buffer.getvalue()).decode()
+    display(
+        HTML(
+            f'<figure><img src="data:image/png;base64,{image}" alt="{html.escape(alt)}">'
+            f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+        )
+    )
+
+
+def table(frame: pd.DataFrame, caption: str, *, decimals: int = 3, index: bool = False) -> None:
+    """Show a table with its caption; numbers rounded for reading, the files keep them whole."""
+    body = frame.to_html(
+        index=index,
+        border=0,
+        classes="data",
+        escape=True,
+        na_rep="–",
+        float_format=lambda value: f"{value:,.{decimals}f}",
+    )
+    caption_html = f"<caption>{html.escape(caption)}</caption>"
+    display(HTML(body.replace("<thead>", f"{caption_html}<thead>", 1)))
+
+
+def answer(text: str) -> None:
+    """Show the notebook's closing words (Markdown), made from its numbers."""
+    display(Markdown(text))

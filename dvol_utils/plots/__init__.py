@@ -1,0 +1,1 @@
+"""Figures: tables in, matplotlib axes out. One module a notebook; nothing is computed here."""
