@@ -231,6 +231,8 @@ class StudyParams(Section):
     def _consistent(self) -> StudyParams:
         if "persistence" not in self.models:
             raise ValueError("models should contain persistence, which every model is judged by")
+        if len(self.data.assets) > 1:
+            raise ValueError(f"data.assets {self.data.assets} should name one asset a study")
         for key, values in (("models", self.models), ("training.seeds", self.training.seeds)):
             if len(set(values)) < len(values):
                 raise ValueError(f"{key} {values} should name each entry once")

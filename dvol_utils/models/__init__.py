@@ -1,1 +1,26 @@
-"""Forecasters behind one interface."""
+"""Forecasters behind one interface.
+
+A forecaster learns with `fit(samples)` from the train rows (networks stop on the validation rows)
+and answers `predict(samples)` with one forecast an hour, in index points, missing where its inputs
+are. A new one is one module here and one line in `params.MODEL_NAMES` and `walkforward`.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from dvol_utils.windows import Samples
+
+
+class Forecaster(Protocol):
+    """What every model offers to the walk through folds."""
+
+    def fit(self, samples: Samples) -> None:
+        """Learn from `samples.rows("train")`; nothing of the test rows may matter."""
+        ...
+
+    def predict(self, samples: Samples) -> np.ndarray:
+        """Forecast DVOL at origin + horizon for every hour, shape (rows,), index points."""
+        ...

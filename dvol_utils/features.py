@@ -1,0 +1,181 @@
+"""Panel and jumps in, named feature columns out: every row uses what was known at its time.
+
+Columns come in groups. The `published` group holds the eleven inputs of the published study; its
+DVOL lags count back from the target, as they did there, and never reach past the origin.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from dvol_utils.params import StudyParams
+
+HOURS_PER_YEAR = 8_760
+_LAGS = {"dvol_lag_1d": 24, "dvol_lag_7d": 168, "dvol_lag_30d": 720}
+_HAR_HOURS = (6, 24, 72, 168, 720)
+_HARMONICS = (1, 2, 3, 4, 5, 6, 7, 14, 21)  # cycles a week; 7, 14 and 21 are the day's
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "published": (
+        *_LAGS,
+        "transaction_volume",
+        "network_activity",
+        "nvrv",
+        "dvol_rv_spread",
+        "jump_indicator",
+        "jump_magnitude",
+        "days_since_jump",
+        "jump_cluster_7d",
+    ),
+    "har": (*(f"gap_{hours}h" for hours in _HAR_HOURS), "log_level"),
+    "calendar": tuple(f"week_{part}_{k}" for k in _HARMONICS for part in ("sin", "cos")),
+    "market": ("return_1h", "return_24h", "return_168h", "volatility_ratio"),
+    "funding": ("funding_8h", "funding_3d"),
+}
+SOURCES = {
+    "transaction_volume": "transfer_volume_usd",
+    "network_activity": "active_addresses",
+    "nvrv": "mvrv",
+    "dvol_rv_spread": "price_close",
+    **dict.fromkeys(GROUPS["market"], "price_close"),
+    **dict.fromkeys(GROUPS["funding"], "funding_rate"),
+}
+
+
+def feature_columns(groups: list[str]) -> list[str]:
+    """Column names of some groups, in the order of `GROUPS`."""
+    return [name for group in GROUPS if group in groups for name in GROUPS[group]]
+
+
+def build_features(panel: pd.DataFrame, jumps: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
+    """Unscaled features of one asset, every group whose sources the panel has.
+
+    Parameters
+    ----------
+    panel : DataFrame
+        Hourly rows of one asset, sorted by `time` (bar close, UTC).
+    jumps : DataFrame
+        Rows of `detect_jumps` for the same hours.
+    study : StudyParams
+        Horizon, scaling windows and the groups that must be there.
+
+    Returns
+    -------
+    DataFrame
+        Index `time`; the columns of `GROUPS`. DVOL lags and the volatility spread are in index
+        points, on-chain columns in logs (MVRV less one as it is), gaps and returns in units of
+        their trailing standard deviation, the rest dimensionless.
+
+    Raises
+    ------
+    ValueError
+        A group the study asks for needs a column that the panel does not have.
+    """
+    frame = panel.set_index("time")
+    flags = jumps.set_index("time").reindex(frame.index)
+    volatility = trailing_volatility(frame, flags, study.target.volatility_window_hours)
+    columns = {
+        **_lags(frame["dvol_close"], study.target.horizon_hours),
+        **_onchain(frame),
+        "dvol_rv_spread": frame["dvol_close"] - realised_volatility(frame["price_close"]),
+        **_jump_state(flags, volatility),
+        **_har(frame["dvol_close"], volatility),
+        **_calendar(frame.index),
+        **_market(frame["price_close"]),
+        **_funding(frame["funding_rate"]),
+    }
+    features = pd.DataFrame(columns, index=frame.index)
+    _require_sources(features, study)
+    return features
+
+
+def trailing_volatility(frame: pd.DataFrame, flags: pd.DataFrame, window: int) -> pd.Series:
+    """Root mean square of the hourly log change of DVOL over the last `window` hours.
+
+    Hours flagged as jumps and imputed hours do not enter. Shape (rows,), per hour, in logs.
+    """
+    change = np.log(frame["dvol_close"]).diff()
+    calm = change.mask(flags["is_jump"].fillna(False).astype(bool) | frame["imputed"])
+    return np.sqrt(_rolling_mean(calm**2, window))
+
+
+def realised_volatility(price: pd.Series, hours: int = 720) -> pd.Series:
+    """Annualised volatility of hourly log returns over the last `hours`, in percent like DVOL."""
+    return 100 * np.sqrt(HOURS_PER_YEAR * _rolling_mean(np.log(price).diff() ** 2, hours))
+
+
+def jump_regime(is_jump: pd.Series, hours: int) -> pd.Series:
+    """Whether a jump was flagged within the last `hours`, the present hour included."""
+    return is_jump.astype(float).rolling(hours, min_periods=1).max() > 0
+
+
+def level_regime(dvol: pd.Series, window: int) -> pd.Series:
+    """Tercile (`low`, `middle`, `high`) of DVOL among its own last `window` hours."""
+    rank = dvol.rolling(window, min_periods=min(window, 720)).rank(pct=True)
+    cut = pd.cut(rank, [0, 1 / 3, 2 / 3, 1], labels=["low", "middle", "high"])
+    return cut.astype(object).where(rank.notna(), None)
+
+
+def _lags(dvol: pd.Series, horizon: int) -> dict[str, pd.Series]:
+    return {name: dvol.shift(max(hours - horizon, 0)) for name, hours in _LAGS.items()}
+
+
+def _onchain(frame: pd.DataFrame) -> dict[str, pd.Series]:
+    return {
+        "transaction_volume": np.log(frame["transfer_volume_usd"]),
+        "network_activity": np.log(frame["active_addresses"]),
+        "nvrv": frame["mvrv"] - 1,
+    }
+
+
+def _jump_state(flags: pd.DataFrame, volatility: pd.Series) -> dict[str, pd.Series]:
+    is_jump = flags["is_jump"].fillna(False).astype(bool)
+    position = pd.Series(np.arange(len(flags), dtype=float), index=flags.index)
+    since = (position - position.where(is_jump).ffill()).clip(upper=720).fillna(720)
+    return {
+        "jump_indicator": is_jump.astype(float),
+        "jump_magnitude": flags["jump_size"].fillna(0.0) / (24**0.5 * volatility),
+        "days_since_jump": np.log1p(since / 24),
+        "jump_cluster_7d": np.log1p(is_jump.astype(float).rolling(168, min_periods=1).sum()),
+    }
+
+
+def _har(dvol: pd.Series, volatility: pd.Series) -> dict[str, pd.Series]:
+    level = np.log(dvol)
+    day = 24**0.5 * volatility
+    gaps = {f"gap_{h}h": (level - _rolling_mean(level, h)) / day for h in _HAR_HOURS}
+    return {**gaps, "log_level": level - np.log(60)}
+
+
+def _calendar(times: pd.DatetimeIndex) -> dict[str, np.ndarray]:
+    phase = 2 * np.pi * (times.day_of_week * 24 + times.hour).to_numpy() / 168
+    waves = {"sin": np.sin, "cos": np.cos}
+    return {f"week_{part}_{k}": waves[part](k * phase) for k in _HARMONICS for part in waves}
+
+
+def _market(price: pd.Series) -> dict[str, pd.Series]:
+    returns = np.log(price).diff()
+    hourly = np.sqrt(_rolling_mean(returns**2, 720))
+    moves = {f"return_{h}h": np.log(price).diff(h) / (hourly * h**0.5) for h in (1, 24, 168)}
+    recent = np.sqrt(_rolling_mean(returns**2, 24))
+    return {**moves, "volatility_ratio": np.log(recent / hourly)}
+
+
+def _funding(rate: pd.Series) -> dict[str, pd.Series]:
+    return {"funding_8h": rate * 1e4, "funding_3d": _rolling_mean(rate, 72) * 1e4}
+
+
+def _rolling_mean(values: pd.Series, window: int) -> pd.Series:
+    return values.rolling(window, min_periods=max(window // 2, 1)).mean()
+
+
+def _require_sources(features: pd.DataFrame, study: StudyParams) -> None:
+    for name in feature_columns(study.features.groups):
+        if features[name].isna().all():
+            source = SOURCES.get(name, "dvol_close")
+            raise ValueError(
+                f"feature {name!r} (features.groups {study.features.groups}) has no values: "
+                f"the panel's column {source!r} is empty; add that series to the raw store or "
+                "choose other groups"
+            )

@@ -1,0 +1,48 @@
+"""Linear forecasters: the heterogeneous autoregression (HAR), with and without the calendar.
+
+References
+----------
+Corsi, F. (2009). A simple approximate long-memory model of realized volatility. Journal of
+Financial Econometrics 7(2). doi:10.1093/jjfinec/nbp001
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from dvol_utils.features import feature_columns
+from dvol_utils.windows import Samples
+
+PENALTY = 300.0  # on standardised inputs and some 20,000 rows: a light shrinkage
+
+
+class RidgeForecaster:
+    """Ridge regression of the scaled target on feature groups.
+
+    Parameters
+    ----------
+    groups : list of str
+        Feature groups, e.g. `["har"]`: DVOL's log gaps to its own trailing means, and its level.
+    penalty : float
+        L2 penalty on standardised inputs.
+    """
+
+    def __init__(self, groups: list[str], penalty: float = PENALTY) -> None:
+        self.columns = feature_columns(groups)
+        self.pipeline: Pipeline = make_pipeline(StandardScaler(), Ridge(alpha=penalty))
+
+    def fit(self, samples: Samples) -> None:
+        """Fit on the train rows, each with the same weight."""
+        rows = samples.rows("train")
+        self.pipeline.fit(samples.features[self.columns].to_numpy()[rows], samples.target[rows])
+
+    def predict(self, samples: Samples) -> np.ndarray:
+        """Forecast for every hour, shape (rows,), index points; missing where inputs are."""
+        inputs = samples.features[self.columns].to_numpy()
+        known = ~np.isnan(inputs).any(axis=1)
+        forecast = np.full(len(inputs), np.nan)
+        forecast[known] = self.pipeline.predict(inputs[known])
+        return samples.to_points(forecast)

@@ -1,0 +1,35 @@
+"""Forecasts that learn nothing: what every model must beat."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dvol_utils.windows import Samples
+
+HOURS_PER_WEEK = 168
+
+
+class Persistence:
+    """DVOL stays where it is: y(t + h) = y(t)."""
+
+    def fit(self, samples: Samples) -> None:
+        """Learn nothing."""
+
+    def predict(self, samples: Samples) -> np.ndarray:
+        """The origin's DVOL, shape (rows,), index points."""
+        return samples.dvol.copy()
+
+
+class SeasonalNaive:
+    """DVOL at the same hour of the week as the target, in the latest week that is known."""
+
+    def fit(self, samples: Samples) -> None:
+        """Learn nothing."""
+
+    def predict(self, samples: Samples) -> np.ndarray:
+        """DVOL a whole number of weeks before the target, shape (rows,), index points."""
+        weeks = -(-samples.horizon // HOURS_PER_WEEK)
+        lag = weeks * HOURS_PER_WEEK - samples.horizon
+        forecast = np.full(len(samples.dvol), np.nan)
+        forecast[lag:] = samples.dvol[: len(samples.dvol) - lag]
+        return forecast

@@ -1,0 +1,91 @@
+"""Figures of notebook 03: learning curves and what was learnt."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from dvol_utils.plots.style import BLACK, GREY, MODEL_COLOURS, MODEL_LABELS, axes, styled
+
+_LOWEST_SKILL = -0.15  # worse forecasts are drawn here, with their number
+
+
+@styled
+def learning_curves(history: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Training and validation loss by epoch: columns `model, seed, epoch, *_loss`.
+
+    Losses are weighted means of squared scaled targets (dimensionless).
+    """
+    ax = axes(ax, height=3.6)
+    for (model, seed), rows in history.groupby(["model", "seed"], sort=False):
+        colour = MODEL_COLOURS[model]
+        ax.plot(rows["epoch"], rows["train_loss"], color=colour, ls=":", alpha=0.7)
+        ax.plot(rows["epoch"], rows["validation_loss"], color=colour)
+        best = rows.loc[rows["validation_loss"].idxmin()]
+        ax.plot(best["epoch"], best["validation_loss"], "o", color=colour, ms=5)
+        if seed == history["seed"].iloc[0]:
+            last = rows.iloc[-1]
+            ax.annotate(
+                MODEL_LABELS[model],
+                (last["epoch"], last["validation_loss"]),
+                xytext=(4, 0),
+                textcoords="offset points",
+                color=colour,
+                va="center",
+            )
+    best = history.loc[history.groupby(["model", "seed"])["validation_loss"].idxmin(), "epoch"]
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set(
+        xlabel="epoch",
+        ylabel="weighted loss (squared scaled change)",
+        title=f"Validation loss is lowest after {best.min():.0f} to {best.max():.0f} epochs",
+    )
+    ax.margins(x=0.16)
+    return ax
+
+
+@styled
+def validation_skill(choices: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Validation skill of every model, one dot a seed: columns `model, seed, skill`."""
+    models = list(dict.fromkeys(choices["model"]))
+    ax = axes(ax, height=0.9 + 0.38 * len(models))
+    for i, model in enumerate(models):
+        skill = choices.loc[choices["model"] == model, "skill"]
+        shown = skill.clip(lower=_LOWEST_SKILL)
+        ax.plot(shown, np.full(len(skill), i), "o", color=MODEL_COLOURS[model], ms=6, alpha=0.8)
+        if skill.min() < _LOWEST_SKILL:
+            note = f"  ← off the scale: {skill.min():.0%}"
+            ax.annotate(note, (_LOWEST_SKILL, i), va="center", color=MODEL_COLOURS[model])
+    ax.axvline(0, color=BLACK, lw=1)
+    ax.set_yticks(range(len(models)), [MODEL_LABELS[model] for model in models])
+    ax.invert_yaxis()
+    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    best = choices.loc[choices["skill"].idxmax()]
+    ax.set(
+        xlabel="skill against persistence, validation rows",
+        title=f"{MODEL_LABELS[best['model']]} forecasts the validation rows best "
+        f"({best['skill']:+.1%})",
+    )
+    return ax
+
+
+@styled
+def target_distribution(target: np.ndarray, *, ax: Axes | None = None) -> Axes:
+    """Histogram of the scaled target on the training rows, beside a normal curve."""
+    ax = axes(ax)
+    target = pd.Series(target)
+    sd = target.std()
+    ax.hist(target.clip(-6, 6), bins=121, density=True, color=GREY, alpha=0.7)
+    grid = np.linspace(-6, 6, 301)
+    density = np.exp(-0.5 * (grid / sd) ** 2) / (sd * np.sqrt(2 * np.pi))
+    ax.plot(grid, density, color=BLACK)
+    ax.annotate("normal, same deviation", (1.4 * sd, density.max() * 0.42), color=BLACK)
+    ax.set(
+        xlabel="change of log DVOL over the horizon, in trailing standard deviations",
+        ylabel="density",
+        title=f"Scaled by trailing volatility the target still has fat tails "
+        f"(kurtosis {target.kurt() + 3:.0f})",
+    )
+    return ax

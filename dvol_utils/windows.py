@@ -1,0 +1,255 @@
+"""Rolling scaling, target, splits and sequence indices: features in, rows to learn from out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from dvol_utils.features import (
+    build_features,
+    feature_columns,
+    jump_regime,
+    level_regime,
+    trailing_volatility,
+)
+from dvol_utils.params import SplitParams, StudyParams
+
+# Columns without natural units, scaled by their own recent past; the lags by DVOL's.
+_OWN_SCALE = ("transaction_volume", "network_activity", "nvrv", "dvol_rv_spread")
+_DVOL_SCALE = ("dvol_lag_1d", "dvol_lag_7d", "dvol_lag_30d")
+
+
+@dataclass(frozen=True)
+class Samples:
+    """One asset, one row an hour: all that forecasters see, and what they are scored on.
+
+    `features` (rows, columns) is scaled. `scale` is the trailing standard deviation of the log
+    change over the horizon; `target` is that change in units of `scale`, missing at the end.
+    `split` is train, validation, test or None. `complete` marks rows whose inputs are all there,
+    `scored` those on which every model is scored: complete, neither origin nor target imputed.
+    """
+
+    asset: str
+    times: pd.DatetimeIndex
+    horizon: int
+    features: pd.DataFrame
+    dvol: np.ndarray
+    scale: np.ndarray
+    target: np.ndarray
+    outcome: np.ndarray
+    weight: np.ndarray
+    split: np.ndarray
+    complete: np.ndarray
+    scored: np.ndarray
+    jump_regime: np.ndarray
+    level_regime: np.ndarray
+
+    def rows(self, split: str) -> np.ndarray:
+        """Positions of a split's scored rows, in time order."""
+        return np.flatnonzero((self.split == split) & self.scored)
+
+    def to_points(self, forecast: np.ndarray) -> np.ndarray:
+        """Map forecasts of the scaled target (rows,) to index points."""
+        return self.dvol * np.exp(forecast * self.scale)
+
+
+def build_samples(panel: pd.DataFrame, jumps: pd.DataFrame, study: StudyParams) -> Samples:
+    """Features, scaled target, weights and split of one asset's panel.
+
+    Parameters
+    ----------
+    panel, jumps : DataFrame
+        Rows of one asset, hourly, in the same order.
+    study : StudyParams
+
+    Raises
+    ------
+    ValueError
+        More than one asset, or a split without a single usable row.
+    """
+    assets = panel["asset"].unique()
+    if len(assets) != 1:
+        raise ValueError(f"panel holds assets {list(assets)}; build samples for one at a time")
+    frame = panel.set_index("time")
+    flags = jumps.set_index("time").reindex(frame.index)
+    is_jump = flags["is_jump"].fillna(False).astype(bool)
+    horizon = study.target.horizon_hours
+    volatility = trailing_volatility(frame, flags, study.target.volatility_window_hours)
+    scale = horizon**0.5 * volatility
+    outcome = frame["dvol_close"].shift(-horizon)
+    target = np.log(outcome / frame["dvol_close"]) / scale
+    features = scale_features(build_features(panel, jumps, study), is_jump, frame, study)
+    regime = jump_regime(is_jump, study.jumps.regime_hours)
+    levels = level_regime(frame["dvol_close"], study.evaluation.level_window_hours)
+    imputed = frame["imputed"] | frame["imputed"].shift(-horizon, fill_value=True)
+    complete = _complete_windows(features, study)
+    samples = Samples(
+        asset=str(assets[0]),
+        times=frame.index,
+        horizon=horizon,
+        features=features,
+        dvol=frame["dvol_close"].to_numpy(float),
+        scale=scale.to_numpy(float),
+        target=target.to_numpy(float),
+        outcome=outcome.to_numpy(float),
+        weight=np.where(regime, study.training.jump_weight, 1.0),
+        split=split_labels(frame.index, study.split, horizon),
+        complete=complete.to_numpy(bool),
+        scored=(complete & ~imputed & target.notna() & levels.notna()).to_numpy(bool),
+        jump_regime=np.where(regime, "jump", "normal"),
+        level_regime=levels.to_numpy(object),
+    )
+    for split in ("train", "validation", "test"):
+        if not len(samples.rows(split)):
+            raise ValueError(
+                f"the {split} split has no usable row: the panel runs from {frame.index[0]} to "
+                f"{frame.index[-1]}, split {study.split!r}; lengthen the data or move the split"
+            )
+    return samples
+
+
+def split_summary(samples: Samples) -> pd.DataFrame:
+    """Rows of each split: split, first_origin, last_origin, rows, jump_share (of origins)."""
+    rows = []
+    for split in ("train", "validation", "test"):
+        at = samples.rows(split)
+        rows.append(
+            {
+                "split": split,
+                "first_origin": samples.times[at[0]],
+                "last_origin": samples.times[at[-1]],
+                "rows": len(at),
+                "jump_share": float(np.mean(samples.jump_regime[at] == "jump")),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def feature_summary(samples: Samples, columns: list[str]) -> pd.DataFrame:
+    """Inputs on the training rows: feature, mean, sd, min, max, target_correlation."""
+    rows = samples.rows("train")
+    values = samples.features[columns].iloc[rows]
+    correlation = values.corrwith(pd.Series(samples.target[rows], index=values.index))
+    return pd.DataFrame(
+        {
+            "feature": columns,
+            "mean": values.mean().to_numpy(),
+            "sd": values.std().to_numpy(),
+            "min": values.min().to_numpy(),
+            "max": values.max().to_numpy(),
+            "target_correlation": correlation.to_numpy(),
+        }
+    )
+
+
+def scale_features(
+    features: pd.DataFrame, is_jump: pd.Series, frame: pd.DataFrame, study: StudyParams
+) -> pd.DataFrame:
+    """Scale columns without natural units over the trailing window and limit all to +- clip.
+
+    Location and scale come from the window's hours up to the row's own; hours flagged as jumps
+    do not enter them (regime-aware scaling).
+    """
+    window, clip = study.features.scaling_window_hours, study.features.clip
+    scaled = features.copy()
+    dvol = rolling_location_scale(frame["dvol_close"], is_jump, window)
+    for name in _DVOL_SCALE:
+        scaled[name] = (features[name] - dvol["location"]) / dvol["scale"]
+    for name in _OWN_SCALE:
+        own = rolling_location_scale(features[name], is_jump, window)
+        scaled[name] = (features[name] - own["location"]) / own["scale"]
+    return scaled.clip(-clip, clip)
+
+
+def rolling_location_scale(values: pd.Series, is_jump: pd.Series, window: int) -> pd.DataFrame:
+    """Trailing mean and standard deviation without jump hours: columns `location, scale`.
+
+    Missing until half the window is there; a window without variation has no scale.
+    """
+    calm = values.mask(is_jump).rolling(window, min_periods=window // 2)
+    scale = calm.std()
+    flat = scale <= 1e-9 * calm.mean().abs()
+    return pd.DataFrame({"location": calm.mean(), "scale": scale.mask(flat)})
+
+
+def split_labels(times: pd.DatetimeIndex, split: SplitParams, horizon: int) -> np.ndarray:
+    """Split of every origin (train, validation, test, None), shape (rows,).
+
+    An origin belongs to a split only if its target lies before the next split's first origin: the
+    embargo of one horizon.
+    """
+    target_times = times + pd.Timedelta(hours=horizon)
+    labels = np.full(len(times), None, dtype=object)
+    labels[target_times < split.validation_start] = "train"
+    labels[(times >= split.validation_start) & (target_times < split.test_start)] = "validation"
+    labels[times >= split.test_start] = "test"
+    return labels
+
+
+def sequence_starts(rows: np.ndarray, window: int, chunk: int, offset: int = 0) -> np.ndarray:
+    """First row of each sequence of `window - 1 + chunk` hours whose last `chunk` hold `rows`.
+
+    Chunks lie on one grid from row 0, moved by `offset`, so no later row moves an earlier chunk.
+    With `chunk` 1 each row has its own window, as in the published study.
+    """
+    blocks = np.unique((rows - offset) // chunk)
+    return blocks * chunk + offset - (window - 1)
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Inputs and targets as tensors of one length, with zero rows around them.
+
+    Sequences are cut out by index, never copied up front: x (N, F), target and weight (N,) where
+    weight is 0 outside the rows to learn from. `pad` rows precede row 0 of the samples.
+    """
+
+    x: Tensor
+    target: Tensor
+    window: int
+    chunk: int
+    pad: int
+
+    def cut(self, starts: np.ndarray, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Sequences that begin at `starts`: x (B, L, F), target (B, C), weight (B, C)."""
+        first = torch.from_numpy(starts + self.pad)[:, None]
+        hours = first + torch.arange(self.window - 1 + self.chunk)  # (B, L)
+        goals = hours[:, -self.chunk :]
+        return self.x[hours], self.target[goals], weight[goals]
+
+    def spread(self, rows: np.ndarray, values: np.ndarray | float) -> Tensor:
+        """A tensor (N,) that holds `values` at the samples' rows and 0 elsewhere."""
+        out = torch.zeros(len(self.target))
+        out[rows + self.pad] = torch.as_tensor(values, dtype=torch.float32)
+        return out
+
+
+def build_sequences(samples: Samples, study: StudyParams) -> Sequences:
+    """Tensors of a study's inputs; missing values become 0, the weight of their rows is 0."""
+    training = study.training
+    chunk = training.chunk_hours if training.supervision == "dense" else 1
+    pad = training.window_hours + 2 * chunk
+    inputs = samples.features[feature_columns(study.features.groups)].to_numpy(np.float32)
+    return Sequences(
+        x=torch.from_numpy(np.pad(_zero_missing(inputs), ((pad, pad), (0, 0)))),
+        target=torch.from_numpy(np.pad(_zero_missing(samples.target).astype(np.float32), pad)),
+        window=training.window_hours,
+        chunk=chunk,
+        pad=pad,
+    )
+
+
+def _zero_missing(values: np.ndarray) -> np.ndarray:
+    """Missing values as 0; an infinite one stays, so that the loss shows it."""
+    return np.where(np.isnan(values), values.dtype.type(0), values)
+
+
+def _complete_windows(features: pd.DataFrame, study: StudyParams) -> pd.Series:
+    """Rows whose whole input window has every column that any of the study's models reads."""
+    columns = feature_columns([*study.features.groups, "har", "calendar"])
+    missing = features[columns].isna().any(axis=1).astype(float)
+    return missing.rolling(study.training.window_hours).sum() == 0

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from market import small_jumps, small_panel, small_study
+
+from dvol_utils.windows import (
+    build_samples,
+    build_sequences,
+    rolling_location_scale,
+    sequence_starts,
+    split_labels,
+)
+
+
+@pytest.fixture(scope="module")
+def study():
+    return small_study()
+
+
+@pytest.fixture(scope="module")
+def samples(study):
+    panel = small_panel()
+    return build_samples(panel, small_jumps(panel, study), study)
+
+
+def test_no_training_target_reaches_the_next_split(samples):
+    for earlier, later in (("train", "validation"), ("validation", "test")):
+        last_target = samples.rows(earlier).max() + samples.horizon
+        assert last_target < np.flatnonzero(samples.split == later).min()
+
+
+def test_embargo_is_one_horizon(study):
+    times = pd.date_range("2022-04-01", "2022-06-01", freq="h", tz="UTC")
+    labels = split_labels(times, study.split, 24)
+    start = times.get_loc(study.split.validation_start)
+    assert labels[start - 25] == "train"
+    assert labels[start - 24 : start].tolist() == [None] * 24
+    assert labels[start] == "validation"
+
+
+def test_the_target_maps_back_to_the_outcome(samples):
+    rows = samples.rows("test")
+    np.testing.assert_allclose(samples.to_points(samples.target)[rows], samples.outcome[rows])
+    np.testing.assert_array_equal(samples.outcome[rows], samples.dvol[rows + 24])
+
+
+def test_rows_with_an_imputed_origin_or_target_are_not_scored(study):
+    panel = small_panel()
+    panel.loc[3_200:3_204, "imputed"] = True
+    samples = build_samples(panel, small_jumps(panel, study), study)
+    assert not samples.scored[3_200:3_205].any()
+    assert not samples.scored[3_176:3_181].any()
+    assert samples.scored[[3_175, 3_181, 3_199, 3_205]].all()
+
+
+def test_scaling_is_the_trailing_mean_and_deviation_of_calm_hours():
+    rng = np.random.default_rng(0)
+    values = pd.Series(rng.normal(size=300))
+    is_jump = pd.Series(rng.random(300) < 0.1)
+    scaling = rolling_location_scale(values, is_jump, 100)
+    calm = values[150:250][~is_jump[150:250]]
+    assert scaling["location"].iloc[249] == pytest.approx(calm.mean())
+    assert scaling["scale"].iloc[249] == pytest.approx(calm.std())
+
+
+def test_a_flat_window_has_no_scale():
+    scaling = rolling_location_scale(pd.Series(np.full(50, 3.3)), pd.Series(np.zeros(50, bool)), 20)
+    assert scaling["scale"].isna().all()
+
+
+def test_a_split_without_rows_is_refused(study):
+    panel = small_panel(hours=3_000)
+    with pytest.raises(ValueError, match="test split has no usable row: the panel runs from 2022"):
+        build_samples(panel, small_jumps(panel, study), study)
+
+
+def test_two_assets_at_once_are_refused(study):
+    panel = pd.concat([small_panel(), small_panel(asset="ETH")])
+    with pytest.raises(ValueError, match=r"assets \['BTC', 'ETH'\]; build samples for one"):
+        build_samples(panel, small_jumps(panel, study), study)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    rows=st.sets(st.integers(0, 500), min_size=1),
+    window=st.integers(1, 40),
+    chunk=st.integers(1, 60),
+    offset=st.integers(0, 59),
+)
+def test_every_row_lies_in_exactly_one_sequence(rows, window, chunk, offset):
+    rows = np.array(sorted(rows))
+    starts = sequence_starts(rows, window, chunk, offset % chunk)
+    goals = (starts + window - 1)[:, None] + np.arange(chunk)
+    assert np.isin(rows, goals).all()
+    assert len(np.unique(goals)) == goals.size
+
+
+@pytest.mark.parametrize("supervision", ["last", "dense"])
+def test_sequences_are_slices_of_the_samples(samples, supervision):
+    study = small_study(**{"training.supervision": supervision})
+    data = build_sequences(samples, study)
+    rows = samples.rows("train")[:200]
+    weight = data.spread(rows, samples.weight[rows])
+    starts = sequence_starts(rows, data.window, data.chunk)
+    x, y, w = data.cut(starts, weight)
+    length = study.training.window_hours - 1 + data.chunk
+    assert x.shape == (len(starts), length, samples.features.shape[1])
+    first = int(starts[-1])
+    expected = samples.features.to_numpy(np.float32)[first : first + length]
+    np.testing.assert_array_equal(x[-1], np.nan_to_num(expected))
+    goals = np.arange(first + length - data.chunk, first + length)
+    np.testing.assert_allclose(y[-1], samples.target[goals], rtol=1e-6)
+    np.testing.assert_array_equal(w[-1] > 0, np.isin(goals, rows))
+    assert float(w.sum()) == pytest.approx(samples.weight[rows].sum())
