@@ -1,0 +1,114 @@
+"""The answer of the jump stage, in words made from its tables."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from dvol_utils.jump_quality import PLAIN
+
+
+def describe_jumps(
+    *,
+    summary: pd.DataFrame,
+    clusters: pd.DataFrame,
+    even: pd.DataFrame,
+    companions: pd.DataFrame,
+    rates: pd.DataFrame,
+    compared: pd.DataFrame,
+    quality: pd.DataFrame,
+    events: pd.DataFrame,
+) -> str:
+    """When DVOL jumped and how far the test can be trusted, in words (Markdown).
+
+    Parameters
+    ----------
+    summary, clusters, even, companions, rates, compared, quality, events : DataFrame
+        What `jump_summary`, `clustering`, `evenness`, `overlap`, `false_alarm_rates`,
+        `compare_variants`, `detection_quality` and `jump_events` returned, DVOL and the plain test
+        in the first row.
+    """
+    dvol = summary.iloc[0]
+    trust = [
+        _level_words(rates),
+        _variant_words(compared),
+        _truth_words(quality),
+        _event_words(events, dvol),
+    ]
+    when = _when_words(dvol, clusters.iloc[1], even.iloc[0], companions.iloc[0])
+    return f"**When did DVOL jump?** {when}\n\n**Can the test be trusted?** " + " ".join(
+        filter(None, trust)
+    )
+
+
+def _when_words(dvol: pd.Series, near: pd.Series, plain: pd.Series, same: pd.Series) -> str:
+    if not dvol["flags"]:
+        return f"The test flags none of {dvol['tested']:,} hours."
+    return (
+        f"The test flags {dvol['flags']:,} of {dvol['tested']:,} hours "
+        f"({dvol['share_pct']:.2f} %), {dvol['up_pct']:.0f} % of them upward, with a median size "
+        f"of {dvol['median_pct']:.1f} %. An hour {near['hours'].removesuffix(' a flag')} another "
+        f"flag is {near['ratio']:.1f} times as likely to be flagged as any hour; "
+        f"{plain['weekend_pct']:.0f} % of the flags fall on weekends (29 % if they were even), and "
+        f"{same['share_pct']:.0f} % share their hour with a jump of the price "
+        f"({same['chance_pct']:.1f} % by chance)."
+    )
+
+
+def _level_words(rates: pd.DataFrame) -> str:
+    study = rates.iloc[0]
+    return (
+        f"Its stated level, {study['nominal_pct']:g} % for {study['n_tests']:,} hours, is in truth "
+        f"about {study['family_pct']:.1f} % with Gaussian returns of constant volatility, and "
+        "hourly returns have heavier tails than that."
+    )
+
+
+def _variant_words(compared: pd.DataFrame) -> str:
+    plain, week, fdr = (
+        compared.set_index("method").loc[name]
+        for name in (PLAIN, "periodicity by week", "false discovery rate")
+    )
+    return (
+        "The choice of test matters: correcting for the hour of the week keeps "
+        f"{week['shared']:,.0f} of the {plain['flags']:,.0f} flags and adds "
+        f"{week['only_here']:,.0f}, and controlling the false discovery rate at the same level "
+        f"gives {fdr['flags']:,.0f}."
+    )
+
+
+def _truth_words(quality: pd.DataFrame) -> str:
+    if quality.empty:
+        return "The true jumps are not known here; the simulated market says what flags are worth."
+    exact = quality[quality["tolerance_hours"] == quality["tolerance_hours"].min()]
+    overall, largest = exact.iloc[0], exact[exact["true_jumps"] > 0].iloc[-1:]
+    if not overall["flags"]:
+        return f"None of the {overall['true_jumps']:,} true jumps is found."
+    words = (
+        f"{overall['correct']:,} of the {overall['flags']:,} flags "
+        f"({100 * overall['precision']:.0f} %) are true jumps"
+    )
+    for _, row in largest.iterrows():
+        words += (
+            f"; the test finds {overall['found']:,} of {overall['true_jumps']:,} true jumps "
+            f"({100 * overall['recall']:.0f} %) in their very hour, and {row['found']:,} of "
+            f"{row['true_jumps']:,} with a size of {row['size']}"
+        )
+    return words + "."
+
+
+def _event_words(events: pd.DataFrame, dvol: pd.Series) -> str:
+    if events.empty:
+        return ""
+    silent = events[events["flags"] == 0]
+    words = (
+        f"Of the {len(events)} known events, {len(events) - len(silent)} have a flag on "
+        f"the day or the next, {(events['flags_near'] > 0).sum()} within three days"
+    )
+    sigma = silent["sigma_pct"].dropna()
+    if len(sigma):
+        words += (
+            f"; where the day has none, hourly volatility stood at {sigma.min():.1f} to "
+            f"{sigma.max():.1f} % against a usual {dvol['median_sigma_pct']:.1f} %, and the test "
+            f"asks for {dvol['threshold']:.1f} times as much"
+        )
+    return words + "."
