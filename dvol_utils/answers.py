@@ -1,0 +1,137 @@
+"""The answers that stand at the top of the site and at the end of the notebooks, in sentences."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from dvol_utils.claims import ladder_verdict
+from dvol_utils.published import LADDER, PUBLISHED
+from dvol_utils.results import choose, label
+from dvol_utils.words import accuracy_test, estimate, is_gain, p_text, percent, skill_text
+
+
+def answer(
+    table: pd.DataFrame,
+    validation: pd.DataFrame,
+    forecasts: pd.DataFrame,
+    *,
+    coverage: float,
+    simulated: bool,
+) -> list[str]:
+    """The study's answer in three sentences: forecast, LSTM, and how far to trust it.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `significance_table` of the test rows.
+    validation : DataFrame
+        `score` of the validation rows; chooses the models that the answer is about.
+    forecasts : DataFrame
+        Test rows.
+    coverage : float
+        Coverage of the intervals in `table`.
+    simulated : bool
+        Whether the data come from the simulated market.
+    """
+    where = "In the simulated market, DVOL" if simulated else "DVOL"
+    target = f"{where} {forecasts['horizon_hours'].iloc[0]} hours ahead"
+    return [
+        _on_forecast(table, choose(validation), coverage, target),
+        _on_lstm(table, choose(validation, LADDER), coverage),
+        _on_trust(table, forecasts["origin"], simulated),
+    ]
+
+
+def regime_answer(metrics: pd.DataFrame, model: str, *, simulated: bool) -> list[str]:
+    """Where a model's skill comes from, in sentences.
+
+    Parameters
+    ----------
+    metrics : DataFrame
+        `metrics_table` of the test rows.
+    model : str
+        The model that was chosen on validation rows.
+    simulated : bool
+        Whether the data come from the simulated market.
+    """
+    rows = metrics[(metrics["model"] == model) & (metrics["metric"] == "skill")]
+    skill = rows.set_index(["regime_type", "regime"])["value"]
+    where = "In the simulated market, " if simulated else ""
+    months = skill["month"]
+    hours = skill["hour"].dropna()
+    sentences = [
+        f"{where}{label(model)}, the model chosen on validation rows, has a skill of "
+        f"{percent(skill['all', 'all'])} on the test rows.",
+        f"By regime of the origin its skill is {_listed(skill['jump_regime'])}; by level of DVOL "
+        f"{_listed(skill['level_regime'])}.",
+        f"It is {_listed(skill['half'])} in the two halves of the test, and above zero in "
+        f"{(months > 0).sum()} of {len(months)} months.",
+    ]
+    if not hours.empty:
+        sentences.append(
+            f"By hour of the origin it is highest at {hours.idxmax()}:00 UTC "
+            f"({percent(hours.max())}) and lowest at {hours.idxmin()}:00 ({percent(hours.min())})."
+        )
+    return sentences
+
+
+def _on_forecast(table: pd.DataFrame, best: str | None, coverage: float, target: str) -> str:
+    if best is None:
+        return f"{target} was forecast by persistence alone, so there is nothing to compare."
+    test = accuracy_test(table, best, "persistence")
+    if is_gain(test):
+        lead = f"{target} can be forecast better than by its last value"
+    elif test["estimate"] < 0:
+        lead = f"{target} is forecast better than by its last value, but not beyond chance"
+    else:
+        lead = f"{target} is forecast no better than by its last value"
+    return (
+        f"{lead}: {label(best)}, the model chosen on validation rows, has a test RMSE of "
+        f"{estimate(table, best, 'rmse'):.3f} points against "
+        f"{estimate(table, 'persistence', 'rmse'):.3f} of persistence (skill "
+        f"{skill_text(table, best, coverage)}, Diebold-Mariano {p_text(test['p_value'])})."
+    )
+
+
+def _on_lstm(table: pd.DataFrame, lstm: str | None, coverage: float) -> str:
+    if lstm is None:
+        return "No LSTM was trained in this study."
+    best = f"the best on validation rows, {label(lstm)}, has"
+    start = {
+        "holds": f"Larger LSTMs forecast better; {best}",
+        "holds in part": f"Some larger LSTMs forecast better than smaller ones; {best}",
+        "does not hold": f"Larger LSTMs do not forecast better than smaller ones; {best}",
+        "cannot be judged": f"One LSTM size was trained; {label(lstm)} has",
+    }[ladder_verdict(table)]
+    test = accuracy_test(table, lstm, "har_calendar")
+    rival = ""
+    if test is not None:
+        words = "beats" if is_gain(test) else "does not beat"
+        rival = (
+            f", and {words} the linear HAR model with calendar terms ({p_text(test['p_value'])})"
+        )
+    return f"{start} a skill of {skill_text(table, lstm, coverage)}{rival}."
+
+
+def _on_trust(table: pd.DataFrame, origins: pd.Series, simulated: bool) -> str:
+    span = (
+        f"the same {origins.nunique():,} hourly test rows, {origins.min():%Y-%m-%d} to "
+        f"{origins.max():%Y-%m-%d}"
+    )
+    if simulated:
+        return (
+            f"All models stand on {span}; the market is simulated, so this shows that the method "
+            "works and nothing about Bitcoin."
+        )
+    r2, theirs = estimate(table, "persistence", "r2"), PUBLISHED["overall"]["r2"]
+    compare = "above" if r2 > theirs else "below"
+    return (
+        f"All models stand on {span}, one market in one period, where persistence alone has an R² "
+        f"of {r2:.3f}, {compare} the published {theirs}: judge by skill, not by R²."
+    )
+
+
+def _listed(skill: pd.Series) -> str:
+    parts = [f"{percent(value)} ({name})" for name, value in skill.items() if np.isfinite(value)]
+    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else "".join(parts)

@@ -1,0 +1,186 @@
+"""Closing sentences, made from the numbers: each says whether a claim holds, and the evidence.
+
+The model that a claim is about is chosen on validation rows and judged on test rows. A claim holds
+where its test has a p-value below `words.LEVEL`; the p-values are those of single tests.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+
+from dvol_utils.published import LADDER, PUBLISHED
+from dvol_utils.results import choose, label, look_up
+from dvol_utils.words import (
+    accuracy_test,
+    estimate,
+    interval_text,
+    is_gain,
+    number,
+    p_text,
+    percent,
+    skill_text,
+    verdict,
+)
+
+_Judged = tuple[str, str, str]  # claim, verdict, evidence
+_UNJUDGED = "cannot be judged"
+
+
+def claims(
+    table: pd.DataFrame, validation: pd.DataFrame, *, coverage: float, simulated: bool
+) -> list[str]:
+    """One sentence a claim: whether it holds, and on what evidence.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `significance_table` of the test rows.
+    validation : DataFrame
+        `score` of the validation rows; chooses the models that the claims are about.
+    coverage : float
+        Coverage of the intervals in `table`.
+    simulated : bool
+        Whether the data come from the simulated market; each sentence then says so.
+
+    Returns
+    -------
+    list of str
+        On persistence, size of the LSTM, jump hours, direction, LSTM against HAR with calendar,
+        and the published figures.
+    """
+    best, lstm = choose(validation), choose(validation, LADDER)
+    judged = [
+        _beats_persistence(table, validation, best, coverage),
+        _larger_is_better(table),
+        _same_in_jumps(table, best, coverage),
+        _direction(table, best, coverage),
+        _lstm_beats_har(table, lstm, coverage),
+        _published(table, simulated),
+    ]
+    where = " in the simulated market" if simulated else ""
+    return [f"{claim}: {holds}{where}; {evidence}." for claim, holds, evidence in judged]
+
+
+def ladder_verdict(table: pd.DataFrame) -> str:
+    """Whether larger LSTMs forecast better: each of them, some of them, or none, beyond chance."""
+    sizes = _sizes(table)
+    if len(sizes) < 2:
+        return _UNJUDGED
+    gained = {step: is_gain(accuracy_test(table, *step)) for step in _steps(sizes)}
+    if all(gained[large, small] for small, large in pairwise(sizes)):
+        return "holds"
+    return "holds in part" if any(gained.values()) else "does not hold"
+
+
+def _beats_persistence(
+    table: pd.DataFrame, validation: pd.DataFrame, best: str | None, coverage: float
+) -> _Judged:
+    claim = "A model beats persistence"
+    if best is None:
+        return claim, _UNJUDGED, "persistence is the only model"
+    test = accuracy_test(table, best, "persistence")
+    earlier = validation.set_index("model").loc[best, "skill"]
+    evidence = (
+        f"{label(best)}, chosen on validation rows (skill {percent(earlier)} there), has a test "
+        f"RMSE of {estimate(table, best, 'rmse'):.3f} points against "
+        f"{estimate(table, 'persistence', 'rmse'):.3f}, a skill of "
+        f"{skill_text(table, best, coverage)}, with Diebold-Mariano {p_text(test['p_value'])}"
+    )
+    skills = table[(table["kind"] == "interval") & (table["metric"] == "skill")]
+    top = skills.loc[skills["estimate"].idxmax()]
+    if top["model_a"] not in (best, "persistence"):
+        evidence += (
+            f"; {label(top['model_a'])} scored higher on the test rows "
+            f"({percent(top['estimate'])}), which nobody could know beforehand"
+        )
+    return claim, verdict(-test["estimate"], test["p_value"]), evidence
+
+
+def _larger_is_better(table: pd.DataFrame) -> _Judged:
+    claim, sizes = "A larger LSTM forecasts better", _sizes(table)
+    if len(sizes) < 2:
+        return claim, _UNJUDGED, f"LSTM sizes trained: {len(sizes)}"
+    rmse = ", ".join(f"{label(m)} {estimate(table, m, 'rmse'):.3f}" for m in sizes)
+    steps = []
+    for large, small in _steps(sizes):
+        test = accuracy_test(table, large, small)
+        word = "better" if test["estimate"] < 0 else "worse"
+        steps.append(f"{label(large)} {word} than {label(small)} with {p_text(test['p_value'])}")
+    evidence = f"test RMSE in points: {rmse}; Diebold-Mariano: {', '.join(steps)}"
+    return claim, ladder_verdict(table), evidence
+
+
+def _sizes(table: pd.DataFrame) -> list[str]:
+    return [model for model in LADDER if look_up(table, "interval", model, "rmse") is not None]
+
+
+def _steps(sizes: list[str]) -> list[tuple[str, str]]:
+    """(Larger, smaller): each step of the ladder, then its two ends."""
+    ends = [(sizes[-1], sizes[0])] if len(sizes) > 2 else []
+    return [(large, small) for small, large in pairwise(sizes)] + ends
+
+
+def _same_in_jumps(table: pd.DataFrame, best: str | None, coverage: float) -> _Judged:
+    claim = "Accuracy is the same in jump and in normal hours"
+    gap = look_up(table, "jump_minus_normal", best, "rmse") if best else None
+    if gap is None or not np.isfinite(gap["estimate"]):
+        return claim, _UNJUDGED, "one of the two has no test rows"
+    regimes = ("interval_jump", "interval_normal")
+    rmse = [look_up(table, kind, best, "rmse")["estimate"] for kind in regimes]
+    skill = [look_up(table, kind, best, "skill")["estimate"] for kind in regimes]
+    apart = gap["low"] > 0 or gap["high"] < 0
+    evidence = (
+        f"the RMSE of {label(best)} is {rmse[0]:.3f} points in jump hours and {rmse[1]:.3f} in "
+        f"normal ones (difference {number(gap['estimate'], '+.3f')}, "
+        f"{interval_text(gap, coverage, '.3f')}), its skill {percent(skill[0])} and "
+        f"{percent(skill[1])}"
+    )
+    return claim, "does not hold" if apart else "is not contradicted", evidence
+
+
+def _direction(table: pd.DataFrame, best: str | None, coverage: float) -> _Judged:
+    claim = "The direction can be forecast"
+    test = look_up(table, "direction", best, "direction") if best else None
+    if test is None or not np.isfinite(test["p_value"]):
+        return claim, _UNJUDGED, "the model calls one direction only"
+    share = look_up(table, "interval", best, "direction")
+    evidence = (
+        f"{label(best)} calls {percent(share['estimate'])} of the moves right "
+        f"({interval_text(share, coverage, '.1f', 100, ' %')}), and the test that allows for "
+        f"overlapping targets gives t = {number(test['statistic'], '.2f')}, "
+        f"{p_text(test['p_value'])}"
+    )
+    return claim, verdict(test["estimate"], test["p_value"]), evidence
+
+
+def _lstm_beats_har(table: pd.DataFrame, lstm: str | None, coverage: float) -> _Judged:
+    claim = "An LSTM beats HAR with calendar"
+    test = accuracy_test(table, lstm, "har_calendar") if lstm else None
+    if test is None:
+        return claim, _UNJUDGED, "the study lacks one of the two"
+    gap = look_up(table, "difference", lstm, "skill", "har_calendar")
+    evidence = (
+        f"{label(lstm)}, the best LSTM on validation rows, has a test RMSE of "
+        f"{estimate(table, lstm, 'rmse'):.3f} points against "
+        f"{estimate(table, 'har_calendar', 'rmse'):.3f} (skill "
+        f"{number(100 * gap['estimate'], '+.1f')} percentage points, "
+        f"{interval_text(gap, coverage, '.1f', 100)}), with Diebold-Mariano "
+        f"{p_text(test['p_value'])}"
+    )
+    return claim, verdict(-test["estimate"], test["p_value"]), evidence
+
+
+def _published(table: pd.DataFrame, simulated: bool) -> _Judged:
+    r2, rmse = (estimate(table, "persistence", metric) for metric in ("r2", "rmse"))
+    theirs = PUBLISHED["overall"]
+    claim = f"The published R² of {theirs['r2']} and RMSE of {theirs['rmse']:.2f} show skill"
+    ours = f"persistence alone reaches R² {r2:.3f} and RMSE {rmse:.3f} points on the test rows"
+    if simulated:
+        return claim, _UNJUDGED, f"{ours}, so R² by itself says little about skill"
+    own_rows = "though the published figures stem from test rows of their own"
+    if r2 > theirs["r2"] and rmse < theirs["rmse"]:
+        return claim, "does not hold", f"{ours}, better on both counts, {own_rows}"
+    return claim, "is not contradicted", f"{ours}, {own_rows}"

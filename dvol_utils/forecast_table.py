@@ -1,0 +1,219 @@
+"""The forecast table, the one thing that passes from models to evaluation: checks and columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+FORECAST_COLUMNS = (
+    "asset",
+    "origin",
+    "target_time",
+    "horizon_hours",
+    "model",
+    "seed",
+    "fold",
+    "split",
+    "y_true",
+    "y_pred",
+    "y_origin",
+    "jump_regime",
+    "level_regime",
+)
+VALUES = ("y_true", "y_pred", "y_origin")
+_QUANTILES = ("q05", "q25", "q50", "q75", "q95")
+
+
+def check_forecasts(forecasts: pd.DataFrame) -> pd.DataFrame:
+    """Return the forecast table if models can be compared on it, refuse it otherwise.
+
+    Parameters
+    ----------
+    forecasts : DataFrame
+        Forecast table with the columns `FORECAST_COLUMNS`; quantile columns are optional.
+
+    Returns
+    -------
+    DataFrame
+        The table itself.
+
+    Raises
+    ------
+    ValueError
+        A column is missing; `y_true`, `y_pred` or `y_origin` is not finite; a target is not one
+        horizon after its origin; a model and seed forecasts an origin twice; models stand on
+        different origins, or disagree about an origin's outcome, split or regime.
+    """
+    check_values(forecasts, FORECAST_COLUMNS)
+    due = forecasts["origin"] + pd.to_timedelta(forecasts["horizon_hours"], unit="h")
+    _refuse(forecasts, forecasts["target_time"] != due, "target_time", "origin + horizon_hours")
+    twice = forecasts.duplicated(["asset", "origin", "model", "seed"])
+    _refuse(forecasts, twice, "seed", "one forecast an asset, origin, model and seed")
+    _check_same_rows(forecasts)
+    facts = ["y_true", "y_origin", "split", "jump_regime", "level_regime"]
+    first = forecasts.groupby(["asset", "origin"])[facts].transform("first")
+    for name in facts:
+        differs = (forecasts[name] != first[name]) & forecasts[name].notna()
+        _refuse(forecasts, differs, name, "the same for every model")
+    return forecasts
+
+
+def evaluation_rows(forecasts: pd.DataFrame, asset: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Validation and test rows of one asset, checked, seeds averaged.
+
+    Parameters
+    ----------
+    forecasts : DataFrame
+        Forecast table.
+    asset : str
+        The asset that is evaluated.
+
+    Returns
+    -------
+    validation, test : DataFrame
+        One row an origin and model each, the same origins for all models.
+
+    Raises
+    ------
+    ValueError
+        As `check_forecasts`, or the asset has no validation or no test rows.
+    """
+    check_forecasts(forecasts)
+    rows = average_seeds(forecasts[forecasts["asset"] == asset])
+    splits = []
+    for split in ("validation", "test"):
+        part = rows[rows["split"] == split]
+        if part.empty:
+            raise ValueError(
+                f"forecasts: found no {split} rows of {asset}; should hold validation and test rows"
+            )
+        splits.append(part.reset_index(drop=True))
+    return splits[0], splits[1]
+
+
+def average_seeds(forecasts: pd.DataFrame) -> pd.DataFrame:
+    """Mean forecast over seeds: one row an asset, origin and model.
+
+    Parameters
+    ----------
+    forecasts : DataFrame
+        Forecast table.
+
+    Returns
+    -------
+    DataFrame
+        The same columns. `y_pred` and quantiles, where there are any, are means over seeds; other
+        columns keep the first seed's value. Order of first appearance.
+    """
+    keys = ["asset", "origin", "model"]
+    groups = forecasts.groupby(keys, sort=False, as_index=False)
+    averaged = [name for name in ("y_pred", *_QUANTILES) if name in forecasts]
+    rules = {name: "first" for name in forecasts if name not in keys}
+    rules |= dict.fromkeys(averaged, "mean")
+    return groups.agg(rules)[list(forecasts.columns)]
+
+
+def add_calendar(forecasts: pd.DataFrame) -> pd.DataFrame:
+    """Add calendar columns of the origin (UTC) to group by.
+
+    Returns
+    -------
+    DataFrame
+        A copy with `hour` (0..23), `weekday` (0 is Monday), `hour_of_week` (0 is Monday 00:00),
+        `month` (first day, UTC midnight) and `half` (first or second half of the time that the
+        origins span).
+    """
+    origin = forecasts["origin"].dt
+    middle = forecasts["origin"].min() + (forecasts["origin"].max() - forecasts["origin"].min()) / 2
+    midnight = origin.normalize()
+    return forecasts.assign(
+        hour=origin.hour,
+        weekday=origin.day_of_week,
+        hour_of_week=24 * origin.day_of_week + origin.hour,
+        month=midnight - pd.to_timedelta(origin.day - 1, unit="D"),
+        half=np.where(forecasts["origin"] <= middle, "first", "second"),
+    )
+
+
+def squared_errors(forecasts: pd.DataFrame) -> pd.DataFrame:
+    """Squared errors of models side by side.
+
+    Parameters
+    ----------
+    forecasts : DataFrame
+        Forecasts of one asset, one row an origin and model, all models on the same origins.
+
+    Returns
+    -------
+    DataFrame
+        Squared index points: a row an origin, in order of time; a column a model.
+
+    Raises
+    ------
+    ValueError
+        A value is not finite, several rows an origin and model, or models on different origins.
+    """
+    check_values(forecasts, ("origin", "model"))
+    twice = forecasts.duplicated(["origin", "model"])
+    _refuse(forecasts, twice, "origin", "once a model: one asset, seeds averaged")
+    loss = forecasts.assign(loss=(forecasts["y_true"] - forecasts["y_pred"]) ** 2)
+    wide = loss.pivot(index="origin", columns="model", values="loss")  # noqa: PD010 no aggregation
+    for model in wide.columns[wide.isna().any()]:
+        lacking = wide.index[wide[model].isna()]
+        raise ValueError(
+            f"forecasts: model {model}: found no forecast for origin {lacking[0]} ({len(lacking)} "
+            f"such origins); all models should stand on the same {len(wide)} rows"
+        )
+    return wide[list(pd.unique(forecasts["model"]))]
+
+
+def check_values(forecasts: pd.DataFrame, keys: Sequence[str] = ()) -> None:
+    """Refuse a table without rows, without `VALUES` and the columns `keys`, or with a value that
+    is not finite (`ValueError` with model and origin).
+    """
+    absent = [name for name in (*VALUES, *keys) if name not in forecasts]
+    if absent:
+        raise ValueError(
+            f"forecasts: column {absent[0]!r} is missing; found {', '.join(forecasts.columns)}"
+        )
+    if forecasts.empty:
+        raise ValueError("forecasts: found no rows; should hold at least one forecast")
+    for name in VALUES:
+        bad = ~np.isfinite(forecasts[name].to_numpy(dtype=float))
+        if bad.any():
+            row = forecasts.iloc[int(bad.argmax())]
+            raise ValueError(
+                f"forecasts: {name} of {_name(row)}: found {row[name]}; should be a finite number "
+                f"({bad.sum()} such rows)"
+            )
+
+
+def _check_same_rows(forecasts: pd.DataFrame) -> None:
+    rows = pd.MultiIndex.from_frame(forecasts[["asset", "origin"]])
+    places, all_rows = rows.factorize()
+    for (model, seed), its_places in pd.Series(places).groupby(
+        [forecasts["model"].to_numpy(), forecasts["seed"].to_numpy()]
+    ):
+        if len(its_places) < len(all_rows):
+            lacking = np.setdiff1d(np.arange(len(all_rows)), its_places)
+            asset, origin = all_rows[lacking[0]]
+            raise ValueError(
+                f"forecasts: model {model}, seed {seed}: found no forecast for {asset}, origin "
+                f"{origin} ({len(lacking)} such origins); all models should stand on the same "
+                f"{len(all_rows)} rows"
+            )
+
+
+def _refuse(forecasts: pd.DataFrame, bad: pd.Series, column: str, valid: str) -> None:
+    if bad.any():
+        row = forecasts.loc[bad].iloc[0]
+        raise ValueError(
+            f"forecasts: {column} of {_name(row)}: found {row[column]}; should be {valid} "
+            f"({bad.sum()} such rows)"
+        )
+
+
+def _name(row: pd.Series) -> str:
+    return f"model {row.get('model', '?')}, origin {row.get('origin', '?')}"

@@ -1,0 +1,209 @@
+"""Figures of the evaluation: tidy tables in, axes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.dates as mdates
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from dvol_utils.plots.style import (
+    BLACK,
+    BLUE,
+    GREY,
+    MODEL_COLOURS,
+    MODEL_LABELS,
+    VERMILION,
+    axes,
+    styled,
+)
+
+# A model with less skill than this (percent) is named, not drawn: it would flatten all others.
+SKILL_FLOOR = -30.0
+_PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # behind text that crosses lines
+_REGIME_MARKERS = {
+    "normal": ("o", BLUE),
+    "jump": ("D", VERMILION),
+    "low": ("v", BLUE),
+    "middle": ("o", GREY),
+    "high": ("^", VERMILION),
+    "first": ("<", BLUE),
+    "second": (">", VERMILION),
+}
+
+
+@styled
+def regime_skill(scores: pd.DataFrame, regime: str, *, title: str, ax: Axes | None = None) -> Axes:
+    """Skill of each model in each regime: `score(forecasts, ("model", regime))`."""
+    shown = scores[scores["model"] != "persistence"]
+    models = list(pd.unique(shown["model"]))
+    ax = axes(ax, height=0.8 + 0.38 * len(models))
+    lowest = 100 * shown.groupby("model")["skill"].min()
+    off_scale = lowest[lowest < SKILL_FLOOR]
+    for model, skill in off_scale.items():
+        mark_off_scale(ax, models.index(model), skill)
+    for value, rows in shown[~shown["model"].isin(off_scale.index)].groupby(regime, sort=False):
+        marker, colour = _REGIME_MARKERS.get(str(value), ("s", BLACK))
+        places = [models.index(model) for model in rows["model"]]
+        ax.plot(100 * rows["skill"], places, marker, color=colour, label=str(value))
+    _model_rows(ax, models)
+    ax.axvline(0, color=BLACK, linewidth=0.8)
+    ax.set(xlabel="skill against persistence, %", title=title)
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return ax
+
+
+@styled
+def hour_of_week_skill(scores: pd.DataFrame, *, title: str, ax: Axes | None = None) -> Axes:
+    """Skill of one model by weekday and hour of the origin: `score(..., ("weekday", "hour"))`."""
+    ax = axes(ax, height=3.0)
+    grid = scores.pivot_table(index="weekday", columns="hour", values="skill", dropna=False)
+    grid = 100 * grid.reindex(index=range(7), columns=range(24))
+    # A single extreme cell should not take the colour from all others.
+    limit = max(1.0, float(np.nanquantile(np.abs(grid.to_numpy()), 0.95)))
+    image = ax.imshow(grid, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
+    ax.set_yticks(range(7), ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"])
+    ax.set_xticks(range(0, 24, 3), [f"{hour:02d}" for hour in range(0, 24, 3)])
+    ax.grid(visible=False)
+    ax.set(xlabel="hour of the origin, UTC", title=title)
+    ax.figure.colorbar(image, ax=ax, label="skill, %", extend="both")
+    return ax
+
+
+@styled
+def skill_over_time(rolling: pd.DataFrame, *, title: str, ax: Axes | None = None) -> Axes:
+    """Lines of `rolling_skill`, each labelled at its end."""
+    ax = axes(ax, height=3.6)
+    ends, absent = {}, []
+    for model, rows in rolling[rolling["model"] != "persistence"].groupby("model", sort=False):
+        skill = 100 * rows["skill"]
+        if skill.median() < SKILL_FLOOR:
+            absent.append(f"{_label(model)}, median {skill.median():.0f} %".replace("-", "−"))
+            continue
+        ax.plot(rows["time"], skill, color=_colour(model))
+        ends[model] = skill.iloc[-1]
+    ax.axhline(0, color=BLACK, linewidth=0.8)
+    if absent:
+        text = "not shown: " + "; ".join(absent)
+        ax.annotate(text, (0.01, 0.02), xycoords="axes fraction", color=GREY, bbox=_PAPER)
+    _label_ends(ax, rolling["time"].max(), ends)
+    _date_axis(ax)
+    ax.set(ylabel="skill against persistence, %", title=title)
+    return ax
+
+
+@styled
+def close_up(
+    forecasts: pd.DataFrame, models: Sequence[str], *, title: str, ax: Axes | None = None
+) -> Axes:
+    """Forecasts of some models against the outcome, by target hour."""
+    ax = axes(ax, height=3.4)
+    outcome = forecasts[forecasts["model"] == models[0]].sort_values("target_time")
+    ax.plot(outcome["target_time"], outcome["y_true"], color=GREY, linewidth=2.4, label="outcome")
+    for model in models:
+        rows = forecasts[forecasts["model"] == model].sort_values("target_time")
+        ax.plot(rows["target_time"], rows["y_pred"], color=_colour(model), label=_label(model))
+    ax.legend(loc="best", ncols=len(models) + 1)
+    _date_axis(ax)
+    ax.set(xlabel="target hour, UTC", ylabel="DVOL, index points", title=title)
+    return ax
+
+
+@styled
+def forecast_scatter(
+    forecasts: pd.DataFrame, model: str, *, title: str, ax: Axes | None = None
+) -> Axes:
+    """Outcome against forecast of one model, jump and normal origins apart."""
+    ax = axes(ax, height=4.6, width=6.5)
+    rows = forecasts[forecasts["model"] == model]
+    for regime in ("normal", "jump"):
+        part = rows[rows["jump_regime"] == regime]
+        _, colour = _REGIME_MARKERS[regime]
+        ax.plot(part["y_pred"], part["y_true"], ".", ms=2.5, alpha=0.35, color=colour, label=regime)
+    ends = [rows[["y_pred", "y_true"]].min().min(), rows[["y_pred", "y_true"]].max().max()]
+    ax.plot(ends, ends, color=BLACK, linewidth=0.8)
+    ax.legend(title="origin in", markerscale=4, loc="upper left")
+    ax.set(xlabel=f"forecast of {_label(model)}, points", ylabel="outcome, points", title=title)
+    return ax
+
+
+@styled
+def error_lines(histogram: pd.DataFrame, *, title: str, ax: Axes | None = None) -> Axes:
+    """Densities of `error_histogram`, one line a model."""
+    ax = axes(ax)
+    for model, rows in histogram.groupby("model", sort=False):
+        ax.plot(rows["error"], rows["density"], color=_colour(model), label=_label(model))
+    ax.axvline(0, color=BLACK, linewidth=0.8)
+    ax.legend()
+    ax.set(xlabel="outcome less forecast, index points", ylabel="share a point", title=title)
+    return ax
+
+
+@styled
+def calibration_bins(
+    bins: pd.DataFrame, slopes: Mapping[str, float], *, title: str, ax: Axes | None = None
+) -> Axes:
+    """Bins of `calibration`; `slopes` holds each shown model's slope for its label."""
+    ax = axes(ax, height=3.8)
+    for model, slope in slopes.items():
+        rows = bins[bins["model"] == model]
+        text = f"{_label(model)}, slope {slope:.2f}"
+        x, y = rows["forecast_change"], rows["outcome_change"]
+        ax.plot(x, y, "o-", ms=4, color=_colour(model), label=text)
+    shown = bins[bins["model"].isin(list(slopes.keys()))]["forecast_change"]
+    ends = [shown.min(), shown.max()]
+    ax.plot(ends, ends, color=BLACK, linewidth=0.8, linestyle="--")
+    ax.annotate("taken at face value", (ends[1], ends[1]), ha="right", va="bottom")
+    ax.legend(loc="upper left")
+    ax.set(
+        xlabel="forecast change, points (mean of a bin)",
+        ylabel="change that came, points",
+        title=title,
+    )
+    return ax
+
+
+def mark_off_scale(ax: Axes, place: float, skill: float) -> None:
+    """Write a skill (percent) below `SKILL_FLOOR` at the left end of its row."""
+    text = f"◂ {skill:.0f} %".replace("-", "−")
+    ax.annotate(text, (0.01, place), xycoords=ax.get_yaxis_transform(), va="center", bbox=_PAPER)
+
+
+def _model_rows(ax: Axes, models: Sequence[str]) -> None:
+    """Models from top to bottom in the order given."""
+    ax.set_yticks(range(len(models)), [_label(model) for model in models])
+    ax.set_ylim(len(models) - 0.5, -0.5)
+
+
+def _label_ends(ax: Axes, time: pd.Timestamp, ends: Mapping[str, float]) -> None:
+    """Labels at the right end of lines, moved apart where they would overlap."""
+    low, high = ax.get_ylim()
+    gap = 0.065 * (high - low)
+    places = np.clip(sorted(ends.values()), low, high)
+    for i in range(1, len(places)):
+        places[i] = max(places[i], places[i - 1] + gap)
+    overflow = max(0.0, places[-1] - high) if len(places) else 0.0
+    for model, place in zip(sorted(ends, key=ends.__getitem__), places - overflow, strict=True):
+        ax.annotate(
+            _label(model),
+            (mdates.date2num(time), place),
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center",
+            color=_colour(model),
+            annotation_clip=False,
+        )
+
+
+def _date_axis(ax: Axes) -> None:
+    ax.xaxis.set_major_formatter(mdates.ConciseDateFormatter(ax.xaxis.get_major_locator()))
+
+
+def _label(model: str) -> str:
+    return MODEL_LABELS.get(model, model)
+
+
+def _colour(model: str) -> str:
+    return MODEL_COLOURS.get(model, GREY)

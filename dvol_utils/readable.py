@@ -1,0 +1,93 @@
+"""Tables as readers see them: models by name, units in the heads, p-values in words."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from dvol_utils.results import label
+from dvol_utils.words import number, p_text
+
+_HEADS = {
+    "model_a": "first model",
+    "model_b": "second model",
+    "jump_regime": "jump regime",
+    "level_regime": "level of DVOL",
+    "n": "rows",
+    "r2": "R²",
+    "rmse": "RMSE, points",
+    "mae": "MAE, points",
+    "mape": "MAPE, %",
+    "skill": "skill, %",
+    "direction": "direction right, %",
+    "mean_difference": "mean difference, squared points",
+    "p_value": "p",
+    "p_holm": "p after Holm",
+    "statistic_naive": "statistic, naive",
+    "p_value_naive": "p, naive",
+    "slope_se": "standard error of slope",
+    "optimal_block_hours": "optimal block",
+    "used_hours": "block used",
+}
+_SHARES = ("skill", "direction")
+
+
+def readable(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of the evaluation for readers.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Any table of `evaluation`, `diagnostics` or `significance`.
+
+    Returns
+    -------
+    DataFrame
+        The same rows: models by name, shares in percent, p-values as text, heads with units.
+    """
+    new = {name: 100 * table[name] for name in _SHARES if name in table}
+    new |= {name: table[name].map(_p) for name in _HEADS if name.startswith("p_") and name in table}
+    new |= {"n": table["n"].map(_count)} if "n" in table else {}
+    return _named(table.assign(**new))
+
+
+def interval_grid(table: pd.DataFrame, *, prefix: str = "") -> pd.DataFrame:
+    """Estimates with their intervals as text, a row a model and a column a metric.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `bootstrap_interval`, or a table with `model` or `model_a, model_b`, `metric, estimate, low,
+        high`.
+    prefix : str
+        `difference` shows the metrics less those of persistence, `difference_low` and
+        `difference_high`.
+    """
+    names = (prefix, f"{prefix}_low", f"{prefix}_high") if prefix else ("estimate", "low", "high")
+    values = table[["metric", *names]].itertuples(index=False)
+    cells = table.assign(text=[_cell(*row) for row in values])
+    rows = [name for name in ("model", "model_a", "model_b", "jump_regime") if name in table]
+    cells = cells.set_index([*rows, "metric"])["text"]
+    grid = cells.unstack("metric", sort=False)  # noqa: PD010 text has no aggregate
+    return _named(grid.reset_index().rename_axis(columns=None))
+
+
+def _named(table: pd.DataFrame) -> pd.DataFrame:
+    models = [name for name in ("model", "model_a", "model_b") if name in table]
+    return table.assign(**{name: table[name].map(label) for name in models}).rename(columns=_HEADS)
+
+
+def _cell(metric: str, estimate: float, low: float, high: float) -> str:
+    if pd.isna(estimate):
+        return "–"
+    scale, form = (100, ".1f") if metric in _SHARES else (1, ".3f")
+    middle, low_text, high_text = (number(scale * value, form) for value in (estimate, low, high))
+    # Spaces that do not break keep an interval on one line of its cell.
+    return f"{middle} ({low_text}\u00a0to\u00a0{high_text})"
+
+
+def _count(value: float) -> str:
+    return "–" if pd.isna(value) else f"{value:,.0f}"
+
+
+def _p(value: float) -> str:
+    return "–" if pd.isna(value) else p_text(value).removeprefix("p ").removeprefix("= ")

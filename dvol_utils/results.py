@@ -1,0 +1,231 @@
+"""What a study found, in one table and one file: `significance.parquet` and `results.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dvol_utils.evaluation import METRICS, add_calendar, score
+from dvol_utils.params import StudyParams, parameters_hash
+from dvol_utils.plots.style import MODEL_LABELS
+from dvol_utils.published import LADDER, PUBLISHED
+
+REGIME_TYPES = (
+    "all",
+    "jump_regime",
+    "level_regime",
+    "half",
+    "month",
+    "weekday",
+    "hour",
+    "hour_of_week",
+)
+SIGNIFICANCE_COLUMNS = (
+    "kind",
+    "model_a",
+    "model_b",
+    "metric",
+    "estimate",
+    "low",
+    "high",
+    "statistic",
+    "p_value",
+)
+
+
+def label(model: str) -> str:
+    """The model's name for readers."""
+    return MODEL_LABELS.get(model, model)
+
+
+def choose(validation: pd.DataFrame, among: Sequence[str] | None = None) -> str | None:
+    """The model with the lowest RMSE on validation rows, so that test rows choose nothing.
+
+    Parameters
+    ----------
+    validation : DataFrame
+        `score` of the validation rows, one row a model.
+    among : sequence of str, optional
+        Candidates; without it every model but persistence.
+
+    Returns
+    -------
+    str or None
+        The model, or None where no candidate was scored.
+    """
+    candidates = validation[validation["model"] != "persistence"]
+    if among is not None:
+        candidates = validation[validation["model"].isin(list(among))]
+    return None if candidates.empty else candidates.loc[candidates["rmse"].idxmin(), "model"]
+
+
+def comparisons(models: Sequence[str]) -> list[tuple[str, str]]:
+    """The pairs of models that claims are about: (larger, smaller) LSTM, (LSTM, HAR + calendar)."""
+    ladder = [model for model in LADDER if model in models]
+    pairs = [(large, small) for small, large in combinations(ladder, 2)]
+    return pairs + [(model, "har_calendar") for model in ladder if "har_calendar" in models]
+
+
+def significance_table(
+    *,
+    intervals: pd.DataFrame,
+    regimes: pd.DataFrame,
+    regime_gaps: pd.DataFrame,
+    differences: pd.DataFrame,
+    pairs: pd.DataFrame,
+    confidence_set: pd.DataFrame,
+    direction: pd.DataFrame,
+) -> pd.DataFrame:
+    """Every interval and test in one tidy table.
+
+    Parameters
+    ----------
+    intervals, regimes : DataFrame
+        `bootstrap_interval`, on all rows and by `jump_regime`.
+    regime_gaps : DataFrame
+        `regime_difference`, jump less normal.
+    differences : DataFrame
+        `bootstrap_difference`.
+    pairs, confidence_set, direction : DataFrame
+        `diebold_mariano_pairs`, `model_confidence_set` and `direction_test`.
+
+    Returns
+    -------
+    DataFrame
+        Columns `SIGNIFICANCE_COLUMNS`. By `kind`: `interval`, `interval_jump`, `interval_normal`
+        (a metric and its interval), `jump_minus_normal`, `difference` (a less b), `diebold_mariano`
+        (mean difference of squared errors, a less b), `confidence_set` (`estimate` 1 for a model in
+        the set, 0 outside), `direction` (`estimate` is the slope).
+    """
+    squared = {"metric": "squared_error"}
+    tables = [
+        intervals.assign(kind="interval"),
+        regimes.assign(kind="interval_" + regimes["jump_regime"].astype(str)),
+        regime_gaps.assign(kind="jump_minus_normal"),
+        differences.assign(kind="difference"),
+        pairs.assign(kind="diebold_mariano", estimate=pairs["mean_difference"], **squared),
+        confidence_set.assign(
+            kind="confidence_set", estimate=confidence_set["included"].astype(float), **squared
+        ),
+        direction.assign(kind="direction", metric="direction", estimate=direction["slope"]),
+    ]
+    columns = list(SIGNIFICANCE_COLUMNS)
+    tidy = [table.rename(columns={"model": "model_a"}).reindex(columns=columns) for table in tables]
+    text = dict.fromkeys(("kind", "model_a", "model_b", "metric"), "str")
+    numbers = dict.fromkeys(columns[4:], float)
+    return pd.concat([table.astype(text | numbers) for table in tidy], ignore_index=True)
+
+
+def metrics_table(forecasts: pd.DataFrame) -> pd.DataFrame:
+    """Every metric of every model by every grouping, one value a row.
+
+    Parameters
+    ----------
+    forecasts : DataFrame
+        Test rows, seeds averaged.
+
+    Returns
+    -------
+    DataFrame
+        `model, regime_type` (all, jump_regime, level_regime, half, month, weekday, hour,
+        hour_of_week), `regime` (text), `metric, value, n`.
+    """
+    rows = add_calendar(forecasts).assign(all="all")
+    rows["month"] = rows["month"].dt.strftime("%Y-%m")
+    tables = []
+    for regime_type in REGIME_TYPES:
+        table = score(rows, ("model", regime_type)).rename(columns={regime_type: "regime"})
+        tidy = table.melt(["model", "regime", "n"], METRICS, "metric", "value")
+        tables.append(tidy.assign(regime_type=regime_type, regime=tidy["regime"].astype(str)))
+    columns = ["model", "regime_type", "regime", "metric", "value", "n"]
+    return pd.concat(tables, ignore_index=True)[columns]
+
+
+def look_up(
+    table: pd.DataFrame, kind: str, model_a: str, metric: str, model_b: str | None = None
+) -> pd.Series | None:
+    """The row of a significance table, or None.
+
+    A comparison of two models is found in either order; where it stands the other way round, the
+    signs of `estimate`, `low`, `high` and `statistic` are turned.
+    """
+    rows = table[(table["kind"] == kind) & (table["metric"] == metric)]
+    a, b = rows["model_a"], rows["model_b"]
+    found = rows[(a == model_a) & (b.isna() if model_b is None else b == model_b)]
+    if not found.empty:
+        return found.iloc[0]
+    turned = rows[(a == model_b) & (b == model_a)]
+    if model_b is None or turned.empty:
+        return None
+    row = turned.iloc[0]
+    signs = {"estimate": -row["estimate"], "low": -row["high"], "high": -row["low"]}
+    other = {"model_a": model_a, "model_b": model_b, "statistic": -row["statistic"]}
+    return pd.Series({**row, **other, **signs})
+
+
+def headline(
+    study: StudyParams,
+    forecasts: pd.DataFrame,
+    table: pd.DataFrame,
+    *,
+    claims: Sequence[str],
+    answer: Sequence[str],
+) -> dict[str, Any]:
+    """The content of `results.json`: plain JSON values, missing numbers as null.
+
+    Parameters
+    ----------
+    study : StudyParams
+        The study.
+    forecasts : DataFrame
+        Test rows, one row an origin and model.
+    table : DataFrame
+        `significance_table`.
+    claims, answer : sequence of str
+        Sentences of `dvol_utils.claims`.
+    """
+    origins = forecasts["origin"]
+    regimes = score(forecasts, ("model", "jump_regime"))
+    regimes = regimes.rename(columns={"jump_regime": "regime"})
+    regimes = regimes[["model", "regime", "n", "rmse", "skill"]].to_dict("records")
+    return {
+        "study": study.name,
+        "title": study.title,
+        "simulated": study.is_simulated,
+        "parameters_hash": parameters_hash(study),
+        "test": {
+            "start": origins.min().isoformat(),
+            "end": origins.max().isoformat(),
+            "rows": int(origins.nunique()),
+        },
+        "models": {model: _model(table, model) for model in pd.unique(forecasts["model"])},
+        "regimes": [{key: _plain(value) for key, value in row.items()} for row in regimes],
+        "published": PUBLISHED,
+        "claims": list(claims),
+        "answer": list(answer),
+    }
+
+
+def _model(table: pd.DataFrame, model: str) -> dict[str, Any]:
+    numbers: dict[str, Any] = {"label": label(model)}
+    for metric in METRICS:
+        row = look_up(table, "interval", model, metric)
+        bounds = ("estimate", "low", "high")
+        numbers[metric] = {name: None if row is None else _plain(row[name]) for name in bounds}
+    test = look_up(table, "diebold_mariano", model, "squared_error", "persistence")
+    numbers["dm_p_value"] = None if test is None else _plain(test["p_value"])
+    inside = look_up(table, "confidence_set", model, "squared_error")
+    numbers["in_mcs"] = bool(inside is not None and inside["estimate"] > 0)
+    return numbers
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (int, np.integer)):
+        return int(value)
+    return float(value) if np.isfinite(value) else None

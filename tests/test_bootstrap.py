@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from arch.bootstrap import StationaryBootstrap
+from forecast_tables import forecast_table
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dvol_utils.bootstrap import (
+    bootstrap_difference,
+    bootstrap_interval,
+    regime_difference,
+    resample_counts,
+)
+from dvol_utils.evaluation import METRICS, average_seeds, score
+from dvol_utils.significance import bootstrap_interval as interval_of_significance
+
+FORECASTS = average_seeds(forecast_table(200))
+ORIGINS = np.sort(FORECASTS["origin"].unique())
+DRAWS = {"block_hours": 24, "reps": 70, "seed": 3}  # more than one batch
+
+
+def literal_draws(by: tuple[str, ...]) -> list[pd.DataFrame]:
+    """Score tables of the very resamples, row by row copied together."""
+    rows = dict(iter(FORECASTS.groupby("origin")))
+    sampler = StationaryBootstrap(DRAWS["block_hours"], np.arange(200), seed=DRAWS["seed"])
+    return [
+        score(pd.concat([rows[ORIGINS[i]] for i in data[0][0]]), by).set_index(list(by))
+        for data in sampler.bootstrap(DRAWS["reps"])
+    ]
+
+
+@pytest.fixture(scope="module")
+def draws() -> list[pd.DataFrame]:
+    return literal_draws(("model",))
+
+
+@pytest.fixture(scope="module")
+def regime_draws() -> list[pd.DataFrame]:
+    return literal_draws(("model", "jump_regime"))
+
+
+def test_intervals_equal_a_literal_loop_over_the_same_resamples(draws):
+    found = bootstrap_interval(FORECASTS, METRICS, coverage=0.8, **DRAWS)
+    estimates = score(FORECASTS).set_index("model")
+    assert len(found) == len(METRICS) * len(estimates)
+    for row in found.itertuples():
+        values = np.array([table.loc[row.model, row.metric] for table in draws])
+        naive = np.array([table.loc["persistence", row.metric] for table in draws])
+        expected = [
+            estimates.loc[row.model, row.metric],
+            *np.quantile(values, [0.1, 0.9]),
+            *np.quantile(values - naive, [0.1, 0.9]),
+        ]
+        result = [row.estimate, row.low, row.high, row.difference_low, row.difference_high]
+        np.testing.assert_allclose(result, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_regime_intervals_equal_a_literal_loop(regime_draws):
+    found = bootstrap_interval(FORECASTS, ["rmse", "r2"], by="jump_regime", **DRAWS)
+    estimates = score(FORECASTS, ("model", "jump_regime"))
+    for row in found.itertuples():
+        key = (row.model, row.jump_regime)
+        values = [table.loc[key, row.metric] for table in regime_draws]
+        np.testing.assert_allclose([row.low, row.high], np.quantile(values, [0.025, 0.975]))
+        own = (estimates["model"] == key[0]) & (estimates["jump_regime"] == key[1])
+        assert row.estimate == pytest.approx(estimates.loc[own, row.metric].item())
+        against = (
+            row.estimate
+            - (
+                found[(found["model"] == "persistence") & (found["metric"] == row.metric)]
+                .set_index("jump_regime")
+                .loc[row.jump_regime, "estimate"]
+            )
+        )
+        assert row.difference == pytest.approx(against)
+
+
+def test_differences_of_models_equal_a_literal_loop(draws):
+    pairs = [("lstm_ultra", "lstm_large"), ("har", "seasonal_naive")]
+    found = bootstrap_difference(FORECASTS, ["skill", "mae"], pairs, **DRAWS)
+    assert found["model_a"].tolist() == ["lstm_ultra", "har"] * 2
+    for row in found.itertuples():
+        gaps = [t.loc[row.model_a, row.metric] - t.loc[row.model_b, row.metric] for t in draws]
+        np.testing.assert_allclose([row.low, row.high], np.quantile(gaps, [0.025, 0.975]))
+
+
+def test_differences_of_regimes_equal_a_literal_loop(regime_draws):
+    found = regime_difference(FORECASTS, "rmse", **DRAWS)
+    for row in found.itertuples():
+        gaps = [
+            t.loc[(row.model, "jump"), "rmse"] - t.loc[(row.model, "normal"), "rmse"]
+            for t in regime_draws
+        ]
+        np.testing.assert_allclose([row.low, row.high], np.quantile(gaps, [0.025, 0.975]))
+
+
+def test_one_metric_and_many_share_their_resamples():
+    many = bootstrap_interval(FORECASTS, METRICS, **DRAWS)
+    alone = bootstrap_interval(FORECASTS, "skill", **DRAWS)
+    part = many[many["metric"] == "skill"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(part, alone)
+
+
+def test_order_of_rows_does_not_matter_and_the_seed_does():
+    plain = bootstrap_interval(FORECASTS, "rmse", **DRAWS)
+    shuffled = FORECASTS.sort_values(["model", "y_true"])
+    other = bootstrap_interval(shuffled, "rmse", **DRAWS).set_index("model")
+    pd.testing.assert_frame_equal(other.loc[plain["model"]].reset_index()[plain.columns], plain)
+    again = bootstrap_interval(FORECASTS, "rmse", **{**DRAWS, "seed": 4})
+    assert (again["low"] != plain["low"]).all()
+
+
+def test_persistence_is_known_without_its_rows():
+    without = FORECASTS[FORECASTS["model"] != "persistence"]
+    found = bootstrap_interval(without, "rmse", **DRAWS)
+    assert "persistence" not in set(found["model"])
+    whole = bootstrap_interval(FORECASTS, "rmse", **DRAWS)
+    whole = whole[whole["model"] != "persistence"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(found, whole)
+
+
+def test_a_regime_without_hours_is_missing():
+    calm = FORECASTS.assign(jump_regime="normal")
+    gaps = regime_difference(calm, ["rmse", "skill"], **DRAWS)
+    assert gaps[["estimate", "low", "high"]].isna().all(axis=None)
+    assert len(gaps) == 2 * FORECASTS["model"].nunique()
+
+
+def test_persistence_calls_no_direction_in_any_resample():
+    row = bootstrap_interval(FORECASTS, "direction", **DRAWS).set_index("model").loc["persistence"]
+    assert row[["estimate", "low", "high"]].isna().all()
+
+
+@settings(max_examples=25, deadline=None)
+@given(rows=st.integers(2, 60), block=st.integers(1, 80), reps=st.integers(1, 130))
+def test_counts_are_whole_resamples(rows, block, reps):
+    batches = list(resample_counts(rows, block_hours=block, reps=reps, seed=0))
+    counts = np.concatenate(batches)
+    assert counts.shape == (reps, rows)
+    assert (counts.sum(axis=1) == rows).all()
+    assert (counts >= 0).all()
+
+
+def test_intervals_cover_the_truth_about_as_often_as_they_say():
+    """Independent errors, known RMSE of 1: 80 % intervals of 200 samples."""
+    rng = np.random.default_rng(0)
+    hours = pd.date_range("2024-01-01", periods=150, freq="h", tz="UTC")
+    covered = 0
+    for seed in range(200):
+        start = rng.normal(60, 5, 150)
+        table = pd.DataFrame({"model": "m", "origin": hours, "horizon_hours": 1})
+        table = table.assign(y_true=start, y_origin=start + 1, y_pred=start + rng.normal(size=150))
+        row = bootstrap_interval(
+            table, "rmse", block_hours=1, reps=200, seed=seed, coverage=0.8
+        ).iloc[0]
+        covered += row["low"] <= 1 <= row["high"]
+    # Three standard errors of a share of 200, and the small bias of percentile intervals.
+    assert 0.69 <= covered / 200 <= 0.88
+
+
+def test_blocks_widen_intervals_of_overlapping_targets():
+    table = average_seeds(forecast_table(2000))
+    table = table[table["model"].isin(["persistence", "har"])]
+    width = {}
+    for block in (1, 72):
+        rows = table.assign(horizon_hours=1)
+        found = bootstrap_interval(rows, "rmse", block_hours=block, reps=200, seed=0)
+        width[block] = (found["high"] - found["low"]).min()
+    assert width[72] > 2 * width[1]
+
+
+def test_significance_offers_the_intervals_too():
+    assert interval_of_significance is bootstrap_interval
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"metric": "mse"}, "metric: found 'mse'; should be some of r2, rmse, mae, mape, skill, "),
+        ({"metric": []}, "metric: found none; should be some of r2"),
+        ({"block_hours": 23}, "block_hours: found 23; should be at least the horizon, 24 hours"),
+        ({"reps": 0}, "reps: found 0; should be at least 1"),
+        ({"by": "mood"}, "forecasts: column 'mood' is missing; found asset"),
+        ({"forecasts": forecast_table(50)}, "should be once a model: one asset, seeds averaged"),
+        ({"forecasts": FORECASTS.iloc[1:]}, "model persistence: found no forecast for origin 2024"),
+    ],
+)
+def test_bad_calls_are_refused(change, message):
+    arguments = {"forecasts": FORECASTS, "metric": "rmse", **DRAWS, **change}
+    with pytest.raises(ValueError, match=re.escape(message)):
+        bootstrap_interval(**arguments)
+
+
+def test_pairs_of_unknown_models_are_refused():
+    with pytest.raises(ValueError, match="pairs: found 'oracle'; should be some of har, har_cal"):
+        bootstrap_difference(FORECASTS, "rmse", [("har", "oracle")], **DRAWS)

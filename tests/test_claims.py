@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+import pytest
+from evidence import RMSE, evidence, validation_scores
+
+from dvol_utils.claims import claims, ladder_verdict
+
+PERSISTENCE, LADDER, JUMPS, DIRECTION, LSTM, PUBLISHED = range(6)
+
+
+def sentences(table: pd.DataFrame, best: str = "lstm_ultra", *, simulated: bool = False):
+    return claims(table, validation_scores(best), coverage=0.95, simulated=simulated)
+
+
+def with_rmse(**values: float) -> dict[str, float]:
+    return {**RMSE, **values}
+
+
+def test_one_sentence_a_claim():
+    found = sentences(evidence())
+    assert [sentence.split(":")[0] for sentence in found] == [
+        "A model beats persistence",
+        "A larger LSTM forecasts better",
+        "Accuracy is the same in jump and in normal hours",
+        "The direction can be forecast",
+        "An LSTM beats HAR with calendar",
+        "The published R² of 0.9076 and RMSE of 2.57 show skill",
+    ]
+    for sentence in found:
+        assert sentence.endswith(".")
+        assert "nan" not in sentence
+
+
+def test_a_whole_sentence():
+    assert sentences(evidence())[PERSISTENCE] == (
+        "A model beats persistence: holds; LSTM ultra, chosen on validation rows (skill 7.0 % "
+        "there), has a test RMSE of 1.750 points against 2.000, a skill of 23.4 %, 95 % interval "
+        "22.4 to 25.4 %, with Diebold-Mariano p = 0.010."
+    )
+
+
+@pytest.mark.parametrize(
+    ("claim", "table", "words"),
+    [
+        (PERSISTENCE, evidence(), ": holds;"),
+        (
+            PERSISTENCE,
+            evidence(p={("persistence", "lstm_ultra"): 0.3}),
+            ": does not hold beyond chance;",
+        ),
+        (
+            PERSISTENCE,
+            evidence(with_rmse(lstm_ultra=2.2)),
+            ": does not hold, the opposite does;",
+        ),
+        (
+            PERSISTENCE,
+            evidence(with_rmse(lstm_ultra=2.2), p={("persistence", "lstm_ultra"): 0.3}),
+            ": does not hold;",
+        ),
+        (PERSISTENCE, evidence(with_rmse(lstm_ultra=2.2)), "a skill of −21.0 %"),
+        (
+            PERSISTENCE,
+            evidence(with_rmse(har=1.5)),
+            "HAR scored higher on the test rows (43.8 %), which nobody could know beforehand",
+        ),
+        (LADDER, evidence(), ": holds;"),
+        (LADDER, evidence(p={("lstm_large", "lstm_ultra"): 0.05}), ": holds in part;"),
+        (
+            LADDER,
+            evidence(with_rmse(lstm_large=1.9, lstm_ultra=1.95)),
+            ": does not hold; test RMSE in points: LSTM baseline 1.850, LSTM large 1.900, LSTM "
+            "ultra 1.950; Diebold-Mariano: LSTM large worse than LSTM baseline with p = 0.010,",
+        ),
+        (JUMPS, evidence(), ": is not contradicted;"),
+        (JUMPS, evidence(), "(difference +0.500, 95 % interval −0.100 to 1.100)"),
+        (JUMPS, evidence(gap=(0.5, 0.1, 1.1)), ": does not hold;"),
+        (JUMPS, evidence(gap=(-0.5, -1.1, -0.1)), ": does not hold;"),
+        (JUMPS, evidence(gap=(float("nan"),) * 3), ": cannot be judged; one of the two has no"),
+        (DIRECTION, evidence(), ": holds; LSTM ultra calls 55.0 % of the moves right"),
+        (DIRECTION, evidence(direction=(0.1, 0.2)), ": does not hold beyond chance;"),
+        (DIRECTION, evidence(direction=(-0.1, 0.2)), ": does not hold;"),
+        (DIRECTION, evidence(direction=(-0.1, 0.01)), "the opposite does; "),
+        (DIRECTION, evidence(direction=(-0.1, 0.01)), "t = −2.50, p = 0.010"),
+        (DIRECTION, evidence(direction=(float("nan"),) * 2), ": cannot be judged;"),
+        (LSTM, evidence(), ": holds; LSTM ultra, the best LSTM on validation rows,"),
+        (LSTM, evidence(), "(skill +13.7 percentage points, 95 % interval 12.7 to 15.7)"),
+        (
+            LSTM,
+            evidence(p={("har_calendar", "lstm_ultra"): 0.4}),
+            ": does not hold beyond chance;",
+        ),
+        (LSTM, evidence(with_rmse(lstm_ultra=1.99)), ": does not hold, the opposite does;"),
+        (
+            PUBLISHED,
+            evidence(),
+            ": does not hold; persistence alone reaches R² 0.960 and RMSE 2.000 points on the test "
+            "rows, better on both counts",
+        ),
+        (PUBLISHED, evidence(r2=0.85), ": is not contradicted;"),
+    ],
+)
+def test_the_numbers_pick_the_words(claim, table, words):
+    assert words in sentences(table)[claim]
+
+
+def test_the_model_is_chosen_on_validation_rows_not_on_test_rows():
+    found = sentences(evidence(), best="har")
+    assert "HAR, chosen on validation rows" in found[PERSISTENCE]
+    assert "LSTM ultra scored higher on the test rows" in found[PERSISTENCE]
+    assert "HAR calls 55.0 %" in found[DIRECTION]
+    assert "LSTM ultra, the best LSTM on validation rows" in found[LSTM]
+
+
+def test_a_simulated_market_is_named_in_every_sentence():
+    found = sentences(evidence(), simulated=True)
+    assert all(" in the simulated market; " in sentence for sentence in found)
+    assert ": cannot be judged in the simulated market;" in found[PUBLISHED]
+    assert not any("simulated" in sentence for sentence in sentences(evidence()))
+
+
+@pytest.mark.parametrize(
+    ("models", "unjudged"),
+    [
+        (["persistence"], {PERSISTENCE, LADDER, JUMPS, DIRECTION, LSTM}),
+        (["persistence", "har_calendar"], {LADDER, LSTM}),
+        (["persistence", "lstm_large"], {LADDER, LSTM}),
+        (["persistence", "har_calendar", "lstm_large"], {LADDER}),
+        (["persistence", "lstm_baseline", "lstm_ultra"], {LSTM}),
+    ],
+)
+def test_what_a_study_lacks_is_not_judged(models, unjudged):
+    rmse = {model: RMSE[model] for model in models}
+    found = claims(
+        evidence(rmse), validation_scores(models[-1], rmse), coverage=0.9, simulated=False
+    )
+    assert {i for i, text in enumerate(found) if ": cannot be judged;" in text} == unjudged
+    assert not any("95 %" in sentence for sentence in found)
+
+
+@pytest.mark.parametrize(
+    ("p", "verdict"),
+    [
+        ({}, "holds"),
+        ({("lstm_baseline", "lstm_large"): 0.2}, "holds in part"),
+        (
+            {("lstm_baseline", "lstm_large"): 0.2, ("lstm_large", "lstm_ultra"): 0.2},
+            "holds in part",  # the two ends differ
+        ),
+        (
+            {
+                ("lstm_baseline", "lstm_large"): 0.2,
+                ("lstm_large", "lstm_ultra"): 0.2,
+                ("lstm_baseline", "lstm_ultra"): 0.2,
+            },
+            "does not hold",
+        ),
+    ],
+)
+def test_ladder_verdict(p, verdict):
+    assert ladder_verdict(evidence(p=p)) == verdict
+
+
+def test_a_threshold_of_five_percent():
+    for p, words in ((0.049, ": holds;"), (0.05, ": does not hold beyond chance;")):
+        table = evidence(p={("persistence", "lstm_ultra"): p})
+        assert words in sentences(table)[PERSISTENCE]
+
+
+def test_small_p_values_are_not_called_zero():
+    text = sentences(evidence(p={("persistence", "lstm_ultra"): 1e-9}))[PERSISTENCE]
+    assert re.search(r"p < 0\.001\.$", text)

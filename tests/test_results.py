@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from evidence import RMSE, evidence
+from forecast_tables import forecast_table
+
+from dvol_utils import significance
+from dvol_utils.evaluation import METRICS, average_seeds, score
+from dvol_utils.params import load_study, parameters_hash
+from dvol_utils.published import PUBLISHED, beside_published
+from dvol_utils.results import (
+    REGIME_TYPES,
+    SIGNIFICANCE_COLUMNS,
+    choose,
+    comparisons,
+    headline,
+    look_up,
+    metrics_table,
+    significance_table,
+)
+
+FORECASTS = average_seeds(forecast_table(200))
+DRAWS = {"block_hours": 24, "reps": 50, "seed": 0}
+MODELS = list(pd.unique(FORECASTS["model"]))
+
+
+@pytest.fixture(scope="module")
+def table() -> pd.DataFrame:
+    return significance_table(
+        intervals=significance.bootstrap_interval(FORECASTS, METRICS, **DRAWS),
+        regimes=significance.bootstrap_interval(FORECASTS, METRICS, by="jump_regime", **DRAWS),
+        regime_gaps=significance.regime_difference(FORECASTS, METRICS, **DRAWS),
+        differences=significance.bootstrap_difference(
+            FORECASTS, METRICS, comparisons(MODELS), **DRAWS
+        ),
+        pairs=significance.diebold_mariano_pairs(FORECASTS, 24),
+        confidence_set=significance.model_confidence_set(FORECASTS, size=0.1, **DRAWS),
+        direction=significance.direction_test(FORECASTS, 24),
+    )
+
+
+def test_choice_falls_on_the_lowest_error_and_never_on_persistence():
+    scores = pd.DataFrame(
+        {
+            "model": ["persistence", "har", "lstm_large", "lstm_ultra"],
+            "rmse": [1.0, 1.1, 1.3, 1.2],
+        }
+    )
+    assert choose(scores) == "har"
+    assert choose(scores, ("lstm_large", "lstm_ultra")) == "lstm_ultra"
+    assert choose(scores, ("attention",)) is None
+    assert choose(scores.head(1)) is None
+
+
+def test_comparisons_are_of_larger_with_smaller_and_of_lstms_with_har():
+    assert comparisons(["har_calendar", "lstm_ultra", "lstm_baseline"]) == [
+        ("lstm_ultra", "lstm_baseline"),
+        ("lstm_baseline", "har_calendar"),
+        ("lstm_ultra", "har_calendar"),
+    ]
+    assert comparisons(["persistence", "har"]) == []
+
+
+def test_the_table_is_tidy_and_complete(table):
+    assert tuple(table.columns) == SIGNIFICANCE_COLUMNS
+    counts = table.groupby("kind").size().to_dict()
+    assert counts == {
+        "interval": 42,
+        "interval_jump": 42,
+        "interval_normal": 42,
+        "jump_minus_normal": 42,
+        "difference": 36,
+        "diebold_mariano": 21,
+        "confidence_set": 7,
+        "direction": 7,
+    }
+    assert not table.duplicated(["kind", "model_a", "model_b", "metric"]).any()
+    numbers = table.select_dtypes("float64").columns
+    assert list(numbers) == ["estimate", "low", "high", "statistic", "p_value"]
+
+
+def test_the_table_holds_what_the_tests_gave(table):
+    pairs = significance.diebold_mariano_pairs(FORECASTS, 24).iloc[3]
+    row = look_up(table, "diebold_mariano", pairs["model_a"], "squared_error", pairs["model_b"])
+    assert row["statistic"] == pairs["statistic"]
+    assert row["estimate"] == pairs["mean_difference"]
+    rmse = score(FORECASTS).set_index("model")["rmse"]
+    assert look_up(table, "interval", "har", "rmse")["estimate"] == pytest.approx(rmse["har"])
+    slope = significance.direction_test(FORECASTS, 24).set_index("model")["slope"]
+    assert look_up(table, "direction", "har", "direction")["estimate"] == slope["har"]
+
+
+def test_looking_up_the_other_way_round_turns_the_signs(table):
+    straight = look_up(table, "difference", "lstm_ultra", "skill", "lstm_large")
+    turned = look_up(table, "difference", "lstm_large", "skill", "lstm_ultra")
+    assert turned["estimate"] == -straight["estimate"]
+    assert (turned["low"], turned["high"]) == (-straight["high"], -straight["low"])
+    test = look_up(table, "diebold_mariano", "har", "squared_error", "persistence")
+    back = look_up(table, "diebold_mariano", "persistence", "squared_error", "har")
+    assert test["statistic"] == -back["statistic"]
+    assert test["p_value"] == back["p_value"]
+    assert (test["model_a"], test["model_b"]) == ("har", "persistence")
+
+
+def test_looking_up_what_is_not_there(table):
+    assert look_up(table, "interval", "attention", "rmse") is None
+    assert look_up(table, "difference", "har", "rmse", "attention") is None
+    assert look_up(table, "difference", "lstm_ultra", "rmse") is None
+
+
+def test_metrics_table_holds_every_score_once():
+    table = metrics_table(FORECASTS)
+    assert list(table.columns) == ["model", "regime_type", "regime", "metric", "value", "n"]
+    assert set(table["regime_type"]) == set(REGIME_TYPES)
+    assert not table.duplicated(["model", "regime_type", "regime", "metric"]).any()
+    keys = ["model", "regime_type", "regime", "metric"]
+    values = table.set_index(keys)["value"]
+    jump = score(FORECASTS[FORECASTS["jump_regime"] == "jump"]).set_index("model")
+    assert values["har", "jump_regime", "jump", "skill"] == pytest.approx(jump.loc["har", "skill"])
+    november = FORECASTS[FORECASTS["origin"] < pd.Timestamp("2024-12-01", tz="UTC")]
+    assert values["har", "month", "2024-11", "rmse"] == pytest.approx(
+        score(november).set_index("model").loc["har", "rmse"]
+    )
+    sizes = table[(table["model"] == "har") & (table["metric"] == "mae")]
+    assert (sizes.groupby("regime_type")["n"].sum() == 200).all()
+
+
+def test_headline_is_what_the_site_reads(table, tmp_project):
+    study = load_study("tiny")
+    results = headline(study, FORECASTS, table, claims=["One."], answer=["A.", "B.", "C."])
+    assert json.loads(json.dumps(results, allow_nan=False)) == results
+    assert results["study"] == "tiny"
+    assert results["simulated"] is True
+    assert results["parameters_hash"] == parameters_hash(study)
+    assert results["test"] == {
+        "start": "2024-11-22T05:00:00+00:00",
+        "end": "2024-11-30T12:00:00+00:00",
+        "rows": 200,
+    }
+    assert list(results["models"]) == MODELS
+    har = results["models"]["har"]
+    expected = look_up(table, "interval", "har", "skill")
+    assert har["skill"] == {name: expected[name] for name in ("estimate", "low", "high")}
+    dm = look_up(table, "diebold_mariano", "har", "squared_error", "persistence")
+    assert har["dm_p_value"] == dm["p_value"]
+    assert har["in_mcs"] == bool(
+        look_up(table, "confidence_set", "har", "squared_error")["estimate"]
+    )
+    assert results["models"]["persistence"]["dm_p_value"] is None
+    assert results["models"]["persistence"]["direction"] == dict.fromkeys(
+        ("estimate", "low", "high")
+    )
+    assert len(results["regimes"]) == 2 * len(MODELS)
+    assert {row["regime"] for row in results["regimes"]} == {"jump", "normal"}
+    assert results["published"] == PUBLISHED
+    assert (results["claims"], results["answer"]) == (["One."], ["A.", "B.", "C."])
+
+
+def test_headline_knows_who_is_in_the_confidence_set(tmp_project):
+    rows = FORECASTS[FORECASTS["model"].isin(RMSE)]
+    results = headline(load_study("tiny"), rows, evidence(), claims=[], answer=[])
+    inside = {model: values["in_mcs"] for model, values in results["models"].items()}
+    assert inside == {model: model != "persistence" for model in RMSE}
+
+
+def test_published_figures_stand_beside_ours():
+    table = beside_published(FORECASTS)
+    published = table[table["source"] == "published"].set_index(["model", "hours"])
+    assert published.loc[("lstm_ultra", "jump"), ["n", "r2", "rmse"]].tolist() == [
+        1257,
+        0.9030,
+        2.6400,
+    ]
+    assert published["skill"].isna().all()
+    about = table[table["source"] == "published, about"]
+    assert about[["model", "r2"]].to_numpy().tolist() == [["lstm_baseline", 0.75]]
+    ours = table[table["source"] == "this study"].set_index(["model", "hours"])
+    scores = score(FORECASTS).set_index("model")
+    for model in ("persistence", "lstm_ultra"):
+        np.testing.assert_allclose(
+            ours.loc[(model, "all"), list(METRICS)].astype(float), scores.loc[model, list(METRICS)]
+        )
+    assert len(ours) == 3 * 4
+    normal, jump = PUBLISHED["normal"], PUBLISHED["jump"]
+    assert normal["n"] + jump["n"] == PUBLISHED["overall"]["n"]
