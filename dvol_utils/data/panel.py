@@ -1,0 +1,278 @@
+"""The panel: one row an hour and asset, every column known at that row's time.
+
+Sources label a bar by its open; the panel's `time` is the bar's close. A value enters when it is
+known: a bar at its close, funding at its settlement, an on-chain value a publication lag after the
+end of its UTC day. Values are carried forward for a limited age and never backward.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from dvol_utils.data.raw_store import RawStoreError, SeriesName, read_series, series_path
+from dvol_utils.params import DataParams, StudyParams
+
+COLUMNS: dict[SeriesName, dict[str, str]] = {
+    "dvol": {name: name for name in ("dvol_open", "dvol_high", "dvol_low", "dvol_close")},
+    "price": {
+        "open": "price_open",
+        "high": "price_high",
+        "low": "price_low",
+        "close": "price_close",
+        "quote_volume": "volume",
+    },
+    "funding": {"funding_rate": "funding_rate"},
+    "onchain": {
+        name: name
+        for name in ("active_addresses", "transfer_volume_usd", "transaction_count", "mvrv")
+    },
+}
+VALUE_COLUMNS = [column for names in COLUMNS.values() for column in names.values()]
+
+# How long a value counts as the last known one: three settlements; a week of days.
+FUNDING_MAX_AGE_HOURS = 24
+ONCHAIN_MAX_AGE_HOURS = 7 * 24
+
+_HOUR = pd.Timedelta(hours=1)
+_DAY = pd.Timedelta(days=1)
+
+
+def build_panel(raw_dir: Path | str, params: DataParams) -> pd.DataFrame:
+    """Join the raw store's series to one table in which every row is known at its time.
+
+    Parameters
+    ----------
+    raw_dir : Path or str
+        Folder of the raw store; DVOL is required for each asset, other series may be absent.
+    params : DataParams
+        Assets, first and last hour, publication lag, longest gap to fill.
+
+    Returns
+    -------
+    DataFrame
+        Sorted by asset and time, one row an hour from the first DVOL bar to the last:
+        `time` (bar close, UTC), `asset`, `dvol_open, dvol_high, dvol_low, dvol_close` (index
+        points), `price_open, price_high, price_low, price_close` (USD), `volume` (USD an hour),
+        `funding_rate` (share for 8 hours), `active_addresses, transfer_volume_usd,
+        transaction_count, mvrv` (of a UTC day), `imputed` (the hour's DVOL or price bar is missing
+        and the last one was carried forward).
+
+    Raises
+    ------
+    RawStoreError
+        A file is not usable, a gap is longer than `max_fill_hours`, or no hour is left between
+        `start` and `end`.
+
+    Notes
+    -----
+    An on-chain value of UTC day D enters at D + 1 day + `publication_lag_hours` and counts for at
+    most a week; a funding rate enters at its settlement and counts for at most a day. A missing bar
+    becomes a flat bar at the last close. Empty cells of DVOL's open, high and low stay empty.
+    """
+    panels = [_asset_panel(Path(raw_dir), asset, params) for asset in sorted(params.assets)]
+    return pd.concat(panels, ignore_index=True)
+
+
+def coverage(panel: pd.DataFrame) -> pd.DataFrame:
+    """How much of each column is there, one row an asset and column.
+
+    Returns
+    -------
+    DataFrame
+        `asset, column, first, last` (first and last hour with a value, UTC), `hours` (with a
+        value), `missing` (without), `imputed` (carried over a missing bar), `share` (of hours with
+        a value, 0..1).
+    """
+    rows = []
+    for asset, part in panel.groupby("asset", sort=True):
+        for column in VALUE_COLUMNS:
+            there = part[column].notna()
+            times = part.loc[there, "time"]
+            imputed = int((part["imputed"] & there).sum()) if column in _BAR_COLUMNS else 0
+            first, last = (times.iloc[0], times.iloc[-1]) if len(times) else (pd.NaT, pd.NaT)
+            held = int(there.sum())
+            missing, share = len(part) - held, held / len(part)
+            rows.append((asset, column, first, last, held, missing, imputed, share))
+    columns = ["asset", "column", "first", "last", "hours", "missing", "imputed", "share"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def gaps(panel: pd.DataFrame) -> pd.DataFrame:
+    """Every stretch of hours without a value of their own, and what was done about it.
+
+    Returns
+    -------
+    DataFrame
+        `asset, columns, start, end` (first and last hour of the stretch, UTC), `hours`, `action`.
+    """
+    found = []
+    for asset, part in panel.groupby("asset", sort=True):
+        flags = {"DVOL or price bar": (part["imputed"], "carried forward, not scored")}
+        for columns in _GAP_COLUMNS:
+            missing = part[list(columns)].isna().any(axis=1)
+            flags[", ".join(columns)] = (missing, "left empty")
+        for columns, (flag, action) in flags.items():
+            for start, end in _runs(flag.to_numpy()):
+                first, last = part["time"].iloc[start], part["time"].iloc[end]
+                found.append((asset, columns, first, last, end - start + 1, action))
+    return pd.DataFrame(found, columns=["asset", "columns", "start", "end", "hours", "action"])
+
+
+def check_length(panel: pd.DataFrame, study: StudyParams) -> None:
+    """Refuse a panel that is too short for the study's splits and windows.
+
+    Raises
+    ------
+    RawStoreError
+        A series starts after the validation does, or ends before the test (of DVOL: before the
+        first test target), or a window is longer than the training rows.
+    """
+    validation, test = study.split.validation_start, study.split.test_start
+    horizon = pd.Timedelta(hours=study.target.horizon_hours)
+    for asset, part in panel.groupby("asset", sort=True):
+        for series, names in COLUMNS.items():
+            _check_range(part, str(asset), series, list(names.values()), study)
+        rows = int((part["time"] < validation - horizon).sum())
+        for key, window in _windows(study).items():
+            if window > rows:
+                raise RawStoreError(
+                    f"{key} {window} is longer than the {rows} training rows of {asset} "
+                    f"({part['time'].iloc[0]} to {validation - horizon}): shorten it, bring longer "
+                    f"data, or move split.validation_start (test from {test})"
+                )
+
+
+_BAR_COLUMNS = {*COLUMNS["dvol"].values(), *COLUMNS["price"].values()}
+_GAP_COLUMNS = (
+    ("dvol_open", "dvol_high", "dvol_low"),
+    tuple(COLUMNS["price"].values()),
+    *((name,) for name in (*COLUMNS["funding"].values(), *COLUMNS["onchain"].values())),
+)
+
+
+def _asset_panel(raw_dir: Path, asset: str, params: DataParams) -> pd.DataFrame:
+    bars: dict[SeriesName, pd.DataFrame] = {"dvol": read_series(raw_dir, asset, "dvol")}
+    if series_path(raw_dir, asset, "price").is_file():
+        bars["price"] = read_series(raw_dir, asset, "price")
+    bars = {series: table.set_axis(table.index + _HOUR) for series, table in bars.items()}
+    hours = _hours(series_path(raw_dir, asset, "dvol"), bars["dvol"].index, params)
+
+    panel = pd.DataFrame({"time": hours, "asset": asset}, index=hours)
+    imputed = np.zeros(len(hours), bool)
+    for series, table in bars.items():
+        names = COLUMNS[series]
+        path = series_path(raw_dir, asset, series)
+        filled, missing = _fill_bars(table, hours, params.max_fill_hours, path)
+        panel[list(names.values())] = filled[list(names)].to_numpy()
+        imputed |= missing
+    known = _known_values(raw_dir, asset, params)
+    for column in VALUE_COLUMNS:
+        if column in known:
+            values, max_age_hours = known[column]
+            panel[column] = _as_of(values, hours, max_age_hours)
+        elif column not in panel:
+            panel[column] = np.nan
+    panel["imputed"] = imputed
+    return panel[["time", "asset", *VALUE_COLUMNS, "imputed"]].reset_index(drop=True)
+
+
+def _hours(path: Path, closes: pd.DatetimeIndex, params: DataParams) -> pd.DatetimeIndex:
+    """The panel's hours: from the first DVOL bar to the last, within `start` and `end`."""
+    first = max(closes[0], params.start) if params.start is not None else closes[0]
+    last = min(closes[-1], params.end) if params.end is not None else closes[-1]
+    if first > last:
+        raise RawStoreError(
+            f"{path}: no hour is left from data.start {params.start} to data.end {params.end}; "
+            f"the file holds {closes[0]} to {closes[-1]}"
+        )
+    return pd.date_range(first, last, freq="h", name="time").as_unit("us")
+
+
+def _fill_bars(
+    bars: pd.DataFrame, hours: pd.DatetimeIndex, max_fill_hours: int, path: Path
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """The bar of each hour; where it is missing, a flat bar at the last close."""
+    last = bars.index.get_indexer(hours, method="pad")  # -1: before the first bar
+    filled = bars.take(np.maximum(last, 0)).set_axis(hours)
+    filled[last < 0] = np.nan
+    missing = (last >= 0) & (bars.index[np.maximum(last, 0)] != hours)
+    for start, end in _runs(missing):
+        # The gap may have begun before the panel's first hour.
+        begin = bars.index[last[start]] + _HOUR
+        length = int((hours[end] - begin) / _HOUR) + 1
+        if length > max_fill_hours:
+            raise RawStoreError(
+                f"{path}: no bar for {length} hours, closes {begin} to {hours[end]}; "
+                f"data.max_fill_hours allows {max_fill_hours}: bring the missing rows, or choose "
+                "data.start and data.end beside the gap"
+            )
+    close = next(name for name in bars.columns if name.endswith("close"))
+    flat = [name for name in bars.columns if name.endswith(("open", "high", "low"))]
+    filled.loc[missing, flat] = filled.loc[missing, [close] * len(flat)].to_numpy()
+    return filled, missing
+
+
+def _known_values(
+    raw_dir: Path, asset: str, params: DataParams
+) -> dict[str, tuple[pd.Series, int]]:
+    """Slow series by panel column: values indexed by when they are known, and their longest age."""
+    lag = _DAY + pd.Timedelta(hours=params.publication_lag_hours)
+    known: dict[str, tuple[pd.Series, int]] = {}
+    rules: tuple[tuple[SeriesName, pd.Timedelta, int], ...] = (
+        ("funding", pd.Timedelta(0), FUNDING_MAX_AGE_HOURS),
+        ("onchain", lag, ONCHAIN_MAX_AGE_HOURS),
+    )
+    for series, delay, max_age_hours in rules:
+        if series_path(raw_dir, asset, series).is_file():
+            table = read_series(raw_dir, asset, series)
+            table = table.set_axis(table.index + delay)
+            for name, column in COLUMNS[series].items():
+                known[column] = (table[name].dropna(), max_age_hours)
+    return known
+
+
+def _as_of(values: pd.Series, hours: pd.DatetimeIndex, max_age_hours: int) -> np.ndarray:
+    """The last value known at each hour, missing where none is younger than the longest age."""
+    age = pd.Timedelta(hours=max_age_hours)
+    return values.reindex(hours, method="pad", tolerance=age).to_numpy()
+
+
+def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
+    """First and last position of each stretch of true flags."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], flags, [False])).astype(np.int8)))
+    return [(int(a), int(b) - 1) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def _windows(study: StudyParams) -> dict[str, int]:
+    return {
+        "jumps.window": study.jumps.window,
+        "features.scaling_window_hours": study.features.scaling_window_hours,
+        "target.volatility_window_hours": study.target.volatility_window_hours,
+        "training.window_hours": study.training.window_hours,
+    }
+
+
+def _check_range(
+    part: pd.DataFrame, asset: str, series: SeriesName, columns: list[str], study: StudyParams
+) -> None:
+    there = part[columns].notna().any(axis=1)
+    if not there.any():
+        return  # a series the raw store does not hold; who needs it says so
+    times = part.loc[there, "time"]
+    first, last = times.iloc[0], times.iloc[-1]
+    file = series_path("", asset, series).name
+    validation, test = study.split.validation_start, study.split.test_start
+    if first >= validation:
+        raise RawStoreError(
+            f"{file}: starts {first}, not before split.validation_start {validation}: no row is "
+            "left to train on; bring earlier data or move the splits"
+        )
+    needed = test + pd.Timedelta(hours=study.target.horizon_hours if series == "dvol" else 0)
+    if last < needed:
+        raise RawStoreError(
+            f"{file}: ends {last}, before {needed}, which the test from split.test_start {test} "
+            "needs; bring later data or move the splits"
+        )
