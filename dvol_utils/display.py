@@ -18,6 +18,7 @@ SIMULATED_NOTICE = (
     "Simulated data: every number on this page comes from a simulated market with known jumps. "
     "It shows that the method works, not how Bitcoin's DVOL behaves."
 )
+MISSING = "–"
 
 
 def study_header(study: StudyParams) -> None:
@@ -46,17 +47,34 @@ def figure(plot: Axes | Figure, caption: str, alt: str) -> None:
 
 
 def table(frame: pd.DataFrame, caption: str, *, decimals: int = 3, index: bool = False) -> None:
-    """Show a table with its caption; numbers rounded for reading, the files keep them whole."""
+    """Show a table with its caption; numbers rounded for reading, the files keep them whole.
+
+    Times are UTC and shown to the minute.
+    """
+    times = frame.select_dtypes(["datetime", "datetimetz"]).columns
+    frame = frame.assign(**{name: frame[name].dt.strftime("%Y-%m-%d %H:%M") for name in times})
     body = frame.to_html(
         index=index,
         border=0,
         classes="data",
         escape=True,
-        na_rep="–",
-        float_format=lambda value: f"{value:,.{decimals}f}",
+        na_rep=MISSING,
+        float_format=lambda value: written(value, decimals),
+        formatters={
+            name: "{:,}".format for name in frame.select_dtypes("integer").columns if name != "year"
+        },
     )
     caption_html = f"<caption>{html.escape(caption)}</caption>"
     display(HTML(body.replace("<thead>", f"{caption_html}<thead>", 1)))
+
+
+def written(value: float, decimals: int) -> str:
+    """A number for readers: rounded, minus sign, no negative zero, a dash where it is missing."""
+    if pd.isna(value):
+        return MISSING
+    text = f"{value:,.{decimals}f}"
+    zero = not text.strip("-0.,")
+    return text.lstrip("-") if zero else text.replace("-", "\N{MINUS SIGN}")
 
 
 def answer(text: str) -> None:

@@ -27,17 +27,27 @@ _HEADS = {
     "slope_se": "standard error of slope",
     "optimal_block_hours": "optimal block",
     "used_hours": "block used",
+    "first_origin": "first origin",
+    "last_origin": "last origin",
+    "jump_share": "in the jump regime, %",
+    "target_correlation": "correlation with the target",
+    "hidden_size": "hidden units",
+    "num_layers": "layers",
+    "parameters_published": "parameters, eleven inputs",
+    "parameters": "parameters here",
+    "best_epoch": "best epoch",
+    "validation_loss": "validation loss",
 }
-_SHARES = ("skill", "direction")
+_SHARES = ("skill", "direction", "jump_share")
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of the evaluation for readers.
+    """A table of training, evaluation or significance for readers.
 
     Parameters
     ----------
     table : DataFrame
-        Any table of `evaluation`, `diagnostics` or `significance`.
+        Columns as the package names them; unknown ones stay as they are.
 
     Returns
     -------

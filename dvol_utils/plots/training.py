@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 from dvol_utils.plots.style import BLACK, GREY, MODEL_COLOURS, MODEL_LABELS, axes, styled
 
-_LOWEST_SKILL = -0.15  # worse forecasts are drawn here, with their number
+_LOWEST_SKILL = -15.0  # worse forecasts are drawn here, with their number
 
 
 @styled
@@ -52,21 +52,20 @@ def validation_skill(choices: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     models = list(dict.fromkeys(choices["model"]))
     ax = axes(ax, height=0.9 + 0.38 * len(models))
     for i, model in enumerate(models):
-        skill = choices.loc[choices["model"] == model, "skill"]
+        skill = 100 * choices.loc[choices["model"] == model, "skill"]
         shown = skill.clip(lower=_LOWEST_SKILL)
         ax.plot(shown, np.full(len(skill), i), "o", color=MODEL_COLOURS[model], ms=6, alpha=0.8)
         if skill.min() < _LOWEST_SKILL:
-            note = f"  ← off the scale: {skill.min():.0%}"
+            note = f"  ← off the scale: {skill.min():.0f} %"
             ax.annotate(note, (_LOWEST_SKILL, i), va="center", color=MODEL_COLOURS[model])
     ax.axvline(0, color=BLACK, lw=1)
     ax.set_yticks(range(len(models)), [MODEL_LABELS[model] for model in models])
     ax.invert_yaxis()
-    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     best = choices.loc[choices["skill"].idxmax()]
     ax.set(
-        xlabel="skill against persistence, validation rows",
+        xlabel="skill against persistence on validation rows, %",
         title=f"{MODEL_LABELS[best['model']]} forecasts the validation rows best "
-        f"({best['skill']:+.1%})",
+        f"({100 * best['skill']:.1f} %)",
     )
     return ax
 

@@ -1,0 +1,120 @@
+# `make` alone says what there is. A study's stages form a chain of executed notebooks; each is a
+# file, so that a finished stage is not run twice and an interrupted one leaves nothing behind.
+
+STUDY ?= demo
+RAW   ?=
+SET   ?=
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+# Python's string hashes may order sets, and with them what a page shows.
+export PYTHONHASHSEED := 0
+
+ifneq ($(words $(STUDY))$(findstring /,$(STUDY))$(findstring .,$(STUDY)),1)
+$(error STUDY='$(STUDY)': should be one name of params/ without .yaml, e.g. STUDY=demo)
+endif
+
+PYTHON ?= python3
+BIN    := .venv/bin
+VENV   := .venv/.installed
+RUN    := runs/$(STUDY)
+SITE   := reports/$(STUDY)/index.html
+
+# A value as one word of the shell, whatever is in it.
+quote   = '$(subst ','\'',$(1))'
+OPTIONS = --study $(call quote,$(STUDY)) $(if $(RAW),--raw $(call quote,$(RAW))) \
+          $(foreach setting,$(SET),--set $(call quote,$(setting)))
+
+NOTEBOOKS := $(sort $(wildcard notebooks/0*.ipynb))
+EXECUTED  := $(NOTEBOOKS:notebooks/%=$(RUN)/notebooks/%)
+
+# The modules that a stage is the first to use: a change runs it, and those after it, again.
+# A module that is in no list belongs to the first stage, so forgetting one is never wrong.
+in_package = $(wildcard $(addprefix dvol_utils/,$(1)))
+CODE_02 := $(call in_package,jump_answer.py jump_patterns.py jump_quality.py plots/jumps.py)
+CODE_03 := $(call in_package,features.py windows.py models/*.py training.py checkpoints.py \
+             walkforward.py forecast_table.py evaluation.py published.py results.py words.py \
+             readable.py plots/training.py)
+CODE_04 := $(call in_package,diagnostics.py claims.py answers.py plots/evaluation.py)
+CODE_05 := $(call in_package,bootstrap.py significance.py plots/significance.py)
+CODE_site := $(call in_package,report.py overview.py pages.py headline.py provenance.py \
+               plots/report.py templates/* templates/cells/*)
+CODE_none := $(call in_package,cli.py execute.py verify.py)
+CODE_01 := $(filter-out $(CODE_02) $(CODE_03) $(CODE_04) $(CODE_05) $(CODE_site) \
+             $(CODE_none),$(call in_package,*.py */*.py))
+
+.PHONY: help report test lint lab verify bench clean distclean FORCE
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@printf '\nSTUDY=%s, one of: %s\n' '$(STUDY)' '$(notdir $(basename $(wildcard params/*.yaml)))'
+	@printf '%s\n' 'RAW=folder      raw store in place of the study'"'"'s data.raw_dir' \
+	  'SET="key=value" parameters in place of the study'"'"'s, e.g. SET="training.epochs=3"'
+
+report: $(SITE) ## run the study and build its pages: reports/STUDY/index.html
+	@echo "report: $(SITE) is up to date"
+
+$(SITE): $(EXECUTED) $(CODE_site) | $(VENV)
+	@$(BIN)/dvol site --study $(call quote,$(STUDY))
+
+$(EXECUTED): $(RUN)/notebooks/%.ipynb: notebooks/%.ipynb $(RUN)/.inputs | $(VENV)
+	@$(BIN)/dvol notebook $< --output $@ $(OPTIONS)
+
+# Each stage follows the one before it, and its own code.
+previous :=
+define follow
+$(RUN)/notebooks/$(notdir $(1)): $(previous) $(CODE_$(firstword $(subst _, ,$(notdir $(1)))))
+previous := $(RUN)/notebooks/$(notdir $(1))
+endef
+$(foreach notebook,$(NOTEBOOKS),$(eval $(call follow,$(notebook))))
+
+# What is not a file of its own: rewritten only when the settings, the parameters or the raw data
+# have changed, by content, and only when they can be used: a slip of the pen costs no stage.
+$(RUN)/.inputs: FORCE | $(VENV)
+	@[ -f params/$(STUDY).yaml ] || { $(BIN)/dvol params --study $(call quote,$(STUDY)); exit 2; }
+	@raw=$(call quote,$(RAW)); \
+	if [ -z "$$raw" ]; then raw=$$(sed -n '/^ *raw_dir:/{s/^[^:]*: *//;s/ *#.*//;p;}' \
+	  params/$(STUDY).yaml); fi; \
+	if [ -n "$$raw" ] && [ ! -d "$$raw" ]; then \
+	  echo "$$raw: no such folder; should hold the raw store's CSV files (RAW=folder)" >&2; exit 2; \
+	fi; \
+	now=$$(printf '%s\n' $(call quote,$(RAW)) $(call quote,$(SET)); \
+	  cksum params/$(STUDY).yaml constraints.txt; \
+	  if [ -n "$$raw" ]; then find -L "$$raw" -maxdepth 1 -name '*.csv' -exec cksum {} + | sort; fi); \
+	if [ "$$now" != "$$(cat $@ 2>/dev/null)" ]; then \
+	  $(BIN)/dvol params $(OPTIONS) > /dev/null; \
+	  mkdir -p $(RUN); echo "$$now" > $@.new; mv $@.new $@; \
+	fi
+
+$(VENV): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+test: $(VENV) ## run the tests (ARGS="-k name" for some of them)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV) ## check style, format, and that notebooks hold no outputs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(if $(NOTEBOOKS),$(BIN)/nbstripout --verify --keep-id $(NOTEBOOKS))
+
+lab: $(VENV) ## open the notebooks in JupyterLab
+	$(BIN)/jupyter-lab --ServerApp.root_dir=notebooks
+
+verify: $(VENV) ## check a finished run: scores, parameters, raw files, notebooks, README
+	@$(BIN)/dvol verify $(OPTIONS)
+
+bench: $(VENV) ## measure speed: every file of benchmarks/
+	@for benchmark in benchmarks/*.py; do \
+	  if [ -f "$$benchmark" ]; then echo "$$benchmark"; $(BIN)/python "$$benchmark"; fi; \
+	done
+
+clean: ## remove what STUDY has produced
+	rm -rf $(RUN) $(dir $(SITE))
+
+distclean: ## remove what all studies have produced, and .venv
+	rm -rf runs .venv
+	find reports -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +

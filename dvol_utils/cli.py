@@ -1,0 +1,125 @@
+"""The command `dvol`: run a notebook, build the site, show parameters, check a run."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from dvol_utils.artefacts import ArtefactError
+from dvol_utils.params import ParameterError, StudyParams, describe, load_study, parse_override
+
+# Heavy imports stand in the commands that need them: `dvol params` should answer at once.
+
+
+class _Commands(TyperGroup):
+    """Commands whose expected errors are one message and exit status 2, without a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except (ParameterError, ArtefactError) as error:
+            typer.echo(f"dvol: {error}", err=True)
+            raise typer.Exit(2) from None
+
+
+app = typer.Typer(
+    cls=_Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
+
+Study = Annotated[str, typer.Option(help="A file of params/, without .yaml.")]
+Raw = Annotated[Path | None, typer.Option(help="Folder of the raw store (data.raw_dir).")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="A parameter, e.g. training.epochs=3."),
+]
+
+
+@app.command()
+def notebook(
+    source: Annotated[Path, typer.Argument(help="The notebook.")],
+    study: Study,
+    output: Annotated[Path, typer.Option(help="The executed notebook.")],
+    raw: Raw = None,
+    settings: Settings = None,
+) -> None:
+    """Run a notebook; the output appears only when every cell has run."""
+    from dvol_utils.execute import execute_notebook
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up as after Ctrl-C
+    overrides = _overrides(raw, settings)
+    _check_raw(load_study(study, overrides), raw)
+    execute_notebook(source, output, study=study, overrides=overrides)
+
+
+@app.command()
+def site(study: Study) -> None:
+    """Build the HTML pages from executed notebooks."""
+    from dvol_utils.report import build_site
+
+    typer.echo(f"site: {build_site(load_study(study))}")
+
+
+@app.command()
+def params(study: Study, raw: Raw = None, settings: Settings = None) -> None:
+    """Show a study's effective parameters."""
+    table = describe(_study(study, raw, settings))
+    width = max(map(len, table["parameter"]))
+    for row in table.itertuples():
+        typer.echo(f"{row.parameter:<{width}}  {row.value}")
+        typer.secho(f"{'':<{width}}  {row.meaning}", dim=True)
+
+
+@app.command()
+def verify(study: Study, raw: Raw = None, settings: Settings = None) -> None:
+    """Check a finished run: scores, parameters, raw files, notebooks, README."""
+    from dvol_utils.verify import verify as run_checks
+
+    checks = run_checks(_study(study, raw, settings))
+    for check in checks:
+        typer.echo(f"{check.name:<10}  {'ok' if check.ok else 'FAILED':<6}  {check.detail}")
+    if not all(check.ok for check in checks):
+        raise typer.Exit(1)
+
+
+@app.command()
+def readme(study: Study) -> None:
+    """Write the study's result table into README.md."""
+    from dvol_utils.artefacts import read_json
+    from dvol_utils.headline import read_results, rewrite_readme
+    from dvol_utils.provenance import recorded_study
+
+    loaded = load_study(study)
+    recorded = recorded_study(loaded, read_json(loaded.run_dir / "manifest.json"))
+    path = loaded.root / "README.md"
+    rewrite_readme(path, read_results(loaded), recorded.significance.coverage)
+    typer.echo(f"readme: {path}")
+
+
+def _study(name: str, raw: Path | None, settings: list[str] | None) -> StudyParams:
+    study = load_study(name, _overrides(raw, settings))
+    _check_raw(study, raw)
+    return study
+
+
+def _overrides(raw: Path | None, settings: list[str] | None) -> dict[str, Any]:
+    overrides = dict(map(parse_override, settings or []))
+    if raw is not None:
+        overrides["data.raw_dir"] = str(raw.absolute())
+    return overrides
+
+
+def _check_raw(study: StudyParams, raw: Path | None) -> None:
+    if raw is None:
+        return
+    if study.is_simulated:
+        raise ParameterError(
+            f"study {study.name}: a raw store {str(raw)!r} was given, but data.source is "
+            "simulated; choose a study with data.source: raw_store"
+        )
+    if not raw.is_dir():
+        raise ParameterError(f"{raw}: no such folder; should hold the raw store's CSV files")

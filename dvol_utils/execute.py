@@ -1,0 +1,159 @@
+"""Running a notebook so that its target exists only when every cell has run."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+from traitlets.config import Config
+
+from dvol_utils.artefacts import ArtefactError
+from dvol_utils.params import load_study
+
+
+class NotebookError(ArtefactError):
+    """A notebook that cannot be run or shown; the message names it and says why."""
+
+
+def execute_notebook(
+    source: Path, target: Path, *, study: str, overrides: Mapping[str, Any] | None = None
+) -> Path:
+    """Run a notebook with papermill in this environment's `python3` kernel.
+
+    What the notebook prints appears on the terminal while it runs. An older target is removed
+    first, since its tables are about to be written anew.
+
+    Parameters
+    ----------
+    source : Path
+        Notebook with one cell tagged `parameters`.
+    target : Path
+        The executed notebook; appears, whole, only after the last cell.
+    study : str
+        Name of the study, checked with its overrides before a kernel starts.
+    overrides : mapping, optional
+        As `load_study` takes them.
+
+    Raises
+    ------
+    NotebookError
+        No `parameters` cell, a cell that failed, or a kernel that died. The notebook as far as it
+        came is then at `<target stem>.failed.ipynb`.
+    ParameterError
+        Unknown study, or a parameter that cannot be used.
+    """
+    plain = json.loads(json.dumps(dict(overrides or {}), default=str))
+    root = load_study(study, plain).root
+    _check_source(source)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    running = target.with_name(f".{target.stem}.running.ipynb")
+    failed = target.with_name(f"{target.stem}.failed.ipynb")
+    for leftover in (target, failed):
+        leftover.unlink(missing_ok=True)
+    print(f"{source.stem}: running", flush=True)
+    start = time.monotonic()
+    try:
+        _papermill(source, running, {"study": study, "overrides": plain}, root)
+        _finish(running, target)
+    except Exception as error:
+        kept = _keep(running, failed)
+        raise NotebookError(f"{source}: {_last_words(error)}\n{kept}") from None
+    finally:
+        running.unlink(missing_ok=True)
+    print(f"{source.stem}: done in {time.monotonic() - start:.0f} s", flush=True)
+    return target
+
+
+def incomplete_cells(notebook: NotebookNode) -> list[str]:
+    """What stands against taking an executed notebook for complete, a sentence each.
+
+    A notebook whose kernel was killed has cells without an execution count, whatever their status
+    in the metadata says.
+    """
+    return list(_faults(notebook))
+
+
+def read_executed(path: Path) -> NotebookNode:
+    """Read an executed notebook; `NotebookError` where it is damaged or not complete."""
+    notebook = _read(path)
+    faults = incomplete_cells(notebook)
+    if faults:
+        raise NotebookError(f"{path} is not complete: {faults[0]}; delete it and run `make report`")
+    return notebook
+
+
+def _papermill(source: Path, running: Path, parameters: dict[str, Any], root: Path) -> None:
+    import papermill  # costs half a second, which no other command should pay
+
+    papermill.execute_notebook(
+        source,
+        running,
+        parameters=parameters,
+        kernel_name="python3",
+        language="python",
+        cwd=root.resolve(),
+        config=Config(KernelManager={"transport_encryption": "auto"}),
+        progress_bar=False,
+        stdout_file=sys.stdout,
+        stderr_file=sys.stderr,
+    )
+
+
+def _check_source(source: Path) -> None:
+    tagged = [cell for cell in _read(source).cells if "parameters" in cell.metadata.get("tags", [])]
+    if len(tagged) != 1:
+        raise NotebookError(
+            f"{source}: found {len(tagged)} cells tagged 'parameters'; should be one, "
+            "with study = ... and overrides = {}"
+        )
+
+
+def _read(path: Path) -> NotebookNode:
+    try:
+        return nbformat.read(path, as_version=4)
+    except FileNotFoundError:
+        raise NotebookError(f"{path}: no such notebook") from None
+    except (ValueError, nbformat.ValidationError) as error:
+        raise NotebookError(f"{path}: not readable as a notebook: {error}") from None
+
+
+def _finish(running: Path, target: Path) -> None:
+    faults = incomplete_cells(_read(running))
+    if faults:
+        raise NotebookError(faults[0])
+    with running.open("rb+") as file:
+        os.fsync(file.fileno())  # a full disk shows here, before the rename
+    running.replace(target)
+
+
+def _faults(notebook: NotebookNode) -> Iterator[str]:
+    for number, cell in enumerate(notebook.cells, start=1):
+        if cell.cell_type != "code" or not cell.source.strip():
+            continue
+        for output in cell.outputs:
+            if output.output_type == "error":
+                yield f"cell {number} ended with {output.ename}: {output.evalue}"
+        if cell.execution_count is None:
+            yield f"cell {number} was never run to its end"
+
+
+def _keep(running: Path, failed: Path) -> str:
+    try:
+        running.replace(failed)
+    except OSError as error:
+        return f"nothing of it could be kept: {error}"
+    return f"the notebook as far as it came: {failed}"
+
+
+def _last_words(error: Exception) -> str:
+    # papermill's own text is the whole traceback, in colour
+    if hasattr(error, "exec_count"):
+        return f"In [{error.exec_count}]: {error.ename}: {error.evalue}"
+    return str(error) if isinstance(error, NotebookError) else f"{type(error).__name__}: {error}"

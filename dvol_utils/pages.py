@@ -1,0 +1,151 @@
+"""An executed notebook as the body of a page: folded code, anchors, tables that scroll."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from bs4 import BeautifulSoup, Tag
+from markupsafe import Markup
+from nbconvert import HTMLExporter
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
+
+from dvol_utils.execute import NotebookError, read_executed
+
+TEMPLATES = Path(__file__).with_name("templates")
+_NUMBER = re.compile(r"(< )?[-+\N{MINUS SIGN}]?[\d,]*\.?\d+(e[-+]?\d+)?\s?%?|–|nan|NaN", re.ASCII)
+_LOADING = ("script", "iframe", "object", "embed", "link", "base")
+
+
+class Heading(NamedTuple):
+    """An entry of the table of contents."""
+
+    level: str
+    anchor: str
+    text: str
+
+
+class Page(NamedTuple):
+    """A notebook's page: `number` and `short` come from its file name, the rest from its cells."""
+
+    file: str
+    number: str
+    short: str
+    title: str
+    summary: str
+    contents: list[Heading]
+    body: Markup
+
+
+def notebook_page(path: Path) -> Page:
+    """The page of an executed notebook; the same cells and outputs give the same bytes.
+
+    Parameters
+    ----------
+    path : Path
+        Executed notebook, named like `02_jump_detection.ipynb`.
+
+    Raises
+    ------
+    NotebookError
+        The notebook is damaged, not complete, has no title, or something in it would be loaded
+        from elsewhere when the page is read.
+    """
+    soup = BeautifulSoup(_cells_html(path), "html.parser")
+    title = soup.find("h1")
+    if title is None:
+        raise NotebookError(f"{path}: no title; should begin with a Markdown cell '# Title'")
+    for repeated in soup.select(".study, .simulated"):  # the page itself says it, above all cells
+        repeated.decompose()
+    _refuse_loading(soup, path)
+    _describe_images(soup, path)
+    first = title.find_next("p")
+    contents = [_anchor(heading, soup) for heading in soup.find_all(["h2", "h3"])]
+    for table in soup.find_all("table"):
+        _tidy_table(table, soup)
+    number, _, name = path.stem.partition("_")
+    return Page(
+        file=f"{path.stem}.html",
+        number=number,
+        short=name.replace("_", " "),
+        title=_text(title),
+        summary=_text(first) if first else "",
+        contents=contents,
+        body=Markup(soup.decode(formatter="minimal")),  # noqa: S704 a page shows its notebook
+    )
+
+
+def _cells_html(path: Path) -> str:
+    exporter = HTMLExporter(
+        template_name="cells",
+        extra_template_basedirs=[str(TEMPLATES)],
+        exclude_anchor_links=True,
+    )
+    # a progress bar's rewritten line is shown as it ended
+    exporter.register_preprocessor(CoalesceStreamsPreprocessor, enabled=True)
+    return exporter.from_notebook_node(read_executed(path))[0]
+
+
+def _refuse_loading(soup: BeautifulSoup, path: Path) -> None:
+    for element in soup.find_all(True):
+        source = element.get("src") or element.get("srcset") or element.get("data")
+        outside = source is not None and not source.startswith("data:")
+        styled = re.search(r"url\(|@import", element.get("style", "") + _style_text(element))
+        if element.name in _LOADING or outside or styled:
+            raise NotebookError(
+                f"{path}: <{element.name}> {str(source or '')[:80]!r}: would be loaded when the "
+                "page is read; pages hold everything themselves, figures by display.figure"
+            )
+
+
+def _style_text(element: Tag) -> str:
+    return element.get_text() if element.name == "style" else ""
+
+
+def _describe_images(soup: BeautifulSoup, path: Path) -> None:
+    for image in soup.find_all("img"):
+        alt = image.get("alt", "").strip()
+        if not alt or alt.startswith("No description has been provided"):
+            raise NotebookError(f"{path}: a figure without alt text; show it by display.figure")
+
+
+def _anchor(heading: Tag, soup: BeautifulSoup) -> Heading:
+    text = _text(heading)
+    slug = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "section"
+    taken = {other["id"] for other in soup.find_all(id=True) if other is not heading}
+    names = [slug, *(f"{slug}-{number}" for number in range(2, len(taken) + 3))]
+    heading["id"] = next(name for name in names if name not in taken)
+    link = soup.new_tag("a", href=f"#{heading['id']}")
+    link["class"] = "anchor"
+    link["aria-label"] = f"Link to section {text}"
+    link.string = "#"
+    heading.append(link)
+    return Heading(heading.name, heading["id"], text)
+
+
+def _tidy_table(table: Tag, soup: BeautifulSoup) -> None:
+    """Scroll in an own box, name headings' scope, and set columns of numbers to the right."""
+    table.attrs.pop("border", None)
+    for row in table.find_all("tr"):
+        row.attrs.pop("style", None)
+    body = table.find("tbody") or table
+    for cell in table.find_all("th"):
+        cell["scope"] = "row" if cell.find_parent("tbody") else "col"
+    rows = [row.find_all(["th", "td"]) for row in body.find_all("tr")]
+    heads = [row.find_all(["th", "td"]) for row in table.select("thead tr")]
+    width = max((len(row) for row in rows), default=0)
+    for column in range(width):
+        cells = [row[column] for row in rows if len(row) == width]
+        if all(_NUMBER.fullmatch(_text(cell)) for cell in cells):
+            for cell in [*cells, *(head[column] for head in heads if len(head) == width)]:
+                cell["class"] = [*cell.get("class", []), "num"]
+    caption = table.find("caption")
+    box = soup.new_tag("div", role="region", tabindex="0")
+    box["class"] = "scroll"
+    box["aria-label"] = _text(caption) if caption else "Table"
+    table.wrap(box)
+
+
+def _text(element: Tag) -> str:
+    return " ".join(element.get_text().split())

@@ -1,0 +1,85 @@
+"""Where a run's numbers come from, as its manifest tells it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from dvol_utils.headline import Results, hour
+from dvol_utils.params import StudyParams
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SHORT = 12
+
+
+def recorded_study(study: StudyParams, manifest: dict[str, Any]) -> StudyParams:
+    """The parameters that the run was made with: those of the file, and overrides."""
+    recorded = StudyParams(**manifest["parameters"])
+    recorded._root = study.root
+    return recorded
+
+
+def raw_hashes(manifest: dict[str, Any]) -> dict[str, str]:
+    """SHA-256 of each raw file that a stage recorded, by file name."""
+    hashes: dict[str, str] = {}
+    for facts in manifest.get("stages", {}).values():
+        for fact in facts.values():
+            if isinstance(fact, dict):
+                hashes |= {
+                    name: text
+                    for name, text in fact.items()
+                    if isinstance(text, str) and _SHA256.fullmatch(text)
+                }
+    return dict(sorted(hashes.items()))
+
+
+def commit(manifest: dict[str, Any]) -> str:
+    """The code's git commit, shortened, with a word on local changes."""
+    full = manifest.get("git_commit")
+    if full is None:
+        return "not under version control"
+    identifier, _, changes = full.partition(" ")
+    return f"{identifier[:_SHORT]} {changes}".strip()
+
+
+def provenance(
+    study: StudyParams, results: Results, manifest: dict[str, Any]
+) -> list[tuple[str, list[str]]]:
+    """What a reader needs to trace the numbers: pairs of a name and its values, one a line."""
+    test = results.test
+    versions = {"Python": manifest["python"], **manifest["packages"]}
+    devices = {
+        str(facts["device"]) for facts in manifest.get("stages", {}).values() if "device" in facts
+    }
+    rows = [
+        ("Data", [_data(study), *_range(manifest)]),
+        ("Raw files, SHA-256", [f"{n}  {h[:_SHORT]}…" for n, h in raw_hashes(manifest).items()]),
+        ("Test hours", [f"{test.rows:,}, origins {hour(test.start)} to {hour(test.end)} UTC"]),
+        ("Code", [commit(manifest)]),
+        ("Parameters", [results.parameters_hash]),
+        ("Seeds of the networks", [", ".join(map(str, manifest["seeds"]))]),
+        ("Trained on", sorted(devices)),
+        ("Versions", [", ".join(f"{name} {version}" for name, version in versions.items())]),
+    ]
+    return [(name, values) for name, values in rows if values]
+
+
+def _range(manifest: dict[str, Any]) -> list[str]:
+    """First and last hour of the panel, as the data stage recorded them."""
+    ranges = [
+        f"panel from {hour(facts['first'])} to {hour(facts['last'])} UTC"
+        for facts in manifest.get("stages", {}).values()
+        if {"first", "last"} <= set(facts)
+    ]
+    return ranges[:1]
+
+
+def _data(study: StudyParams) -> str:
+    assets = ", ".join(study.data.assets)
+    if study.is_simulated:
+        market = study.data.simulated
+        return (
+            f"simulated market, seed {market.seed}, {market.hours:,} hours "
+            f"from {market.start:%Y-%m-%d %H:%M} UTC ({assets})"
+        )
+    return f"raw store {study.data.raw_dir} ({assets})"

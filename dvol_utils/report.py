@@ -1,0 +1,137 @@
+"""The HTML site of a study: a page for each executed notebook and an overview, all offline."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from dvol_utils import overview
+from dvol_utils.artefacts import ArtefactError, read_json, replacing
+from dvol_utils.display import SIMULATED_NOTICE
+from dvol_utils.headline import Results, read_results
+from dvol_utils.pages import TEMPLATES, Page, notebook_page
+from dvol_utils.params import StudyParams, describe
+from dvol_utils.provenance import commit, provenance, recorded_study
+
+_QUESTION = (
+    "How well can the implied-volatility index DVOL be forecast {horizon} hours ahead, and does a "
+    "larger, jump-aware LSTM help?"
+)
+
+
+def build_site(study: StudyParams) -> Path:
+    """Write `reports/<study>/` from the executed notebooks, `results.json` and `manifest.json`.
+
+    Every page is made before any is replaced, and `index.html` is replaced last, so that a failure
+    leaves the old site as it was. Pages of notebooks that are no longer there are removed.
+
+    Returns
+    -------
+    Path
+        `reports/<study>/index.html`.
+
+    Raises
+    ------
+    ArtefactError
+        No executed notebooks, or no results; the message says which command makes them.
+    NotebookError
+        An executed notebook is not complete, or cannot be shown offline.
+    """
+    results = read_results(study)
+    manifest = read_json(study.run_dir / "manifest.json")
+    _same_run(study, results, manifest)
+    pages = [notebook_page(path) for path in executed_notebooks(study)]
+    templates = _templates(results, commit(manifest), pages)
+    texts = {study.report_dir / page.file: _notebook_html(templates, page, pages) for page in pages}
+    index = study.report_dir / "index.html"
+    texts[index] = _index_html(templates, recorded_study(study, manifest), results, manifest)
+    _replace_all(texts, last=index)
+    for old in set(study.report_dir.glob("*.html")) - set(texts):
+        old.unlink()
+    return index
+
+
+def executed_notebooks(study: StudyParams) -> list[Path]:
+    """The executed notebooks of the project's `notebooks/`, in their order.
+
+    Raises
+    ------
+    ArtefactError
+        There are no notebooks, or one has not been executed; the message says which command does.
+    """
+    sources = sorted((study.root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    if not sources:
+        raise ArtefactError(f"{study.root / 'notebooks'}: no notebooks there")
+    executed = [study.run_dir / "notebooks" / source.name for source in sources]
+    for path in executed:
+        if not path.is_file():
+            raise ArtefactError(f"{path} is missing: run `make report STUDY={study.name}`")
+    return executed
+
+
+def _same_run(study: StudyParams, results: Results, manifest: dict[str, Any]) -> None:
+    if results.parameters_hash != manifest["parameters_hash"]:
+        raise ArtefactError(
+            f"{study.run_dir}: results.json (parameters {results.parameters_hash}) and "
+            f"manifest.json (parameters {manifest['parameters_hash']}) are of different runs: "
+            f"run `make report STUDY={study.name}`"
+        )
+
+
+def _replace_all(texts: dict[Path, str], *, last: Path) -> None:
+    with ExitStack() as stack:
+        # the stack unwinds backwards: what is entered first takes its place last
+        for path in sorted(texts, key=lambda path: path != last):
+            stack.enter_context(replacing(path)).write_text(texts[path], encoding="utf-8")
+
+
+def _templates(results: Results, code: str, pages: list[Page]) -> jinja2.Environment:
+    """The templates, with what every page shows."""
+    templates = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style, script = (
+        Markup((TEMPLATES / name).read_text(encoding="utf-8"))  # noqa: S704 the package's own files
+        for name in ("style.css", "site.js")
+    )
+    templates.globals.update(
+        style=style,
+        script=script,
+        results=results,
+        commit=code,
+        pages=pages,
+        simulated_notice=SIMULATED_NOTICE,
+    )
+    return templates
+
+
+def _notebook_html(templates: jinja2.Environment, page: Page, pages: list[Page]) -> str:
+    place = pages.index(page)
+    return templates.get_template("notebook.html.j2").render(
+        page=page,
+        previous=pages[place - 1] if place else None,
+        following=pages[place + 1] if place + 1 < len(pages) else None,
+    )
+
+
+def _index_html(
+    templates: jinja2.Environment, study: StudyParams, results: Results, manifest: dict[str, Any]
+) -> str:
+    coverage = study.significance.coverage
+    return templates.get_template("index.html.j2").render(
+        question=_QUESTION.format(horizon=study.target.horizon_hours),
+        figure=overview.skill_figure(results, coverage),
+        headline=overview.headline(results, coverage),
+        regimes=overview.regimes(results),
+        published=overview.published(results),
+        provenance=provenance(study, results, manifest),
+        parameters=describe(study).to_dict("records"),
+    )

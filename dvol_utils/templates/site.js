@@ -1,0 +1,47 @@
+"use strict";
+
+// One switch for all code of the page.
+const codeSwitch = document.getElementById("code-switch");
+const codeBlocks = document.querySelectorAll("details.code");
+if (codeSwitch && codeBlocks.length) {
+  codeSwitch.hidden = false;
+  codeSwitch.addEventListener("click", () => {
+    const show = codeSwitch.getAttribute("aria-pressed") !== "true";
+    codeSwitch.setAttribute("aria-pressed", String(show));
+    codeBlocks.forEach((block) => { block.open = show; });
+  });
+}
+
+// Tables sort by a click on a heading; cells without a number stay last either way.
+const sortKey = (row, column) => {
+  const cell = row.cells[column];
+  const text = cell.dataset.value ?? cell.textContent.trim();
+  const number = Number(text);
+  return text !== "" && Number.isFinite(number) ? number : text;
+};
+
+const inOrder = (a, b, sign) => {
+  if (a === "" || b === "") return (a === "") - (b === "");
+  return sign * (typeof a === "number" ? a - b : a.localeCompare(b));
+};
+
+const sortBy = (table, heading) => {
+  const ascending = heading.getAttribute("aria-sort") !== "ascending";
+  for (const other of table.tHead.rows[0].cells) other.setAttribute("aria-sort", "none");
+  heading.setAttribute("aria-sort", ascending ? "ascending" : "descending");
+  const rows = [...table.tBodies[0].rows];
+  const column = heading.cellIndex;
+  rows.sort((a, b) => inOrder(sortKey(a, column), sortKey(b, column), ascending ? 1 : -1));
+  table.tBodies[0].append(...rows);
+};
+
+for (const table of document.querySelectorAll("table.sortable")) {
+  for (const heading of table.tHead.rows[0].cells) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...heading.childNodes);
+    heading.append(button);
+    heading.setAttribute("aria-sort", "none");
+    button.addEventListener("click", () => sortBy(table, heading));
+  }
+}

@@ -1,0 +1,154 @@
+"""Does what is on disk still agree with itself: scores, parameters, raw files, pages, README?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from dvol_utils.artefacts import ArtefactError, file_hash, read_json, read_table
+from dvol_utils.evaluation import METRICS, average_seeds, score
+from dvol_utils.execute import read_executed
+from dvol_utils.headline import Results, markdown_table, read_results, readme_block
+from dvol_utils.params import StudyParams, effective, parameters_hash
+from dvol_utils.provenance import raw_hashes, recorded_study
+from dvol_utils.report import executed_notebooks
+
+_TOLERANCE = 1e-9
+
+
+class Check(NamedTuple):
+    """A check's name, whether it holds, and what was found."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def verify(study: StudyParams) -> list[Check]:
+    """Check a finished run against its parameters, its data and what is said about it.
+
+    Parameters
+    ----------
+    study : StudyParams
+        The study as its file and the command line's overrides give it now.
+
+    Returns
+    -------
+    list of Check
+        `scores`: the numbers of `results.json` equal a new scoring of `forecasts.parquet` (test
+        rows, mean over seeds) to 1e-9; `parameters`: the run was made with today's parameters;
+        `raw files`: those still there have the recorded hashes; `notebooks`: every cell has run;
+        `README`: its result table is that of `results.json`.
+
+    Raises
+    ------
+    ArtefactError
+        There is no finished run.
+    """
+    results = read_results(study)
+    manifest = read_json(study.run_dir / "manifest.json")
+    recorded = recorded_study(study, manifest)
+    return [
+        _check("scores", lambda: _scores(recorded, results)),
+        _check("parameters", lambda: _parameters(study, recorded, results, manifest)),
+        _check("raw files", lambda: _raw_files(recorded, manifest)),
+        _check("notebooks", lambda: _notebooks(study)),
+        _check("README", lambda: _readme(study, results, recorded.significance.coverage)),
+    ]
+
+
+def _check(name: str, find: Callable[[], tuple[list[str], str]]) -> Check:
+    """A check holds where `find` returns no faults; its second value says what was looked at."""
+    try:
+        faults, looked_at = find()
+    except (ArtefactError, ValueError) as error:
+        faults, looked_at = [str(error)], ""
+    return Check(name, not faults, "; ".join(faults) or looked_at)
+
+
+def _scores(recorded: StudyParams, results: Results) -> tuple[list[str], str]:
+    forecasts = read_table(recorded, "forecasts")
+    test = average_seeds(forecasts[forecasts["split"] == "test"])
+    scores = score(test).set_index("model")
+    faults = [
+        f"{model}: in one of results.json and forecasts.parquet only"
+        for model in sorted(set(results.models) ^ set(scores.index))
+    ]
+    for model, result in results.models.items():
+        if model in scores.index:
+            faults += _differences(model, result, scores.loc[model], results.test.rows)
+    return faults, f"{len(scores)} models, {results.test.rows:,} test hours scored again"
+
+
+def _differences(model: str, result: Any, scored: pd.Series, rows: int) -> Iterator[str]:
+    if int(scored["n"]) != rows:
+        yield f"{model}: {int(scored['n'])} test rows, results.json says {rows}"
+    for metric in METRICS:
+        stated = getattr(result, metric).estimate
+        stated = np.nan if stated is None else stated
+        if not np.isclose(stated, scored[metric], rtol=0, atol=_TOLERANCE, equal_nan=True):
+            yield f"{model}: {metric} is {scored[metric]:.10g}, results.json says {stated:.10g}"
+
+
+def _parameters(
+    study: StudyParams, recorded: StudyParams, results: Results, manifest: dict[str, Any]
+) -> tuple[list[str], str]:
+    run = parameters_hash(recorded)
+    faults = [
+        f"{name} says parameters {found}, those of the run hash to {run}"
+        for name, found in (
+            ("manifest.json", manifest["parameters_hash"]),
+            ("results.json", results.parameters_hash),
+        )
+        if found != run
+    ]
+    now, then = _flat(effective(study)), _flat(effective(recorded))
+    # where the raw files lie may differ; what they hold is another check
+    faults += [
+        f"{key} is {now.get(key)!r}, the run had {then.get(key)!r}"
+        for key in sorted(set(now) | set(then))
+        if now.get(key) != then.get(key) and key != "data.raw_dir"
+    ]
+    return faults, run
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        flat |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return flat
+
+
+def _raw_files(recorded: StudyParams, manifest: dict[str, Any]) -> tuple[list[str], str]:
+    hashes = raw_hashes(manifest)
+    there = {name: recorded.raw_dir / name for name in hashes}
+    there = {name: path for name, path in there.items() if path.is_file()}
+    faults = [
+        f"{path} has changed since the run"
+        for name, path in there.items()
+        if file_hash(path) != hashes[name]
+    ]
+    if not hashes:
+        faults.append("manifest.json records no raw file")
+    return faults, f"{len(there)} of {len(hashes)} recorded files are there, unchanged"
+
+
+def _notebooks(study: StudyParams) -> tuple[list[str], str]:
+    paths = executed_notebooks(study)
+    for path in paths:
+        read_executed(path)
+    return [], f"{len(paths)} executed to the end"
+
+
+def _readme(study: StudyParams, results: Results, coverage: float) -> tuple[list[str], str]:
+    readme = study.root / "README.md"
+    block = readme_block(readme, study.name)
+    if block is None:
+        return [], f"holds no table of {study.name}"
+    if block != markdown_table(results, coverage):
+        return [f"{readme.name}: another table; run `dvol readme --study {study.name}`"], ""
+    return [], "its table is that of results.json"

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import base64
+import io
+
+import matplotlib.image
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from bs4 import BeautifulSoup
+from study_files import HOSTILE, code_cell
+
+from dvol_utils import display
+from dvol_utils.params import describe, load_study
+
+
+def shown(call) -> BeautifulSoup:
+    """What a call displays, parsed."""
+    (output,) = code_cell("", call).outputs
+    return BeautifulSoup(output.data["text/html"], "html.parser")
+
+
+@pytest.mark.parametrize(
+    ("value", "decimals", "text"),
+    [
+        (1234.5678, 2, "1,234.57"),
+        (-0.25, 1, "\N{MINUS SIGN}0.2"),
+        (-0.004, 2, "0.00"),
+        (0.0, 3, "0.000"),
+        (-1000.0, 0, "\N{MINUS SIGN}1,000"),
+        (float("nan"), 3, "–"),
+    ],
+)
+def test_written_numbers(value, decimals, text):
+    assert display.written(value, decimals) == text
+
+
+def test_table_escapes_and_rounds():
+    frame = pd.DataFrame({"name": [HOSTILE], "value": [-1.23456], "count": [3], "none": [np.nan]})
+    table = shown(lambda: display.table(frame, HOSTILE, decimals=2)).table
+    assert table.caption.text == HOSTILE
+    assert [cell.text for cell in table.tbody.find_all("td")] == [HOSTILE, "−1.23", "3", "–"]
+    assert table.find_all(["script", "b"]) == []
+
+
+def test_table_shows_times_to_the_minute_and_leaves_the_frame_alone():
+    times = pd.to_datetime(["2024-11-22 05:00", None], utc=True)
+    frame = pd.DataFrame({"time": times, "naive": times.tz_localize(None), "text": "2024"})
+    before = frame.copy()
+    rows = shown(lambda: display.table(frame, "c")).tbody.find_all("tr")
+    assert [[cell.text for cell in row.find_all("td")] for row in rows] == [
+        ["2024-11-22 05:00", "2024-11-22 05:00", "2024"],
+        ["–", "–", "2024"],
+    ]
+    pd.testing.assert_frame_equal(frame, before)
+
+
+def test_figure_is_embedded_with_caption_and_alt_and_then_closed():
+    ax = plt.figure(figsize=(2, 1)).add_subplot()
+    figure = shown(lambda: display.figure(ax, HOSTILE, f'A "line" {HOSTILE}')).figure
+    assert figure.figcaption.text == HOSTILE
+    assert figure.img["alt"] == f'A "line" {HOSTILE}'
+    kind, _, image = figure.img["src"].partition(",")
+    assert kind == "data:image/png;base64"
+    height, width, _ = matplotlib.image.imread(io.BytesIO(base64.b64decode(image))).shape
+    assert width > height > 50
+    assert plt.get_fignums() == []
+
+
+def test_figure_is_the_same_bytes_twice():
+    def draw():
+        ax = plt.figure(figsize=(2, 1)).add_subplot()
+        ax.plot([1, 2])
+        return str(shown(lambda: display.figure(ax, "c", "a")))
+
+    assert draw() == draw()
+
+
+def test_header_says_simulated_and_every_parameter(tmp_project):
+    study = load_study("tiny")
+    header = shown(lambda: display.study_header(study))
+    assert header.select_one(".study").text == "Tiny <study> & market (tiny)"
+    assert header.select_one(".simulated").text == display.SIMULATED_NOTICE
+    assert header.details.has_attr("open") is False
+    names = [row.td.text for row in header.tbody.find_all("tr")]
+    assert names == list(describe(study)["parameter"])
+
+
+def test_header_of_real_data_says_nothing_of_simulation(tmp_project):
+    study = load_study("tiny", {"data.source": "raw_store"})
+    header = shown(lambda: display.study_header(study))
+    assert header.select(".simulated") == []
+    assert display.SIMULATED_NOTICE not in header.text
+
+
+def test_answer_is_markdown():
+    (output,) = code_cell("", lambda: display.answer("**4.2 %**")).outputs
+    assert output.data["text/markdown"] == "**4.2 %**"

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import errno
+import os
+import re
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from study_files import source_notebook
+
+from dvol_utils import execute
+from dvol_utils.execute import NotebookError, execute_notebook, incomplete_cells, read_executed
+from dvol_utils.params import ParameterError
+
+
+@pytest.fixture
+def target(tmp_project):
+    return tmp_project / "runs/tiny/notebooks/01_first.ipynb"
+
+
+@pytest.fixture
+def no_kernel(monkeypatch):
+    def refuse(*_args):
+        pytest.fail("a kernel was started")
+
+    monkeypatch.setattr(execute, "_papermill", refuse)
+
+
+def run(target, *code, study="tiny", overrides=None):
+    source = source_notebook(target.parents[3] / "notebooks/01_first.ipynb", *code)
+    return execute_notebook(source, target, study=study, overrides=overrides)
+
+
+def test_notebook_gets_study_and_overrides_and_is_heard_while_it_runs(target, capfd):
+    code = (
+        "import os, sys\nprint(study, overrides, os.getcwd())",
+        "print('to stderr', file=sys.stderr)",
+    )
+    assert run(target, *code, overrides={"training": {"epochs": 3}}) == target
+    out, err = capfd.readouterr()
+    root = target.parents[3].resolve()
+    lines = out.splitlines()
+    assert lines[0] == "01_first: running"
+    assert f"tiny {{'training': {{'epochs': 3}}}} {root}" in lines
+    assert re.fullmatch(r"01_first: done in \d+ s", lines[-1])
+    assert "to stderr" in err.splitlines()
+    assert read_executed(target).cells[-1].execution_count == 4
+    assert os.listdir(target.parent) == ["01_first.ipynb"]
+
+
+def test_failed_notebook_is_kept_aside_and_leaves_no_target(target):
+    target.parent.mkdir(parents=True)
+    target.write_text("an older run")
+    failed = target.with_name("01_first.failed.ipynb")
+    expected = (
+        rf"01_first\.ipynb: In \[4\]: ValueError: too few rows\n"
+        rf"the notebook as far as it came: {re.escape(str(failed))}$"
+    )
+    with pytest.raises(NotebookError, match=expected):
+        run(target, "print('before')", "raise ValueError('too few rows')", "print('after')")
+    assert os.listdir(target.parent) == [failed.name]
+    outputs = [o for cell in nbformat.read(failed, 4).cells for o in cell.get("outputs", [])]
+    assert [o.get("text", o.get("evalue")) for o in outputs] == ["before\n", "too few rows"]
+
+
+def test_next_success_removes_the_failed_notebook(target, monkeypatch):
+    failed = target.with_name("01_first.failed.ipynb")
+    failed.parent.mkdir(parents=True)
+    failed.write_text("an older run")
+    monkeypatch.setattr(execute, "_papermill", fake_papermill())
+    run(target)
+    assert os.listdir(target.parent) == [target.name]
+
+
+def test_notebook_that_leaves_early_is_not_complete(target):
+    with pytest.raises(NotebookError, match="cell 4 ended with SystemExit: 0"):
+        run(target, "import sys\nsys.exit(0)", "print('never')")
+    assert not target.exists()
+
+
+def test_full_disk_leaves_no_target(target, monkeypatch):
+    def full_disk(_handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(execute, "_papermill", fake_papermill())
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(NotebookError, match=r"OSError: \[Errno 28\] No space left on device"):
+        run(target)
+    assert os.listdir(target.parent) == ["01_first.failed.ipynb"]
+
+
+def test_interrupt_leaves_nothing(target, monkeypatch):
+    monkeypatch.setattr(execute, "_papermill", fake_papermill(then=KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        run(target)
+    assert os.listdir(target.parent) == []
+
+
+@pytest.mark.usefixtures("no_kernel")
+def test_unknown_study_is_refused_before_a_kernel_starts(target):
+    with pytest.raises(ParameterError, match=r"no study 'none' there; it holds: tiny$"):
+        run(target, study="none")
+
+
+@pytest.mark.usefixtures("no_kernel")
+def test_bad_override_is_refused_before_a_kernel_starts(target):
+    with pytest.raises(ParameterError, match=r"training\.epoch: unknown key; valid keys here: "):
+        run(target, overrides={"training.epoch": 3})
+
+
+@pytest.mark.usefixtures("no_kernel")
+@pytest.mark.parametrize("count", [0, 2])
+def test_notebook_without_one_parameters_cell_is_refused(tmp_project, target, count):
+    tagged = [new_code_cell("study = 'x'", metadata={"tags": ["parameters"]}) for _ in range(count)]
+    source = tmp_project / "n.ipynb"
+    nbformat.write(new_notebook(cells=tagged), source)
+    with pytest.raises(NotebookError, match=rf"n\.ipynb: found {count} cells tagged 'parameters'"):
+        execute_notebook(source, target, study="tiny")
+
+
+@pytest.mark.usefixtures("no_kernel")
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "no such notebook"), ("{", "not readable as a notebook: "), ("{}", "not readable")],
+)
+def test_source_that_is_no_notebook_is_refused(tmp_project, target, content, message):
+    source = tmp_project / "n.ipynb"
+    if content is not None:
+        source.write_text(content)
+    with pytest.raises(NotebookError, match=rf"n\.ipynb: {message}"):
+        execute_notebook(source, target, study="tiny")
+
+
+def ran(source, count, *outputs):
+    return new_code_cell(source, execution_count=count, outputs=list(outputs))
+
+
+ERROR = new_output("error", ename="ValueError", evalue="bad", traceback=[])
+NOTEBOOKS = {
+    "complete": ([new_markdown_cell("# T"), ran("1", 1), ran("2", 2)], []),
+    "empty cells need no count": ([ran("1", 1), ran(" \n", None)], []),
+    "never run": ([ran("1", 1), ran("2", None)], ["cell 2 was never run to its end"]),
+    "error": ([ran("1", 1, ERROR)], ["cell 1 ended with ValueError: bad"]),
+}
+
+
+@pytest.mark.parametrize(("cells", "faults"), NOTEBOOKS.values(), ids=NOTEBOOKS)
+def test_completeness(cells, faults):
+    assert incomplete_cells(new_notebook(cells=cells)) == faults
+
+
+def test_killed_kernel_does_not_count_as_complete_whatever_the_metadata_says(tmp_path):
+    cell = ran("work()", None)
+    cell.metadata.papermill = {"status": "completed", "exception": False}
+    path = tmp_path / "n.ipynb"
+    nbformat.write(new_notebook(cells=[cell]), path)
+    with pytest.raises(NotebookError, match=r"n\.ipynb is not complete: cell 1 was never run"):
+        read_executed(path)
+
+
+def fake_papermill(then: BaseException | None = None):
+    """Papermill's part, without a kernel: writes a complete notebook, then raises `then`."""
+
+    def papermill(_source, running, _parameters, _root):
+        nbformat.write(new_notebook(cells=[ran("1", 1)]), running)
+        if then is not None:
+            raise then
+
+    return papermill

@@ -1,0 +1,360 @@
+from __future__ import annotations
+
+import errno
+import os
+import re
+
+import nbformat
+import pytest
+from bs4 import BeautifulSoup
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from study_files import HOSTILE, executed_notebook, source_notebook, write
+
+from dvol_utils import display
+from dvol_utils.artefacts import ArtefactError, read_json, write_json
+from dvol_utils.execute import NotebookError
+from dvol_utils.headline import headline_table, read_results
+from dvol_utils.pages import notebook_page
+from dvol_utils.params import describe, load_study
+from dvol_utils.report import build_site
+
+PAGES = ["01_data_preparation.html", "02_jump_detection.html", "index.html"]
+
+
+@pytest.fixture
+def study(finished):
+    return load_study("tiny")
+
+
+def built(study) -> dict[str, BeautifulSoup]:
+    index = build_site(study)
+    return {
+        path.name: BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+        for path in sorted(index.parent.glob("*"))
+    }
+
+
+def cells_of(table) -> list[list[str]]:
+    return [
+        [" ".join(cell.get_text().split()) for cell in row.find_all(["th", "td"])]
+        for row in table.find_all("tr")
+    ]
+
+
+def change_results(study, **changes):
+    path = study.run_dir / "results.json"
+    write_json(path, read_json(path) | changes)
+
+
+def test_site_has_a_page_for_each_notebook_and_an_overview(study):
+    pages = built(study)
+    assert list(pages) == PAGES
+    assert [page.title.text for page in pages.values()] == [
+        "Data – Tiny <study> & market",
+        "Jumps – Tiny <study> & market",
+        "Tiny <study> & market",
+    ]
+
+
+def test_every_page_says_once_that_data_are_simulated(study):
+    for page in built(study).values():
+        assert page.body.get_text().count(display.SIMULATED_NOTICE) == 1
+
+
+def test_no_page_says_so_of_real_data(study):
+    change_results(study, simulated=False)
+    for page in built(study).values():
+        assert "imulated data" not in page.select_one("aside, main").get_text()
+
+
+def test_no_page_asks_another_host_for_anything(study):
+    for page in built(study).values():
+        for name in ("src", "srcset", "data", "poster", "action"):
+            for element in page.find_all(attrs={name: True}):
+                assert element[name].startswith("data:"), element
+        for element in page.find_all("link"):
+            assert element["href"] == "data:,"
+        assert not re.search(r"@import|url\(", page.style.text)
+        policy = page.find("meta", attrs={"http-equiv": "Content-Security-Policy"})
+        assert policy["content"].startswith("default-src 'none'; img-src data:;")
+        for name in ("mathjax", "require.js", "mermaid", "unpkg", "cdn"):
+            assert name not in str(page).lower()
+
+
+def test_what_the_data_hold_is_text_and_never_markup(study):
+    for name, page in built(study).items():
+        assert HOSTILE in page.get_text(), name
+        assert "alert" not in "".join(script.text for script in page.find_all("script"))
+        assert [element for element in page.find_all("b") if element.text == "bold"] == []
+
+
+def test_code_is_folded_under_its_name(study):
+    page = built(study)["01_data_preparation.html"]
+    folded = page.select("details.code")
+    names = [block.summary.text for block in folded]
+    assert names == ["Default parameters", "Parameters of this run", *["Code"] * 5]
+    assert [block for block in page.find_all("details") if block.has_attr("open")] == []
+    assert 'study = "tiny"' in folded[1].pre.text
+    assert len(page.select("button#code-switch")) == 1
+
+
+def test_contents_lead_to_headings_even_of_the_same_name(study):
+    page = built(study)["01_data_preparation.html"]
+    entries = [(link.text, link["href"]) for link in page.select("nav.contents a")]
+    assert entries == [("Results", "#results"), ("Detail", "#detail"), ("Results", "#results-2")]
+    headings = page.main.find_all(["h2", "h3"])
+    assert [f"#{heading['id']}" for heading in headings] == [target for _, target in entries]
+
+
+def test_pages_are_linked_in_their_order(study):
+    pages = built(study)
+    turns = {name: page.select("nav.turn a") for name, page in pages.items()}
+    links = {name: [link["href"] for link in turn] for name, turn in turns.items()}
+    assert links == {PAGES[0]: ["index.html", PAGES[1]], PAGES[1]: [PAGES[0], "index.html"],
+                     "index.html": []}  # fmt: skip
+    for page in pages.values():
+        targets = {link["href"].partition("#")[0] for link in page.find_all("a")}
+        assert targets - {""} <= set(PAGES)
+        anchors = {link["href"][1:] for link in page.select('a[href^="#"]')}
+        assert anchors <= {element["id"] for element in page.find_all(id=True)}
+
+
+def test_ids_of_a_page_are_unique_and_landmarks_are_there(study):
+    for page in built(study).values():
+        ids = [element["id"] for element in page.find_all(id=True)]
+        assert len(ids) == len(set(ids))
+        assert page.html["lang"] == "en"
+        assert len(page.find_all("main")) == len(page.find_all("h1")) == 1
+        assert page.select_one("a.skip")["href"] == f"#{page.main['id']}"
+
+
+def test_tables_scroll_by_themselves_and_set_numbers_right(study):
+    page = built(study)["01_data_preparation.html"]
+    table = page.select_one("table.data:has(caption)")
+    assert table.parent["class"] == ["scroll"]
+    assert table.parent["aria-label"] == f"A table: {HOSTILE}"
+    assert [cell["scope"] for cell in table.select("thead th")] == ["col"] * 14
+    numeric = ["num" in cell.get("class", []) for cell in table.select("tbody tr td")[:3]]
+    assert numeric == [False, True, True]
+
+
+def test_same_cells_and_outputs_are_the_same_page(study):
+    """Only papermill's times and the id of the cell that it injects differ from run to run."""
+    path = study.run_dir / "notebooks/01_data_preparation.ipynb"
+    first = notebook_page(path)
+    notebook = nbformat.read(path, 4)
+    notebook.metadata.papermill = {"duration": 1.5, "start_time": "2026-01-01"}
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"other-{number}"
+        cell.metadata.papermill = {"duration": number, "status": "completed"}
+    nbformat.write(notebook, path)
+    assert notebook_page(path) == first
+
+
+def test_site_is_the_same_bytes_twice(study):
+    build_site(study)
+    first = {path.name: path.read_bytes() for path in study.report_dir.iterdir()}
+    build_site(study)
+    assert {path.name: path.read_bytes() for path in study.report_dir.iterdir()} == first
+
+
+def test_overview_gives_the_headline_numbers(study):
+    page = built(study)["index.html"]
+    assert page.select_one("section.answer p").text == (
+        "First sentence. Second sentence. Third sentence."
+    )
+    rows = cells_of(page.select_one("table.sortable"))
+    table = headline_table(read_results(study))
+    assert [row[0] for row in rows] == ["Model", *table["label"]]
+    baseline = rows[1 + list(table.index).index("lstm_baseline")]
+    expected = table.loc["lstm_baseline"]
+    assert baseline[1].removesuffix(" (best)") == f"{expected['rmse']:.3f}"
+    assert baseline[6].startswith(f"{expected['skill']:.1f}")
+    assert f"({expected['skill_low']:.1f} to {expected['skill_high']:.1f})" in baseline[6]
+    assert baseline[8] == "yes"
+    persistence = rows[1]
+    assert (persistence[0], persistence[5], persistence[7]) == ("Persistence", "–", "–")
+
+
+def test_overview_marks_the_best_of_each_column(study):
+    page = built(study)["index.html"]
+    table = headline_table(read_results(study))
+    best = {"rmse": "idxmin", "r2": "idxmax", "mae": "idxmin", "mape": "idxmin"}
+    rows = page.select_one("table.sortable").tbody.find_all("tr")
+    for column, (name, find) in enumerate(best.items()):
+        marked = [row.th.text for row in rows if "best" in row.find_all("td")[column]["class"]]
+        assert marked == [table.loc[getattr(table[name], find)(), "label"]]
+
+
+def test_overview_figure_says_in_words_what_it_shows(study):
+    image = built(study)["index.html"].figure.img
+    assert image["src"].startswith("data:image/png;base64,")
+    assert "LSTM ultra " in image["alt"]
+    assert "Persistence" not in image["alt"]
+
+
+def test_overview_has_regimes_published_numbers_claims_and_pages(study):
+    page = built(study)["index.html"]
+    regimes, published = (cells_of(table) for table in page.select("table.data")[1:3])
+    assert [cell.partition(" ")[0] for cell in regimes[0]] == ["Model", "normal", "jump"]
+    assert len(regimes) == 1 + 7
+    assert published[1] == [
+        "Published LSTM ultra, all hours", "6,847", "2.571", "0.9076", "1.885", "4.06", "50.0",
+    ]  # fmt: skip
+    assert [row[0] for row in published[4:]] == [
+        "Published LSTM baseline (about)",
+        "Published LSTM large",
+        "This study: Persistence",
+        "This study: LSTM baseline",
+        "This study: LSTM large",
+        "This study: LSTM ultra",
+    ]
+    assert "LSTM baseline beats persistence." in page.ul.text
+    assert [item.p.text for item in page.select("ol.pages li")] == (
+        ["What does this page answer? A & B."] * 2
+    )
+
+
+def test_overview_tells_where_the_numbers_come_from(study):
+    page = built(study)["index.html"]
+    manifest = read_json(study.run_dir / "manifest.json")
+    told = page.select_one("dl.provenance").get_text(" ")
+    (name, digest), *_ = manifest["stages"]["01_data_preparation"]["raw_files"].items()
+    for fact in (f"{name}  {digest[:12]}", manifest["parameters_hash"], "0, 1", "300, origins",
+                 "panel from 2021-01-01 01:00 to 2021-03-25 08:00 UTC",
+        f"torch {manifest['packages']['torch']}", "seed 3, 2,000 hours"):  # fmt: skip
+        assert fact in told
+    assert digest not in told
+    parameters = page.select("table.data")[-1].tbody.find_all("tr")
+    assert [row.th.text for row in parameters] == list(describe(study)["parameter"])
+
+
+@pytest.mark.parametrize("name", ["results.json", "manifest.json"])
+def test_missing_artefact_names_the_command(study, name):
+    (study.run_dir / name).unlink()
+    with pytest.raises(ArtefactError, match=rf"{name} is missing: run `make report"):
+        build_site(study)
+    assert not study.report_dir.exists()
+
+
+def test_results_without_a_number_name_the_key(study):
+    results = read_json(study.run_dir / "results.json")
+    del results["models"]["har"]["rmse"]["estimate"]
+    write_json(study.run_dir / "results.json", results)
+    expected = r"results\.json: models\.har\.rmse\.estimate: Field required; run `make report"
+    with pytest.raises(ArtefactError, match=expected):
+        build_site(study)
+
+
+def test_results_of_another_run_are_refused(study):
+    change_results(study, parameters_hash="0123456789ab")
+    expected = r"results\.json \(parameters 0123456789ab\) and manifest\.json .* different runs"
+    with pytest.raises(ArtefactError, match=expected):
+        build_site(study)
+
+
+def test_notebook_that_was_not_executed_is_missed(study):
+    source_notebook(study.root / "notebooks/03_lstm_training.ipynb")
+    with pytest.raises(ArtefactError, match=r"03_lstm_training\.ipynb is missing: run `make rep"):
+        build_site(study)
+
+
+def test_page_of_a_notebook_that_is_gone_is_removed(study):
+    build_site(study)
+    (study.root / "notebooks/02_jump_detection.ipynb").unlink()
+    assert list(built(study)) == [PAGES[0], "index.html"]
+
+
+def test_incomplete_notebook_leaves_the_old_site(study):
+    index = build_site(study)
+    old = index.read_bytes()
+    path = study.run_dir / "notebooks/02_jump_detection.ipynb"
+    executed_notebook(study, path, "Other title")
+    notebook = nbformat.read(path, 4)
+    notebook.cells[-1].execution_count = None
+    nbformat.write(notebook, path)
+    with pytest.raises(NotebookError, match=r"02_jump_detection\.ipynb is not complete: cell 11"):
+        build_site(study)
+    assert index.read_bytes() == old
+
+
+def test_full_disk_leaves_the_old_site(study, monkeypatch):
+    build_site(study)
+    old = {path.name: path.read_bytes() for path in study.report_dir.iterdir()}
+    executed_notebook(study, study.run_dir / "notebooks/01_data_preparation.ipynb", "New title")
+
+    def full_disk(_handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(OSError, match="No space left on device"):
+        build_site(study)
+    assert {path.name: path.read_bytes() for path in study.report_dir.iterdir()} == old
+
+
+def page_of(folder, output):
+    """The page of a notebook with a title and one output."""
+    cells = [
+        new_markdown_cell("# Title\n\nFirst."),
+        new_code_cell("1", execution_count=1, outputs=[output]),
+    ]
+    return notebook_page(write(new_notebook(cells=cells), folder / "01_first.ipynb"))
+
+
+def html(text):
+    return new_output("display_data", {"text/html": text})
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        '<img src="https://example.org/a.png" alt="a">',
+        '<img src="a.png" alt="a">',
+        '<script src="https://example.org/a.js"></script>',
+        "<script>fetch('https://example.org')</script>",
+        '<link rel="stylesheet" href="https://example.org/a.css">',
+        '<iframe src="https://example.org"></iframe>',
+        '<p style="background: url(https://example.org/a.png)">a</p>',
+        "<style>@import 'https://example.org/a.css';</style>",
+    ],
+)
+def test_output_that_would_be_loaded_from_elsewhere_is_refused(tmp_path, markup):
+    with pytest.raises(NotebookError, match=r"01_first\.ipynb: <\w+> '.*': would be loaded when"):
+        page_of(tmp_path, html(markup))
+
+
+def test_link_to_another_host_may_stand(tmp_path):
+    page = page_of(tmp_path, html('<a href="https://doi.org/10.1093/rfs/hhm056">Lee</a>'))
+    assert 'href="https://doi.org/10.1093/rfs/hhm056"' in page.body
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        html('<img src="data:image/png;base64,AAAA">'),
+        html('<img src="data:image/png;base64,AAAA" alt=" ">'),
+        new_output("display_data", {"image/png": "AAAA", "text/plain": "<Figure>"}),
+    ],
+)
+def test_figure_without_alt_text_is_refused(tmp_path, output):
+    with pytest.raises(NotebookError, match="a figure without alt text"):
+        page_of(tmp_path, output)
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_stream_is_escaped_and_a_progress_bar_shows_its_end(tmp_path, name):
+    stream = new_output("stream", name=name, text=f"10%\r100%\n\x1b[31m{HOSTILE}\x1b[0m\n")
+    text = BeautifulSoup(page_of(tmp_path, stream).body, "html.parser").select_one("pre.stream")
+    assert text.text == f"100%\n{HOSTILE}\n"
+
+
+def test_plain_result_is_escaped(tmp_path):
+    result = new_output("execute_result", {"text/plain": HOSTILE}, execution_count=1)
+    page = BeautifulSoup(page_of(tmp_path, result).body, "html.parser")
+    assert page.select_one(".output pre").text == HOSTILE
+
+
+def test_notebook_without_a_title_is_refused(tmp_path):
+    path = write(new_notebook(cells=[new_markdown_cell("Prose.")]), tmp_path / "01_first.ipynb")
+    with pytest.raises(NotebookError, match=r"01_first\.ipynb: no title; should begin with a Mark"):
+        notebook_page(path)
