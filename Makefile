@@ -33,15 +33,17 @@ EXECUTED  := $(NOTEBOOKS:notebooks/%=$(RUN)/notebooks/%)
 # The modules that a stage is the first to use: a change runs it, and those after it, again.
 # A module that is in no list belongs to the first stage, so forgetting one is never wrong.
 in_package = $(wildcard $(addprefix dvol_utils/,$(1)))
-CODE_02 := $(call in_package,jump_answer.py jump_patterns.py jump_quality.py plots/jumps.py)
+CODE_02 := $(call in_package,jumps/patterns.py jumps/quality.py jumps/answer.py plots/jumps.py)
 CODE_03 := $(call in_package,features.py windows.py models/*.py training.py checkpoints.py \
-             walkforward.py forecast_table.py evaluation.py published.py results.py words.py \
-             readable.py plots/training.py)
-CODE_04 := $(call in_package,diagnostics.py claims.py answers.py plots/evaluation.py)
-CODE_05 := $(call in_package,bootstrap.py significance.py plots/significance.py)
-CODE_site := $(call in_package,report.py overview.py pages.py headline.py provenance.py \
-               plots/report.py templates/* templates/cells/*)
-CODE_none := $(call in_package,cli.py execute.py verify.py)
+             walkforward.py evaluation/__init__.py evaluation/forecast_table.py \
+             evaluation/scores.py results/__init__.py results/tables.py results/published.py \
+             results/readable.py results/words.py plots/training.py)
+CODE_04 := $(call in_package,evaluation/diagnostics.py results/claims.py results/answers.py \
+             plots/evaluation.py)
+CODE_05 := $(call in_package,significance/*.py plots/significance.py)
+CODE_site := $(call in_package,$(addprefix report/,__init__.py site.py pages.py overview.py \
+               provenance.py templates/* templates/cells/*) results/headline.py plots/report.py)
+CODE_none := $(call in_package,cli.py report/execute.py report/verify.py)
 CODE_01 := $(filter-out $(CODE_02) $(CODE_03) $(CODE_04) $(CODE_05) $(CODE_site) \
              $(CODE_none),$(call in_package,*.py */*.py))
 

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 from arch.bootstrap import StationaryBootstrap
 
-from dvol_utils.bootstrap import bootstrap_interval
 from dvol_utils.evaluation import METRICS, SUMS, contributions, metrics_from_sums
+from dvol_utils.significance.bootstrap import bootstrap_interval
 
 ROWS, MODELS, REPS, BLOCK, SEED = 7_843, 8, 2_000, 72, 0
 ARCH_REPS, LOOP_REPS = 100, 3

@@ -48,7 +48,7 @@ def notebook(
     settings: Settings = None,
 ) -> None:
     """Run a notebook; the output appears only when every cell has run."""
-    from dvol_utils.execute import execute_notebook
+    from dvol_utils.report.execute import execute_notebook
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up as after Ctrl-C
     overrides = _overrides(raw, settings)
@@ -59,7 +59,7 @@ def notebook(
 @app.command()
 def site(study: Study) -> None:
     """Build the HTML pages from executed notebooks."""
-    from dvol_utils.report import build_site
+    from dvol_utils.report.site import build_site
 
     typer.echo(f"site: {build_site(load_study(study))}")
 
@@ -77,7 +77,7 @@ def params(study: Study, raw: Raw = None, settings: Settings = None) -> None:
 @app.command()
 def verify(study: Study, raw: Raw = None, settings: Settings = None) -> None:
     """Check a finished run: scores, parameters, raw files, notebooks, README."""
-    from dvol_utils.verify import verify as run_checks
+    from dvol_utils.report.verify import verify as run_checks
 
     checks = run_checks(_study(study, raw, settings))
     for check in checks:
@@ -90,8 +90,8 @@ def verify(study: Study, raw: Raw = None, settings: Settings = None) -> None:
 def readme(study: Study) -> None:
     """Write the study's result table into README.md."""
     from dvol_utils.artefacts import read_json
-    from dvol_utils.headline import read_results, rewrite_readme
-    from dvol_utils.provenance import recorded_study
+    from dvol_utils.report.provenance import recorded_study
+    from dvol_utils.results.headline import read_results, rewrite_readme
 
     loaded = load_study(study)
     recorded = recorded_study(loaded, read_json(loaded.run_dir / "manifest.json"))

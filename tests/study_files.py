@@ -18,7 +18,7 @@ from dvol_utils import artefacts, display
 from dvol_utils.evaluation import METRICS, average_seeds, score
 from dvol_utils.params import StudyParams, load_study, parameters_hash
 from dvol_utils.plots.style import MODEL_LABELS
-from dvol_utils.published import PUBLISHED
+from dvol_utils.results.published import PUBLISHED
 
 TINY_STUDY = {
     "title": "Tiny <study> & market",

@@ -10,14 +10,14 @@ from forecast_tables import forecast_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dvol_utils.bootstrap import (
+from dvol_utils.evaluation import METRICS, average_seeds, score
+from dvol_utils.significance import bootstrap_interval as interval_of_significance
+from dvol_utils.significance.bootstrap import (
     bootstrap_difference,
     bootstrap_interval,
     regime_difference,
     resample_counts,
 )
-from dvol_utils.evaluation import METRICS, average_seeds, score
-from dvol_utils.significance import bootstrap_interval as interval_of_significance
 
 FORECASTS = average_seeds(forecast_table(200))
 ORIGINS = np.sort(FORECASTS["origin"].unique())

@@ -9,7 +9,7 @@ import yaml
 from study_files import TINY_STUDY, finished_project
 
 from dvol_utils.params import load_study
-from dvol_utils.report import build_site
+from dvol_utils.report.site import build_site
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

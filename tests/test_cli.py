@@ -5,11 +5,11 @@ import re
 import pytest
 from typer.testing import CliRunner
 
-from dvol_utils import execute
 from dvol_utils.artefacts import read_json, read_table, write_json, write_table
 from dvol_utils.cli import app
-from dvol_utils.headline import markdown_table, read_results
 from dvol_utils.params import load_study
+from dvol_utils.report import execute
+from dvol_utils.results.headline import markdown_table, read_results
 
 BLOCK = "<!-- results:tiny -->\n{}\n<!-- /results -->\n"
 

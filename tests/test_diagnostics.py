@@ -6,7 +6,8 @@ import pytest
 import statsmodels.api as sm
 from forecast_tables import forecast_table
 
-from dvol_utils.diagnostics import (
+from dvol_utils.evaluation import average_seeds, score
+from dvol_utils.evaluation.diagnostics import (
     calibration,
     calibration_line,
     error_distribution,
@@ -14,7 +15,6 @@ from dvol_utils.diagnostics import (
     liveliest,
     rolling_skill,
 )
-from dvol_utils.evaluation import average_seeds, score
 
 FORECASTS = average_seeds(forecast_table(300))
 HOUR = pd.Timedelta(hours=1)

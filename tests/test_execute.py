@@ -9,9 +9,14 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from study_files import source_notebook
 
-from dvol_utils import execute
-from dvol_utils.execute import NotebookError, execute_notebook, incomplete_cells, read_executed
 from dvol_utils.params import ParameterError
+from dvol_utils.report import execute
+from dvol_utils.report.execute import (
+    NotebookError,
+    execute_notebook,
+    incomplete_cells,
+    read_executed,
+)
 
 
 @pytest.fixture

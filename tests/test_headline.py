@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from dvol_utils.artefacts import ArtefactError
-from dvol_utils.headline import (
+from dvol_utils.results.headline import (
     Results,
     best_models,
     headline_table,

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 
 from dvol_utils.data.panel import build_panel
 from dvol_utils.data.simulated import true_jumps, write_store
-from dvol_utils.jump_answer import describe_jumps
-from dvol_utils.jump_patterns import (
+from dvol_utils.jumps import detect_jumps
+from dvol_utils.jumps.answer import describe_jumps
+from dvol_utils.jumps.patterns import (
     clustering,
     evenness,
     event_days,
@@ -23,7 +24,7 @@ from dvol_utils.jump_patterns import (
     jump_summary,
     overlap,
 )
-from dvol_utils.jump_quality import (
+from dvol_utils.jumps.quality import (
     compare_variants,
     detection_quality,
     false_alarm_rates,
@@ -31,7 +32,6 @@ from dvol_utils.jump_quality import (
     mark_true,
     periodicity_variants,
 )
-from dvol_utils.jumps import detect_jumps
 from dvol_utils.params import DataParams, JumpParams
 from dvol_utils.plots import jumps as plots
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 from statsmodels.stats.multitest import multipletests
 
-from dvol_utils.jump_statistics import (
+from dvol_utils.jumps.statistics import (
     benjamini_hochberg,
     critical_value,
     gumbel_constants,

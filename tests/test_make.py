@@ -42,8 +42,8 @@ def project(tmp_path):
     (tmp_path / "params/tiny.yaml").write_text(yaml.safe_dump(TINY_STUDY))
     for stage in STAGES:
         source_notebook(tmp_path / f"notebooks/{stage}.ipynb")
-    for module in ("data/panel.py", "jump_quality.py", "windows.py", "report.py", "cli.py",
-                   "templates/style.css", "new_module.py"):  # fmt: skip
+    for module in ("data/panel.py", "jumps/quality.py", "windows.py", "report/site.py", "cli.py",
+                   "report/templates/style.css", "new_module.py"):  # fmt: skip
         path = tmp_path / "dvol_utils" / module
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
@@ -115,10 +115,10 @@ def test_stages_keep_their_order_in_parallel(project):
         ("notebooks/03_third.ipynb", EVERYTHING[2:]),
         ("dvol_utils/data/panel.py", EVERYTHING),
         ("dvol_utils/new_module.py", EVERYTHING),
-        ("dvol_utils/jump_quality.py", EVERYTHING[1:]),
+        ("dvol_utils/jumps/quality.py", EVERYTHING[1:]),
         ("dvol_utils/windows.py", EVERYTHING[2:]),
-        ("dvol_utils/report.py", ["site"]),
-        ("dvol_utils/templates/style.css", ["site"]),
+        ("dvol_utils/report/site.py", ["site"]),
+        ("dvol_utils/report/templates/style.css", ["site"]),
         ("dvol_utils/cli.py", []),
         ("params/tiny.yaml", []),
         ("runs/tiny/notebooks/02_second.ipynb", EVERYTHING[2:]),
@@ -301,9 +301,9 @@ def test_every_stage_depends_on_the_modules_that_its_notebook_imports():
         reached |= set(listed(f"CODE_{notebook.name[:2]}"))
         missing = {str(path.relative_to(ROOT)) for path in imported(notebook)} - reached
         assert missing == set(), f"Makefile: {notebook.name} uses modules listed later or nowhere"
-    site = imported_by(ROOT / "dvol_utils/report.py")
+    site = imported_by(ROOT / "dvol_utils/report/site.py")
     missing = {str(path.relative_to(ROOT)) for path in site} - reached - set(listed("CODE_site"))
-    assert missing <= {"dvol_utils/execute.py"}
+    assert missing <= {"dvol_utils/report/execute.py"}
 
 
 def listed(variable):

@@ -11,8 +11,8 @@ from market import small_jumps, small_panel, small_study
 
 from dvol_utils.features import GROUPS, build_features
 from dvol_utils.jumps import detect_jumps
+from dvol_utils.jumps.periodicity import periodicity_wsd
 from dvol_utils.params import MODEL_NAMES
-from dvol_utils.periodicity import periodicity_wsd
 from dvol_utils.walkforward import make_forecaster
 from dvol_utils.windows import build_samples
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dvol_utils.periodicity import periodicity_factor, periodicity_wsd, slot_of
+from dvol_utils.jumps.periodicity import periodicity_factor, periodicity_wsd, slot_of
 
 
 def hourly(values, start="2024-01-01 01:00"):

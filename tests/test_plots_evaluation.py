@@ -5,8 +5,7 @@ import pandas as pd
 import pytest
 from forecast_tables import forecast_table
 
-from dvol_utils import diagnostics
-from dvol_utils.evaluation import add_calendar, average_seeds, score
+from dvol_utils.evaluation import add_calendar, average_seeds, diagnostics, score
 from dvol_utils.plots import evaluation as plots
 from dvol_utils.plots.style import MODEL_LABELS
 

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 from forecast_tables import forecast_table
 
-from dvol_utils.bootstrap import bootstrap_difference, bootstrap_interval
 from dvol_utils.evaluation import average_seeds, score
-from dvol_utils.readable import interval_grid, readable
+from dvol_utils.results.readable import interval_grid, readable
+from dvol_utils.significance.bootstrap import bootstrap_difference, bootstrap_interval
 
 FORECASTS = average_seeds(forecast_table(100))
 DRAWS = {"block_hours": 24, "reps": 50, "seed": 0}

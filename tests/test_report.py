@@ -12,11 +12,11 @@ from study_files import HOSTILE, executed_notebook, source_notebook, write
 
 from dvol_utils import display
 from dvol_utils.artefacts import ArtefactError, read_json, write_json
-from dvol_utils.execute import NotebookError
-from dvol_utils.headline import headline_table, read_results
-from dvol_utils.pages import notebook_page
 from dvol_utils.params import describe, load_study
-from dvol_utils.report import build_site
+from dvol_utils.report.execute import NotebookError
+from dvol_utils.report.pages import notebook_page
+from dvol_utils.report.site import build_site
+from dvol_utils.results.headline import headline_table, read_results
 
 PAGES = ["01_data_preparation.html", "02_jump_detection.html", "index.html"]
 

@@ -11,8 +11,8 @@ from forecast_tables import forecast_table
 from dvol_utils import significance
 from dvol_utils.evaluation import METRICS, average_seeds, score
 from dvol_utils.params import load_study, parameters_hash
-from dvol_utils.published import PUBLISHED, beside_published
-from dvol_utils.results import (
+from dvol_utils.results.published import PUBLISHED, beside_published
+from dvol_utils.results.tables import (
     REGIME_TYPES,
     SIGNIFICANCE_COLUMNS,
     choose,

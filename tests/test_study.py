@@ -12,9 +12,9 @@ import pytest
 
 from dvol_utils.artefacts import ArtefactError, file_hash, read_table
 from dvol_utils.evaluation import average_seeds, score
-from dvol_utils.execute import NotebookError, execute_notebook
 from dvol_utils.params import load_study
-from dvol_utils.report import build_site
+from dvol_utils.report.execute import NotebookError, execute_notebook
+from dvol_utils.report.site import build_site
 
 pytestmark = pytest.mark.slow
 HOME = Path(__file__).parents[1]

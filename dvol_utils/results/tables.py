@@ -12,7 +12,7 @@ import pandas as pd
 from dvol_utils.evaluation import METRICS, add_calendar, score
 from dvol_utils.params import StudyParams, parameters_hash
 from dvol_utils.plots.style import MODEL_LABELS
-from dvol_utils.published import LADDER, PUBLISHED
+from dvol_utils.results.published import LADDER, PUBLISHED
 
 REGIME_TYPES = (
     "all",
@@ -186,7 +186,7 @@ def headline(
     table : DataFrame
         `significance_table`.
     claims, answer : sequence of str
-        Sentences of `dvol_utils.claims`.
+        Sentences of `dvol_utils.results.claims`.
     """
     origins = forecasts["origin"]
     regimes = score(forecasts, ("model", "jump_regime"))

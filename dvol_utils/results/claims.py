@@ -11,9 +11,9 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from dvol_utils.published import LADDER, PUBLISHED
-from dvol_utils.results import choose, label, look_up
-from dvol_utils.words import (
+from dvol_utils.results.published import LADDER, PUBLISHED
+from dvol_utils.results.tables import choose, label, look_up
+from dvol_utils.results.words import (
     accuracy_test,
     estimate,
     interval_text,

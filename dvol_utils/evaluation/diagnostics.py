@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import statsmodels.api as sm
 
-from dvol_utils.evaluation import contributions, score
+from dvol_utils.evaluation.scores import contributions, score
 
 
 def rolling_skill(forecasts: pd.DataFrame, window_hours: int) -> pd.DataFrame:

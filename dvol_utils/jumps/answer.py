@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from dvol_utils.jump_quality import PLAIN
+from dvol_utils.jumps.quality import PLAIN
 
 
 def describe_jumps(

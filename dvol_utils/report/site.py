@@ -9,13 +9,13 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from dvol_utils import overview
 from dvol_utils.artefacts import ArtefactError, read_json, replacing
 from dvol_utils.display import SIMULATED_NOTICE
-from dvol_utils.headline import Results, read_results
-from dvol_utils.pages import TEMPLATES, Page, notebook_page
 from dvol_utils.params import StudyParams, describe
-from dvol_utils.provenance import commit, provenance, recorded_study
+from dvol_utils.report import overview
+from dvol_utils.report.pages import TEMPLATES, Page, notebook_page
+from dvol_utils.report.provenance import commit, provenance, recorded_study
+from dvol_utils.results.headline import Results, read_results
 
 _QUESTION = (
     "How well can the implied-volatility index DVOL be forecast {horizon} hours ahead, and does a "

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from dvol_utils.claims import ladder_verdict
-from dvol_utils.published import LADDER, PUBLISHED
-from dvol_utils.results import choose, label
-from dvol_utils.words import accuracy_test, estimate, is_gain, p_text, percent, skill_text
+from dvol_utils.results.claims import ladder_verdict
+from dvol_utils.results.published import LADDER, PUBLISHED
+from dvol_utils.results.tables import choose, label
+from dvol_utils.results.words import accuracy_test, estimate, is_gain, p_text, percent, skill_text
 
 
 def answer(

@@ -11,7 +11,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from dvol_utils.display import MISSING, written
-from dvol_utils.headline import (
+from dvol_utils.plots.report import skill_intervals
+from dvol_utils.plots.style import MODEL_LABELS
+from dvol_utils.results.headline import (
     COLUMNS,
     Column,
     ModelResult,
@@ -22,8 +24,6 @@ from dvol_utils.headline import (
     hour,
     written_p,
 )
-from dvol_utils.plots.report import skill_intervals
-from dvol_utils.plots.style import MODEL_LABELS
 
 _DOTS_PER_INCH = 130
 _HOURS = {"overall": "all hours", "normal": "normal hours", "jump": "jump hours"}

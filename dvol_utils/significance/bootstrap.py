@@ -14,7 +14,7 @@ import pandas as pd
 from arch.bootstrap import StationaryBootstrap
 
 from dvol_utils.evaluation import METRICS, SUMS, contributions, metrics_from_sums, score
-from dvol_utils.forecast_table import squared_errors
+from dvol_utils.evaluation.forecast_table import squared_errors
 
 _ALL = "all"
 _BATCH = 64  # resamples at a time: 5 MB of counts at 10,000 hours

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from nbconvert import HTMLExporter
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
-from dvol_utils.execute import NotebookError, read_executed
+from dvol_utils.report.execute import NotebookError, read_executed
 
 TEMPLATES = Path(__file__).with_name("templates")
 _NUMBER = re.compile(r"(< )?[-+\N{MINUS SIGN}]?[\d,]*\.?\d+(e[-+]?\d+)?\s?%?|–|nan|NaN", re.ASCII)

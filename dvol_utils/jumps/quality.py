@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dvol_utils.jump_patterns import nearest_mark, percentage
-from dvol_utils.jump_statistics import (
+from dvol_utils.jumps.detection import detect_jumps, panel_periodicity
+from dvol_utils.jumps.patterns import nearest_mark, percentage
+from dvol_utils.jumps.statistics import (
     benjamini_hochberg,
     normal_p_values,
     spurious_rate,
     universal_threshold,
 )
-from dvol_utils.jumps import detect_jumps, panel_periodicity
 from dvol_utils.params import JumpParams
 
 SIZE_EDGES = (0.02, 0.05, 0.10)  # of absolute log size

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from dvol_utils.headline import Results, hour
 from dvol_utils.params import StudyParams
+from dvol_utils.results.headline import Results, hour
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SHORT = 12

@@ -1,7 +1,7 @@
 """Metrics of a forecast table: overall, by regime, by calendar hour.
 
 Every metric is a function of a few sums over rows (`SUMS`), so the same code serves a group of rows
-here and thousands of bootstrap resamples in `dvol_utils.bootstrap`.
+here and thousands of bootstrap resamples in `dvol_utils.significance.bootstrap`.
 """
 
 from __future__ import annotations
@@ -11,27 +11,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from dvol_utils.forecast_table import (
+from dvol_utils.evaluation.forecast_table import (
     VALUES,
-    add_calendar,
-    average_seeds,
-    check_forecasts,
     check_values,
-    evaluation_rows,
 )
 from dvol_utils.params import MODEL_NAMES
-
-__all__ = [
-    "METRICS",
-    "SUMS",
-    "add_calendar",
-    "average_seeds",
-    "check_forecasts",
-    "contributions",
-    "evaluation_rows",
-    "metrics_from_sums",
-    "score",
-]
 
 METRICS = ("r2", "rmse", "mae", "mape", "skill", "direction")
 SUMS = (

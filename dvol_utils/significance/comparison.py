@@ -17,20 +17,8 @@ from numpy.typing import ArrayLike
 from statsmodels.stats.multitest import multipletests
 from statsmodels.tsa.stattools import diebold_mariano_test
 
-from dvol_utils.bootstrap import bootstrap_difference, bootstrap_interval, regime_difference
 from dvol_utils.evaluation import score
-from dvol_utils.forecast_table import squared_errors
-
-__all__ = [
-    "bootstrap_difference",
-    "bootstrap_interval",
-    "diebold_mariano",
-    "diebold_mariano_pairs",
-    "direction_test",
-    "model_confidence_set",
-    "optimal_block",
-    "regime_difference",
-]
+from dvol_utils.evaluation.forecast_table import squared_errors
 
 
 def diebold_mariano(loss_a: ArrayLike, loss_b: ArrayLike, *, horizon: int) -> tuple[float, float]:

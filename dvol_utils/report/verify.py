@@ -10,11 +10,11 @@ import pandas as pd
 
 from dvol_utils.artefacts import ArtefactError, file_hash, read_json, read_table
 from dvol_utils.evaluation import METRICS, average_seeds, score
-from dvol_utils.execute import read_executed
-from dvol_utils.headline import Results, markdown_table, read_results, readme_block
 from dvol_utils.params import StudyParams, effective, parameters_hash
-from dvol_utils.provenance import raw_hashes, recorded_study
-from dvol_utils.report import executed_notebooks
+from dvol_utils.report.execute import read_executed
+from dvol_utils.report.provenance import raw_hashes, recorded_study
+from dvol_utils.report.site import executed_notebooks
+from dvol_utils.results.headline import Results, markdown_table, read_results, readme_block
 
 _TOLERANCE = 1e-9
 

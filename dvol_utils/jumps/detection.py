@@ -5,34 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from dvol_utils.jump_statistics import (
-    benjamini_hochberg,
-    critical_value,
-    gumbel_constants,
-    gumbel_quantile,
+from dvol_utils.jumps.periodicity import periodicity_factor, periodicity_wsd
+from dvol_utils.jumps.statistics import (
     lee_mykland,
-    normal_p_values,
-    spurious_rate,
-    universal_threshold,
 )
 from dvol_utils.params import JumpParams
-from dvol_utils.periodicity import periodicity_factor, periodicity_wsd
-
-__all__ = [
-    "benjamini_hochberg",
-    "critical_value",
-    "detect_jumps",
-    "gumbel_constants",
-    "gumbel_quantile",
-    "hourly_log_returns",
-    "lee_mykland",
-    "normal_p_values",
-    "panel_periodicity",
-    "periodicity_factor",
-    "periodicity_wsd",
-    "spurious_rate",
-    "universal_threshold",
-]
 
 
 def detect_jumps(

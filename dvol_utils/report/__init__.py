@@ -1,0 +1,1 @@
+"""Report: notebooks are executed and become an offline site, and a run is checked."""

@@ -1,0 +1,1 @@
+"""Results: the study's findings as tables, sentences and `results.json`."""
