@@ -88,16 +88,20 @@ def verify(study: Study, raw: Raw = None, settings: Settings = None) -> None:
 
 @app.command()
 def readme(study: Study) -> None:
-    """Write the study's result table into README.md."""
+    """Write the study's result table into README.md and its picture into docs/."""
     from dvol_utils.artefacts import read_json
+    from dvol_utils.report.overview import write_picture
     from dvol_utils.report.provenance import recorded_study
     from dvol_utils.results.headline import read_results, rewrite_readme
 
     loaded = load_study(study)
     recorded = recorded_study(loaded, read_json(loaded.run_dir / "manifest.json"))
     path = loaded.root / "README.md"
-    rewrite_readme(path, read_results(loaded), recorded.significance.coverage)
-    typer.echo(f"readme: {path}")
+    results = read_results(loaded)
+    rewrite_readme(path, results, recorded.significance.coverage)
+    picture = loaded.root / "docs" / f"skill-{loaded.name}.svg"
+    write_picture(results, picture)
+    typer.echo(f"readme: {path}, {picture}")
 
 
 def _study(name: str, raw: Path | None, settings: list[str] | None) -> StudyParams:

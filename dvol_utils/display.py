@@ -49,10 +49,11 @@ def figure(plot: Axes | Figure, caption: str, alt: str) -> None:
 def table(frame: pd.DataFrame, caption: str, *, decimals: int = 3, index: bool = False) -> None:
     """Show a table with its caption; numbers rounded for reading, the files keep them whole.
 
-    Times are UTC and shown to the minute.
+    Times are UTC and shown to the minute; `share_pct` heads its column as "share, %".
     """
     times = frame.select_dtypes(["datetime", "datetimetz"]).columns
     frame = frame.assign(**{name: frame[name].dt.strftime("%Y-%m-%d %H:%M") for name in times})
+    frame = frame.rename(columns=_head)
     body = frame.to_html(
         index=index,
         border=0,
@@ -66,6 +67,10 @@ def table(frame: pd.DataFrame, caption: str, *, decimals: int = 3, index: bool =
     )
     caption_html = f"<caption>{html.escape(caption)}</caption>"
     display(HTML(body.replace("<thead>", f"{caption_html}<thead>", 1)))
+
+
+def _head(name: str) -> str:
+    return str(name).replace("_pct", ", %").replace("_", " ")
 
 
 def written(value: float, decimals: int) -> str:

@@ -97,6 +97,11 @@ def test_readme_and_verify_agree(study):
                      dvol("verify", "--study", "tiny", status=1), re.M)  # fmt: skip
     dvol("readme", "--study", "tiny")
     assert readme.read_text() == BLOCK.format(markdown_table(read_results(study), 0.95))
+    picture = study.root / "docs/skill-tiny.svg"
+    first = picture.read_bytes()
+    assert b"<svg" in first
+    dvol("readme", "--study", "tiny")
+    assert picture.read_bytes() == first
     assert "FAILED" not in dvol("verify", "--study", "tiny")
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import io
+from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 
+from dvol_utils.artefacts import replacing
 from dvol_utils.display import MISSING, written
 from dvol_utils.plots.report import skill_intervals
 from dvol_utils.plots.style import MODEL_LABELS
@@ -31,17 +34,10 @@ _HOURS = {"overall": "all hours", "normal": "normal hours", "jump": "jump hours"
 
 def skill_figure(results: Results, coverage: float) -> dict[str, Any]:
     """Skill of every model but persistence: `image` (PNG, base64), its size, `alt`, `caption`."""
-    table = headline_table(results)
-    rivals = table.drop(index="persistence", errors="ignore")
-    best = rivals.loc[rivals["skill"].idxmax()]
-    above = int((rivals["skill_low"] > 0).sum())
-    title = (
-        f"Best: {best['label']}, {written(best['skill'], 1)} %; "
-        f"{above} of {len(rivals)} intervals lie above zero"
-    )
+    rivals = _rivals(results)
     shown = [f"{row.label} {written(row.skill, 1)} {bounds(row)}" for row in rivals.itertuples()]
     return {
-        **_png(skill_intervals(rivals, title=title)),
+        **_png(_skill_axes(rivals)),
         "alt": f"Skill against persistence in percent with its interval: {'; '.join(shown)}.",
         "caption": (
             "Skill of each model against persistence on the test hours, with its "
@@ -49,6 +45,28 @@ def skill_figure(results: Results, coverage: float) -> dict[str, Any]:
             "is better."
         ),
     }
+
+
+def write_picture(results: Results, path: Path) -> None:
+    """Write the skill figure as an SVG file, the same bytes for the same results."""
+    with replacing(path) as temporary, mpl.rc_context({"svg.hashsalt": results.study}):
+        figure = _skill_axes(_rivals(results)).get_figure()
+        figure.savefig(temporary, format="svg", metadata={"Date": None})
+        plt.close(figure)
+
+
+def _rivals(results: Results) -> pd.DataFrame:
+    return headline_table(results).drop(index="persistence", errors="ignore")
+
+
+def _skill_axes(rivals: pd.DataFrame) -> Axes:
+    best = rivals.loc[rivals["skill"].idxmax()]
+    above = int((rivals["skill_low"] > 0).sum())
+    title = (
+        f"Best: {best['label']}, {written(best['skill'], 1)} %; "
+        f"{above} of {len(rivals)} intervals lie above zero"
+    )
+    return skill_intervals(rivals, title=title)
 
 
 def _png(ax: Axes) -> dict[str, Any]:
