@@ -40,14 +40,16 @@ CODE_03 := $(call in_package,features.py windows.py models/*.py training.py chec
              results/readable.py results/words.py plots/training.py)
 CODE_04 := $(call in_package,evaluation/diagnostics.py results/claims.py results/answers.py \
              plots/evaluation.py)
-CODE_05 := $(call in_package,significance/*.py plots/significance.py)
+CODE_05 := $(call in_package,significance/*.py results/findings.py plots/significance.py)
 CODE_site := $(call in_package,$(addprefix report/,__init__.py site.py pages.py overview.py \
                provenance.py templates/* templates/cells/*) results/headline.py plots/report.py)
-CODE_none := $(call in_package,cli.py report/execute.py report/verify.py)
+CODE_none := $(call in_package,cli.py report/execute.py report/verify.py \
+               $(addprefix data/,fetch.py http.py deribit.py onchain.py fields.py pages.py \
+               download.py merge.py sources.py update.py))
 CODE_01 := $(filter-out $(CODE_02) $(CODE_03) $(CODE_04) $(CODE_05) $(CODE_site) \
              $(CODE_none),$(call in_package,*.py */*.py))
 
-.PHONY: help report test lint lab verify bench clean distclean FORCE
+.PHONY: help report data test lint lab verify bench clean distclean FORCE
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -76,6 +78,9 @@ $(foreach notebook,$(NOTEBOOKS),$(eval $(call follow,$(notebook))))
 # have changed, by content, and only when they can be used: a slip of the pen costs no stage.
 $(RUN)/.inputs: FORCE | $(VENV)
 	@[ -f params/$(STUDY).yaml ] || { $(BIN)/dvol params --study $(call quote,$(STUDY)); exit 2; }
+	@if [ -z $(call quote,$(RAW)) ] && grep -q '^ *source: *raw_store' params/$(STUDY).yaml; then \
+	  $(BIN)/dvol data $(OPTIONS) --if-needed; \
+	fi
 	@raw=$(call quote,$(RAW)); \
 	if [ -z "$$raw" ]; then raw=$$(sed -n '/^ *raw_dir:/{s/^[^:]*: *//;s/ *#.*//;p;}' \
 	  params/$(STUDY).yaml); fi; \
@@ -84,7 +89,8 @@ $(RUN)/.inputs: FORCE | $(VENV)
 	fi; \
 	now=$$(printf '%s\n' $(call quote,$(RAW)) $(call quote,$(SET)); \
 	  cksum params/$(STUDY).yaml constraints.txt; \
-	  if [ -n "$$raw" ]; then find -L "$$raw" -maxdepth 1 -name '*.csv' -exec cksum {} + | sort; fi); \
+	  if [ -n "$$raw" ]; then find -L "$$raw" -maxdepth 1 ! -name '*.refused.*' \
+	    \( -name '*.csv' -o -name '*.parquet' -o -name manifest.json \) -exec cksum {} + | sort; fi); \
 	if [ "$$now" != "$$(cat $@ 2>/dev/null)" ]; then \
 	  $(BIN)/dvol params $(OPTIONS) > /dev/null; \
 	  mkdir -p $(RUN); echo "$$now" > $@.new; mv $@.new $@; \
@@ -95,6 +101,9 @@ $(VENV): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
+data: $(VENV) ## fetch STUDY's raw store, or bring it up to date (RAW=folder for another place)
+	@$(BIN)/dvol data $(OPTIONS)
+
 test: $(VENV) ## run the tests (ARGS="-k name" for some of them)
 	$(BIN)/python -m pytest $(ARGS)
 
@@ -103,8 +112,8 @@ lint: $(VENV) ## check style, format, and that notebooks hold no outputs
 	$(BIN)/ruff format --check .
 	$(if $(NOTEBOOKS),$(BIN)/nbstripout --verify --keep-id $(NOTEBOOKS))
 
-lab: $(VENV) ## open the notebooks in JupyterLab
-	$(BIN)/jupyter-lab --ServerApp.root_dir=notebooks
+lab: $(VENV) ## open the notebooks in JupyterLab (ARGS="--no-browser" and the like)
+	$(BIN)/jupyter-lab --ServerApp.root_dir=notebooks $(ARGS)
 
 verify: $(VENV) ## check a finished run: scores, parameters, raw files, notebooks, README
 	@$(BIN)/dvol verify $(OPTIONS)

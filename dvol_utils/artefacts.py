@@ -148,6 +148,8 @@ def _sync(path: Path) -> None:
 def _origin(study: StudyParams, name: str) -> dict[str, Any]:
     _, inputs, sections = _TABLES[name]
     origin: dict[str, Any] = {"parameters": parameters_hash(study, sections)}
+    if not inputs:
+        origin["raw store"] = str(study.raw_dir.resolve())
     for table in inputs:
         path = study.run_dir / f"{table}.parquet"
         origin[f"{table}.parquet"] = file_hash(path) if path.is_file() else "missing"

@@ -6,23 +6,25 @@ import signal
 from pathlib import Path
 from typing import Annotated, Any
 
+import pandas as pd
 import typer
 from typer.core import TyperGroup
 
-from dvol_utils.artefacts import ArtefactError
 from dvol_utils.params import ParameterError, StudyParams, describe, load_study, parse_override
 
 # Heavy imports stand in the commands that need them: `dvol params` should answer at once.
 
 
 class _Commands(TyperGroup):
-    """Commands whose expected errors are one message and exit status 2, without a traceback."""
+    """Commands whose errors, where they are the package's own, are one message and status 2."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
         try:
             return super().invoke(ctx)
-        except (ParameterError, ArtefactError) as error:
+        except Exception as error:
+            if not type(error).__module__.startswith("dvol_utils."):
+                raise
             typer.echo(f"dvol: {error}", err=True)
             raise typer.Exit(2) from None
 
@@ -54,6 +56,56 @@ def notebook(
     overrides = _overrides(raw, settings)
     _check_raw(load_study(study, overrides), raw)
     execute_notebook(source, output, study=study, overrides=overrides)
+
+
+@app.command()
+def data(
+    study: Annotated[
+        str, typer.Option(help="A file of params/ that reads a raw store.")
+    ] = "bitcoin",
+    asset: Annotated[
+        str | None, typer.Option(help="Assets, as BTC,ETH; otherwise the study's.")
+    ] = None,
+    first: Annotated[
+        str | None, typer.Option("--from", help="First moment wanted, UTC; otherwise all.")
+    ] = None,
+    last: Annotated[
+        str | None, typer.Option("--to", help="Last moment wanted, UTC; otherwise until now.")
+    ] = None,
+    raw: Raw = None,
+    settings: Settings = None,
+    base_url: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SOURCE=URL", help="deribit, coinmetrics or blockchain elsewhere."),
+    ] = None,
+    if_needed: Annotated[
+        bool, typer.Option(help="Only if the raw store is missing or ends before the study does.")
+    ] = False,
+) -> None:
+    """Fetch the raw store from the public sources, or bring it up to date."""
+    from dvol_utils.data.fetch import fetch_store
+    from dvol_utils.data.http import UnreachableError
+
+    loaded = _raw_store_study(study, raw, settings)
+    if if_needed:
+        reason = _lack(loaded)
+        if reason is None:
+            return
+        typer.echo(f"data: {reason}; fetching")
+    try:
+        fetch_store(
+            loaded.raw_dir,
+            assets=asset.split(",") if asset else loaded.data.assets,
+            start=first or loaded.data.start,
+            end=last or loaded.data.end,
+            base_urls=dict(map(_source_url, base_url or [])),
+            log=typer.echo,
+        )
+    except UnreachableError as error:
+        raise UnreachableError(
+            f"{error}\nWithout a network, bring the files: make report STUDY={loaded.name} "
+            "RAW=folder (README, Bring data), or run the simulated market: make report"
+        ) from None
 
 
 @app.command()
@@ -115,6 +167,41 @@ def _overrides(raw: Path | None, settings: list[str] | None) -> dict[str, Any]:
     if raw is not None:
         overrides["data.raw_dir"] = str(raw.absolute())
     return overrides
+
+
+def _raw_store_study(name: str, raw: Path | None, settings: list[str] | None) -> StudyParams:
+    study = load_study(name, _overrides(raw, settings))
+    if study.is_simulated:
+        raise ParameterError(
+            f"study {study.name}: data.source is simulated, so there is nothing to fetch; "
+            "choose a study with data.source: raw_store, e.g. bitcoin"
+        )
+    return study
+
+
+def _lack(study: StudyParams) -> str | None:
+    """Why the raw store cannot serve the study as it is; None where it can."""
+    from dvol_utils.data.raw_store import read_series, series_path
+
+    needed = study.data.end or study.split.test_start + pd.Timedelta(
+        hours=study.target.horizon_hours
+    )
+    for asset in study.data.assets:
+        path = series_path(study.raw_dir, asset, "dvol")
+        if not path.is_file():
+            return f"{path} is not there"
+        opened = read_series(study.raw_dir, asset, "dvol", study.data).index[-1]
+        last = opened + pd.Timedelta(minutes=study.data.bar_minutes("dvol"))
+        if last < needed:
+            return f"{path} ends {last:%Y-%m-%d %H:%M}, the study needs {needed:%Y-%m-%d %H:%M}"
+    return None
+
+
+def _source_url(text: str) -> tuple[str, str]:
+    source, sign, url = text.partition("=")
+    if not sign:
+        raise ParameterError(f"base URL {text!r}: should read SOURCE=URL")
+    return source, url
 
 
 def _check_raw(study: StudyParams, raw: Path | None) -> None:

@@ -7,12 +7,16 @@ import json
 from collections.abc import Hashable, Iterable, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import pandas as pd
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError
 from pydantic import model_validator as validator
+
+from dvol_utils.data_params import DataParams, Hour, Section
+from dvol_utils.data_params import QualityParams as QualityParams
+from dvol_utils.data_params import SimulatedParams as SimulatedParams
 
 ModelName = Literal[
     "persistence",
@@ -31,59 +35,16 @@ class ParameterError(ValueError):
     """A study file or an override that cannot be used; the message names file, key and value."""
 
 
-def _to_utc(value: Any) -> pd.Timestamp:
-    time = pd.Timestamp(value)
-    time = time.tz_localize("UTC") if time.tzinfo is None else time.tz_convert("UTC")
-    if time != time.floor("h"):
-        raise ValueError("should be a full hour, UTC, such as 2024-11-22 05:00")
-    return time
-
-
-Hour = Annotated[pd.Timestamp, BeforeValidator(_to_utc)]
-
-
-class Section(BaseModel):
-    """Base of every section: unknown keys are errors, values cannot change after loading."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, arbitrary_types_allowed=True, allow_inf_nan=False
-    )
-
-
-class SimulatedParams(Section):
-    """The simulated market."""
-
-    start: Hour = Field(pd.Timestamp("2021-01-01", tz="UTC"), description="open of the first bar")
-    hours: int = Field(26_280, ge=400, le=5_000_000, description="length of the market, hours")
-    seed: int = Field(0, ge=0, description="seed of the simulated market")
-
-
-class DataParams(Section):
-    """Where the panel's rows come from."""
-
-    source: Literal["simulated", "raw_store"] = Field(
-        "simulated", description="simulated market, or a raw store of CSV files"
-    )
-    raw_dir: Path = Field(Path("data/raw"), description="folder of the raw store")
-    assets: list[Literal["BTC", "ETH"]] = Field(
-        ["BTC"], min_length=1, description="assets in the panel"
-    )
-    start: Hour | None = Field(None, description="first hour of the panel (bar close, UTC)")
-    end: Hour | None = Field(None, description="last hour of the panel (bar close, UTC)")
-    publication_lag_hours: int = Field(
-        12, ge=0, le=240, description="hours after the end of a UTC day until its on-chain values"
-    )
-    max_fill_hours: int = Field(
-        24, ge=0, le=168, description="longest gap filled forward, hours; a longer one is refused"
-    )
-    simulated: SimulatedParams = SimulatedParams()
-
-
 class SplitParams(Section):
     """Splits by origin; an embargo of one horizon lies before each boundary."""
 
     validation_start: Hour = Field(description="first validation origin (UTC)")
     test_start: Hour = Field(description="first test origin (UTC)")
+    separate_scaling: bool = Field(
+        False,
+        description="rolling scaling starts anew in each split, whose first window is lost "
+        "(published)",
+    )
 
     @validator(mode="after")
     def _ordered(self) -> SplitParams:
@@ -98,6 +59,9 @@ class SplitParams(Section):
 class JumpParams(Section):
     """The jump test and the jump regime."""
 
+    rule: Literal["lee_mykland", "published"] = Field(
+        "lee_mykland", description="whose flags the models see; published: thresholds of all rows"
+    )
     window: int = Field(94, ge=10, le=100_000, description="K of Lee and Mykland, hours")
     alpha: float = Field(0.01, gt=0, lt=0.5, description="level of the jump test")
     n_tests: int = Field(
@@ -122,6 +86,14 @@ class FeatureParams(Section):
         720, ge=48, le=20_000, description="window of the rolling regime-aware scaling, hours"
     )
     clip: float = Field(6.0, gt=0, description="scaled features are limited to +- this")
+    exclude_jumps: bool = Field(
+        True, description="hours flagged as jumps do not enter the rolling scaling"
+    )
+    lags_from: Literal["target", "row"] = Field(
+        "target",
+        description="DVOL lags count back from the target, or from the row (published), each "
+        "scaled by its own past",
+    )
 
 
 class TargetParams(Section):
@@ -130,6 +102,16 @@ class TargetParams(Section):
     horizon_hours: int = Field(24, ge=1, le=720, description="from origin to target, hours")
     volatility_window_hours: int = Field(
         720, ge=48, le=20_000, description="window of the volatility that scales the target, hours"
+    )
+    kind: Literal["log_change", "scaled_level"] = Field(
+        "log_change",
+        description="change of log DVOL, or the level less a rolling mean, in rolling standard "
+        "deviations (published)",
+    )
+    scaled_at: Literal["target", "origin"] = Field(
+        "target",
+        description="scaled_level: last hour of the rolling window; the target's own in the "
+        "published study, which nobody knows at the origin",
     )
 
 
@@ -178,10 +160,26 @@ class SignificanceParams(Section):
     """Intervals and tests."""
 
     reps: int = Field(2_000, ge=50, le=100_000, description="bootstrap replications")
-    block_hours: int = Field(72, ge=1, description="mean block of the stationary bootstrap, hours")
+    block_hours: int | Literal["auto"] = Field(
+        "auto",
+        description="mean block of the stationary bootstrap, hours; auto is the longest that suits "
+        "any model's losses, at least a day",
+    )
     coverage: float = Field(0.95, gt=0.5, lt=1, description="coverage of the intervals")
     mcs_size: float = Field(0.10, gt=0, lt=0.5, description="size of the model confidence set")
     seed: int = Field(0, ge=0, description="seed of the resampling")
+
+
+class JudgementParams(Section):
+    """How the page on the published numbers trains its own networks."""
+
+    epochs: int = Field(30, ge=1, description="most passes of the networks in dense supervision")
+    patience: int = Field(6, ge=1, description="their patience, epochs")
+    batch_size: int = Field(8, ge=1, description="their sequences a step")
+    learning_rate: float = Field(1e-3, gt=0, lt=1, description="their first learning rate")
+    seeds: list[int] = Field(
+        [0], min_length=1, description="seeds of the networks a flaw is put to"
+    )
 
 
 class StudyParams(Section):
@@ -198,6 +196,10 @@ class StudyParams(Section):
     training: TrainingParams = TrainingParams()
     evaluation: EvaluationParams = EvaluationParams()
     significance: SignificanceParams = SignificanceParams()
+    published_page: bool = Field(
+        False, description="whether the page on the published numbers is made"
+    )
+    judgement: JudgementParams = JudgementParams()
     _root: Path = PrivateAttr(Path("."))
 
     @property
@@ -227,6 +229,15 @@ class StudyParams(Section):
         """Whether the data come from the simulated market."""
         return self.data.source == "simulated"
 
+    @property
+    def overlap_hours(self) -> int:
+        """Hours over which errors of neighbouring forecasts overlap: what tests have to allow for.
+
+        The horizon; with lags that count back from the row, the age of the newest at the target.
+        """
+        late = 24 if self.features.lags_from == "row" else 0
+        return self.target.horizon_hours + late
+
     @validator(mode="after")
     def _consistent(self) -> StudyParams:
         if "persistence" not in self.models:
@@ -236,9 +247,10 @@ class StudyParams(Section):
         for key, values in (("models", self.models), ("training.seeds", self.training.seeds)):
             if len(set(values)) < len(values):
                 raise ValueError(f"{key} {values} should name each entry once")
-        if self.significance.block_hours < self.target.horizon_hours:
+        block = self.significance.block_hours
+        if block != "auto" and block < self.target.horizon_hours:
             raise ValueError(
-                f"significance.block_hours {self.significance.block_hours} should be at least "
+                f"significance.block_hours {block} should be at least "
                 f"target.horizon_hours {self.target.horizon_hours}: targets overlap that long"
             )
         return self
@@ -297,8 +309,13 @@ def effective(study: StudyParams, sections: Iterable[str] | None = None) -> dict
 
 
 def parameters_hash(study: StudyParams, sections: Iterable[str] | None = None) -> str:
-    """Hash of the effective parameters (12 hex digits), of all or some top-level keys."""
-    text = json.dumps(effective(study, sections), sort_keys=True)
+    """Hash of the effective parameters (12 hex digits), of all or some top-level keys.
+
+    Where the raw files lie (`data.raw_dir`) does not enter: a run records their own hashes.
+    """
+    values = effective(study, sections)
+    values.get("data", {}).pop("raw_dir", None)
+    text = json.dumps(values, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

@@ -7,10 +7,10 @@ from scipy.stats import norm
 from weekly_panel import made_up
 
 from dvol_utils.data.diagnostics import (
+    bar_changes,
     daily_closes,
     fitness,
     histogram,
-    hourly_changes,
     tail_table,
     unit_root_table,
 )
@@ -100,7 +100,7 @@ def test_changes_stay_within_an_asset_and_away_from_imputed_hours():
     panel = dvol_panel(np.arange(10) / 100)
     panel.loc[4, "imputed"] = True
     both = pd.concat([panel, panel.assign(asset="ETH", imputed=False)], ignore_index=True)
-    change = hourly_changes(both)["change"]
+    change = bar_changes(both)["change"]
     assert change.isna().to_numpy().nonzero()[0].tolist() == [0, 4, 5, 10]
     assert change.dropna().tolist() == pytest.approx([0.01] * 16)
 
@@ -127,23 +127,54 @@ def test_tails_count_hours_beyond_k_standard_deviations():
     kept = change[1:]
     score = np.abs(kept - kept.mean()) / kept.std(ddof=1)
     for k in (1, 2, 3, 5, 10):
-        assert table.loc[k, "hours"] == sum(1 for value in score if value > k)
+        assert table.loc[k, "bars"] == sum(1 for value in score if value > k)
         assert table.loc[k, "share_percent"] == pytest.approx(
-            100 * table.loc[k, "hours"] / len(kept)
+            100 * table.loc[k, "bars"] / len(kept)
         )
     assert table.loc[2, "normal_percent"] == pytest.approx(4.5500264)
+
+
+def checks(*failures: str) -> pd.DataFrame:
+    rows = [("BTC", "closes", True, "all there"), ("BTC", "clocks", None, "no price")]
+    rows += [("BTC", "broken", False, words) for words in failures]
+    return pd.DataFrame(rows, columns=["asset", "check", "passed", "words"])
+
+
+def test_data_that_failed_a_check_is_not_fit():
+    panel = made_up().assign(price_close=1.0)
+    found = checks("a clock is off", "a feed had stopped")
+    (words,) = fitness(panel, unit_root_table(panel), change_by_hour(panel), found)
+    assert words.startswith(
+        "**The data of BTC is not fit for the study** (a clock is off; a feed had stopped): 1,680 "
+        "hours from 2022-01-03 01:00"
+    )
+
+
+def test_daily_bars_are_described_day_by_day():
+    panel = made_up(days=200).assign(price_close=1.0)
+    panel["imputed"] = panel["time"].dt.hour != 0
+    panel["dvol_close"] = panel["dvol_close"].mask(panel["imputed"]).ffill().bfill()
+    daily = panel[~panel["imputed"]]
+    change = bar_changes(panel, step_hours=24).dropna()
+    assert change["time"].tolist() == daily["time"].tolist()[1:]
+    np.testing.assert_allclose(change["change"], np.diff(np.log(daily["dvol_close"])))
+    assert set(unit_root_table(panel, step_hours=24)["series"]) == {"log DVOL, daily close"}
+    by_hour = change_by_hour(panel, step_hours=24)
+    assert by_hour.empty
+    (words,) = fitness(panel, unit_root_table(panel, step_hours=24), by_hour, checks())
+    assert "Changes" not in words
 
 
 def test_words_of_fitness_come_from_the_numbers():
     panel = made_up(hour_bp=-100).assign(price_close=1.0)
     panel.loc[[50, 51], "imputed"] = True
-    (words,) = fitness(panel, unit_root_table(panel), change_by_hour(panel))
+    (words,) = fitness(panel, unit_root_table(panel), change_by_hour(panel), checks())
     assert words.startswith(
         "**The data of BTC is fit for the study**: 1,680 hours from 2022-01-03 01:00 to "
         "2022-03-14 00:00 UTC, of which 2 (0.12 %) are imputed and never scored."
     )
     assert "in the bar from 08:00 UTC: calendar features have something to learn." in words
     plain = made_up(seed=3).assign(price_close=1.0)
-    (words,) = fitness(plain, unit_root_table(plain), change_by_hour(plain))
+    (words,) = fitness(plain, unit_root_table(plain), change_by_hour(plain), checks())
     assert "of which none is imputed." in words
     assert "Changes do not differ by hour of day (F = " in words

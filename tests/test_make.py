@@ -93,7 +93,17 @@ EVERYTHING = [*STAGES, "site"]
 
 def test_plain_make_lists_every_target(project):
     shown = make(project)
-    for target in ("report", "test", "lint", "lab", "verify", "bench", "clean", "distclean"):
+    for target in (
+        "report",
+        "data",
+        "test",
+        "lint",
+        "lab",
+        "verify",
+        "bench",
+        "clean",
+        "distclean",
+    ):
         assert f"make {target} " in shown
     assert "one of: tiny" in shown
 
@@ -176,6 +186,20 @@ def test_settings_that_cannot_be_used_cost_no_stage(project, slip):
     assert report(project, status=2, **slip) == []
     (project / "refuses").unlink()
     assert report(project) == []
+
+
+def test_a_study_of_a_raw_store_first_fetches_what_it_lacks(project):
+    (project / "data/raw").mkdir(parents=True)
+    (project / "params/tiny.yaml").write_text("title: T\ndata:\n  source: raw_store\n")
+    report(project)
+    first = (project / "calls").read_text().splitlines()[0]
+    assert first == "<data><--study><tiny><--if-needed>"
+    assert report(project, RAW="data/raw") == EVERYTHING  # a folder that is named is only read
+
+
+def test_data_fetches_into_the_folder_that_is_named(project):
+    make(project, "data", "STUDY=tiny", RAW="my raw")
+    assert (project / "calls").read_text() == "<data><--study><tiny><--raw><my raw>\n"
 
 
 def test_raw_data_behind_a_link_are_seen(project):

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dvol_utils.data import simulated
-from dvol_utils.data.panel import VALUE_COLUMNS, build_panel, check_length, coverage, gaps
+from dvol_utils.data.coverage import coverage, gaps
+from dvol_utils.data.panel import VALUE_COLUMNS, build_panel, check_length
 from dvol_utils.data.raw_store import RawStoreError, series_path
 from dvol_utils.params import DataParams, StudyParams, load_study
 

@@ -41,12 +41,12 @@ REFUSED = {
     "unknown key": (
         tiny(horizon=24),
         "s.yaml: horizon: unknown key; valid keys here: name, title, data, split, jumps, "
-        "features, target, models, training, evaluation, significance",
+        "features, target, models, training, evaluation, significance, published_page, judgement",
     ),
     "unknown nested key": (
         tiny(target={"horizon": 24}),
         "s.yaml: target.horizon: unknown key; valid keys here: horizon_hours, "
-        "volatility_window_hours",
+        "volatility_window_hours, kind, scaled_at",
     ),
     "unknown key two levels down": (
         tiny(data={"simulated": {"hour": 2000}}),
@@ -133,8 +133,8 @@ def test_every_fault_is_named_at_once(tmp_path):
     message = refusal(tmp_path, tiny(jumps={"window": 2, "alfa": 0.1}))
     assert message.splitlines() == [
         "s.yaml: jumps.window: found 2; should be greater than or equal to 10",
-        "s.yaml: jumps.alfa: unknown key; valid keys here: window, alpha, n_tests, "
-        "periodicity_slots, regime_hours, events",
+        "s.yaml: jumps.alfa: unknown key; valid keys here: rule, window, alpha, "
+        "n_tests, periodicity_slots, regime_hours, events",
     ]
 
 
@@ -270,3 +270,12 @@ def test_values_cannot_change_after_loading(tmp_project):
 @pytest.mark.parametrize("path", sorted((Path(__file__).parents[1] / "params").glob("*.yaml")))
 def test_the_projects_own_studies_load(path):
     assert load_study(path).name == path.stem
+
+
+def test_where_the_raw_files_lie_does_not_change_the_hash(tmp_project):
+    here, there = (
+        load_study("tiny", {"data.source": "raw_store", "data.raw_dir": folder})
+        for folder in ("here", "/there")
+    )
+    assert parameters_hash(here) == parameters_hash(there)
+    assert parameters_hash(here) != parameters_hash(load_study("tiny", {"jumps.alpha": 0.02}))

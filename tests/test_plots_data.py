@@ -8,9 +8,12 @@ import pandas as pd
 import pytest
 from weekly_panel import made_up
 
+from dvol_utils.data import simulated
+from dvol_utils.data.coverage import coverage_calendar
 from dvol_utils.data.diagnostics import histogram
-from dvol_utils.data.panel import VALUE_COLUMNS, coverage, gaps
+from dvol_utils.data.panel import VALUE_COLUMNS, build_panel
 from dvol_utils.data.seasonality import activity_by_weekday, change_by_hour, change_by_weekday
+from dvol_utils.params import DataParams
 from dvol_utils.plots import data as plots
 
 
@@ -22,15 +25,61 @@ def panel() -> pd.DataFrame:
     return frame
 
 
-def test_coverage_cuts_gaps_out(panel):
-    ax = plots.plot_coverage(coverage(panel), gaps(panel), title="Covered")
-    bars = [patch for patch in ax.patches if patch.get_facecolor() == (1.0, 1.0, 1.0, 1.0)]
-    assert len(bars) == 3
-    assert {bar.get_x() for bar in bars} == {mdates.date2num(panel["time"].iloc[100])}
-    assert {round(24 * bar.get_width(), 6) for bar in bars} == {23}
-    labels = [label.get_text() for label in ax.get_yticklabels()]
-    assert labels == VALUE_COLUMNS
-    assert ax.get_title(loc="left") == "Covered"
+@pytest.fixture
+def calendar() -> pd.DataFrame:
+    days = pd.date_range("2021-01-30", "2021-03-02", tz="UTC")
+    share = pd.Series(1.0, index=days)
+    share.loc["2021-02-03"], share.loc["2021-02-04"], share.loc["2021-03-01"] = 0.0, 0.3, 0.75
+    table = pd.DataFrame({"asset": "BTC", "day": days, "share": share.to_numpy()})
+    return pd.concat([table.assign(series=name) for name in ("DVOL close", "price", "funding")])
+
+
+def test_a_calendar_has_a_cell_a_day(calendar):
+    part = calendar[calendar["series"] == "price"]
+    ax = plots.plot_calendar(part, title="price")
+    (mesh,) = ax.collections
+    cells = mesh.get_array().reshape(31, 3)  # days by January, February, March
+    drawn = {
+        (day + 1, month + 1): cells[day, month]
+        for day, month in zip(*np.nonzero(~np.ma.getmaskarray(cells)), strict=True)
+    }
+    expected = {(d.day, d.month): s for d, s in zip(part["day"], part["share"], strict=True)}
+    assert drawn == expected
+    shares = np.array([0.0, 1e-6, 0.499, 0.5, 0.99, 1.0])
+    colours = [mpl.colors.to_hex(c).upper() for c in mesh.cmap(mesh.norm(shares))]
+    assert colours == ["#111111", *2 * [plots.VERMILION], *2 * [plots.ORANGE], "#CFE3F1"]
+    assert ax.get_ylim() == (31.5, 0.5)
+    left, right = mdates.num2date(ax.get_xlim())
+    assert (left.strftime("%Y-%m-%d"), right.strftime("%Y-%m-%d")) == ("2021-01-01", "2021-04-01")
+
+
+def test_calendars_stand_side_by_side(calendar):
+    fig = plots.plot_calendars(calendar, title="Whole")
+    titles = [ax.get_title(loc="left") for ax in fig.axes if ax.get_visible()]
+    assert titles == ["DVOL close", "price", "funding"]
+    assert fig.get_suptitle() == "Whole"
+    words = [text.get_text() for text in fig.legends[0].get_texts()]
+    assert words == ["the whole day", "at least half", "less than half", "nothing"]
+
+
+def test_the_calendar_of_a_market_can_be_drawn(tmp_path):
+    params = DataParams(simulated={"hours": 800})
+    simulated.write_store(tmp_path, params)
+    table = coverage_calendar(tmp_path, params, build_panel(tmp_path, params))
+    fig = plots.plot_calendars(table, title="Market")
+    assert sum(ax.get_visible() for ax in fig.axes) == 6
+
+
+def test_lags_have_a_bar_for_each_correlation():
+    clock = pd.DataFrame(
+        {"lag_hours": [-1, 0, 1], "with_return": [0.0, -0.2, 0.1], "with_size": [0.1, 0.3, 0.0]}
+    )
+    ax = plots.plot_lead_lag(clock, title="Clocks")
+    bars = [(round(bar.get_center()[0], 2), bar.get_height()) for bar in ax.patches]
+    assert bars == [
+        (-1.19, 0.0), (-0.19, -0.2), (0.81, 0.1), (-0.81, 0.1), (0.19, 0.3), (1.19, 0.0)
+    ]  # fmt: skip
+    assert ax.get_xticks().tolist() == [-1, 0, 1]
 
 
 def test_a_series_is_drawn_as_given_with_its_boundaries(panel):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +14,11 @@ from dvol_utils.data.raw_store import (
     RawStoreError,
     raw_hashes,
     read_series,
+    series_file,
     series_path,
     store_table,
 )
+from dvol_utils.params import DataParams
 
 REAL = Path(__file__).parents[2] / "shared/data"
 START = 1_609_459_200_000  # 2021-01-01 00:00 UTC
@@ -87,6 +91,10 @@ def test_forms_of_the_same_file_read_the_same(tmp_path):
         DVOL.replace("\n", "\r\n").encode(),
         b"\xef\xbb\xbf" + DVOL.encode(),
         DVOL.replace("timestamp", '"timestamp"').encode(),
+        re.sub(r",([0-9.]+)\n", r',"\1"\n', DVOL).encode(),
+        DVOL.replace("81.5", "8.15e1").encode(),
+        DVOL.replace("81.5", "+0081.500").encode(),
+        DVOL.replace(str(START), f"{START}.0").encode(),
     ):
         put(tmp_path, "dvol", other)
         pd.testing.assert_frame_equal(read_series(tmp_path, "BTC", "dvol"), plain)
@@ -108,7 +116,7 @@ def test_a_missing_file_names_what_there_is(tmp_path):
         read_series(tmp_path, "BTC", "dvol")
     with pytest.raises(RawStoreError, match=r"holds btc_price_hourly\.csv$"):
         read_series(tmp_path, "BTC", "dvol")
-    with pytest.raises(RawStoreError, match="holds no CSV file"):
+    with pytest.raises(RawStoreError, match="holds no CSV or Parquet file"):
         read_series(tmp_path / "nowhere", "BTC", "dvol")
 
 
@@ -180,13 +188,13 @@ REFUSED = {
         "dvol",
         DVOL.replace("00000,", "00,"),
         "line 2: column timestamp: found 1609459200, which looks like seconds; should be "
-        "milliseconds (1609459200000)",
+        "milliseconds (1609459200000), or declare data.timestamp_unit: s",
     ),
     "microseconds": (
         "funding",
         FUNDING.replace("00000,", "00000000,"),
         "line 2: column timestamp: found 1609459200000000, which looks like microseconds; should "
-        "be milliseconds (1609459200000)",
+        "be milliseconds (1609459200000), or declare data.timestamp_unit: us",
     ),
     "nanoseconds": (
         "funding",
@@ -252,11 +260,72 @@ REFUSED = {
         DVOL.replace(",81.5", ",0"),
         "line 3: column dvol_close: found 0; should",
     ),
+    "a thousands separator": (
+        "price",
+        PRICE.replace("1000000", "1'000'000"),
+        "line 2: column quote_volume: found \"1'000'000\"; should be a number",
+    ),
+    "a decimal comma": ("dvol", DVOL.replace("81.5", "81,5"), "line 3: found 6 fields"),
+    "digits of another script": (
+        "dvol",
+        DVOL.replace("81.5", "٨١.5"),
+        "line 3: column dvol_close: found '٨١.5'; should be a number",
+    ),
+    "an underscore": ("price", PRICE.replace("28900", "28_900"), "found '28_900'; should be"),
+    "a hexadecimal number": ("price", PRICE.replace("28900", "0x70e4"), "found '0x70e4'"),
+    "a cell that is not UTF-8": (
+        "dvol",
+        DVOL.encode().replace(b"81.5", b"81.5\xff"),
+        r"line 3: column dvol_close: found '81.5\\xff'; should be a number",
+    ),
+    "a null byte": (
+        "dvol",
+        DVOL.replace("81.5", "81\0.5"),
+        r"line 3: column dvol_close: found '81\x00.5'; should be a number",
+    ),
+    "a carriage return": (
+        "dvol",
+        DVOL.replace("80.5,82.0", "80.5\r,82.0"),
+        "line 3: found a carriage return within the line; lines end in a line feed",
+    ),
+    "a quoted comma": (
+        "funding",
+        FUNDING.replace("0.0001", '"0,0001"').replace("-4.5e-05", '"-0,000045"'),
+        "line 2: found a quote that does not enclose a field without commas",
+    ),
+    "quotes in one row": (
+        "dvol",
+        DVOL.replace(",81.5", ',"81.5"'),
+        "line 3: found 2 quotes; should be 0, as in line 2",
+    ),
+    "open quotes": (
+        "funding",
+        FUNDING.replace(",0", ',"0').replace(",-", ',"-'),
+        "line 2: found a quote that does not",
+    ),
+    "quotes within": (
+        "funding",
+        FUNDING.replace("0.0", '0.""0').replace("-4", '-4""'),
+        "line 2: found a quote that does not",
+    ),
+    "blanks around a number": (
+        "dvol",
+        DVOL.replace("81.5", "81. "),
+        "line 3: column dvol_close: found '81. '; should be a number",
+    ),
+    "a tab": ("dvol", DVOL.replace("81.5", "81\t"), r"found '81\t'; should be a number"),
+    "UTF-16": ("dvol", DVOL.encode("utf-16"), "the file is UTF-16 text; should be UTF-8"),
+    "daily bars as hourly ones": (
+        "dvol",
+        "timestamp,dvol_open,dvol_high,dvol_low,dvol_close\n"
+        + "".join(f"{START + day * 24 * HOUR},,,,80\n" for day in range(5)),
+        "most rows are 1,440 minutes apart; data.frequency_minutes says 60",
+    ),
     "infinite": ("dvol", DVOL.replace(",81.5", ",inf"), "column dvol_close: found inf; should be"),
     "negative volume": (
         "price",
         PRICE.replace("1000000", "-1"),
-        "line 2: column quote_volume: found -1; should be between 0 and 1e+13 USD an hour",
+        "line 2: column quote_volume: found -1; should be between 0 and 1e+13 USD a bar",
     ),
     "zero price": ("price", PRICE.replace(",29050,1", ",0,1"), "line 2: column close: found 0"),
     "funding in percent": (
@@ -315,6 +384,311 @@ def test_hashes_are_of_the_bytes_of_each_csv_file(tmp_path):
         "btc_dvol_hourly.csv": hashlib.sha256(DVOL.encode()).hexdigest(),
         "btc_price_hourly.csv": hashlib.sha256(PRICE.encode()).hexdigest(),
     }
+
+
+def test_any_asset_name_and_any_frequency_have_a_file_name(tmp_path):
+    daily = DataParams(source="raw_store", frequency_minutes=1_440, price_frequency_minutes=1)
+    names = [series_path(tmp_path, "SOL2", s, daily).name for s in SCHEMAS]
+    assert names == [
+        "sol2_dvol_daily.csv",
+        "sol2_price_1min.csv",
+        "sol2_funding_8h.csv",
+        "sol2_onchain_daily.csv",
+    ]
+
+
+PARQUET_OF = {
+    "integers": lambda table: table,
+    "times": lambda table: table.assign(timestamp=pd.to_datetime(table["timestamp"], unit="ms")),
+    "times with a zone": lambda table: table.assign(
+        timestamp=pd.to_datetime(table["timestamp"], unit="ms", utc=True).dt.tz_convert(
+            "Asia/Seoul"
+        )
+    ),
+    "times as index": lambda table: table.set_index(
+        pd.to_datetime(table["timestamp"], unit="ms").rename("timestamp")
+    ).drop(columns="timestamp"),
+    "other columns and order": lambda table: table.iloc[:, ::-1].assign(symbol="BTC", other=1),
+}
+
+
+@pytest.mark.parametrize("change", PARQUET_OF.values(), ids=PARQUET_OF.keys())
+def test_parquet_reads_the_same_as_csv(tmp_path, change):
+    put(tmp_path, "dvol", DVOL)
+    expected = read_series(tmp_path, "BTC", "dvol")
+    path = series_path(tmp_path, "BTC", "dvol")
+    table = change(pd.read_csv(path))
+    path.unlink()
+    table.to_parquet(path.with_suffix(".parquet"))
+    assert series_file(tmp_path, "BTC", "dvol") == path.with_suffix(".parquet")
+    pd.testing.assert_frame_equal(read_series(tmp_path, "BTC", "dvol"), expected)
+
+
+REFUSED_PARQUET = {
+    "text": (
+        lambda table: table.assign(dvol_close=table["dvol_close"].astype(str)),
+        "column dvol_close: holds cells of type large_string; should be numbers",
+    ),
+    "truth": (
+        lambda table: table.assign(dvol_close=True),
+        "column dvol_close: holds cells of type bool; should be numbers",
+    ),
+    "negative": (
+        lambda table: table.assign(dvol_close=[80.5, -81.5, 81.0, 80.25]),
+        "row 2: column dvol_close: found -81.5; should be between 0.1 and 1,000 index points",
+    ),
+    "duplicate": (
+        lambda table: table.assign(timestamp=START),
+        f"row 2: column timestamp: found {START} a second time (also in row 1); should stand once",
+    ),
+    "part of a millisecond": (
+        lambda table: table.assign(timestamp=pd.to_datetime(1_000_000 * table["timestamp"] + 1)),
+        "column timestamp: Casting from timestamp[ns] to timestamp[ms] would lose data",
+    ),
+    "missing column": (
+        lambda table: table.drop(columns="dvol_low"),
+        "column dvol_low: missing; the header reads timestamp, dvol_open, dvol_high, dvol_close",
+    ),
+    "no rows": (lambda table: table.head(0), "the file has columns but no rows"),
+    "seconds": (
+        lambda table: table.assign(timestamp=table["timestamp"] // 1000),
+        "row 1: column timestamp: found 1609459200, which looks like seconds",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"), REFUSED_PARQUET.values(), ids=REFUSED_PARQUET.keys()
+)
+def test_bad_parquet_files_are_refused(tmp_path, change, message):
+    path = put(tmp_path, "dvol", DVOL)
+    table = change(pd.read_csv(path))
+    path.unlink()
+    path = path.with_suffix(".parquet")
+    table.to_parquet(path, index=False)
+    with pytest.raises(RawStoreError, match=f"^{re.escape(str(path))}: {re.escape(message)}"):
+        read_series(tmp_path, "BTC", "dvol")
+
+
+def test_half_a_parquet_file_is_refused(tmp_path):
+    path = put(tmp_path, "dvol", DVOL)
+    pd.read_csv(path).to_parquet(path.with_suffix(".parquet"))
+    path.unlink()
+    content = path.with_suffix(".parquet").read_bytes()
+    for part in (content[: len(content) // 2], content[:-1], b"PAR1", b"no Parquet"):
+        path.with_suffix(".parquet").write_bytes(part)
+        with pytest.raises(RawStoreError, match="not a whole Parquet file"):
+            read_series(tmp_path, "BTC", "dvol")
+
+
+def test_two_files_of_one_series_are_refused(tmp_path):
+    path = put(tmp_path, "dvol", DVOL)
+    pd.read_csv(path).to_parquet(path.with_suffix(".parquet"))
+    message = (
+        r"btc_dvol_hourly\.csv and .*btc_dvol_hourly\.parquet: the raw store should hold one of "
+        r"them; remove the other$"
+    )
+    with pytest.raises(RawStoreError, match=message):
+        read_series(tmp_path, "BTC", "dvol")
+
+
+def stamped(text) -> str:
+    """`DVOL` with its timestamps in another form."""
+    head, *lines = DVOL.splitlines()
+    cells = [line.split(",", 1) for line in lines]
+    return "\n".join([head, *(f"{text(int(stamp))},{rest}" for stamp, rest in cells), ""])
+
+
+def iso(pattern: str):
+    return lambda stamp: f"{pd.Timestamp(stamp, unit='ms'):{pattern}}"
+
+
+UNITS = {
+    "s": lambda stamp: stamp // 1000,
+    "us": lambda stamp: stamp * 1000,
+    "iso": iso("%Y-%m-%d %H:%M"),
+    "iso with T and Z": iso("%Y-%m-%dT%H:%M:%SZ"),
+    "iso with milliseconds": iso("%Y-%m-%dT%H:%M:%S.000+00:00"),
+    "iso in quotes": iso('"%Y-%m-%d %H:%M:%S"'),
+    "iso with an offset": lambda stamp: f"{pd.Timestamp(stamp, unit='ms', tz='Asia/Seoul')}",
+}
+
+
+@pytest.mark.parametrize("form", UNITS)
+def test_declared_units_of_timestamps_read_the_same(tmp_path, form):
+    put(tmp_path, "dvol", DVOL)
+    expected = read_series(tmp_path, "BTC", "dvol")
+    put(tmp_path, "dvol", stamped(UNITS[form]))
+    unit = form.split()[0]
+    params = DataParams(source="raw_store", timestamp_unit=unit)
+    pd.testing.assert_frame_equal(read_series(tmp_path, "BTC", "dvol", params), expected)
+    with pytest.raises(RawStoreError, match="line 2: column timestamp: found "):
+        read_series(tmp_path, "BTC", "dvol")
+
+
+REFUSED_UNITS = {
+    "milliseconds for seconds": (
+        "s",
+        DVOL,
+        f"line 2: column timestamp: found {START}, which looks like milliseconds; should be "
+        f"seconds ({START // 1000}), or declare data.timestamp_unit: ms",
+    ),
+    "no time in seconds": (
+        "s",
+        DVOL.replace(str(START), "17"),
+        "found 17, which is no plausible time; should be UTC seconds, such as 1616544000",
+    ),
+    "numbers for text": ("iso", DVOL, f"line 2: column timestamp: found '{START}'; should be ISO"),
+    "no such day": (
+        "iso",
+        stamped(UNITS["iso"]).replace("2021-01-01 02:00", "2021-02-30 02:00"),
+        "line 4: column timestamp: found '2021-02-30 02:00'; should be ISO 8601 text such as "
+        "2021-03-24 00:00 or 2021-03-24T00:00:00Z, all rows alike",
+    ),
+    "day first": (
+        "iso",
+        stamped(iso("%d.%m.%Y %H:%M")),
+        "line 2: column timestamp: found '01.01.2021 00:00'; should be ISO",
+    ),
+    "some rows with a zone": (
+        "iso",
+        stamped(UNITS["iso"]).replace("2021-01-01 02:00", "2021-01-01 02:00Z"),
+        "line 4: column timestamp: found '2021-01-01 02:00Z'; should be ISO",
+    ),
+    "some rows without": (
+        "iso",
+        stamped(UNITS["iso with T and Z"]).replace("T02:00:00Z", "T02:00:00"),
+        "line 4: column timestamp: found '2021-01-01T02:00:00'; should be ISO",
+    ),
+    "half hours": (
+        "iso",
+        stamped(iso("%Y-%m-%d %H:30")),
+        "line 2: column timestamp: found 2021-01-01 00:30:00 (2021-01-01 00:30:00+00:00); should "
+        "lie on the full hour",
+    ),
+    "long ago": (
+        "iso",
+        stamped(iso("19%y-%m-%d %H:%M")),
+        "found 1921-01-01 00:00:00, which is no plausible time; should be a time, such as "
+        "2021-03-24 00:00",
+    ),
+    "part of a millisecond": (
+        "us",
+        stamped(lambda stamp: stamp * 1000 + 1),
+        "found 1609459200000001; should be a whole number of milliseconds",
+    ),
+    "empty": (
+        "iso",
+        stamped(UNITS["iso"]).replace("2021-01-01 02:00", ""),
+        "line 4: column timestamp: the cell is empty; should be a time",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("unit", "content", "message"), REFUSED_UNITS.values(), ids=REFUSED_UNITS.keys()
+)
+def test_timestamps_in_another_unit_than_declared_are_refused(tmp_path, unit, content, message):
+    put(tmp_path, "dvol", content)
+    params = DataParams(source="raw_store", timestamp_unit=unit)
+    with pytest.raises(RawStoreError, match=re.escape(message)):
+        read_series(tmp_path, "BTC", "dvol", params)
+
+
+def test_parquet_numbers_are_no_text(tmp_path):
+    path = put(tmp_path, "dvol", DVOL)
+    pd.read_csv(path).to_parquet(path.with_suffix(".parquet"))
+    path.unlink()
+    params = DataParams(source="raw_store", timestamp_unit="iso")
+    with pytest.raises(RawStoreError, match=r"found numbers; data\.timestamp_unit says iso$"):
+        read_series(tmp_path, "BTC", "dvol", params)
+
+
+def test_columns_may_have_other_names_and_some_may_be_absent(tmp_path):
+    path = put(tmp_path, "dvol", "name,date,last\n" + f"x,{START},80.5\nx,{START + HOUR},81\n")
+    names = {"timestamp": "date", "dvol_close": "last"}
+    absent = dict.fromkeys(("dvol_open", "dvol_high", "dvol_low"))
+    params = DataParams(source="raw_store", columns={"dvol": names | absent})
+    table = read_series(tmp_path, "BTC", "dvol", params)
+    assert table["dvol_close"].tolist() == [80.5, 81.0]
+    assert list(table) == [column.name for column in SCHEMAS["dvol"].columns]
+    assert table[list(absent)].isna().all(axis=None)
+    undeclared = DataParams(source="raw_store", columns={"dvol": names})
+    message = f"{path}: line 1: column dvol_open: missing; the header reads name, date, last"
+    with pytest.raises(RawStoreError, match=f"^{re.escape(message)}$"):
+        read_series(tmp_path, "BTC", "dvol", undeclared)
+
+
+def test_messages_name_the_columns_of_the_file(tmp_path):
+    content = DVOL.replace("dvol_close", "last").replace("81.5", "much")
+    path = put(tmp_path, "dvol", content)
+    params = DataParams(source="raw_store", columns={"dvol": {"dvol_close": "last"}})
+    message = f"{path}: line 3: column last: found 'much'; should be a number"
+    with pytest.raises(RawStoreError, match=f"^{re.escape(message)}$"):
+        read_series(tmp_path, "BTC", "dvol", params)
+
+
+def test_the_daily_price_comes_only_when_asked_for_and_there(tmp_path):
+    put(tmp_path, "onchain", ONCHAIN)
+    assert "price_usd" not in read_series(tmp_path, "BTC", "onchain")
+    table = read_series(tmp_path, "BTC", "onchain", with_extra=True)
+    assert table["price_usd"].tolist() == [29_000.0, 28_900.0]
+    put(tmp_path, "onchain", ONCHAIN.replace("price_usd", "price"))
+    assert "price_usd" not in read_series(tmp_path, "BTC", "onchain", with_extra=True)
+
+
+@pytest.mark.parametrize("minutes", [1, 5, 240, 1_440])
+def test_bars_lie_on_the_grid_of_their_length(tmp_path, minutes):
+    params = DataParams(source="raw_store", frequency_minutes=minutes)
+    path = series_path(tmp_path, "BTC", "dvol", params)
+
+    def write(*stamps: int) -> None:
+        rows = "".join(f"{stamp},,,,80\n" for stamp in stamps)
+        path.write_text("timestamp,dvol_open,dvol_high,dvol_low,dvol_close\n" + rows)
+
+    step = 60_000 * minutes
+    write(START, START + step, START + 3 * step)
+    index = read_series(tmp_path, "BTC", "dvol", params).index
+    assert (index.astype("int64") // 1000).tolist() == [START, START + step, START + 3 * step]
+    assert store_table(tmp_path, ["BTC"], params)["missing_rows"].tolist() == [1]
+    write(START, START + step + step // 2, START + 3 * step)
+    with pytest.raises(RawStoreError, match=r"line 3: column timestamp: found .* should lie "):
+        read_series(tmp_path, "BTC", "dvol", params)
+    write(START, START + 2 * step, START + 4 * step)
+    with pytest.raises(RawStoreError, match=f"data.frequency_minutes says {minutes:,}$"):
+        read_series(tmp_path, "BTC", "dvol", params)
+
+
+def manifest(folder: Path, **hashes: str) -> None:
+    files = {f"btc_{name}.csv": {"sha256": value} for name, value in hashes.items()}
+    (folder / "manifest.json").write_text(json.dumps({"files": files}))
+
+
+def test_a_file_that_is_not_the_fetched_one_is_refused(tmp_path):
+    path = put(tmp_path, "dvol", DVOL)
+    put(tmp_path, "price", PRICE)
+    manifest(tmp_path, dvol_hourly=hashlib.sha256(DVOL.encode()).hexdigest())
+    assert len(read_series(tmp_path, "BTC", "dvol")) == 4
+    assert len(read_series(tmp_path, "BTC", "price")) == 2  # not listed: somebody's own
+    put(tmp_path, "dvol", DVOL.replace("81.5", "81.6"))
+    message = (
+        f"{path}: has changed since it was fetched: its SHA-256 is "
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}…, manifest.json says "
+        f"{hashlib.sha256(DVOL.encode()).hexdigest()[:12]}…; move it away and fetch it anew with "
+        "`dvol data`, or, if the change is yours, delete its entry in manifest.json"
+    )
+    with pytest.raises(RawStoreError, match=f"^{re.escape(message)}$"):
+        read_series(tmp_path, "BTC", "dvol")
+    manifest(tmp_path)
+    assert read_series(tmp_path, "BTC", "dvol")["dvol_close"].iloc[1] == 81.6
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"files": 3}', '{"file": {}}', "\0\xff"])
+def test_a_damaged_manifest_is_refused(tmp_path, content):
+    put(tmp_path, "dvol", DVOL)
+    (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(RawStoreError, match=r"manifest\.json: not a manifest of files; fetch"):
+        read_series(tmp_path, "BTC", "dvol")
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="no real data here")

@@ -9,6 +9,7 @@ from weekly_panel import made_up
 from dvol_utils.data.seasonality import (
     ACTIVITY,
     activity_by_weekday,
+    activity_words,
     change_by_hour,
     change_by_weekday,
     equality_words,
@@ -97,3 +98,26 @@ def test_words():
     table = pd.DataFrame({"f_statistic": [10.46], "p_value": [3e-9]})
     assert equality_words(table) == "F = 10.5, p < 0.001"
     assert equality_words(table.assign(p_value=0.0416)) == "F = 10.5, p = 0.042"
+
+
+def test_the_quietest_day_is_named():
+    table = activity_by_weekday(made_up(), publication_lag_hours=12)
+    assert activity_words(table).startswith("on Sundays transfers fall to 47 % of their mean")
+    others = table[table["column"] != "transfer_volume_usd"].assign(
+        mean=lambda t: 1 + t["slot"] / 10
+    )
+    assert activity_words(others) == "on Mondays active addresses fall to 100 % of their mean"
+
+
+def test_weekdays_of_daily_bars_are_those_of_their_closes():
+    panel = made_up(days=LONG)
+    panel["imputed"] = panel["time"].dt.hour != 0
+    table = change_by_weekday(panel, horizon_hours=24, step_hours=24)
+    closes = panel[~panel["imputed"]]
+    change = 100 * np.diff(np.log(closes["dvol_close"]))
+    days = closes["time"].iloc[:-1].dt.day_of_week.to_numpy()
+    mean, error = newey_west(change, days, 2)
+    np.testing.assert_allclose(table["mean"], mean, rtol=1e-9, atol=1e-9)
+    width = norm.ppf(0.975) * error
+    np.testing.assert_allclose(table["high"] - table["mean"], width, rtol=1e-9)
+    assert change_by_weekday(panel, horizon_hours=30, step_hours=24).empty

@@ -18,11 +18,14 @@ _HOURLY_LAGS, _DAILY_LAGS = 48, 14
 _TAILS = (1, 2, 3, 5, 10)
 
 
-def hourly_changes(panel: pd.DataFrame) -> pd.DataFrame:
-    """Hourly log changes of DVOL, `asset, time, change`; missing beside imputed hours."""
+def bar_changes(panel: pd.DataFrame, *, step_hours: int = 1) -> pd.DataFrame:
+    """Log changes of DVOL over bars of so many hours, `asset, time, change`.
+
+    Missing where the hour or the one a bar before is imputed.
+    """
     return pd.concat(
         [
-            part[["asset", "time"]].assign(change=log_changes(part, 1))
+            part[["asset", "time"]].assign(change=log_changes(part, step_hours))
             for _, part in panel.groupby("asset", sort=True)
         ],
         ignore_index=True,
@@ -59,29 +62,29 @@ def histogram(values: pd.Series, bins: int = 60, *, tail: float = 0.001) -> pd.D
     )
 
 
-def tail_table(panel: pd.DataFrame) -> pd.DataFrame:
-    """How often hourly changes are large, beside a normal distribution.
+def tail_table(panel: pd.DataFrame, *, step_hours: int = 1) -> pd.DataFrame:
+    """How often changes from bar to bar are large, beside a normal distribution.
 
     Returns
     -------
     DataFrame
-        `asset`, `beyond_sd` (k), `hours` with a change of more than k standard deviations,
-        `share_percent` of hours, `normal_percent` a normal distribution has there.
+        `asset`, `beyond_sd` (k), `bars` with a change of more than k standard deviations,
+        `share_percent` of bars, `normal_percent` a normal distribution has there.
     """
     rows = []
-    for asset, part in hourly_changes(panel).groupby("asset", sort=True):
+    for asset, part in bar_changes(panel, step_hours=step_hours).groupby("asset", sort=True):
         change = part["change"].dropna()
         score = (change - change.mean()).abs() / change.std()
         for k in _TAILS:
-            hours = int((score > k).sum())
-            share = 100 * hours / len(change)
-            rows.append((asset, k, hours, share, 200 * norm.sf(k)))
-    columns = ["asset", "beyond_sd", "hours", "share_percent", "normal_percent"]
+            bars = int((score > k).sum())
+            share = 100 * bars / len(change)
+            rows.append((asset, k, bars, share, 200 * norm.sf(k)))
+    columns = ["asset", "beyond_sd", "bars", "share_percent", "normal_percent"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def unit_root_table(panel: pd.DataFrame) -> pd.DataFrame:
-    """Unit-root tests of log DVOL, hourly and on daily closes.
+def unit_root_table(panel: pd.DataFrame, *, step_hours: int = 1) -> pd.DataFrame:
+    """Unit-root tests of log DVOL, on hourly bars where the source has them and on daily closes.
 
     Returns
     -------
@@ -117,7 +120,7 @@ def unit_root_table(panel: pd.DataFrame) -> pd.DataFrame:
             name = (asset, "log DVOL, daily close")
             rows += [(*name, "ADF", *_adf(days, _DAILY_LAGS, "AIC")), (*name, "KPSS", *kpss_row)]
             bandwidth = 24 * kpss_row[1]
-        if len(hours) >= _FEWEST_OBSERVATIONS:
+        if step_hours == 1 and len(hours) >= _FEWEST_OBSERVATIONS:
             name = (asset, "log DVOL, hourly")
             rows.append((*name, "ADF", *_adf(hours, _HOURLY_LAGS, None)))
             rows.append((*name, "KPSS", *_kpss(hours, bandwidth)))
@@ -129,6 +132,7 @@ def fitness(
     panel: pd.DataFrame,
     unit_roots: pd.DataFrame,
     by_hour: pd.DataFrame,
+    found: pd.DataFrame,
     *,
     horizon_hours: int = 24,
 ) -> list[str]:
@@ -140,6 +144,8 @@ def fitness(
         A panel that `check_length` has accepted.
     unit_roots, by_hour : DataFrame
         Results of `unit_root_table` and `change_by_hour`.
+    found : DataFrame
+        Result of `verdict.findings`.
     horizon_hours : int
         Horizon at which the level's persistence is quoted.
     """
@@ -152,10 +158,14 @@ def fitness(
             imputed_words = (
                 f"{imputed:,} ({100 * imputed / len(part):.2f} %) are imputed and never scored"
             )
+        failed = found[(found["asset"] == asset) & found["passed"].eq(False)]
+        fit = f"not fit for the study** ({'; '.join(failed['words'])})"
+        if failed.empty:
+            fit = "fit for the study**"
         log_level = np.log(part["dvol_close"])
         kept = log_level.corr(log_level.shift(horizon_hours))
         sentences.append(
-            f"**The data of {asset} is fit for the study**: {len(part):,} hours from "
+            f"**The data of {asset} is {fit}: {len(part):,} hours from "
             f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC, of which {imputed_words}. "
             + _unit_root_words(unit_roots[unit_roots["asset"] == asset])
             + f"The log level's autocorrelation at {horizon_hours} hours is {kept:.3f}: the last "
@@ -179,6 +189,8 @@ def _unit_root_words(tests: pd.DataFrame) -> str:
 
 
 def _calendar_words(by_hour: pd.DataFrame) -> str:
+    if by_hour.empty:
+        return ""
     if by_hour["p_value"].iloc[0] >= 0.05:
         return f"Changes do not differ by hour of day ({equality_words(by_hour)})."
     lowest = by_hour.loc[by_hour["mean"].idxmin()]

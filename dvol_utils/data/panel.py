@@ -8,11 +8,20 @@ end of its UTC day. Values are carried forward for a limited age and never backw
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from dvol_utils.data.raw_store import RawStoreError, SeriesName, read_series, series_path
+from dvol_utils.data.raw_store import (
+    SCHEMAS,
+    RawStoreError,
+    SeriesName,
+    read_series,
+    series_file,
+    series_path,
+)
+from dvol_utils.data.resample import hourly_closes
 from dvol_utils.params import DataParams, StudyParams
 
 COLUMNS: dict[SeriesName, dict[str, str]] = {
@@ -48,14 +57,15 @@ def build_panel(raw_dir: Path | str, params: DataParams) -> pd.DataFrame:
     raw_dir : Path or str
         Folder of the raw store; DVOL is required for each asset, other series may be absent.
     params : DataParams
-        Assets, first and last hour, publication lag, longest gap to fill.
+        Assets, form of the files, first and last hour, publication lag, longest gap to fill.
 
     Returns
     -------
     DataFrame
         Sorted by asset and time, one row an hour from the first DVOL bar to the last:
         `time` (bar close, UTC), `asset`, `dvol_open, dvol_high, dvol_low, dvol_close` (index
-        points), `price_open, price_high, price_low, price_close` (USD), `volume` (USD an hour),
+        points), `price_open, price_high, price_low, price_close` (USD), `volume` (USD an hour,
+        the mean of a longer bar),
         `funding_rate` (share for 8 hours), `active_addresses, transfer_volume_usd,
         transaction_count, mvrv` (of a UTC day), `imputed` (the hour's DVOL or price bar is missing
         and the last one was carried forward).
@@ -70,55 +80,15 @@ def build_panel(raw_dir: Path | str, params: DataParams) -> pd.DataFrame:
     -----
     An on-chain value of UTC day D enters at D + 1 day + `publication_lag_hours` and counts for at
     most a week; a funding rate enters at its settlement and counts for at most a day. A missing bar
-    becomes a flat bar at the last close. Empty cells of DVOL's open, high and low stay empty.
+    becomes a flat bar at the last close. Empty cells of DVOL's open, high and low stay empty;
+    with `incomplete_bars: drop` their hours have no row, as in the published study.
+
+    Bars shorter than an hour are combined to hours. Bars longer than an hour enter at their close,
+    with their own open, high and low; the hours until the next close count as imputed, and of a gap
+    only what exceeds a bar's length counts against `max_fill_hours`.
     """
     panels = [_asset_panel(Path(raw_dir), asset, params) for asset in sorted(params.assets)]
     return pd.concat(panels, ignore_index=True)
-
-
-def coverage(panel: pd.DataFrame) -> pd.DataFrame:
-    """How much of each column is there, one row an asset and column.
-
-    Returns
-    -------
-    DataFrame
-        `asset, column, first, last` (first and last hour with a value, UTC), `hours` (with a
-        value), `missing` (without), `imputed` (carried over a missing bar), `share` (of hours with
-        a value, 0..1).
-    """
-    rows = []
-    for asset, part in panel.groupby("asset", sort=True):
-        for column in VALUE_COLUMNS:
-            there = part[column].notna()
-            times = part.loc[there, "time"]
-            imputed = int((part["imputed"] & there).sum()) if column in _BAR_COLUMNS else 0
-            first, last = (times.iloc[0], times.iloc[-1]) if len(times) else (pd.NaT, pd.NaT)
-            held = int(there.sum())
-            missing, share = len(part) - held, held / len(part)
-            rows.append((asset, column, first, last, held, missing, imputed, share))
-    columns = ["asset", "column", "first", "last", "hours", "missing", "imputed", "share"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def gaps(panel: pd.DataFrame) -> pd.DataFrame:
-    """Every stretch of hours without a value of their own, and what was done about it.
-
-    Returns
-    -------
-    DataFrame
-        `asset, columns, start, end` (first and last hour of the stretch, UTC), `hours`, `action`.
-    """
-    found = []
-    for asset, part in panel.groupby("asset", sort=True):
-        flags = {"DVOL or price bar": (part["imputed"], "carried forward, not scored")}
-        for columns in _GAP_COLUMNS:
-            missing = part[list(columns)].isna().any(axis=1)
-            flags[", ".join(columns)] = (missing, "left empty")
-        for columns, (flag, action) in flags.items():
-            for start, end in _runs(flag.to_numpy()):
-                first, last = part["time"].iloc[start], part["time"].iloc[end]
-                found.append((asset, columns, first, last, end - start + 1, action))
-    return pd.DataFrame(found, columns=["asset", "columns", "start", "end", "hours", "action"])
 
 
 def check_length(panel: pd.DataFrame, study: StudyParams) -> None:
@@ -145,27 +115,24 @@ def check_length(panel: pd.DataFrame, study: StudyParams) -> None:
                 )
 
 
-_BAR_COLUMNS = {*COLUMNS["dvol"].values(), *COLUMNS["price"].values()}
-_GAP_COLUMNS = (
-    ("dvol_open", "dvol_high", "dvol_low"),
-    tuple(COLUMNS["price"].values()),
-    *((name,) for name in (*COLUMNS["funding"].values(), *COLUMNS["onchain"].values())),
-)
+def runs(flags: np.ndarray) -> list[tuple[int, int]]:
+    """First and last position of each stretch of true flags."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], flags, [False])).astype(np.int8)))
+    return [(int(a), int(b) - 1) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
 def _asset_panel(raw_dir: Path, asset: str, params: DataParams) -> pd.DataFrame:
-    bars: dict[SeriesName, pd.DataFrame] = {"dvol": read_series(raw_dir, asset, "dvol")}
-    if series_path(raw_dir, asset, "price").is_file():
-        bars["price"] = read_series(raw_dir, asset, "price")
-    bars = {series: table.set_axis(table.index + _HOUR) for series, table in bars.items()}
-    hours = _hours(series_path(raw_dir, asset, "dvol"), bars["dvol"].index, params)
+    bars = {}
+    for series in ("dvol", "price"):
+        if series == "dvol" or series_file(raw_dir, asset, series, params) is not None:
+            bars[series] = _read_hours(raw_dir, asset, series, params)
+    hours = _hours(_path(raw_dir, asset, "dvol", params), bars["dvol"].index, params)
 
     panel = pd.DataFrame({"time": hours, "asset": asset}, index=hours)
     imputed = np.zeros(len(hours), bool)
     for series, table in bars.items():
-        names = COLUMNS[series]
-        path = series_path(raw_dir, asset, series)
-        filled, missing = _fill_bars(table, hours, params.max_fill_hours, path)
+        names, path = COLUMNS[series], _path(raw_dir, asset, series, params)
+        filled, missing = _fill_bars(table, hours, params.bar_minutes(series), params, path)
         panel[list(names.values())] = filled[list(names)].to_numpy()
         imputed |= missing
     known = _known_values(raw_dir, asset, params)
@@ -176,7 +143,27 @@ def _asset_panel(raw_dir: Path, asset: str, params: DataParams) -> pd.DataFrame:
         elif column not in panel:
             panel[column] = np.nan
     panel["imputed"] = imputed
+    if params.incomplete_bars == "drop":
+        panel = panel.dropna(subset=["dvol_open", "dvol_high", "dvol_low"])
     return panel[["time", "asset", *VALUE_COLUMNS, "imputed"]].reset_index(drop=True)
+
+
+def _path(raw_dir: Path, asset: str, series: SeriesName, params: DataParams) -> Path:
+    held = series_file(raw_dir, asset, series, params)
+    return held or series_path(raw_dir, asset, series, params)
+
+
+def _read_hours(
+    raw_dir: Path, asset: str, series: Literal["dvol", "price"], params: DataParams
+) -> pd.DataFrame:
+    bars = read_series(raw_dir, asset, series, params)
+    names = SCHEMAS[series].bars
+    assert names is not None, "DVOL and price are bars"
+    hours = hourly_closes(bars, names, params.bar_minutes(series))
+    if hours.empty:
+        path = _path(raw_dir, asset, series, params)
+        raise RawStoreError(f"{path}: no whole hour from {bars.index[0]} to {bars.index[-1]}")
+    return hours
 
 
 def _hours(path: Path, closes: pd.DatetimeIndex, params: DataParams) -> pd.DatetimeIndex:
@@ -192,25 +179,27 @@ def _hours(path: Path, closes: pd.DatetimeIndex, params: DataParams) -> pd.Datet
 
 
 def _fill_bars(
-    bars: pd.DataFrame, hours: pd.DatetimeIndex, max_fill_hours: int, path: Path
+    bars: pd.DataFrame, hours: pd.DatetimeIndex, minutes: int, params: DataParams, path: Path
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """The bar of each hour; where it is missing, a flat bar at the last close."""
     last = bars.index.get_indexer(hours, method="pad")  # -1: before the first bar
     filled = bars.take(np.maximum(last, 0)).set_axis(hours)
     filled[last < 0] = np.nan
     missing = (last >= 0) & (bars.index[np.maximum(last, 0)] != hours)
-    for start, end in _runs(missing):
+    own = max(minutes // 60, 1)
+    for start, end in runs(missing):
         # The gap may have begun before the panel's first hour.
-        begin = bars.index[last[start]] + _HOUR
+        begin = bars.index[last[start]] + own * _HOUR
         length = int((hours[end] - begin) / _HOUR) + 1
-        if length > max_fill_hours:
+        if length > params.max_fill_hours:
             raise RawStoreError(
                 f"{path}: no bar for {length} hours, closes {begin} to {hours[end]}; "
-                f"data.max_fill_hours allows {max_fill_hours}: bring the missing rows, or choose "
-                "data.start and data.end beside the gap"
+                f"data.max_fill_hours allows {params.max_fill_hours}: bring the missing rows, or "
+                "choose data.start and data.end beside the gap"
             )
     close = next(name for name in bars.columns if name.endswith("close"))
     flat = [name for name in bars.columns if name.endswith(("open", "high", "low"))]
+    flat = [name for name in flat if bars[name].notna().any()]
     filled.loc[missing, flat] = filled.loc[missing, [close] * len(flat)].to_numpy()
     return filled, missing
 
@@ -226,8 +215,8 @@ def _known_values(
         ("onchain", lag, ONCHAIN_MAX_AGE_HOURS),
     )
     for series, delay, max_age_hours in rules:
-        if series_path(raw_dir, asset, series).is_file():
-            table = read_series(raw_dir, asset, series)
+        if series_file(raw_dir, asset, series, params) is not None:
+            table = read_series(raw_dir, asset, series, params)
             table = table.set_axis(table.index + delay)
             for name, column in COLUMNS[series].items():
                 known[column] = (table[name].dropna(), max_age_hours)
@@ -238,12 +227,6 @@ def _as_of(values: pd.Series, hours: pd.DatetimeIndex, max_age_hours: int) -> np
     """The last value known at each hour, missing where none is younger than the longest age."""
     age = pd.Timedelta(hours=max_age_hours)
     return values.reindex(hours, method="pad", tolerance=age).to_numpy()
-
-
-def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
-    """First and last position of each stretch of true flags."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], flags, [False])).astype(np.int8)))
-    return [(int(a), int(b) - 1) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
 def _windows(study: StudyParams) -> dict[str, int]:
@@ -263,7 +246,7 @@ def _check_range(
         return  # a series the raw store does not hold; who needs it says so
     times = part.loc[there, "time"]
     first, last = times.iloc[0], times.iloc[-1]
-    file = series_path("", asset, series).name
+    file = series_path("", asset, series, study.data).name
     validation, test = study.split.validation_start, study.split.test_start
     if first >= validation:
         raise RawStoreError(

@@ -1,43 +1,25 @@
-"""The raw store: one CSV a series, as the sources gave it, checked cell by cell and never edited.
+"""The raw store: one file a series, as the source gave it, checked cell by cell and never edited.
 
-Every file has a header, commas between fields, and a column `timestamp`: UTC milliseconds at the
-bar's open (of funding: at settlement; of on-chain values: at the start of the UTC day). Columns
-beyond those of `SCHEMAS` are ignored.
+A file is CSV or Parquet and has a column `timestamp`: the bar's open, UTC (of funding: the
+settlement; of on-chain values: the start of the UTC day). Columns beyond those of `SCHEMAS` are
+ignored. docs/data.md describes the files for people who bring their own.
 """
 
 from __future__ import annotations
 
-import io
+import hashlib
+import json
 from pathlib import Path
-from typing import Literal, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from dvol_utils.artefacts import file_hash
+from dvol_utils.data.raw_checks import Column, bar_opens, check_bars, check_step, check_values
+from dvol_utils.data.raw_files import RawFile, RawStoreError, read_cells
+from dvol_utils.data_params import DataParams, SeriesName
 
-SeriesName = Literal["dvol", "price", "funding", "onchain"]
-
-_HOUR_MS = 3_600_000
-# Milliseconds of 2008 to 2603: the same instants in seconds, micro- or nanoseconds fall outside.
-_FIRST_MS, _LAST_MS = 1_200_000_000_000, 20_000_000_000_000
-_OTHER_UNITS = {"seconds": 1e3, "microseconds": 1e-3, "nanoseconds": 1e-6}
-# Open and close may leave low..high by rounding at the source, relative to the value.
-_ROUNDING = 5e-4
-
-
-class RawStoreError(ValueError):
-    """A raw file that cannot be used; the message names file, line, column, and what is valid."""
-
-
-class Column(NamedTuple):
-    """A required column: its valid range, and whether single cells may be empty."""
-
-    name: str
-    low: float
-    high: float
-    unit: str
-    may_be_empty: bool = False
+MANIFEST = "manifest.json"
 
 
 class Schema(NamedTuple):
@@ -47,6 +29,7 @@ class Schema(NamedTuple):
     step_hours: int
     columns: tuple[Column, ...]
     bars: tuple[str, str, str, str] | None = None  # open, high, low, close
+    extra: tuple[Column, ...] = ()  # columns that a file may lack
 
 
 _DVOL_RANGE = (0.1, 1_000.0, "index points")
@@ -69,7 +52,7 @@ SCHEMAS: dict[SeriesName, Schema] = {
         1,
         (
             *(Column(name, *_PRICE_RANGE) for name in ("open", "high", "low", "close")),
-            Column("quote_volume", 0.0, 1e13, "USD an hour"),
+            Column("quote_volume", 0.0, 1e13, "USD a bar"),
         ),
         ("open", "high", "low", "close"),
     ),
@@ -85,17 +68,61 @@ SCHEMAS: dict[SeriesName, Schema] = {
             Column("mvrv", 0.01, 100.0, "market value over realised value"),
             Column("transfer_volume_usd", 1.0, 1e14, "USD a day", may_be_empty=True),
         ),
+        extra=(Column("price_usd", *_PRICE_RANGE, may_be_empty=True),),
     ),
 }
-_GRID = {1: "on the full hour", 8: "at 00:00, 08:00 or 16:00 UTC", 24: "at 00:00 UTC"}
+_BAR_NAMES = {60: "hourly", 1_440: "daily"}
 
 
-def series_path(raw_dir: Path | str, asset: str, series: SeriesName) -> Path:
-    """Where the raw store keeps a series, e.g. `<raw_dir>/btc_dvol_hourly.csv`."""
-    return Path(raw_dir) / f"{asset.lower()}_{SCHEMAS[series].file}"
+def step_minutes(series: SeriesName, params: DataParams) -> int:
+    """From one row of a series to the next, minutes."""
+    if series in ("dvol", "price"):
+        return params.bar_minutes(series)
+    return 60 * SCHEMAS[series].step_hours
 
 
-def read_series(raw_dir: Path | str, asset: str, series: SeriesName) -> pd.DataFrame:
+def series_path(
+    raw_dir: Path | str, asset: str, series: SeriesName, params: DataParams | None = None
+) -> Path:
+    """Where the raw store keeps a series as CSV, e.g. `<raw_dir>/btc_dvol_hourly.csv`.
+
+    Bars of another length are named by it: `btc_dvol_daily.csv`, `btc_dvol_1min.csv`.
+    """
+    schema = SCHEMAS[series]
+    file = schema.file
+    if schema.bars:
+        minutes = step_minutes(series, params or DataParams())
+        file = f"{series}_{_BAR_NAMES.get(minutes, f'{minutes}min')}.csv"
+    return Path(raw_dir) / f"{asset.lower()}_{file}"
+
+
+def series_file(
+    raw_dir: Path | str, asset: str, series: SeriesName, params: DataParams | None = None
+) -> Path | None:
+    """The series' file, CSV or Parquet; None where the raw store does not hold it.
+
+    Raises
+    ------
+    RawStoreError
+        Both are there: which one is right, nothing tells.
+    """
+    csv = series_path(raw_dir, asset, series, params)
+    held = [path for path in (csv, csv.with_suffix(".parquet")) if path.is_file()]
+    if len(held) > 1:
+        raise RawStoreError(
+            f"{held[0]} and {held[1]}: the raw store should hold one of them; remove the other"
+        )
+    return held[0] if held else None
+
+
+def read_series(
+    raw_dir: Path | str,
+    asset: str,
+    series: SeriesName,
+    params: DataParams | None = None,
+    *,
+    with_extra: bool = False,
+) -> pd.DataFrame:
     """Read one series of the raw store and check every cell of it.
 
     Parameters
@@ -106,6 +133,11 @@ def read_series(raw_dir: Path | str, asset: str, series: SeriesName) -> pd.DataF
         Asset code, e.g. `BTC`.
     series : {"dvol", "price", "funding", "onchain"}
         Which series.
+    params : DataParams, optional
+        Column names, unit of timestamps and length of bars in the files; by default the raw
+        store's own.
+    with_extra : bool
+        Read the columns that a file may lack (`SCHEMAS[series].extra`) where it has them.
 
     Returns
     -------
@@ -116,180 +148,116 @@ def read_series(raw_dir: Path | str, asset: str, series: SeriesName) -> pd.DataF
     Raises
     ------
     RawStoreError
-        Missing, empty or truncated file, missing column, text in a number, empty cell, duplicate,
-        unsorted or off-grid timestamps, timestamps not in milliseconds, impossible values.
+        Missing, empty or truncated file, one whose hash is not the manifest's, missing column, text
+        in a number, empty cell, duplicate, unsorted or off-grid timestamps, timestamps in another
+        unit than declared, bars of another length than declared, impossible values.
     """
-    path, schema = series_path(raw_dir, asset, series), SCHEMAS[series]
-    content = _content(path)
-    header = _header(path, content, schema)
-    _check_fields(path, content, len(header))
-    names = ["timestamp", *(column.name for column in schema.columns)]
-    table = pd.read_csv(
-        io.BytesIO(content),
-        encoding="utf-8-sig",
-        usecols=names,
-        keep_default_na=False,
-        na_values=[""],
-        skip_blank_lines=False,
-        low_memory=False,
+    params = params or DataParams()
+    schema, minutes = SCHEMAS[series], step_minutes(series, params)
+    path = series_file(raw_dir, asset, series, params)
+    if path is None:
+        _refuse_missing(series_path(raw_dir, asset, series, params))
+    content = path.read_bytes()
+    _check_hash(path, content)
+    extra = schema.extra if with_extra else ()
+    columns = (*schema.columns, *extra)
+    given = params.columns.get(series, {})
+    names = {name: given.get(name, name) for name in ("timestamp", *(c.name for c in columns))}
+    cells = read_cells(
+        path,
+        content,
+        {name: held for name, held in names.items() if held is not None},
+        iso_timestamps=params.timestamp_unit == "iso",
+        optional=tuple(column.name for column in extra),
     )
-    table = pd.DataFrame({name: _numbers(path, table[name]) for name in names})
-    _check_timestamps(path, table["timestamp"], schema.step_hours)
-    for column in schema.columns:
-        _check_values(path, table[column.name], column)
+    opens = bar_opens(cells, params.timestamp_unit, minutes)
+    table = cells.numbers
+    for column in columns:
+        if column.name in table:
+            check_values(cells.file, table[column.name], column)
+    absent = [column.name for column in schema.columns if names[column.name] is None]
+    table[absent] = float("nan")
     if schema.bars:
-        _check_bars(path, table, schema.bars)
-    time = pd.to_datetime(table.pop("timestamp").astype("int64"), unit="ms", utc=True)
-    return table.set_index(pd.DatetimeIndex(time, name="timestamp").as_unit("us"))
+        check_bars(cells.file, table, schema.bars)
+        check_step(cells.file, opens, minutes, _frequency_key(series, params))
+    order = [column.name for column in columns if column.name in table]
+    return table[order].set_axis(pd.DatetimeIndex(opens, name="timestamp"))
 
 
 def raw_hashes(raw_dir: Path | str) -> dict[str, str]:
-    """SHA-256 (hexadecimal) of every CSV file of the raw store, by file name."""
-    return {path.name: file_hash(path) for path in sorted(Path(raw_dir).glob("*.csv"))}
+    """SHA-256 (hexadecimal) of every CSV and Parquet file of the raw store, by file name."""
+    return {path.name: file_hash(path) for path in _data_files(Path(raw_dir))}
 
 
-def store_table(raw_dir: Path | str, assets: list[str]) -> pd.DataFrame:
+def manifest_entries(raw_dir: Path | str) -> dict[str, dict[str, Any]]:
+    """What the raw store's manifest says of each file; empty where there is no manifest.
+
+    Raises
+    ------
+    RawStoreError
+        The manifest is not readable.
+    """
+    path = Path(raw_dir) / MANIFEST
+    try:
+        files = json.loads(path.read_bytes())["files"]
+        return {str(name): dict(facts) for name, facts in files.items()}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        advice = "fetch the data again with `dvol data`, or delete the manifest"
+        raise RawStoreError(f"{path}: not a manifest of files; {advice}") from None
+
+
+def store_table(
+    raw_dir: Path | str, assets: list[str], params: DataParams | None = None
+) -> pd.DataFrame:
     """What the raw store holds, one row a file.
 
     Returns
     -------
     DataFrame
         `file, rows, first, last` (bar open, UTC), `missing_rows` (steps of the grid between first
-        and last without a row), `empty_cells` (in required columns).
+        and last without a row), `duplicates` (none: a file with one is refused), `empty_cells` (in
+        required columns).
     """
+    params = params or DataParams()
     rows = []
     for asset in assets:
-        for series, schema in SCHEMAS.items():
-            path = series_path(raw_dir, asset, series)
-            if not path.is_file():
+        for series in SCHEMAS:
+            path = series_file(raw_dir, asset, series, params)
+            if path is None:
                 continue
-            table = read_series(raw_dir, asset, series)
+            table = read_series(raw_dir, asset, series, params)
             first, last = table.index[0], table.index[-1]
-            steps = (last - first) // pd.Timedelta(hours=schema.step_hours) + 1
+            steps = (last - first) // pd.Timedelta(minutes=step_minutes(series, params)) + 1
+            twice = int(table.index.duplicated().sum())
             empty = int(table.isna().to_numpy().sum())
-            rows.append((path.name, len(table), first, last, steps - len(table), empty))
-    columns = ["file", "rows", "first", "last", "missing_rows", "empty_cells"]
+            rows.append((path.name, len(table), first, last, steps - len(table), twice, empty))
+    columns = ["file", "rows", "first", "last", "missing_rows", "duplicates", "empty_cells"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def _fail(path: Path, line: int | None, column: str | None, message: str) -> NoReturn:
-    place = "".join(
-        (f" line {line}:" if line else "", f" column {column}:" if column is not None else "")
-    )
-    raise RawStoreError(f"{path}:{place} {message}")
+def _frequency_key(series: SeriesName, params: DataParams) -> str:
+    own = series == "price" and params.price_frequency_minutes is not None
+    return "price_frequency_minutes" if own else "frequency_minutes"
 
 
-def _line(bad: pd.Series | np.ndarray) -> int:
-    """Line number in the file (the header is line 1) of the first row flagged."""
-    return int(np.argmax(np.asarray(bad))) + 2
+def _data_files(raw_dir: Path) -> list[Path]:
+    return sorted(path for kind in ("csv", "parquet") for path in raw_dir.glob(f"*.{kind}"))
 
 
-def _content(path: Path) -> bytes:
-    if not path.is_file():
-        held = ", ".join(sorted(f.name for f in path.parent.glob("*.csv"))) or "no CSV file"
-        _fail(path, None, None, f"no such file; the raw store {path.parent} holds {held}")
-    content = path.read_bytes()
-    if not content.strip():
-        _fail(path, None, None, "the file is empty; should be a header and one row a bar")
-    lines = content.count(b"\n")
-    if not content.endswith(b"\n"):
-        message = "the file ends without a line break: it seems cut short; fetch it again whole"
-        _fail(path, lines + 1, None, message)
-    if lines == 1:
-        _fail(path, None, None, "the file has a header but no rows; should have one row a bar")
-    return content
+def _refuse_missing(path: Path) -> None:
+    held = ", ".join(file.name for file in _data_files(path.parent)) or "no CSV or Parquet file"
+    RawFile(path, {}).refuse(f"no such file; the raw store {path.parent} holds {held}")
 
 
-def _header(path: Path, content: bytes, schema: Schema) -> list[str]:
-    first = content[: content.index(b"\n")]
-    try:
-        header = [name.strip().strip('"') for name in first.decode("utf-8-sig").split(",")]
-    except UnicodeDecodeError:
-        _fail(path, 1, None, "the header is not UTF-8 text; should be a plain CSV file")
-    for name in ("timestamp", *(column.name for column in schema.columns)):
-        if header.count(name) != 1:
-            found = "missing" if name not in header else f"stands {header.count(name)} times"
-            _fail(path, 1, name, f"{found}; the header reads {', '.join(header)[:200]}")
-    return header
-
-
-def _check_fields(path: Path, content: bytes, width: int) -> None:
-    """Every line has as many fields as the header; pandas would pad a short one in silence."""
-    characters = np.frombuffer(content, np.uint8)
-    commas = np.flatnonzero(characters == ord(","))
-    ends = np.flatnonzero(characters == ord("\n"))
-    fields = np.diff(np.searchsorted(commas, ends), prepend=0)[1:] + 1
-    bad = fields != width
-    if bad.any():
-        message = f"found {fields[np.argmax(bad)]} fields; should be {width}, as in the header"
-        _fail(path, _line(bad), None, message)
-
-
-def _numbers(path: Path, cells: pd.Series) -> pd.Series:
-    """The column as float64 (a timestamp fits exactly); text is refused."""
-    if pd.api.types.is_numeric_dtype(cells) and not pd.api.types.is_bool_dtype(cells):
-        return cells.astype("float64")
-    text = cells.astype("str")
-    numbers = pd.to_numeric(text.where(cells.notna()), errors="coerce").astype("float64")
-    bad = numbers.isna() & cells.notna()
-    if bad.any():
-        found = text.iloc[_line(bad) - 2]
-        _fail(path, _line(bad), str(cells.name), f"found {found!r}; should be a number")
-    return numbers
-
-
-def _check_timestamps(path: Path, stamps: pd.Series, step_hours: int) -> None:
-    def refuse(bad: pd.Series | np.ndarray, message: str) -> None:
-        if np.any(bad):
-            line = _line(bad)
-            found = stamps.iloc[line - 2]
-            _fail(path, line, "timestamp", message.format(found=f"{found:.19g}", line=line - 1))
-
-    refuse(stamps.isna(), "the cell is empty; should be UTC milliseconds")
-    outside = ~stamps.between(_FIRST_MS, _LAST_MS)
-    if outside.any():
-        refuse(outside, "found {found}, " + _unit_of(stamps[outside].iloc[0]))
-    refuse(stamps % 1 != 0, "found {found}; should be a whole number of milliseconds")
-    step = stamps.diff()
-    refuse(step == 0, "found {found} a second time (also in line {line}); should stand once")
-    refuse(step < 0, "found {found}, earlier than line {line}; rows should be in order of time")
-    off_grid = stamps % (step_hours * _HOUR_MS) != 0
-    if off_grid.any():
-        time = pd.Timestamp(int(stamps[off_grid].iloc[0]), unit="ms", tz="UTC")
-        refuse(off_grid, f"found {{found}} ({time}); should lie {_GRID[step_hours]}")
-
-
-def _unit_of(stamp: float) -> str:
-    for unit, to_ms in _OTHER_UNITS.items():
-        if _FIRST_MS <= stamp * to_ms <= _LAST_MS:
-            return f"which looks like {unit}; should be milliseconds ({stamp * to_ms:.0f})"
-    return "which is no plausible time; should be UTC milliseconds, such as 1616544000000"
-
-
-def _check_values(path: Path, values: pd.Series, column: Column) -> None:
-    empty = values.isna()
-    if empty.any() and not column.may_be_empty:
-        message = "the cell is empty; should be a number (leave the whole row out for a gap)"
-        _fail(path, _line(empty), column.name, message)
-    bad = ~(empty | values.between(column.low, column.high))
-    if bad.any():
-        valid = f"should be between {column.low:,g} and {column.high:,g} {column.unit}"
-        found = values.iloc[_line(bad) - 2]
-        _fail(path, _line(bad), column.name, f"found {found:g}; {valid}")
-
-
-def _check_bars(path: Path, table: pd.DataFrame, bars: tuple[str, str, str, str]) -> None:
-    _, high_name, low_name, _ = bars
-    high, low = table[high_name], table[low_name]
-    bad = high < low
-    if bad.any():
-        row = table.loc[_line(bad) - 2]
-        message = f"found {row[high_name]:g}, below {low_name} {row[low_name]:g}"
-        _fail(path, _line(bad), high_name, f"{message}; should be at least that")
-    for name in (bars[0], bars[3]):
-        bad = (table[name] > high * (1 + _ROUNDING)) | (table[name] < low * (1 - _ROUNDING))
-        if bad.any():
-            row = table.loc[_line(bad) - 2]
-            valid = f"should lie between {low_name} {row[low_name]:g}"
-            message = f"found {row[name]:g}; {valid} and {high_name} {row[high_name]:g}"
-            _fail(path, _line(bad), name, message)
+def _check_hash(path: Path, content: bytes) -> None:
+    """The file is the one that was fetched, where the manifest knows it."""
+    listed = manifest_entries(path.parent).get(path.name, {}).get("sha256")
+    found = hashlib.sha256(content).hexdigest()
+    if listed is not None and listed != found:
+        RawFile(path, {}).refuse(
+            f"has changed since it was fetched: its SHA-256 is {found[:12]}…, {MANIFEST} says "
+            f"{str(listed)[:12]}…; move it away and fetch it anew with `dvol data`, or, if the "
+            f"change is yours, delete its entry in {MANIFEST}"
+        )

@@ -6,36 +6,53 @@ import numpy as np
 import pandas as pd
 import statsmodels.api as sm
 
-ACTIVITY = ("transfer_volume_usd", "active_addresses", "transaction_count")
+ACTIVITY = {
+    "transfer_volume_usd": "transfers",
+    "active_addresses": "active addresses",
+    "transaction_count": "transactions",
+}
 
 _HOUR = pd.Timedelta(hours=1)
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _SLOT_COLUMNS = ("slot", "mean", "low", "high", "n", "f_statistic", "p_value")
 
 
-def change_by_hour(panel: pd.DataFrame, *, coverage: float = 0.95) -> pd.DataFrame:
-    """Mean hourly log change of DVOL by UTC hour of the bar's open.
+def change_by_hour(
+    panel: pd.DataFrame, *, coverage: float = 0.95, step_hours: int = 1
+) -> pd.DataFrame:
+    """Mean log change of DVOL over a bar by UTC hour of the bar's open.
+
+    Parameters
+    ----------
+    panel : DataFrame
+    coverage : float
+        Coverage of the intervals.
+    step_hours : int
+        Hours between two bars of the source.
 
     Returns
     -------
     DataFrame
         `asset, slot` (hour 0..23), `mean, low, high` (basis points; interval from standard errors
         robust to heteroskedasticity and autocorrelation), `n`, and on every row of an asset the
-        test that all slots have the same mean: `f_statistic, p_value`.
+        test that all slots have the same mean: `f_statistic, p_value`. Without an asset whose
+        changes fall into two slots.
 
     Notes
     -----
-    Newey-West with 24 lags. On made-up changes without a pattern, the test at the 5 % level rejects
-    in 28 % of samples of 70 days, 13 % of 200 and 5 % of 400 or more: short samples see patterns.
+    Newey-West with lags of 24 hours. On made-up changes without a pattern, the test at the 5 %
+    level rejects in 28 % of samples of 70 days, 13 % of 200 and 5 % of 400 or more: short samples
+    see patterns.
 
     References
     ----------
     Newey and West (1987), doi 10.2307/1913610.
     """
-    return _by_slot(panel, "hour", 1, 1e4, coverage)
+    return _by_slot(panel, "hour", step_hours, 1e4, coverage, step_hours)
 
 
 def change_by_weekday(
-    panel: pd.DataFrame, *, horizon_hours: int = 24, coverage: float = 0.95
+    panel: pd.DataFrame, *, horizon_hours: int = 24, coverage: float = 0.95, step_hours: int = 1
 ) -> pd.DataFrame:
     """Mean log change of DVOL over the horizon by weekday of its origin.
 
@@ -45,7 +62,7 @@ def change_by_weekday(
         As of `change_by_hour`; `slot` is the weekday (Monday 0), means in percent. Lags cover the
         overlap of the changes twice.
     """
-    return _by_slot(panel, "day_of_week", horizon_hours, 100.0, coverage)
+    return _by_slot(panel, "day_of_week", horizon_hours, 100.0, coverage, step_hours)
 
 
 def activity_by_weekday(
@@ -88,6 +105,13 @@ def equality_words(means: pd.DataFrame) -> str:
     return f"F = {means['f_statistic'].iloc[0]:.1f}, {p_words}"
 
 
+def activity_words(activity: pd.DataFrame) -> str:
+    """Where one asset's activity falls furthest, e.g. `on Sundays transfers fall to 44 %…`."""
+    lowest = activity.loc[activity["mean"].idxmin()]
+    day, name = _WEEKDAYS[lowest["slot"]], ACTIVITY[lowest["column"]]
+    return f"on {day}s {name} fall to {100 * lowest['mean']:.0f} % of their mean"
+
+
 def log_changes(part: pd.DataFrame, hours: int) -> pd.Series:
     """Log change of DVOL into each hour; missing where either end is imputed."""
     change = np.log(part["dvol_close"]).diff(hours)
@@ -95,18 +119,19 @@ def log_changes(part: pd.DataFrame, hours: int) -> pd.Series:
 
 
 def _by_slot(
-    panel: pd.DataFrame, slot: str, hours: int, unit: float, coverage: float
+    panel: pd.DataFrame, slot: str, hours: int, unit: float, coverage: float, step_hours: int
 ) -> pd.DataFrame:
     """Mean change over the hours by a calendar field of its origin."""
-    tables = []
+    tables = [pd.DataFrame(columns=["asset", *_SLOT_COLUMNS])]
     for asset, part in panel.groupby("asset", sort=True):
         change = (unit * log_changes(part, hours)).set_axis(part["time"] - hours * _HOUR).dropna()
         slots = getattr(change.index, slot)
-        lags = max(24, 2 * hours)
-        means = _slot_means(change, slots, lags, coverage)
-        means.insert(0, "asset", asset)
-        tables.append(means)
-    return pd.concat(tables, ignore_index=True)
+        if len(set(slots)) > 1:
+            lags = max(24, 2 * hours) // step_hours
+            means = _slot_means(change, slots, lags, coverage)
+            means.insert(0, "asset", asset)
+            tables.append(means)
+    return pd.concat(tables[1:] or tables, ignore_index=True)
 
 
 def _slot_means(values: pd.Series, slots: pd.Index, lags: int, coverage: float) -> pd.DataFrame:

@@ -105,4 +105,5 @@ def onchain_days(rng: np.random.Generator, stamps: np.ndarray, close: np.ndarray
     gap = np.log(price / price[0])
     realised = lfilter([1 - keep], [1.0, -keep], gap)  # a slow mean of log prices
     table["mvrv"] = np.round(_MVRV_MEAN * np.exp(gap - realised), 6)
+    table["price_usd"] = close[begin + 23 : begin + 24 * days : 24]  # the day's last hour
     return table

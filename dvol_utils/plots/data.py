@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import matplotlib.dates as mdates
+import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.ticker import StrMethodFormatter
 
 from dvol_utils.plots.style import BLUE, GREEN, GREY, ORANGE, VERMILION, axes, styled
@@ -15,42 +20,98 @@ _ACTIVITY = {
     "active_addresses": ("active addresses", BLUE),
     "transaction_count": ("transactions", GREEN),
 }
+# Share of a day that is there, from this value on: words and colour.
+_SHARES = {
+    0.0: ("nothing", "#111111"),
+    1e-9: ("less than half", VERMILION),
+    0.5: ("at least half", ORANGE),
+    1.0: ("the whole day", "#CFE3F1"),
+}
 
 
 @styled
-def plot_coverage(
-    coverage: pd.DataFrame, gaps: pd.DataFrame, *, title: str, ax: Axes | None = None
-) -> Axes:
-    """One bar a column from its first to its last value; hours without a value are cut out.
+def plot_calendars(calendar: pd.DataFrame, *, title: str) -> Figure:
+    """One calendar a series, with what the colours mean.
 
     Parameters
     ----------
-    coverage, gaps : DataFrame
-        Tables of `panel.coverage` and `panel.gaps`, of one asset.
+    calendar : DataFrame
+        `series, day, share` of one asset, as of `quality.coverage_calendar`.
+    title : str
+        The finding.
+    """
+    names = list(dict.fromkeys(calendar["series"]))
+    rows = -(-len(names) // 2)
+    fig, grid = plt.subplots(rows, 2, figsize=(8.0, 0.7 + 1.9 * rows), squeeze=False, sharex=True)
+    for ax, name in zip(grid.flat, names, strict=False):
+        plot_calendar(calendar[calendar["series"] == name], title=name, ax=ax)
+    for ax in grid.flat[len(names) :]:
+        ax.set_visible(False)
+    for ax in grid[-1]:
+        ax.tick_params(labelbottom=True)
+    handles = [Patch(facecolor=colour, label=words) for words, colour in _SHARES.values()]
+    fig.legend(handles=handles[::-1], loc="outside lower center", ncols=len(handles))
+    fig.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    return fig
+
+
+@styled
+def plot_calendar(calendar: pd.DataFrame, *, title: str, ax: Axes | None = None) -> Axes:
+    """Days by months: how much of each UTC day is there; white lies outside of the data.
+
+    Parameters
+    ----------
+    calendar : DataFrame
+        `day, share` (0..1) of one series.
+    title : str
+        The series.
+    ax : Axes, optional
+        Axes to draw on.
+    """
+    ax = axes(ax, height=2.0)
+    days = calendar["day"].dt.tz_localize(None)
+    month = days.dt.to_period("M")
+    months = pd.period_range(month.min(), month.max() + 1, freq="M")
+    cells = np.full((31, len(months) - 1), np.nan)
+    cells[days.dt.day - 1, months.get_indexer(month)] = calendar["share"]
+    colours = ListedColormap([colour for _, colour in _SHARES.values()])
+    norm = BoundaryNorm([*_SHARES, 1.5], len(_SHARES))
+    edges = mdates.date2num(months.to_timestamp())
+    ax.pcolormesh(edges, np.arange(32) + 0.5, cells, cmap=colours, norm=norm)
+    ax.invert_yaxis()
+    _date_axis(ax)
+    ax.set_yticks([1, 15, 31])
+    ax.grid(visible=False)
+    ax.set_ylabel("day")
+    ax.set_title(title, fontsize=9.5, fontweight="normal")
+    return ax
+
+
+@styled
+def plot_lead_lag(clock: pd.DataFrame, *, title: str, ax: Axes | None = None) -> Axes:
+    """Correlation of DVOL's changes with price moves at leads and lags.
+
+    Parameters
+    ----------
+    clock : DataFrame
+        `lag_hours, with_return, with_size` of one asset, as of `quality.lead_lag`.
     title : str
         The finding.
     ax : Axes, optional
         Axes to draw on.
     """
-    ax = axes(ax, height=3.8)
-    columns = coverage["column"].tolist()
-    for row, held in enumerate(coverage.itertuples()):
-        if pd.isna(held.first):
-            continue
-        left, right = mdates.date2num([held.first, held.last])
-        ax.barh(row, right - left, left=left, height=0.55, color=BLUE)
-    for gap in gaps.itertuples():
-        left, right = mdates.date2num([gap.start, gap.end + pd.Timedelta(hours=1)])
-        colour = "white" if gap.action == "left empty" else ORANGE
-        span = {"left": left, "height": 0.55, "color": colour, "edgecolor": colour}
-        for name in gap.columns.split(", "):
-            if name in columns:
-                # The edge keeps a gap of hours visible on an axis of years.
-                ax.barh(columns.index(name), right - left, linewidth=0.6, **span)
-    ax.set_yticks(range(len(columns)), columns)
-    ax.invert_yaxis()
-    ax.grid(visible=False, axis="y")
-    _date_axis(ax)
+    ax = axes(ax, height=2.6)
+    width = 0.38 * (clock["lag_hours"].diff().min() if len(clock) > 1 else 1)
+    kinds = (("with_return", "price return", BLUE), ("with_size", "its absolute value", ORANGE))
+    for side, (column, label, colour) in zip((-1, 1), kinds, strict=True):
+        places = clock["lag_hours"] + side * width / 2
+        ax.bar(places, clock[column], width, color=colour, label=label)
+    ax.axhline(0, color="black", linewidth=0.8)
+    ax.grid(visible=False, axis="x")
+    ax.legend(loc="upper right")
+    ax.set_xticks(clock["lag_hours"])
+    ax.set_xlabel("hours by which the price move lies before the change of DVOL")
+    ax.set_ylabel("correlation")
     ax.set_title(title)
     return ax
 

@@ -1,0 +1,298 @@
+"""One polite HTTP client for every source: rate-limited, patient, strict about what it accepts.
+
+A request is tried again after an exponential backoff (1, 2, 4, ... seconds), or after as long as
+the server's `Retry-After` asks for. One request runs at a time, so the backoff needs no jitter.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple, NoReturn, TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+import tenacity
+
+from dvol_utils.params import ParameterError
+
+T = TypeVar("T")
+
+TRIES = 6
+_LONGEST_WAIT_S = 300.0
+# Deribit's codes for "not now": rate limit, settlement, maintenance, time-outs inside the exchange.
+_PASSING_CODES = {10028, 10040, 10041, 10047, 10066, 11051, 11094, 13028, 13888}
+
+
+class FetchError(RuntimeError):
+    """A download that failed; the message names source, range and reason."""
+
+
+class UnreachableError(FetchError):
+    """No connection to the source at all: no network, or a wrong address."""
+
+
+class FlawedResponseError(Exception):
+    """A response that may be better at the next try, at most `tries` in all."""
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        tries: int = TRIES,
+        wait_s: float | None = None,
+        no_connection: bool = False,
+    ) -> None:
+        super().__init__(reason)
+        self.tries, self.wait_s, self.no_connection = tries, wait_s, no_connection
+
+
+class Source(NamedTuple):
+    """A public API: its name, its address, and how many requests it gets in how many seconds."""
+
+    title: str
+    base_url: str
+    requests: int
+    seconds: float
+
+
+# Deribit limits by address without a figure. Coin Metrics allows 10 in 6 seconds; one fewer here,
+# since requests may bunch up on the way.
+SOURCES: dict[str, Source] = {
+    "deribit": Source("Deribit", "https://www.deribit.com/api/v2", 10, 2.0),
+    "coinmetrics": Source("Coin Metrics", "https://community-api.coinmetrics.io/v4", 9, 6.0),
+    "blockchain": Source("Blockchain.com", "https://api.blockchain.info", 5, 5.0),
+}
+
+
+def source_urls(base_urls: Mapping[str, str] | None) -> dict[str, str]:
+    """The address of every source, with `base_urls` in place of the public ones.
+
+    Raises
+    ------
+    ParameterError
+        A name that is no source, or an address that is not http(s)://host/...
+    """
+    urls = {name: source.base_url for name, source in SOURCES.items()}
+    for name, url in (base_urls or {}).items():
+        parts = urlsplit(url)
+        if name not in SOURCES:
+            raise ParameterError(f"base URL of {name!r}: should be of one of {', '.join(SOURCES)}")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ParameterError(f"base URL of {name}: found {url!r}; should be https://host/path")
+        urls[name] = url.rstrip("/")
+    return urls
+
+
+class Client:
+    """Asks one source at a time for JSON; made by `open_client`."""
+
+    def __init__(
+        self,
+        http: httpx.Client,
+        urls: Mapping[str, str],
+        *,
+        log: Callable[[str], None],
+        sleep: Callable[[float], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self.urls, self.requests = dict(urls), 0
+        self._http, self._log, self._sleep, self._clock = http, log, sleep, clock
+        self._sent: dict[str, deque[float]] = {name: deque() for name in urls}
+        self._reached: set[str] = set()
+
+    def get(
+        self,
+        source: str,
+        path: str,
+        query: Mapping[str, str],
+        *,
+        what: str,
+        parse: Callable[[Any], T],
+    ) -> T:
+        """GET a JSON document and read it with `parse`.
+
+        Parameters
+        ----------
+        source : str
+            Key of `SOURCES`.
+        path : str
+            Below the source's base URL, without a leading slash.
+        query : mapping
+            Query parameters.
+        what : str
+            Source, series and range, for messages.
+        parse : callable
+            Turns the parsed JSON into the result; raises `FlawedResponseError` on what it refuses.
+
+        Raises
+        ------
+        UnreachableError
+            No connection, and there was none before.
+        FetchError
+            The server refused, or every try failed.
+        """
+        flaws: Counter[int] = Counter()
+
+        def stop(state: tenacity.RetryCallState) -> bool:
+            # Each kind of flaw has tries of its own: a busy server does not use up the others'.
+            tries = _flaw(state).tries
+            flaws[tries] += 1
+            return flaws[tries] >= tries or flaws.total() >= 2 * TRIES
+
+        def say(state: tenacity.RetryCallState) -> None:
+            wait = state.next_action.sleep if state.next_action else 0.0
+            self._log(f"{what}: {_flaw(state)}; asks again in {wait:.3g} s")
+
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(FlawedResponseError),
+            stop=stop,
+            wait=_wait,
+            sleep=self._sleep,
+            before_sleep=say,
+            reraise=True,
+        )
+        try:
+            return retrying(lambda: parse(self._ask(source, path, query, what)))
+        except FlawedResponseError as flaw:
+            tried = f" (tried {flaws.total()} times)" if flaws.total() > 1 else ""
+            error = UnreachableError if flaw.no_connection else FetchError
+            raise error(f"{what}: {flaw}{tried}") from flaw
+
+    def _ask(self, source: str, path: str, query: Mapping[str, str], what: str) -> Any:
+        self._keep_within_limit(source)
+        self.requests += 1
+        try:
+            response = self._http.get(f"{self.urls[source]}/{path}", params=dict(query))
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
+            first = source not in self._reached
+            reason = f"no connection to {self.urls[source]} ({error})"
+            tries = 2 if first else TRIES
+            raise FlawedResponseError(reason, tries=tries, no_connection=first) from error
+        except httpx.TimeoutException as error:
+            raise FlawedResponseError(f"no answer in time ({type(error).__name__})") from error
+        except httpx.RequestError as error:
+            raise FlawedResponseError(f"the connection broke off ({error})") from error
+        self._reached.add(source)
+        return _content(response, what)
+
+    def _keep_within_limit(self, source: str) -> None:
+        """At most so many requests in any stretch of so many seconds."""
+        sent, limit = self._sent[source], SOURCES[source]
+        if len(sent) == limit.requests:
+            wait = sent.popleft() + limit.seconds - self._clock()
+            if wait > 0:
+                self._sleep(wait)
+        sent.append(self._clock())
+
+
+@contextmanager
+def open_client(
+    base_urls: Mapping[str, str] | None = None,
+    *,
+    timeout_s: float = 30.0,
+    log: Callable[[str], None] = print,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Client]:
+    """A client for all sources, closed at the end of the block.
+
+    Parameters
+    ----------
+    base_urls : mapping, optional
+        Addresses in place of the public ones, by key of `SOURCES`.
+    timeout_s : float
+        Seconds to wait for a connection, and for each piece of an answer.
+    log : callable
+        Takes a line each time a request is tried again.
+    sleep, clock : callable
+        Wait for seconds, and a clock in seconds that never goes back.
+    """
+    urls = source_urls(base_urls)
+    # A proxy of the environment serves the world, not this machine.
+    hosts = {urlsplit(url).hostname for url in urls.values()}
+    local = hosts <= {"127.0.0.1", "localhost", "::1"}
+    headers = {"User-Agent": "dvol-utils", "Accept": "application/json"}
+    timeout = httpx.Timeout(timeout_s, connect=min(timeout_s, 10.0))
+    with httpx.Client(timeout=timeout, headers=headers, trust_env=not local) as http:
+        yield Client(http, urls, log=log, sleep=sleep, clock=clock)
+
+
+def _flaw(state: tenacity.RetryCallState) -> FlawedResponseError:
+    error = state.outcome.exception() if state.outcome else None
+    if not isinstance(error, FlawedResponseError):
+        raise TypeError(f"only flawed responses are tried again, not {error!r}")
+    return error
+
+
+def _wait(state: tenacity.RetryCallState) -> float:
+    asked = _flaw(state).wait_s
+    return 2.0 ** (state.attempt_number - 1) if asked is None else asked
+
+
+def _content(response: httpx.Response, what: str) -> Any:
+    """The JSON document of a response that says all is well."""
+    status = f"HTTP {response.status_code}"
+    if response.status_code == 429 or response.status_code >= 500:
+        raise FlawedResponseError(status, wait_s=_retry_after(response, what))
+    try:
+        content = json.loads(response.content, parse_constant=_no_constant)
+    except ValueError as error:
+        kind = response.headers.get("content-type", "no content type")
+        begins = " ".join(response.text.split())[:60]
+        reason = f"{status} with {kind} in place of JSON, beginning {begins!r} ({error})"
+        if response.status_code == 200:
+            raise FlawedResponseError(reason) from error
+        raise FetchError(f"{what}: {reason}") from None
+    error = content.get("error") if isinstance(content, dict) else None
+    if error is not None or response.status_code != 200:
+        reason = f"{status}, {_said(error)}"
+        if isinstance(error, dict) and error.get("code") in _PASSING_CODES:
+            raise FlawedResponseError(reason, wait_s=_retry_after(response, what))
+        raise FetchError(f"{what}: {reason}")
+    return content
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _said(error: Any) -> str:
+    """What an error object says: JSON-RPC `code, message, data`, or `type, message`, or text."""
+    if not isinstance(error, dict):
+        return f"error {error!r}"
+    parts = [str(error[key]) for key in ("code", "type", "message", "data") if error.get(key)]
+    return "error " + ", ".join(parts)[:200]
+
+
+def _retry_after(response: httpx.Response, what: str) -> float | None:
+    """Seconds that the server asks to wait, by number or by date; None where it does not say."""
+    text = response.headers.get("retry-after", "").strip()
+    if text.isdecimal():
+        wait = float(text)
+    else:
+        until = _date(text)
+        if until is None:
+            return None
+        # The server's own clock, where it shows it: the local one may be off.
+        since = _date(response.headers.get("date", "")) or datetime.now(UTC)
+        wait = max((until - since).total_seconds(), 0.0)
+    if wait > _LONGEST_WAIT_S:
+        raise FetchError(
+            f"{what}: HTTP {response.status_code}, the server asks to wait {wait:,.0f} s; "
+            "run the command again after that"
+        )
+    return wait
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)

@@ -1,0 +1,151 @@
+"""On-chain values a UTC day: Coin Metrics (community) and Blockchain.com.
+
+References
+----------
+https://docs.coinmetrics.io/api/v4: timeseries/asset-metrics
+https://www.blockchain.com/explorer/api/charts_api
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import parse_qsl, urljoin, urlsplit
+
+import pandas as pd
+
+from dvol_utils.data.fields import field, number, refuse, stamp
+from dvol_utils.data.http import Client, FlawedResponseError
+from dvol_utils.data.pages import Page, Values, Window, tidy, utc
+
+DAY_MS = 24 * 3_600_000
+# Column of the raw store: metric of Coin Metrics.
+METRICS = {
+    "active_addresses": "AdrActCnt",
+    "transaction_count": "TxCnt",
+    "mvrv": "CapMVRVCur",
+    "market_cap_usd": "CapMrktCurUSD",
+    "price_usd": "PriceUSD",
+}
+_PAGE_SIZE = 10_000
+
+Query = tuple[str, dict[str, str]]
+
+
+def metrics_query(asset: str, window: Window) -> Query:
+    """Path and query of a range of days of Coin Metrics' values."""
+    return "timeseries/asset-metrics", {
+        "assets": asset.lower(),
+        "metrics": ",".join(METRICS.values()),
+        "frequency": "1d",
+        "start_time": utc(window.first)[:10],
+        "end_time": utc(window.last)[:10],
+        "page_size": str(_PAGE_SIZE),
+        "paging_from": "start",
+    }
+
+
+def transfers_query(asset: str, window: Window) -> Query:
+    """Path and query of Blockchain.com's transfer volume; one request holds the whole history."""
+    asked = {"timespan": "all", "sampled": "false", "format": "json"}
+    return "charts/estimated-transaction-volume-usd", asked
+
+
+def metrics_pages(client: Client, asset: str, window: Window, done: list[Page]) -> Iterator[Page]:
+    """Days of Coin Metrics' values in the order of `METRICS`, oldest page first.
+
+    Parameters
+    ----------
+    client : Client
+    asset : str
+        Asset code, e.g. `BTC`.
+    window : Window
+        UTC days wanted, by their start.
+    done : list of Page
+        Pages of the same window that are there already; the next one is asked for.
+
+    Raises
+    ------
+    FetchError
+        Also for a next page that lies on another host, comes again, or does not move on.
+    """
+    path, query = metrics_query(asset, window)
+    before = done[-1] if done else None
+    if before is not None:
+        query = dict(parse_qsl(str(before.next or "")))
+    what = f"Coin Metrics metrics of {asset}, {window}"
+    base = client.urls["coinmetrics"]
+    while before is None or before.next is not None:
+        read = _metrics_reader(asset, window, before, query, f"{base}/{path}")
+        before = client.get("coinmetrics", path, query, what=what, parse=read)
+        yield before
+        query = dict(parse_qsl(str(before.next or "")))
+
+
+def transfers_pages(client: Client, asset: str, window: Window, done: list[Page]) -> Iterator[Page]:
+    """Transfer volume in USD a UTC day, one page; a day of zero volume counts as missing."""
+    if done:
+        return
+
+    def read(payload: Any) -> Page:
+        points = [_point(point) for point in field(payload, "values", list)]
+        # The first point is the time of the first block, not of a day.
+        points = [(time, y) for time, y in points if window.first <= time <= window.last]
+        if not points:
+            raise FlawedResponseError("an empty page where rows were promised")
+        return Page(tidy(points, window))
+
+    path, query = transfers_query(asset, window)
+    what = f"Blockchain.com transfer volume of {asset}, {window}"
+    yield client.get("blockchain", path, query, what=what, parse=read)
+
+
+def _metrics_reader(
+    asset: str, window: Window, before: Page | None, query: dict[str, str], address: str
+) -> Callable[[Any], Page]:
+    def read(payload: Any) -> Page:
+        data = field(payload, "data", list)
+        rows = tidy((_metrics_row(row, asset) for row in data), window)
+        url = payload.get("next_page_url")
+        following = None if url is None else _following(url, address)
+        if following is not None and not rows:
+            raise FlawedResponseError("an empty page where rows were promised")
+        if following is not None and dict(parse_qsl(following)) == query:
+            refuse("the next page is this page again: the continuation does not move")
+        if before is not None and rows and min(rows) <= max(before.rows):
+            again = "came again" if rows.keys() == before.rows.keys() else "goes back"
+            refuse(f"the page {utc(min(rows))} to {utc(max(rows))} {again}")
+        return Page(rows, following)
+
+    return read
+
+
+def _metrics_row(row: Any, asset: str) -> tuple[int, Values]:
+    held = field(row, "asset", str)
+    if held.lower() != asset.lower():
+        refuse(f"asset: found {held!r}; should be {asset.lower()!r}")
+    text = field(row, "time", str)
+    try:
+        time = pd.Timestamp(text)
+    except ValueError:
+        refuse(f"time: found {text!r}; should be a date and time")
+    if time.tzinfo is None or time != time.tz_convert("UTC").normalize():
+        refuse(f"time: found {text!r}; should be 00:00 UTC")
+    values = tuple(number(field(row, name, object), name) for name in METRICS.values())
+    return time.value // 1_000_000, values
+
+
+def _following(url: Any, address: str) -> str:
+    """The query of the next page's URL, which must lie at the same address."""
+    parts, expected = urlsplit(urljoin(address, str(url))), urlsplit(address)
+    if parts[:3] != expected[:3]:  # scheme, host, path
+        refuse(f"next_page_url: found {str(url)[:100]!r}; should lie at {address}")
+    if not parts.query:
+        refuse(f"next_page_url: found {str(url)[:100]!r}, without a query")
+    return parts.query
+
+
+def _point(point: Any) -> tuple[int, Values]:
+    time = 1000 * stamp(field(point, "x", object), "x")
+    # No day is without a transfer: zero stands for a day without an estimate.
+    return time, (number(field(point, "y", object), "y") or None,)

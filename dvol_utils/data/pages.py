@@ -1,0 +1,193 @@
+"""Pages of a download: what was asked for, what arrived, and what waits on disk for the rest."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from dvol_utils.artefacts import replacing, write_json
+from dvol_utils.data.fields import JoinError, refuse
+
+Values = tuple[float | None, ...]
+Rows = dict[int, Values]
+
+
+class Window(NamedTuple):
+    """Timestamps from first to last, both included, on a grid; UTC milliseconds."""
+
+    first: int
+    last: int
+    step: int
+
+    @property
+    def rows(self) -> int:
+        """How many timestamps."""
+        return (self.last - self.first) // self.step + 1
+
+    def __str__(self) -> str:
+        return f"{utc(self.first)} to {utc(self.last)} UTC"
+
+    def widened(self) -> Window:
+        """One step more at both ends, for sources that leave an end out."""
+        return self._replace(first=self.first - self.step, last=self.last + self.step)
+
+    def parts(self, rows: int) -> list[Window]:
+        """The window cut into stretches of at most so many rows."""
+        size = rows * self.step
+        starts = range(self.first, self.last + 1, size)
+        return [self._replace(first=a, last=min(a + size - self.step, self.last)) for a in starts]
+
+
+class Page(NamedTuple):
+    """Rows of one response, and what to ask for next (None: no more)."""
+
+    rows: Rows
+    next: str | int | None = None
+
+
+def milliseconds(moment: pd.Timestamp | str) -> int:
+    """A moment as UTC milliseconds; without a zone it is UTC."""
+    time = pd.Timestamp(moment)
+    time = time.tz_localize("UTC") if time.tzinfo is None else time.tz_convert("UTC")
+    return time.value // 1_000_000
+
+
+def utc(stamp_ms: int) -> str:
+    """A timestamp for people, e.g. `2021-03-24 00:00`."""
+    return f"{pd.Timestamp(stamp_ms, unit='ms'):%Y-%m-%d %H:%M}"
+
+
+def tidy(rows: Iterable[tuple[int, Values]], asked: Window, before: Page | None = None) -> Rows:
+    """Rows in order of time, each once, checked against what was asked and what came before.
+
+    Parameters
+    ----------
+    rows : iterable of (timestamp, values)
+        As they arrived, in any order.
+    asked : Window
+        Rows may lie one step outside it; not further, and not off its grid.
+    before : Page, optional
+        The page before this one: rows that both hold must agree.
+
+    Raises
+    ------
+    FlawedResponseError
+        A row off the grid, outside the window, or in contradiction to another.
+    """
+    allowed, tidied = asked.widened(), {}
+    for time, values in rows:
+        if not allowed.first <= time <= allowed.last:
+            refuse(f"a row at {time} ({_when(time)}) is outside the range asked for, {asked}")
+        if time % asked.step:
+            refuse(f"a row at {utc(time)} is off the grid of {asked.step // 60_000} minutes")
+        tidied[time] = combined(time, values, tidied[time]) if time in tidied else values
+    for time in tidied.keys() & (before.rows.keys() if before else ()):
+        combined(time, tidied[time], before.rows[time])
+    return dict(sorted(tidied.items()))
+
+
+def combined(time: int, values: Values, others: Values) -> Values:
+    """The values of a row that came twice: equal where both are there, else the one that is."""
+    if values == others:
+        return values
+    pairs = list(zip(values, others, strict=True))
+    if any(a != b and a is not None and b is not None for a, b in pairs):
+        shown = f"{_shown(others)}; {_shown(values)}"
+        raise JoinError(f"two rows at {utc(time)} contradict each other: {shown}")
+    return tuple(b if a is None else a for a, b in pairs)
+
+
+def joined(pages: Iterable[Page]) -> Rows:
+    """The rows of all pages, in order of time."""
+    rows: Rows = {}
+    for page in pages:
+        for time, values in page.rows.items():
+            rows[time] = combined(time, values, rows[time]) if time in rows else values
+    return dict(sorted(rows.items()))
+
+
+def missing(stamps: list[int], step: int) -> list[Window]:
+    """Stretches of the grid between the first stamp and the last that have no row."""
+    return [Window(a + step, b - step, step) for a, b in itertools.pairwise(stamps) if b - a > step]
+
+
+def iso(stamp_ms: int) -> str:
+    """A timestamp for files, e.g. `2021-03-24T00:00Z`."""
+    return f"{pd.Timestamp(stamp_ms, unit='ms'):%Y-%m-%dT%H:%MZ}"
+
+
+class PageStore:
+    """The pages of one unfinished download, each a file written whole or not at all."""
+
+    def __init__(self, folder: Path, job: dict[str, Any]) -> None:
+        self.folder, self.job = folder, job
+
+    def open(self) -> None:
+        """Note what is being downloaded, before its first page."""
+        write_json(self.folder / "job.json", self.job)
+
+    def save(self, part: str, index: int, page: Page) -> None:
+        """Keep a page, named by its number and range."""
+        stamps = list(page.rows) or [0]
+        path = self.folder / part / f"{index:05d}_{stamps[0]}-{stamps[-1]}.json"
+        rows = [[time, *values] for time, values in page.rows.items()]
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps({"next": page.next, "rows": rows}), encoding="utf-8")
+
+    def load(self, part: str) -> list[Page]:
+        """The pages kept so far, in the order of their arrival, up to the first damaged one."""
+        pages: list[Page] = []
+        for path in sorted((self.folder / part).glob("*.json")):
+            page = _read_page(path)
+            if page is None or not path.name.startswith(f"{len(pages):05d}_"):
+                path.unlink()
+            else:
+                pages.append(page)
+        return pages
+
+    def forget(self, part: str, index: int) -> None:
+        """Drop the pages of a part from a number on."""
+        for path in sorted((self.folder / part).glob("*.json"))[index:]:
+            path.unlink()
+
+    def remove(self) -> None:
+        """Forget the download: it is finished, or of no more use."""
+        (self.folder / "job.json").unlink(missing_ok=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        with suppress(OSError):  # others are at work, or it never was
+            self.folder.parent.rmdir()
+
+
+def unfinished_job(folder: Path) -> dict[str, Any] | None:
+    """What an interrupted download in this folder was about; None where there is none."""
+    try:
+        job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return job if isinstance(job, dict) else None
+
+
+def _read_page(path: Path) -> Page | None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return Page({row[0]: tuple(row[1:]) for row in content["rows"]}, content["next"])
+    except (ValueError, KeyError, TypeError, IndexError):
+        return None
+
+
+def _when(time: int) -> str:
+    try:
+        return utc(time)
+    except (pd.errors.OutOfBoundsDatetime, OverflowError):
+        return "no date"
+
+
+def _shown(values: Values) -> str:
+    return ", ".join("null" if value is None else f"{value:.12g}" for value in values)

@@ -1,0 +1,272 @@
+"""One file of the raw store: what it lacks, the download, and the file brought up to date."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from dvol_utils.artefacts import file_hash, read_json, replacing, write_json
+from dvol_utils.data.download import download
+from dvol_utils.data.http import Client, FetchError
+from dvol_utils.data.manifest import Entry, describe, known_holes, table_holes, write_manifest
+from dvol_utils.data.merge import (
+    ContradictionError,
+    merge,
+    read_table,
+    rows_table,
+    with_rows,
+    write_table,
+)
+from dvol_utils.data.pages import PageStore, Window, milliseconds, unfinished_job, utc
+from dvol_utils.data.raw_files import RawStoreError
+from dvol_utils.data.raw_store import read_series, series_path
+from dvol_utils.data.sources import Spec
+from dvol_utils.data_params import SeriesName
+
+# A hole may still be filled for so long; an update reaches back to it, as far as one page does.
+_HOLE_MS = 28 * 24 * 3_600_000
+
+
+class Outcome(NamedTuple):
+    """What became of one file."""
+
+    file: str
+    rows_before: int
+    rows: int
+    requests: int
+    holes: int
+    revisions: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """What all series of one call share; times in UTC milliseconds."""
+
+    raw_dir: Path
+    client: Client
+    now: int
+    start: int | None
+    end: int | None
+    log: Callable[[str], None]
+    files: dict[str, Entry]
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of the raw store."""
+
+    asset: str
+    series: SeriesName
+    spec: Spec
+    path: Path
+
+
+def fetch_file(run: Run, file: File) -> Outcome:
+    """Finish an interrupted download of a file, then ask for what came since.
+
+    Parameters
+    ----------
+    run : Run
+        The call's client, clock and range; its `files` gets the file's new manifest entry.
+    file : File
+        The file; it is written only when a whole download agrees with what it holds.
+
+    Raises
+    ------
+    FetchError
+        The download failed or was refused; the message names source, range and reason.
+    """
+    _catch_up(run, file)
+    stored = _stored(run, file)
+    before, asked_before = 0 if stored is None else len(stored), run.client.requests
+    revisions = 0
+    for _ in range(2):
+        wanted = _wanted(run, file, stored)
+        if wanted is None:
+            break
+        store, window = _job(run, file, wanted)
+        stored, changes = _update(run, file, stored, window, store)
+        revisions += changes
+        if window == wanted:
+            break
+    assert stored is not None, "a wanted window ends in rows or in an error"
+    requests, holes = run.client.requests - asked_before, table_holes(stored, file.spec.step)
+    run.log(
+        f"{file.path.name}: {before:,} -> {len(stored):,} rows, to {utc(stored.index[-1])} UTC, "
+        f"{requests} requests"
+    )
+    return Outcome(file.path.name, before, len(stored), requests, len(holes), revisions)
+
+
+def _stored(run: Run, file: File) -> pd.DataFrame | None:
+    path = file.path
+    if path.with_suffix(".parquet").is_file():
+        own = path.with_suffix(".parquet")
+        raise FetchError(f"{own} is there already and is not updated; choose another folder")
+    if not path.is_file():
+        return None
+    try:
+        read_series(run.raw_dir, file.asset, file.series)
+    except RawStoreError as error:
+        raise FetchError(
+            f"{path.name} cannot be brought up to date: {error}; mend it, or move it away to fetch "
+            "it anew"
+        ) from error
+    return read_table(path)
+
+
+def _wanted(run: Run, file: File, stored: pd.DataFrame | None) -> Window | None:
+    """What to ask for: everything, the end with some overlap, or nothing."""
+    spec, entry = file.spec, run.files.get(file.path.name, {})
+    begins = milliseconds(spec.begins)
+    start = begins if run.start is None else run.start
+    if file.series == "dvol":
+        start = max(start, begins)  # the index did not exist before
+    until = run.now if run.end is None else min(run.now, run.end)
+    first = -(-start // spec.step) * spec.step
+    last = (until - spec.known_after) // spec.step * spec.step
+    if stored is None:
+        if last < first:
+            span = f"{utc(start)} to {utc(until)} UTC"
+            raise FetchError(f"{spec.titles(file.asset)} {file.series} of {file.asset}, {span}: "
+                             "no bar begins and closes in this range")  # fmt: skip
+        return Window(first, last, spec.step)
+    held = Window(int(stored.index[0]), int(stored.index[-1]), spec.step)
+    asked_from = milliseconds(entry["asked_from"]) if "asked_from" in entry else held.first
+    if run.start is not None and first < min(held.first, asked_from):
+        return Window(first, max(last, held.last), spec.step)
+    if last <= held.last:
+        return None
+    tail = held.last - spec.tail * spec.step
+    holes = [a - spec.step for a, _ in known_holes(entry) if a > held.last - _HOLE_MS]
+    return Window(max(held.first, min([tail, *holes])), last, spec.step)
+
+
+def _job(run: Run, file: File, wanted: Window) -> tuple[PageStore, Window]:
+    """The interrupted download where it fits what is wanted, else a new one."""
+    folder = _folder(run, file)
+    job = {"first": wanted.first, "last": wanted.last, "urls": run.client.urls}
+    found = unfinished_job(folder) or {}
+    last = found.get("last")
+    if found == {**job, "last": last} and isinstance(last, int) and last <= wanted.last:
+        return PageStore(folder, found), wanted._replace(last=last)
+    store = PageStore(folder, job)
+    store.remove()
+    store.open()
+    return store, wanted
+
+
+def _update(
+    run: Run, file: File, stored: pd.DataFrame | None, window: Window, store: PageStore
+) -> tuple[pd.DataFrame, int]:
+    """Download a window, merge it with what is stored, and write file and manifest."""
+    path, entry = file.path, run.files.get(file.path.name, {})
+    fate = "no file is written" if stored is None else f"{path.name} stays as it is"
+    try:
+        new = _download(run, file, window, store, known_holes(entry))
+    except FetchError as error:
+        raise type(error)(
+            f"{error}; {fate}; pages that arrived wait in {store.folder}, run the command again "
+            "to go on"
+        ) from error
+    try:
+        table, revisions = merge(stored, new, window, revisable_from=_revisable(file.spec, stored))
+        checked = _checked(store.folder / "checked", file, table)
+    except (ContradictionError, RawStoreError) as error:
+        refused = path.with_suffix(".refused.csv")
+        write_table(refused, new if stored is None else with_rows(stored, new))
+        store.remove()
+        what = f"{file.spec.titles(file.asset)} {file.series} of {file.asset}, {window}"
+        message = f"{what}: refused: {error}; {fate}, what arrived is kept in {refused}"
+        raise FetchError(message) from error
+    entry = describe(
+        checked,
+        table,
+        file.spec,
+        asset=file.asset,
+        window=window,
+        urls=run.client.urls,
+        now=run.now,
+        revisions=revisions,
+        entry=entry,
+    )
+    write_json(store.folder / "entry.json", entry)
+    with replacing(path) as temporary:
+        shutil.copyfile(checked, temporary)
+    _note(run, file, entry)
+    store.remove()
+    _report(run, file, window, table, revisions)
+    return table, len(revisions)
+
+
+def _note(run: Run, file: File, entry: Entry) -> None:
+    run.files[file.path.name] = entry
+    write_manifest(run.raw_dir, run.files)
+
+
+def _catch_up(run: Run, file: File) -> None:
+    """Note a file that was written just before the last call was interrupted."""
+    folder = _folder(run, file)
+    if (folder / "entry.json").is_file() and file.path.is_file():
+        entry = read_json(folder / "entry.json")
+        if entry["sha256"] == file_hash(file.path):
+            _note(run, file, entry)
+            PageStore(folder, {}).remove()
+
+
+def _folder(run: Run, file: File) -> Path:
+    return run.raw_dir / ".fetch" / file.path.stem
+
+
+def _download(
+    run: Run, file: File, window: Window, store: PageStore, holes: set[tuple[int, int]]
+) -> pd.DataFrame:
+    """All columns of a window; rows without a required value are left out."""
+    tables = []
+    for part in file.spec.parts:
+        rows = {}
+        if part in file.spec.parts_of(file.asset):
+            rows = download(
+                run.client, part, file.asset, window, store, known_holes=holes, log=run.log
+            )
+        table = rows_table(rows, part.columns)
+        tables.append(table.dropna(subset=list(part.required)))
+    if not len(tables[0]):
+        what = f"{file.spec.titles(file.asset)} {file.series} of {file.asset}, {window}"
+        raise FetchError(f"{what}: no row arrived")
+    return tables[0].join(tables[1:])
+
+
+def _revisable(spec: Spec, stored: pd.DataFrame | None) -> int | None:
+    if stored is None or not spec.revisable:
+        return None
+    return int(stored.index[-1]) - spec.tail * spec.step
+
+
+def _checked(folder: Path, file: File, table: pd.DataFrame) -> Path:
+    """A copy for the raw store's reader: what it would refuse does not get into the raw store."""
+    path = series_path(folder, file.asset, file.series)
+    write_table(path, table)
+    read_series(folder, file.asset, file.series)
+    return path
+
+
+def _report(
+    run: Run, file: File, window: Window, table: pd.DataFrame, revisions: list[dict[str, Any]]
+) -> None:
+    name, holes = file.path.name, table_holes(table, file.spec.step)
+    if holes:
+        missing_rows = sum(hole.rows for hole in holes)
+        run.log(f"{name}: {len(holes)} holes of {missing_rows:,} rows stay, first {holes[0]}")
+    if table.index[-1] < window.last:
+        late = window._replace(first=int(table.index[-1]) + window.step)
+        run.log(f"{name}: the last {late.rows} rows, {late}, are not there yet")
+    for revision in revisions:
+        old = "empty" if revision["old"] is None else f"{revision['old']:.12g}"
+        change = f"was {old}, is {revision['new']:.12g}"
+        run.log(f"{name}: {revision['column']} at {revision['time']} {change}")
