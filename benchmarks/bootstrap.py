@@ -1,6 +1,8 @@
-"""Stationary bootstrap of all metrics of eight models: counts, arch's loop, a plain Python loop.
+"""Stationary bootstrap of all metrics of twelve models: counts, arch's loop, a plain Python loop.
 
-All three score the same resamples; the two loops run fewer of them and are scaled up.
+All three score the same resamples; the two loops run fewer of them and are scaled up. Then the
+Model Confidence Set and the test of superior ability on as many resamples, and arch's own Model
+Confidence Set, which keeps the indices of every resample.
 
     OMP_NUM_THREADS=1 python benchmarks/bootstrap.py
 """
@@ -13,12 +15,15 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from arch.bootstrap import StationaryBootstrap
+from arch.bootstrap import MCS, StationaryBootstrap
 
 from dvol_utils.evaluation import METRICS, SUMS, contributions, metrics_from_sums
-from dvol_utils.significance.bootstrap import bootstrap_interval
+from dvol_utils.evaluation.forecast_table import squared_errors
+from dvol_utils.significance import bootstrap_interval, model_confidence_set, superior_ability
 
-ROWS, MODELS, REPS, BLOCK, SEED = 7_843, 8, 2_000, 72, 0
+ROWS, MODELS, REPS, BLOCK, SEED = 7_843, 12, 10_000, 72, 0
+DRAWS = {"block_hours": BLOCK, "seed": SEED}
+LIMIT_S, LIMIT_MIB = 20, 2_048
 ARCH_REPS, LOOP_REPS = 100, 3
 
 
@@ -45,7 +50,7 @@ def forecasts() -> pd.DataFrame:
 
 
 def by_counts(table: pd.DataFrame, reps: int) -> np.ndarray:
-    found = bootstrap_interval(table, METRICS, block_hours=BLOCK, reps=reps, seed=SEED)
+    found = bootstrap_interval(table, METRICS, reps=reps, **DRAWS)
     return found[["low", "high"]].to_numpy()
 
 
@@ -79,13 +84,29 @@ def by_loop(table: pd.DataFrame, reps: int) -> np.ndarray:
     return pd.DataFrame(drawn).quantile([0.025, 0.975]).to_numpy().T
 
 
-def timed(name: str, run: Callable[[pd.DataFrame, int], np.ndarray], reps: int) -> float:
+def confidence_set(table: pd.DataFrame, reps: int) -> np.ndarray:
+    return model_confidence_set(table, size=0.1, reps=reps, **DRAWS)["p_value"].to_numpy()
+
+
+def superior(table: pd.DataFrame, reps: int) -> np.ndarray:
+    return superior_ability(table, benchmark="model_0", reps=reps, **DRAWS)["p_value"].to_numpy()
+
+
+def confidence_set_by_arch(table: pd.DataFrame, reps: int) -> np.ndarray:
+    losses = squared_errors(table)
+    test = MCS(losses, 0.1, reps=reps, block_size=BLOCK, seed=SEED)
+    test.compute()
+    return test.pvalues.loc[losses.columns, "Pvalue"].to_numpy()
+
+
+def timed(name: str, run: Callable[[pd.DataFrame, int], np.ndarray], reps: int = REPS) -> float:
     table = forecasts()
     start = time.perf_counter()
     run(table, reps)
     seconds = (time.perf_counter() - start) * REPS / reps
-    note = "" if reps == REPS else f" (from {reps})"
-    print(f"{name:<22} {seconds:9.2f} s for {REPS:,} resamples{note}")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    note = f"peak {peak:5.0f} MiB so far" if reps == REPS else f"from {reps} resamples"
+    print(f"{name:<28} {seconds:9.2f} s   {note}")
     return seconds
 
 
@@ -93,12 +114,19 @@ def main() -> None:
     table = forecasts()
     for other, reps in ((by_arch, ARCH_REPS), (by_loop, LOOP_REPS)):
         np.testing.assert_allclose(by_counts(table, reps), other(table, reps), rtol=1e-8)
-    print(f"{MODELS} models, {ROWS:,} rows, {len(METRICS)} metrics; the three agree")
-    timed("counts @ contributions", by_counts, REPS)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    timed("arch's loop", by_arch, ARCH_REPS)
-    timed("plain Python loop", by_loop, LOOP_REPS)
-    print(f"peak memory after counts: {peak:.0f} MiB, libraries included")
+    np.testing.assert_array_equal(
+        confidence_set(table, ARCH_REPS), confidence_set_by_arch(table, ARCH_REPS)
+    )
+    print(
+        f"{MODELS} models, {ROWS:,} rows, {len(METRICS)} metrics, {REPS:,} resamples; all agree; "
+        f"allowed for the first: {LIMIT_S} s, {LIMIT_MIB:,} MiB"
+    )
+    timed("all metrics, counts", by_counts)
+    timed("superior ability", superior)
+    timed("confidence set", confidence_set)
+    timed("confidence set, arch", confidence_set_by_arch)
+    timed("all metrics, arch's loop", by_arch, ARCH_REPS)
+    timed("all metrics, Python loop", by_loop, LOOP_REPS)
 
 
 if __name__ == "__main__":

@@ -7,16 +7,14 @@ import pandas as pd
 import pytest
 from arch.bootstrap import StationaryBootstrap
 from forecast_tables import forecast_table
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from dvol_utils.evaluation import METRICS, average_seeds, score
+from dvol_utils.significance import block_length
 from dvol_utils.significance import bootstrap_interval as interval_of_significance
 from dvol_utils.significance.bootstrap import (
     bootstrap_difference,
     bootstrap_interval,
     regime_difference,
-    resample_counts,
 )
 
 FORECASTS = average_seeds(forecast_table(200))
@@ -136,16 +134,6 @@ def test_persistence_calls_no_direction_in_any_resample():
     assert row[["estimate", "low", "high"]].isna().all()
 
 
-@settings(max_examples=25, deadline=None)
-@given(rows=st.integers(2, 60), block=st.integers(1, 80), reps=st.integers(1, 130))
-def test_counts_are_whole_resamples(rows, block, reps):
-    batches = list(resample_counts(rows, block_hours=block, reps=reps, seed=0))
-    counts = np.concatenate(batches)
-    assert counts.shape == (reps, rows)
-    assert (counts.sum(axis=1) == rows).all()
-    assert (counts >= 0).all()
-
-
 def test_intervals_cover_the_truth_about_as_often_as_they_say():
     """Independent errors, known RMSE of 1: 80 % intervals of 200 samples."""
     rng = np.random.default_rng(0)
@@ -184,6 +172,7 @@ def test_significance_offers_the_intervals_too():
         ({"metric": "mse"}, "metric: found 'mse'; should be some of r2, rmse, mae, mape, skill, "),
         ({"metric": []}, "metric: found none; should be some of r2"),
         ({"block_hours": 23}, "block_hours: found 23; should be at least the horizon, 24 hours"),
+        ({"block_hours": 201}, "forecasts: found 200 hours; should be at least one block of 201"),
         ({"reps": 0}, "reps: found 0; should be at least 1"),
         ({"by": "mood"}, "forecasts: column 'mood' is missing; found asset"),
         ({"forecasts": forecast_table(50)}, "should be once a model: one asset, seeds averaged"),
@@ -199,3 +188,30 @@ def test_bad_calls_are_refused(change, message):
 def test_pairs_of_unknown_models_are_refused():
     with pytest.raises(ValueError, match="pairs: found 'oracle'; should be some of har, har_cal"):
         bootstrap_difference(FORECASTS, "rmse", [("har", "oracle")], **DRAWS)
+
+
+def test_automatic_blocks_are_those_of_the_losses():
+    draws = {"reps": 70, "seed": 3}
+    automatic = bootstrap_interval(FORECASTS, "rmse", block_hours="auto", **draws)
+    block = block_length(FORECASTS)
+    fixed = bootstrap_interval(FORECASTS, "rmse", block_hours=block, **draws)
+    pd.testing.assert_frame_equal(automatic, fixed)
+    longer = bootstrap_interval(FORECASTS, "rmse", block_hours=2 * block, **draws)
+    assert (longer["low"] != fixed["low"]).all()
+    gaps = regime_difference(FORECASTS, "rmse", block_hours="auto", **draws)
+    expected = regime_difference(FORECASTS, "rmse", block_hours=block, **draws)
+    pd.testing.assert_frame_equal(gaps, expected)
+
+
+def test_constant_losses_have_intervals_without_width():
+    rows = FORECASTS[FORECASTS["model"] == "har"].assign(y_true=lambda t: t["y_origin"] + 1)
+    constant = rows.assign(y_pred=rows["y_true"] + 2)
+    found = bootstrap_interval(constant, ["rmse", "mae", "skill"], **DRAWS).set_index("metric")
+    assert found["estimate"].to_dict() == pytest.approx({"rmse": 2, "mae": 2, "skill": -3})
+    np.testing.assert_allclose(found["low"], found["high"])
+
+
+def test_missing_values_are_refused():
+    broken = FORECASTS.assign(y_true=FORECASTS["y_true"].where(FORECASTS.index != 5))
+    with pytest.raises(ValueError, match=r"y_true of model persistence, origin .*: found nan"):
+        bootstrap_interval(broken, "rmse", **DRAWS)

@@ -20,6 +20,7 @@ from dvol_utils.results.tables import (
     headline,
     look_up,
     metrics_table,
+    nested_pairs,
     significance_table,
 )
 
@@ -40,6 +41,10 @@ def table() -> pd.DataFrame:
         pairs=significance.diebold_mariano_pairs(FORECASTS, 24),
         confidence_set=significance.model_confidence_set(FORECASTS, size=0.1, **DRAWS),
         direction=significance.direction_test(FORECASTS, 24),
+        conditional=significance.giacomini_white_pairs(FORECASTS, comparisons(MODELS), 24),
+        nested=significance.clark_west_pairs(FORECASTS, nested_pairs(MODELS), 24),
+        unbiased=significance.unbiasedness_test(FORECASTS, 24),
+        superior=significance.superior_ability(FORECASTS, **DRAWS),
     )
 
 
@@ -65,6 +70,15 @@ def test_comparisons_are_of_larger_with_smaller_and_of_lstms_with_har():
     assert comparisons(["persistence", "har"]) == []
 
 
+def test_nested_pairs_are_of_models_with_weights():
+    assert nested_pairs(["persistence", "seasonal_naive", "har", "lstm_large"]) == [
+        ("har", "persistence"),
+        ("lstm_large", "persistence"),
+    ]
+    assert nested_pairs(["har_calendar", "har"])[-1] == ("har_calendar", "har")
+    assert nested_pairs(["persistence"]) == []
+
+
 def test_the_table_is_tidy_and_complete(table):
     assert tuple(table.columns) == SIGNIFICANCE_COLUMNS
     counts = table.groupby("kind").size().to_dict()
@@ -77,10 +91,15 @@ def test_the_table_is_tidy_and_complete(table):
         "diebold_mariano": 21,
         "confidence_set": 7,
         "direction": 7,
+        "giacomini_white": 6,
+        "clark_west": 6,
+        "mincer_zarnowitz": 7,
+        "superior_ability": 6,
+        "reality_check": 6,
     }
     assert not table.duplicated(["kind", "model_a", "model_b", "metric"]).any()
     numbers = table.select_dtypes("float64").columns
-    assert list(numbers) == ["estimate", "low", "high", "statistic", "p_value"]
+    assert list(numbers) == list(SIGNIFICANCE_COLUMNS[4:])
 
 
 def test_the_table_holds_what_the_tests_gave(table):
@@ -92,6 +111,23 @@ def test_the_table_holds_what_the_tests_gave(table):
     assert look_up(table, "interval", "har", "rmse")["estimate"] == pytest.approx(rmse["har"])
     slope = significance.direction_test(FORECASTS, 24).set_index("model")["slope"]
     assert look_up(table, "direction", "har", "direction")["estimate"] == slope["har"]
+    assert row["p_holm"] == pairs["p_holm"]
+    assert row["p_fdr"] == pairs["p_fdr"]
+    gains = significance.superior_ability(FORECASTS, **DRAWS).set_index("model").loc["har"]
+    found = look_up(table, "superior_ability", "har", "squared_error", "persistence")
+    expected = gains[["mean_gain", "statistic", "p_value"]].tolist()
+    assert found[["estimate", "statistic", "p_value"]].tolist() == expected
+    white = look_up(table, "reality_check", "har", "squared_error", "persistence")
+    assert (white["p_value"], white["statistic"]) == (
+        gains["p_reality_check"],
+        pytest.approx(float("nan"), nan_ok=True),
+    )
+    line = significance.unbiasedness_test(FORECASTS, 24).set_index("model").loc["har"]
+    assert look_up(table, "mincer_zarnowitz", "har", "change")["estimate"] == line["slope"]
+    nested = significance.clark_west_pairs(FORECASTS, [("har", "persistence")], 24).iloc[0]
+    found = look_up(table, "clark_west", "har", "squared_error", "persistence")
+    assert found["estimate"] == nested["adjusted_difference"]
+    assert found["p_value"] == nested["p_value"]
 
 
 def test_looking_up_the_other_way_round_turns_the_signs(table):

@@ -51,7 +51,8 @@ def regime_skill(scores: pd.DataFrame, regime: str, *, title: str, ax: Axes | No
     _model_rows(ax, models)
     ax.axvline(0, color=BLACK, linewidth=0.8)
     ax.set(xlabel="skill against persistence, %", title=title)
-    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    if ax.get_legend_handles_labels()[0]:  # none where every model is off the scale
+        ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax
 
 

@@ -83,3 +83,36 @@ def pair_matrix(pairs: pd.DataFrame, *, title: str, ax: Axes | None = None) -> A
     ax.grid(visible=False)
     ax.set_title(title)
     return ax
+
+
+@styled
+def joint_gains(superior: pd.DataFrame, *, title: str, ax: Axes | None = None) -> Axes:
+    """Gain of each model over persistence against chance: `superior_ability`.
+
+    A dot a model; the line is what the best of as many models without any gain exceeds at the
+    level of the table's `critical_value`.
+    """
+    ax = axes(ax, height=1.1 + 0.36 * len(superior))
+    ax.axvline(0, color=BLACK, linewidth=0.8)
+    for place, row in enumerate(superior.itertuples()):
+        colour = MODEL_COLOURS.get(row.model, GREY)
+        ax.plot([0, row.statistic], [place, place], color=colour, linewidth=2)
+        ax.plot(row.statistic, place, "o", color=colour)
+    for critical in superior["critical_value"].head(1):
+        ax.axvline(critical, color=BLACK, linewidth=0.8, linestyle="--")
+        right = max(critical, superior["statistic"].max())
+        ax.set_xlim(right=right + 0.25 * (right - min(superior["statistic"].min(), 0)))
+        ax.annotate(
+            "needed by the\nbest of all",
+            (critical, -0.4),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="top",
+            fontsize=8,
+        )
+    ax.set_yticks(
+        range(len(superior)), [MODEL_LABELS.get(model, model) for model in superior["model"]]
+    )
+    ax.set_ylim(len(superior) - 0.5, -0.5)
+    ax.set(xlabel="mean gain over persistence, standard errors", title=title)
+    return ax

@@ -21,7 +21,15 @@ _HEADS = {
     "direction": "direction right, %",
     "mean_difference": "mean difference, squared points",
     "p_value": "p",
+    "p_wide": "p, twice the lags",
     "p_holm": "p after Holm",
+    "p_fdr": "p after Benjamini-Hochberg",
+    "p_lower": "p, lower bound",
+    "p_upper": "p, upper bound",
+    "p_reality_check": "p, reality check",
+    "mean_gain": "mean gain, squared points",
+    "adjusted_difference": "adjusted difference, squared points",
+    "expected_better": "first expected better, % of hours",
     "statistic_naive": "statistic, naive",
     "p_value_naive": "p, naive",
     "slope_se": "standard error of slope",
@@ -38,7 +46,7 @@ _HEADS = {
     "best_epoch": "best epoch",
     "validation_loss": "validation loss",
 }
-_SHARES = ("skill", "direction", "jump_share")
+_SHARES = ("skill", "direction", "jump_share", "expected_better")
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:

@@ -34,7 +34,11 @@ SIGNIFICANCE_COLUMNS = (
     "high",
     "statistic",
     "p_value",
+    "p_wide",
+    "p_holm",
+    "p_fdr",
 )
+_NOT_NESTING = ("persistence", "seasonal_naive")
 
 
 def label(model: str) -> str:
@@ -70,6 +74,15 @@ def comparisons(models: Sequence[str]) -> list[tuple[str, str]]:
     return pairs + [(model, "har_calendar") for model in ladder if "har_calendar" in models]
 
 
+def nested_pairs(models: Sequence[str]) -> list[tuple[str, str]]:
+    """Pairs (larger, smaller) where the smaller model is the larger with some weights at zero.
+
+    Persistence is any model that forecasts no change; HAR is HAR + calendar without calendar.
+    """
+    pairs = [(m, "persistence") for m in models if m not in _NOT_NESTING]
+    return pairs + [("har_calendar", "har")] * ({"har", "har_calendar"} <= set(models))
+
+
 def significance_table(
     *,
     intervals: pd.DataFrame,
@@ -79,6 +92,10 @@ def significance_table(
     pairs: pd.DataFrame,
     confidence_set: pd.DataFrame,
     direction: pd.DataFrame,
+    conditional: pd.DataFrame,
+    nested: pd.DataFrame,
+    unbiased: pd.DataFrame,
+    superior: pd.DataFrame,
 ) -> pd.DataFrame:
     """Every interval and test in one tidy table.
 
@@ -92,16 +109,23 @@ def significance_table(
         `bootstrap_difference`.
     pairs, confidence_set, direction : DataFrame
         `diebold_mariano_pairs`, `model_confidence_set` and `direction_test`.
+    conditional, nested, unbiased, superior : DataFrame
+        `giacomini_white_pairs`, `clark_west_pairs`, `unbiasedness_test` and `superior_ability`.
 
     Returns
     -------
     DataFrame
         Columns `SIGNIFICANCE_COLUMNS`. By `kind`: `interval`, `interval_jump`, `interval_normal`
         (a metric and its interval), `jump_minus_normal`, `difference` (a less b), `diebold_mariano`
-        (mean difference of squared errors, a less b), `confidence_set` (`estimate` 1 for a model in
-        the set, 0 outside), `direction` (`estimate` is the slope).
+        and `giacomini_white` (mean difference of squared errors, a less b), `clark_west` (the same
+        less the noise of estimated weights), `confidence_set` (`estimate` 1 for a model in the set,
+        0 outside), `direction` and `mincer_zarnowitz` (`estimate` is the slope),
+        `superior_ability` and `reality_check` (mean gain of a over persistence). `p_wide`, `p_holm`
+        and `p_fdr` are those of `diebold_mariano`.
     """
     squared = {"metric": "squared_error"}
+    gains = superior.assign(model_b="persistence", estimate=superior["mean_gain"], **squared)
+    white = {"statistic": np.nan, "p_value": gains["p_reality_check"]}
     tables = [
         intervals.assign(kind="interval"),
         regimes.assign(kind="interval_" + regimes["jump_regime"].astype(str)),
@@ -112,6 +136,13 @@ def significance_table(
             kind="confidence_set", estimate=confidence_set["included"].astype(float), **squared
         ),
         direction.assign(kind="direction", metric="direction", estimate=direction["slope"]),
+        conditional.assign(
+            kind="giacomini_white", estimate=conditional["mean_difference"], **squared
+        ),
+        nested.assign(kind="clark_west", estimate=nested["adjusted_difference"], **squared),
+        unbiased.assign(kind="mincer_zarnowitz", metric="change", estimate=unbiased["slope"]),
+        gains.assign(kind="superior_ability"),
+        gains.assign(kind="reality_check", **white),
     ]
     columns = list(SIGNIFICANCE_COLUMNS)
     tidy = [table.rename(columns={"model": "model_a"}).reindex(columns=columns) for table in tables]

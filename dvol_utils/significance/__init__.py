@@ -1,25 +1,45 @@
 """Significance: bootstrap intervals, and tests that allow for overlapping targets."""
 
+from dvol_utils.significance.accuracy import (
+    clark_west,
+    clark_west_pairs,
+    diebold_mariano,
+    diebold_mariano_pairs,
+)
 from dvol_utils.significance.bootstrap import (
     bootstrap_difference,
     bootstrap_interval,
     regime_difference,
 )
-from dvol_utils.significance.comparison import (
-    diebold_mariano,
-    diebold_mariano_pairs,
-    direction_test,
-    model_confidence_set,
-    optimal_block,
+from dvol_utils.significance.conditional import (
+    expected_better,
+    giacomini_white,
+    giacomini_white_pairs,
 )
+from dvol_utils.significance.regressions import (
+    direction_test,
+    mincer_zarnowitz,
+    unbiasedness_test,
+)
+from dvol_utils.significance.resampling import block_length, optimal_block
+from dvol_utils.significance.sets import model_confidence_set, superior_ability
 
 __all__ = [
+    "block_length",
     "bootstrap_difference",
     "bootstrap_interval",
+    "clark_west",
+    "clark_west_pairs",
     "diebold_mariano",
     "diebold_mariano_pairs",
     "direction_test",
+    "expected_better",
+    "giacomini_white",
+    "giacomini_white_pairs",
+    "mincer_zarnowitz",
     "model_confidence_set",
     "optimal_block",
     "regime_difference",
+    "superior_ability",
+    "unbiasedness_test",
 ]

@@ -6,18 +6,18 @@ over rows, so `counts @ contributions` gives every metric of every model at once
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from arch.bootstrap import StationaryBootstrap
 
 from dvol_utils.evaluation import METRICS, SUMS, contributions, metrics_from_sums, score
 from dvol_utils.evaluation.forecast_table import squared_errors
+from dvol_utils.significance.resampling import Block, block_length, resampled_sums
+from dvol_utils.significance.series import check_models
 
 _ALL = "all"
-_BATCH = 64  # resamples at a time: 5 MB of counts at 10,000 hours
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def bootstrap_interval(
     forecasts: pd.DataFrame,
     metric: str | Sequence[str],
     *,
-    block_hours: int,
+    block_hours: Block,
     reps: int,
     seed: int,
     coverage: float = 0.95,
@@ -52,8 +52,9 @@ def bootstrap_interval(
         all models on the same origins.
     metric : str or sequence of str
         Some of `r2, rmse, mae, mape, skill, direction`.
-    block_hours : int
+    block_hours : int or "auto"
         Mean length of the blocks, hours; at least the horizon, because targets overlap that long.
+        `auto` takes the length of `block_length`, at least a day.
     reps : int
         Resamples, at least 1.
     seed : int
@@ -74,18 +75,32 @@ def bootstrap_interval(
     Raises
     ------
     ValueError
-        Unknown metric, a block shorter than the horizon, several rows an origin and model, or
-        models on different origins.
+        Unknown metric, a block shorter than the horizon or longer than the data, several rows an
+        origin and model, or models on different origins.
 
     Notes
     -----
     The stationary bootstrap joins blocks that start anywhere and have geometric lengths of the
-    given mean; the last hour is followed by the first.
+    given mean; the last hour is followed by the first. Its intervals are somewhat too narrow: those
+    of 95 % for mean losses of simulated targets that overlap 24 hours covered 91 % on 1,500 hours
+    and 92 % on 8,000.
 
     References
     ----------
     Politis and Romano (1994), The stationary bootstrap, Journal of the American Statistical
     Association 89(428), doi 10.1080/01621459.1994.10476870
+
+    Examples
+    --------
+    >>> from dvol_utils.significance.example import example_forecasts
+    >>> draws = {"block_hours": "auto", "reps": 200, "seed": 0}
+    >>> found = bootstrap_interval(example_forecasts(), "skill", **draws)
+    >>> found[["model", "estimate", "low", "high"]].round(2)
+             model  estimate   low  high
+    0  persistence      0.00  0.00  0.00
+    1         good      0.23  0.05  0.36
+    2        noisy      0.14 -0.05  0.30
+    3        blind     -0.05 -0.21  0.03
     """
     regimes = [_ALL] if by is None else list(score(forecasts, by)[by])
     draws = _draw(forecasts, metric, by, regimes, block_hours, reps, seed)
@@ -104,7 +119,7 @@ def bootstrap_difference(
     metric: str | Sequence[str],
     pairs: Sequence[tuple[str, str]],
     *,
-    block_hours: int,
+    block_hours: Block,
     reps: int,
     seed: int,
     coverage: float = 0.95,
@@ -127,10 +142,18 @@ def bootstrap_difference(
     ------
     ValueError
         As `bootstrap_interval`, or a model of `pairs` has no forecasts.
+
+    Examples
+    --------
+    >>> from dvol_utils.significance.example import example_forecasts
+    >>> draws = {"block_hours": 48, "reps": 200, "seed": 0}
+    >>> pairs = [("noisy", "blind")]
+    >>> found = bootstrap_difference(example_forecasts(), "mae", pairs, **draws)
+    >>> found[["estimate", "low", "high"]].round(2)
+       estimate  low  high
+    0     -0.18 -0.4  0.07
     """
-    models = set(forecasts["model"])
-    for model in (model for pair in pairs for model in pair if model not in models):
-        raise ValueError(f"pairs: found {model!r}; should be some of {', '.join(sorted(models))}")
+    check_models(pairs, forecasts["model"])
     draws = _draw(forecasts, metric, None, [_ALL], block_hours, reps, seed)
     a, b = (draws.places([(pair[side], _ALL) for pair in pairs]) for side in (0, 1))
     names = pd.DataFrame(list(pairs), columns=["model_a", "model_b"])
@@ -141,7 +164,7 @@ def regime_difference(
     forecasts: pd.DataFrame,
     metric: str | Sequence[str],
     *,
-    block_hours: int,
+    block_hours: Block,
     reps: int,
     seed: int,
     coverage: float = 0.95,
@@ -161,6 +184,15 @@ def regime_difference(
     -------
     DataFrame
         `model, metric, estimate, low, high`; missing where a regime has no hours.
+
+    Examples
+    --------
+    >>> from dvol_utils.significance.example import example_forecasts
+    >>> draws = {"block_hours": 48, "reps": 200, "seed": 0}
+    >>> regime_difference(example_forecasts(), "rmse", **draws).head(2).round(2)
+             model metric  estimate   low  high
+    0  persistence   rmse     -0.34 -0.80  0.31
+    1         good   rmse     -0.22 -0.63  0.43
     """
     draws = _draw(forecasts, metric, by, list(values), block_hours, reps, seed)
     models = list(pd.unique(forecasts["model"]))
@@ -168,44 +200,21 @@ def regime_difference(
     return _intervals(draws, pd.DataFrame({"model": models}), a, b, coverage)
 
 
-def resample_counts(rows: int, *, block_hours: int, reps: int, seed: int) -> Iterator[np.ndarray]:
-    """Batches of resamples of the stationary bootstrap, as counts.
-
-    Parameters
-    ----------
-    rows : int
-        Hours to draw from.
-    block_hours, reps, seed : int
-        As in `bootstrap_interval`.
-
-    Yields
-    ------
-    ndarray of shape (resamples in the batch, rows)
-        How often each hour is drawn; each resample sums to `rows`. The resamples are those that
-        `arch.bootstrap.StationaryBootstrap(block_hours, ..., seed=seed)` draws, in its order.
-    """
-    sampler = StationaryBootstrap(block_hours, np.arange(rows), seed=seed)
-    for first in range(0, reps, _BATCH):
-        counts = np.empty((min(_BATCH, reps - first), rows))
-        for resample in counts:
-            resample[:] = np.bincount(sampler.update_indices(), minlength=rows)
-        yield counts
-
-
 def _draw(
     forecasts: pd.DataFrame,
     metric: str | Sequence[str],
     by: str | None,
     regimes: list[str],
-    block_hours: int,
+    block_hours: Block,
     reps: int,
     seed: int,
 ) -> _Draws:
     metrics = [metric] if isinstance(metric, str) else list(metric)
-    _check(forecasts, metrics, block_hours, reps)
+    _check(metrics)
+    squared_errors(forecasts)  # refuses tables that cannot be compared hour by hour
+    block = block_length(forecasts, block_hours)
     series, parts = _series(forecasts, by, regimes)  # (hours, series * sums)
-    batches = resample_counts(len(parts), block_hours=block_hours, reps=reps, seed=seed)
-    resampled = np.concatenate([counts @ parts for counts in batches])
+    resampled = resampled_sums(parts, block_hours=block, reps=reps, seed=seed)
     whole = _metrics(parts.sum(axis=0).reshape(len(series), len(SUMS)))
     drawn = _metrics(resampled.reshape(-1, len(series), len(SUMS)))
     return _Draws(series, {m: whole[m] for m in metrics}, {m: drawn[m] for m in metrics})
@@ -251,17 +260,8 @@ def _intervals(
     return pd.concat(tables, ignore_index=True)
 
 
-def _check(forecasts: pd.DataFrame, metrics: list[str], block_hours: int, reps: int) -> None:
+def _check(metrics: list[str]) -> None:
     unknown = [name for name in metrics if name not in METRICS]
     if unknown or not metrics:
         found = repr(unknown[0]) if unknown else "none"
         raise ValueError(f"metric: found {found}; should be some of {', '.join(METRICS)}")
-    horizon = int(forecasts["horizon_hours"].max())
-    if block_hours < horizon:
-        raise ValueError(
-            f"block_hours: found {block_hours}; should be at least the horizon, {horizon} hours: "
-            "targets overlap that long"
-        )
-    if reps < 1:
-        raise ValueError(f"reps: found {reps}; should be at least 1")
-    squared_errors(forecasts)  # refuses tables that cannot be compared hour by hour

@@ -1,0 +1,199 @@
+"""What a model's forecasts say about the outcome: regressions that allow for overlapping targets.
+
+Is a forecast unbiased, and does its direction mean anything?
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import statsmodels.api as sm
+from numpy.typing import ArrayLike
+
+from dvol_utils.evaluation import score
+from dvol_utils.evaluation.forecast_table import squared_errors
+from dvol_utils.significance.series import checked_series, hac_lags
+
+_ROUNDING = 1e-24  # share of a sum of squares that is rounding, not variation
+
+
+class Calibration(NamedTuple):
+    """Regression of the outcome on the forecast, and the test that it is the line of equality."""
+
+    intercept: float
+    slope: float
+    slope_se: float
+    statistic: float
+    p_value: float
+
+
+def mincer_zarnowitz(outcome: ArrayLike, forecast: ArrayLike, *, horizon: int) -> Calibration:
+    """Test that forecasts can be taken at face value: intercept 0 and slope 1 together.
+
+    Parameters
+    ----------
+    outcome, forecast : array_like of shape (T,)
+        Outcomes and their forecasts, in order of time. Give changes since the origin rather than
+        levels: a level is so persistent that nearly any forecast of it has a slope near 1.
+    horizon : int
+        Steps from origin to target, at least 1 and less than T.
+
+    Returns
+    -------
+    Calibration
+        `intercept` (the unit of the outcome), `slope, slope_se, statistic, p_value`. A slope below
+        1 means that changes are forecast too large. All missing where the forecast never changes;
+        forecasts without error give `statistic` 0 and `p_value` 1, and an exact line other than
+        that of equality an infinite statistic.
+
+    Raises
+    ------
+    ValueError
+        Series of different length, not finite, or not longer than the horizon.
+
+    Notes
+    -----
+    Least squares of `y = a + b f + e`; the Wald statistic of (a, b) = (0, 1) with the variance of
+    Newey and West (Bartlett weights, `hac_lags`) is referred to chi-square with two degrees of
+    freedom. It has no small-sample correction and so rejects too often: with targets that overlap
+    24 steps, at a nominal 5 %, about 14 % of the time on 1,000 rows and 10 % on 8,000.
+
+    References
+    ----------
+    Mincer and Zarnowitz (1969), The evaluation of economic forecasts, in Economic Forecasts and
+    Expectations, NBER, nber.org/chapters/c1214
+
+    Examples
+    --------
+    Outcomes of twice the forecast, give or take one:
+
+    >>> found = mincer_zarnowitz([-3, -1, 1, 3], [-1, -1, 1, 1], horizon=1)
+    >>> [round(value, 3) for value in found[:4]]
+    [0.0, 2.0, 0.5, 4.0]
+    """
+    y, f = checked_series("outcome and forecast", outcome, forecast, horizon=horizon)
+    if np.ptp(f) == 0:
+        return Calibration(*[np.nan] * 5)
+    fit = sm.OLS(y, sm.add_constant(f, has_constant="add")).fit(
+        cov_type="HAC", cov_kwds={"maxlags": hac_lags(horizon)}
+    )
+    intercept, slope = fit.params
+    if fit.ssr <= _ROUNDING * (y @ y):
+        equal = np.allclose(y, f)
+        return Calibration(intercept, slope, 0.0, *((0.0, 1.0) if equal else (np.inf, 0.0)))
+    test = fit.wald_test((np.eye(2), [0.0, 1.0]), use_f=False, scalar=True)
+    return Calibration(
+        float(intercept), float(slope), float(fit.bse[1]), float(test.statistic), float(test.pvalue)
+    )
+
+
+def unbiasedness_test(forecasts: pd.DataFrame, horizon: int) -> pd.DataFrame:
+    """Mincer-Zarnowitz regression of each model's changes: can its forecasts be taken as they are?
+
+    Parameters
+    ----------
+    forecasts : DataFrame
+        Forecasts of one asset at hourly origins, one row an origin and model.
+    horizon : int
+        Hours from origin to target.
+
+    Returns
+    -------
+    DataFrame
+        `model, intercept` (index points), `slope, slope_se, statistic, p_value` of
+        `mincer_zarnowitz` on changes since the origin. Missing for persistence, which forecasts no
+        change.
+
+    Examples
+    --------
+    >>> from dvol_utils.significance.example import example_forecasts
+    >>> unbiasedness_test(example_forecasts(), 24)[["model", "slope", "p_value"]].round(3)
+             model  slope  p_value
+    0  persistence    NaN      NaN
+    1         good  1.572    0.185
+    2        noisy  0.980    0.995
+    3        blind -0.260    0.244
+    """
+    squared_errors(forecasts)  # refuses tables that cannot be compared hour by hour
+    rows = []
+    for model, table in forecasts.sort_values("origin").groupby("model", sort=False):
+        outcome, made = (table[name] - table["y_origin"] for name in ("y_true", "y_pred"))
+        rows.append((model, *mincer_zarnowitz(outcome, made, horizon=horizon)))
+    found = pd.DataFrame(rows, columns=["model", *Calibration._fields])
+    return found.set_index("model").loc[pd.unique(forecasts["model"])].reset_index()
+
+
+def direction_test(forecasts: pd.DataFrame, horizon: int) -> pd.DataFrame:
+    """Does the forecast direction say anything about the coming direction?
+
+    Parameters
+    ----------
+    forecasts : DataFrame
+        Forecasts of one asset at hourly origins, one row an origin and model.
+    horizon : int
+        Hours from origin to target.
+
+    Returns
+    -------
+    DataFrame
+        `model, direction` (share of moves called right, 0..1), `slope` (share of rises after an
+        upward call less their share after a downward one), `statistic` and `p_value` (two-sided),
+        and `statistic_naive, p_value_naive`, which take hours for independent and are shown only
+        to be compared. Missing for a model that calls one direction only, such as persistence;
+        infinite statistics for one that is always right, or always wrong.
+
+    Notes
+    -----
+    Least squares of `1{y > 0}` on `1{f > 0}`, y the outcome's change and f the forecast change, on
+    the hours that moved; variance with Bartlett weights and `hac_lags`. The test of Pesaran and
+    Timmermann (1992) is about the same regression with independent hours.
+
+    References
+    ----------
+    Blaskowitz and Herwartz (2014), Testing the value of directional forecasts in the presence of
+    serial correlation, International Journal of Forecasting 30(1),
+    doi 10.1016/j.ijforecast.2013.06.001
+
+    Examples
+    --------
+    >>> from dvol_utils.significance.example import example_forecasts
+    >>> found = direction_test(example_forecasts(), 24)
+    >>> found[["model", "direction", "slope", "statistic", "statistic_naive"]].round(2)
+             model  direction  slope  statistic  statistic_naive
+    0  persistence        NaN    NaN        NaN              NaN
+    1        blind       0.51  -0.02      -0.15            -0.39
+    2         good       0.64   0.30       2.90             6.98
+    3        noisy       0.60   0.16       0.97             3.54
+    """
+    squared_errors(forecasts)  # refuses tables that cannot be compared hour by hour
+    rows = []
+    for model, table in forecasts.sort_values("origin").groupby("model", sort=False):
+        moved = table[table["y_true"] != table["y_origin"]]
+        rose = (moved["y_true"] > moved["y_origin"]).to_numpy(dtype=float)
+        called = (moved["y_pred"] > moved["y_origin"]).to_numpy(dtype=float)
+        rows.append((model, *_direction_regression(rose, called, horizon)))
+    columns = ["model", "slope", "statistic", "p_value", "statistic_naive", "p_value_naive"]
+    shares = score(forecasts)[["model", "direction"]]
+    return shares.merge(pd.DataFrame(rows, columns=columns), on="model")
+
+
+def _direction_regression(
+    rose: np.ndarray, called: np.ndarray, horizon: int
+) -> tuple[float, float, float, float, float]:
+    if len(called) <= horizon or np.ptp(called) == 0 or np.ptp(rose) == 0:
+        return (np.nan,) * 5
+    if np.ptp(rose - called) == 0 or np.ptp(rose + called) == 0:
+        slope = 1.0 if rose[0] == called[0] else -1.0
+        return slope, slope * np.inf, 0.0, slope * np.inf, 0.0
+    model = sm.OLS(rose, sm.add_constant(called))
+    robust = model.fit(cov_type="HAC", cov_kwds={"maxlags": hac_lags(horizon)})
+    naive = model.fit()
+    return (
+        robust.params[1],
+        robust.tvalues[1],
+        robust.pvalues[1],
+        naive.tvalues[1],
+        naive.pvalues[1],
+    )

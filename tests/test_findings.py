@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from dvol_utils.results.findings import (
+    conditional_finding,
+    joint_finding,
+    nested_finding,
+    unbiased_finding,
+)
+
+
+def superior(p: float, white: float, gain: float = 0.1) -> pd.DataFrame:
+    rows = [("har", gain, 1.234, p, white), ("seasonal_naive", -8.0, -4.0, 1.0, 1.0)]
+    names = ["model", "mean_gain", "statistic", "p_value", "p_reality_check"]
+    return pd.DataFrame(rows, columns=names)
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        (
+            superior(0.198, 0.7),
+            "Allowing for the choice among all models, nothing beats persistence beyond chance: "
+            "HAR has the most certain gain, 1.23 standard errors, and the best of 2 models without "
+            "any gain reaches as much in 19.8 % of samples. White's reality check agrees "
+            "(p = 0.700).",
+        ),
+        (
+            superior(0.0, 0.6),
+            "Allowing for the choice among all models, persistence is beaten beyond chance: "
+            "HAR has the most certain gain, 1.23 standard errors, and the best of 2 models without "
+            "any gain reaches as much in less than 0.1 % of samples. White's reality check gives "
+            "p = 0.600: it weighs gains in squared points alike, however uncertain they are.",
+        ),
+        (
+            superior(1.0, 0.99, gain=-0.1),
+            "Allowing for the choice among all models, nothing beats persistence beyond chance: "
+            "none of the 2 has the smaller error.",
+        ),
+        (
+            superior(1.0, 1.0).head(0),
+            "Persistence is the only model, so there is nothing to compare.",
+        ),
+    ],
+)
+def test_joint_finding(table, sentence):
+    assert joint_finding(table) == sentence
+
+
+def conditional(*p_values: float) -> pd.DataFrame:
+    rows = [("lstm_large", "lstm_baseline", 0.25, p) for p in p_values]
+    return pd.DataFrame(rows, columns=["model_a", "model_b", "expected_better", "p_value"])
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        (
+            conditional(0.3, 0.06),
+            "In none of 2 pairs can the better model be told, on average or from the last known "
+            "difference (smallest p = 0.060).",
+        ),
+        (
+            conditional(0.3, 0.02),
+            "In 1 of 2 pairs the better model can be told at p < 0.05: LSTM large against LSTM "
+            "baseline (p = 0.020, the first is expected to be better in 25.0 % of hours).",
+        ),
+        (conditional(), "The study has no such pair of models."),
+    ],
+)
+def test_conditional_finding(table, sentence):
+    assert conditional_finding(table) == sentence
+
+
+def nested(*rows: tuple[float, float]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["mean_difference", "p_value"])
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        (
+            nested((-0.1, 0.01), (-0.2, 0.2)),
+            "1 of 2 larger models hold something the smaller lacks at p < 0.05, and all of these "
+            "have the smaller error on the test rows.",
+        ),
+        (
+            nested((-0.1, 0.01), (0.2, 0.02)),
+            "2 of 2 larger models hold something the smaller lacks at p < 0.05, but only 1 of "
+            "these have the smaller error on the test rows: the others lose by the noise of their "
+            "weights what they know.",
+        ),
+        (nested((0.1, 0.4)), "0 of 1 larger models hold something the smaller lacks at p < 0.05."),
+        (nested(), "The study has no nested models."),
+    ],
+)
+def test_nested_finding(table, sentence):
+    assert nested_finding(table) == sentence
+
+
+def unbiased(slope: float, p_value: float, intercept: float = -0.1) -> pd.DataFrame:
+    rows = [("har", slope, 0.1, intercept, p_value), ("persistence", *[float("nan")] * 4)]
+    return pd.DataFrame(rows, columns=["model", "slope", "slope_se", "intercept", "p_value"])
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        (
+            unbiased(0.9, 0.4),
+            "Nothing speaks against taking forecasts of HAR as they are: the slope is 0.90 "
+            "(standard error 0.10), the intercept −0.10 points, p = 0.400.",
+        ),
+        (
+            unbiased(0.6, 0.001),
+            "Forecasts of HAR cannot be taken at face value, the changes they foretell are larger "
+            "than those that come: the slope is 0.60 (standard error 0.10), the intercept "
+            "−0.10 points, p = 0.001.",
+        ),
+        (
+            unbiased(1.6, 0.0),
+            "Forecasts of HAR cannot be taken at face value, the changes they foretell are smaller "
+            "than those that come: the slope is 1.60 (standard error 0.10), the intercept "
+            "−0.10 points, p < 0.001.",
+        ),
+        (
+            unbiased(1.1, 0.01, 0.5),
+            "Forecasts of HAR cannot be taken at face value, they are off on average: the slope is "
+            "1.10 (standard error 0.10), the intercept 0.50 points, p = 0.010.",
+        ),
+    ],
+)
+def test_unbiased_finding(table, sentence):
+    assert unbiased_finding(table, "har") == sentence
+
+
+@pytest.mark.parametrize("model", [None, "persistence"])
+def test_a_model_without_changes_has_no_bias(model):
+    found = unbiased_finding(unbiased(1.0, 0.5), model)
+    assert found == "No model that was chosen on validation rows forecasts a change."
