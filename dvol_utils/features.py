@@ -1,7 +1,8 @@
 """Panel and jumps in, named feature columns out: every row uses what was known at its time.
 
-Columns come in groups. The `published` group holds the eleven inputs of the published study; its
-DVOL lags count back from the target, as they did there, and never reach past the origin.
+Columns come in groups. The `published` group holds the eleven inputs of the published study. Its
+DVOL lags count back from the target and never reach past the origin; with `lags_from: row` they
+count back from the row, as they did there.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def build_features(panel: pd.DataFrame, jumps: pd.DataFrame, study: StudyParams)
     flags = jumps.set_index("time").reindex(frame.index)
     volatility = trailing_volatility(frame, flags, study.target.volatility_window_hours)
     columns = {
-        **_lags(frame["dvol_close"], study.target.horizon_hours),
+        **_lags(frame["dvol_close"], study),
         **_onchain(frame),
         "dvol_rv_spread": frame["dvol_close"] - realised_volatility(frame["price_close"]),
         **_jump_state(flags, volatility),
@@ -117,8 +118,9 @@ def level_regime(dvol: pd.Series, window: int) -> pd.Series:
     return cut.astype(object).where(rank.notna(), None)
 
 
-def _lags(dvol: pd.Series, horizon: int) -> dict[str, pd.Series]:
-    return {name: dvol.shift(max(hours - horizon, 0)) for name, hours in _LAGS.items()}
+def _lags(dvol: pd.Series, study: StudyParams) -> dict[str, pd.Series]:
+    back = study.target.horizon_hours if study.features.lags_from == "target" else 0
+    return {name: dvol.shift(max(hours - back, 0)) for name, hours in _LAGS.items()}
 
 
 def _onchain(frame: pd.DataFrame) -> dict[str, pd.Series]:

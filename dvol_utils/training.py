@@ -210,7 +210,7 @@ def _validate(
     weight = samples.weight[rows]
     error = forecast - samples.target[rows]
     outcome, origin = samples.outcome[rows], samples.dvol[rows]
-    points = origin * np.exp(forecast * samples.scale[rows])
+    points = samples.to_points(forecast, rows)
     skill = 1 - np.sum((points - outcome) ** 2) / np.sum((origin - outcome) ** 2)
     loss = float(np.sum(weight * error**2) / weight.sum())
     return {"validation_loss": loss, "validation_skill": float(skill)}

@@ -81,12 +81,13 @@ def forecast_table(
 
 def _rows(samples: Samples, forecast: np.ndarray, *, model: str, seed: int) -> pd.DataFrame:
     rows = np.concatenate([samples.rows("validation"), samples.rows("test")])
-    origin = samples.times[rows]
+    target_time = samples.target_times(rows)
     return pd.DataFrame(
         {
             "asset": samples.asset,
-            "origin": origin,
-            "target_time": origin + pd.Timedelta(hours=samples.horizon),
+            # Where hours were dropped, the row before the target stands for the hour before it.
+            "origin": target_time - pd.Timedelta(hours=samples.horizon),
+            "target_time": target_time,
             "horizon_hours": samples.horizon,
             "model": model,
             "seed": seed,

@@ -21,6 +21,7 @@ from dvol_utils.params import SplitParams, StudyParams
 # Columns without natural units, scaled by their own recent past; the lags by DVOL's.
 _OWN_SCALE = ("transaction_volume", "network_activity", "nvrv", "dvol_rv_spread")
 _DVOL_SCALE = ("dvol_lag_1d", "dvol_lag_7d", "dvol_lag_30d")
+OWN_PAST = (*_DVOL_SCALE, *_OWN_SCALE)
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Samples:
     """One asset, one row an hour: all that forecasters see, and what they are scored on.
 
     `features` (rows, columns) is scaled. `scale` is the trailing standard deviation of the log
-    change over the horizon; `target` is that change in units of `scale`, missing at the end.
+    change over the horizon; `target` is that change in units of `scale`, missing at the end. Where
+    there is a `location`, `target` is the level less `location`, in units of `scale` (points).
     `split` is train, validation, test or None. `complete` marks rows whose inputs are all there,
     `scored` those on which every model is scored: complete, neither origin nor target imputed.
     """
@@ -47,14 +49,22 @@ class Samples:
     scored: np.ndarray
     jump_regime: np.ndarray
     level_regime: np.ndarray
+    location: np.ndarray | None = None
 
     def rows(self, split: str) -> np.ndarray:
         """Positions of a split's scored rows, in time order."""
         return np.flatnonzero((self.split == split) & self.scored)
 
-    def to_points(self, forecast: np.ndarray) -> np.ndarray:
-        """Map forecasts of the scaled target (rows,) to index points."""
-        return self.dvol * np.exp(forecast * self.scale)
+    def to_points(self, forecast: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+        """Map forecasts of the scaled target, at all rows or at some, to index points."""
+        at = slice(None) if rows is None else rows
+        if self.location is not None:
+            return self.location[at] + forecast * self.scale[at]
+        return self.dvol[at] * np.exp(forecast * self.scale[at])
+
+    def target_times(self, rows: np.ndarray) -> pd.DatetimeIndex:
+        """When the targets of some rows are known: `horizon` rows on, one row an hour or not."""
+        return self.times[rows + self.horizon]
 
 
 def build_samples(panel: pd.DataFrame, jumps: pd.DataFrame, study: StudyParams) -> Samples:
@@ -78,10 +88,12 @@ def build_samples(panel: pd.DataFrame, jumps: pd.DataFrame, study: StudyParams) 
     flags = jumps.set_index("time").reindex(frame.index)
     is_jump = flags["is_jump"].fillna(False).astype(bool)
     horizon = study.target.horizon_hours
-    volatility = trailing_volatility(frame, flags, study.target.volatility_window_hours)
-    scale = horizon**0.5 * volatility
     outcome = frame["dvol_close"].shift(-horizon)
-    target = np.log(outcome / frame["dvol_close"]) / scale
+    split = split_labels(frame.index, study.split, horizon)
+    part = _scaling_parts(frame.index, study)
+    location, scale = _target_scaling(frame, flags, part, study)
+    level = np.log(outcome / frame["dvol_close"]) if location is None else outcome - location
+    target = level / scale
     features = scale_features(build_features(panel, jumps, study), is_jump, frame, study)
     regime = jump_regime(is_jump, study.jumps.regime_hours)
     levels = level_regime(frame["dvol_close"], study.evaluation.level_window_hours)
@@ -97,16 +109,17 @@ def build_samples(panel: pd.DataFrame, jumps: pd.DataFrame, study: StudyParams) 
         target=target.to_numpy(float),
         outcome=outcome.to_numpy(float),
         weight=np.where(regime, study.training.jump_weight, 1.0),
-        split=split_labels(frame.index, study.split, horizon),
+        split=split,
         complete=complete.to_numpy(bool),
         scored=(complete & ~imputed & target.notna() & levels.notna()).to_numpy(bool),
         jump_regime=np.where(regime, "jump", "normal"),
         level_regime=levels.to_numpy(object),
+        location=None if location is None else location.to_numpy(float),
     )
-    for split in ("train", "validation", "test"):
-        if not len(samples.rows(split)):
+    for name in ("train", "validation", "test"):
+        if not len(samples.rows(name)):
             raise ValueError(
-                f"the {split} split has no usable row: the panel runs from {frame.index[0]} to "
+                f"the {name} split has no usable row: the panel runs from {frame.index[0]} to "
                 f"{frame.index[-1]}, split {study.split!r}; lengthen the data or move the split"
             )
     return samples
@@ -152,28 +165,62 @@ def scale_features(
     """Scale columns without natural units over the trailing window and limit all to +- clip.
 
     Location and scale come from the window's hours up to the row's own; hours flagged as jumps
-    do not enter them (regime-aware scaling).
+    do not enter them (regime-aware scaling) unless `features.exclude_jumps` is off.
     """
     window, clip = study.features.scaling_window_hours, study.features.clip
+    left_out = is_jump & study.features.exclude_jumps
+    part = _scaling_parts(frame.index, study)
+    by_level = study.features.lags_from == "target"
     scaled = features.copy()
-    dvol = rolling_location_scale(frame["dvol_close"], is_jump, window)
-    for name in _DVOL_SCALE:
-        scaled[name] = (features[name] - dvol["location"]) / dvol["scale"]
-    for name in _OWN_SCALE:
-        own = rolling_location_scale(features[name], is_jump, window)
+    dvol = rolling_location_scale(frame["dvol_close"], left_out, window, part)
+    for name in OWN_PAST:
+        level = by_level and name in _DVOL_SCALE
+        own = dvol if level else rolling_location_scale(features[name], left_out, window, part)
         scaled[name] = (features[name] - own["location"]) / own["scale"]
     return scaled.clip(-clip, clip)
 
 
-def rolling_location_scale(values: pd.Series, is_jump: pd.Series, window: int) -> pd.DataFrame:
+def rolling_location_scale(
+    values: pd.Series, is_jump: pd.Series, window: int, part: np.ndarray | None = None
+) -> pd.DataFrame:
     """Trailing mean and standard deviation without jump hours: columns `location, scale`.
 
-    Missing until half the window is there; a window without variation has no scale.
+    Missing until half the window is there; a window without variation has no scale. With `part`, a
+    label a row, no window reaches from one part into another, and only full windows count.
     """
-    calm = values.mask(is_jump).rolling(window, min_periods=window // 2)
-    scale = calm.std()
-    flat = scale <= 1e-9 * calm.mean().abs()
-    return pd.DataFrame({"location": calm.mean(), "scale": scale.mask(flat)})
+    calm = values.mask(is_jump)
+    if part is None:
+        windows = calm.rolling(window, min_periods=window // 2)
+        location, scale = windows.mean(), windows.std()
+    else:
+        windows = calm.groupby(part, sort=False).rolling(window)
+        location, scale = (w.droplevel(0) for w in (windows.mean(), windows.std()))
+    flat = scale <= 1e-9 * location.abs()
+    return pd.DataFrame({"location": location, "scale": scale.mask(flat)})
+
+
+def _scaling_parts(times: pd.DatetimeIndex, study: StudyParams) -> np.ndarray | None:
+    """Which of the three parts of time each row lies in, where each is scaled apart."""
+    if not study.split.separate_scaling:
+        return None
+    starts = pd.DatetimeIndex([study.split.validation_start, study.split.test_start])
+    return starts.searchsorted(times, side="right")
+
+
+def _target_scaling(
+    frame: pd.DataFrame, flags: pd.DataFrame, part: np.ndarray | None, study: StudyParams
+) -> tuple[pd.Series | None, pd.Series]:
+    """Location (points, or None) and scale by which the target of each row is measured."""
+    target = study.target
+    if target.kind == "log_change":
+        volatility = trailing_volatility(frame, flags, target.volatility_window_hours)
+        return None, target.horizon_hours**0.5 * volatility
+    none = pd.Series(False, index=frame.index)
+    window = study.features.scaling_window_hours
+    scaling = rolling_location_scale(frame["dvol_close"], none, window, part)
+    if target.scaled_at == "target":
+        scaling = scaling.shift(-target.horizon_hours)
+    return scaling["location"], scaling["scale"]
 
 
 def split_labels(times: pd.DatetimeIndex, split: SplitParams, horizon: int) -> np.ndarray:
@@ -182,7 +229,8 @@ def split_labels(times: pd.DatetimeIndex, split: SplitParams, horizon: int) -> n
     An origin belongs to a split only if its target lies before the next split's first origin: the
     embargo of one horizon.
     """
-    target_times = times + pd.Timedelta(hours=horizon)
+    # By rows, which are hours unless some were dropped; by hours beyond the last row.
+    target_times = times[horizon:].append(times[-horizon:] + pd.Timedelta(hours=horizon))
     labels = np.full(len(times), None, dtype=object)
     labels[target_times < split.validation_start] = "train"
     labels[(times >= split.validation_start) & (target_times < split.test_start)] = "validation"

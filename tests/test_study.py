@@ -14,11 +14,11 @@ from dvol_utils.artefacts import ArtefactError, file_hash, read_table
 from dvol_utils.evaluation import average_seeds, score
 from dvol_utils.params import load_study
 from dvol_utils.report.execute import NotebookError, execute_notebook
-from dvol_utils.report.site import build_site
+from dvol_utils.report.site import build_site, study_notebooks
 
 pytestmark = pytest.mark.slow
 HOME = Path(__file__).parents[1]
-NOTEBOOKS = sorted((HOME / "notebooks").glob("0*.ipynb"))
+NOTEBOOKS = study_notebooks(load_study("smoke"))
 
 
 @pytest.fixture(scope="module")

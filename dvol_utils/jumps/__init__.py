@@ -2,6 +2,7 @@
 
 from dvol_utils.jumps.detection import detect_jumps, hourly_log_returns, panel_periodicity
 from dvol_utils.jumps.periodicity import periodicity_factor, periodicity_wsd
+from dvol_utils.jumps.published_rule import jumps_by_rule, published_jumps, published_rules
 from dvol_utils.jumps.statistics import (
     benjamini_hochberg,
     critical_value,
@@ -20,11 +21,14 @@ __all__ = [
     "gumbel_constants",
     "gumbel_quantile",
     "hourly_log_returns",
+    "jumps_by_rule",
     "lee_mykland",
     "normal_p_values",
     "panel_periodicity",
     "periodicity_factor",
     "periodicity_wsd",
+    "published_jumps",
+    "published_rules",
     "spurious_rate",
     "universal_threshold",
 ]

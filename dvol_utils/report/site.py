@@ -17,6 +17,11 @@ from dvol_utils.report.pages import TEMPLATES, Page, notebook_page
 from dvol_utils.report.provenance import commit, provenance, recorded_study
 from dvol_utils.results.headline import Results, read_results
 
+PUBLISHED_PAGE = "07_published_study"
+_PUBLISHED_QUESTION = (
+    "What did the published study of DVOL claim, what are its numbers worth beside persistence on "
+    "the same hours, and why?"
+)
 _QUESTION = (
     "How well can the implied-volatility index DVOL be forecast {horizon} hours ahead, and does a "
     "larger, jump-aware LSTM help?"
@@ -56,14 +61,14 @@ def build_site(study: StudyParams) -> Path:
 
 
 def executed_notebooks(study: StudyParams) -> list[Path]:
-    """The executed notebooks of the project's `notebooks/`, in their order.
+    """The executed notebooks of those that the study is made of, in their order.
 
     Raises
     ------
     ArtefactError
         There are no notebooks, or one has not been executed; the message says which command does.
     """
-    sources = sorted((study.root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    sources = study_notebooks(study)
     if not sources:
         raise ArtefactError(f"{study.root / 'notebooks'}: no notebooks there")
     executed = [study.run_dir / "notebooks" / source.name for source in sources]
@@ -71,6 +76,20 @@ def executed_notebooks(study: StudyParams) -> list[Path]:
         if not path.is_file():
             raise ArtefactError(f"{path} is missing: run `make report STUDY={study.name}`")
     return executed
+
+
+def _question(study: StudyParams) -> str:
+    if study.published_page:
+        return _PUBLISHED_QUESTION
+    return _QUESTION.format(horizon=study.target.horizon_hours)
+
+
+def study_notebooks(study: StudyParams) -> list[Path]:
+    """The project's notebooks in their order, without the page on the published numbers where the
+    study does not ask for it (`published_page`).
+    """
+    every = sorted((study.root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    return [path for path in every if study.published_page or path.stem != PUBLISHED_PAGE]
 
 
 def _same_run(study: StudyParams, results: Results, manifest: dict[str, Any]) -> None:
@@ -127,7 +146,7 @@ def _index_html(
 ) -> str:
     coverage = study.significance.coverage
     return templates.get_template("index.html.j2").render(
-        question=_QUESTION.format(horizon=study.target.horizon_hours),
+        question=_question(study),
         figure=overview.skill_figure(results, coverage),
         headline=overview.headline(results, coverage),
         regimes=overview.regimes(results),
