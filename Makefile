@@ -27,7 +27,10 @@ quote   = '$(subst ','\'',$(1))'
 OPTIONS = --study $(call quote,$(STUDY)) $(if $(RAW),--raw $(call quote,$(RAW))) \
           $(foreach setting,$(SET),--set $(call quote,$(setting)))
 
-NOTEBOOKS := $(sort $(wildcard notebooks/0*.ipynb))
+EVERY     := $(sort $(wildcard notebooks/0*.ipynb))
+# The page on the published numbers is made for studies that ask for it.
+JUDGED    := $(shell grep -s '^published_page: *true' params/$(STUDY).yaml)
+NOTEBOOKS := $(if $(JUDGED),$(EVERY),$(filter-out %/07_published_study.ipynb,$(EVERY)))
 EXECUTED  := $(NOTEBOOKS:notebooks/%=$(RUN)/notebooks/%)
 
 # The modules that a stage is the first to use: a change runs it, and those after it, again.
@@ -41,12 +44,13 @@ CODE_03 := $(call in_package,features.py windows.py models/*.py training.py chec
 CODE_04 := $(call in_package,evaluation/diagnostics.py results/claims.py results/answers.py \
              plots/evaluation.py)
 CODE_05 := $(call in_package,significance/*.py results/findings.py plots/significance.py)
+CODE_07 := $(call in_package,published/*.py plots/published.py)
 CODE_site := $(call in_package,$(addprefix report/,__init__.py site.py pages.py overview.py \
                provenance.py templates/* templates/cells/*) results/headline.py plots/report.py)
 CODE_none := $(call in_package,cli.py report/execute.py report/verify.py \
                $(addprefix data/,fetch.py http.py deribit.py onchain.py fields.py pages.py \
                download.py merge.py sources.py update.py))
-CODE_01 := $(filter-out $(CODE_02) $(CODE_03) $(CODE_04) $(CODE_05) $(CODE_site) \
+CODE_01 := $(filter-out $(CODE_02) $(CODE_03) $(CODE_04) $(CODE_05) $(CODE_07) $(CODE_site) \
              $(CODE_none),$(call in_package,*.py */*.py))
 
 .PHONY: help report data test lint lab verify bench clean distclean FORCE
@@ -110,7 +114,7 @@ test: $(VENV) ## run the tests (ARGS="-k name" for some of them)
 lint: $(VENV) ## check style, format, and that notebooks hold no outputs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(if $(NOTEBOOKS),$(BIN)/nbstripout --verify --keep-id $(NOTEBOOKS))
+	$(if $(EVERY),$(BIN)/nbstripout --verify --keep-id $(EVERY))
 
 lab: $(VENV) ## open the notebooks in JupyterLab (ARGS="--no-browser" and the like)
 	$(BIN)/jupyter-lab --ServerApp.root_dir=notebooks $(ARGS)

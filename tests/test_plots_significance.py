@@ -7,7 +7,7 @@ from forecast_tables import forecast_table
 
 from dvol_utils.evaluation import average_seeds
 from dvol_utils.plots import significance as plots
-from dvol_utils.significance import diebold_mariano_pairs
+from dvol_utils.significance import diebold_mariano_pairs, superior_ability
 
 FORECASTS = average_seeds(forecast_table(400))
 SOME = ["persistence", "har", "lstm_large"]
@@ -36,3 +36,15 @@ def test_pair_matrix_is_blue_where_the_row_is_better():
     assert better["mean_difference"].item() > 0
     assert shade[0, 2] < 0 < shade[2, 0]
     assert len(ax.texts) == 6
+
+
+def test_joint_gains_stand_against_the_critical_value():
+    found = superior_ability(FORECASTS, block_hours=48, reps=100, seed=0)
+    ax = plots.joint_gains(found, title="t")
+    assert ax.get_yticklabels()[1].get_text() == "HAR"
+    dots = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"]
+    assert dots == pytest.approx(found["statistic"].tolist())
+    dashed = next(line for line in ax.lines if line.get_linestyle() == "--")
+    assert dashed.get_xdata()[0] == pytest.approx(found["critical_value"].iloc[0])
+    assert ax.get_xlim()[1] > max(dots)
+    assert ax.get_ylim()[0] > ax.get_ylim()[1]  # first model on top

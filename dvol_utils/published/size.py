@@ -1,0 +1,198 @@
+"""Does size help? Every size, seed and kind of supervision on the same hours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import combinations
+from pathlib import Path
+
+import pandas as pd
+from statsmodels.stats.multitest import multipletests
+
+from dvol_utils.evaluation import average_seeds, score
+from dvol_utils.evaluation.forecast_table import squared_errors
+from dvol_utils.params import StudyParams
+from dvol_utils.published.hours import INFORMATION_AGE, same_hours
+from dvol_utils.published.variants import (
+    dense,
+    forecast_rows,
+    judged_checkpoint,
+    network_forecast,
+    quiet,
+)
+from dvol_utils.results.published import LADDER
+from dvol_utils.results.tables import label
+from dvol_utils.results.words import LEVEL
+from dvol_utils.significance import diebold_mariano, model_confidence_set
+from dvol_utils.windows import Samples
+
+SUPERVISION = ("last", "dense")
+_DENSE = "Dense"
+
+
+def ladder_forecasts(
+    study: StudyParams,
+    samples: Samples,
+    forecasts: pd.DataFrame,
+    levels: pd.Series,
+    *,
+    log: Callable[[str], None] = quiet,
+) -> pd.DataFrame:
+    """Test forecasts of every size, seed and supervision under the published rules.
+
+    Parameters
+    ----------
+    study : StudyParams
+        A study of the published rules.
+    samples, forecasts, levels
+        Its samples and forecast table (supervision `last`), and `hourly_levels`.
+    log : callable
+        Receives progress lines of the networks in dense supervision, which are trained here.
+
+    Returns
+    -------
+    DataFrame
+        Forecast table on the same hours, `model` "size, supervision", and `size, supervision`.
+    """
+    sizes = [name for name in LADDER if name in study.models]
+    test = forecasts[(forecasts["split"] == "test") & forecasts["model"].isin(sizes)]
+    twin = dense(study)
+    tables = [test.assign(model=[joined(name, "last") for name in test["model"]])]
+    for name in sizes:
+        for seed in study.training.seeds:
+            forecast = network_forecast(samples, twin, name, seed, _DENSE, log)
+            tables.append(forecast_rows(samples, forecast, joined(name, "dense"), seed))
+    return same_hours(tables, levels)
+
+
+def dense_folders(study: StudyParams) -> list[Path]:
+    """Checkpoints of the networks in dense supervision, by size and seed."""
+    return [
+        judged_checkpoint(study, _DENSE, name, seed)
+        for name in LADDER
+        if name in study.models
+        for seed in study.training.seeds
+    ]
+
+
+def joined(size: str, supervision: str) -> str:
+    """Name of a size in a kind of supervision."""
+    return f"{label(size)}, {supervision}"
+
+
+def seed_scores(forecasts: pd.DataFrame) -> pd.DataFrame:
+    """RMSE and R² over seeds, and of the mean forecast over them.
+
+    Returns
+    -------
+    DataFrame
+        `model, seeds, rmse` (mean over seeds), `rmse_sd, rmse_low, rmse_high` (over seeds; the
+        deviation is missing for one seed), `rmse_averaged, r2_averaged` (of the mean forecast).
+    """
+    table = single_scores(forecasts)
+    table = table.groupby("model", sort=False)["rmse"].agg(["count", "mean", "std", "min", "max"])
+    table.columns = ["seeds", "rmse", "rmse_sd", "rmse_low", "rmse_high"]
+    whole = score(average_seeds(forecasts)).set_index("model")
+    table["rmse_averaged"], table["r2_averaged"] = whole["rmse"], whole["r2"]
+    return table.reset_index()
+
+
+def single_scores(forecasts: pd.DataFrame) -> pd.DataFrame:
+    """`score` of every model and seed, in the order in which models stand."""
+    order = {model: place for place, model in enumerate(pd.unique(forecasts["model"]))}
+    table = score(forecasts, ("model", "seed"))
+    return table.sort_values(
+        ["model", "seed"],
+        key=lambda column: column.map(order) if column.name == "model" else column,
+        ignore_index=True,
+    )
+
+
+def size_pairs(models: Sequence[str]) -> list[tuple[str, str]]:
+    """(Larger, smaller) within each kind of supervision."""
+    pairs = []
+    for supervision in SUPERVISION:
+        sizes = [joined(name, supervision) for name in LADDER]
+        held = [name for name in sizes if name in set(models)]
+        pairs += [(large, small) for small, large in combinations(held, 2)]
+    return pairs
+
+
+def size_tests(forecasts: pd.DataFrame) -> pd.DataFrame:
+    """Diebold-Mariano tests of larger against smaller, on mean and on single forecasts.
+
+    Returns
+    -------
+    DataFrame
+        `larger, smaller, gain` (RMSE of the smaller less that of the larger, mean forecasts, index
+        points), `statistic, p_value` (mean forecasts; a negative statistic speaks for the larger),
+        over all pairs of seeds `pairs, better, worse` (how many there are, and in how many the
+        larger is better or worse at the 5 % level), and `p_holm`, the p-value of the mean forecasts
+        after Holm's correction for the number of comparisons.
+
+    Notes
+    -----
+    Long-run variances have 24 lags: the lagged inputs are 25 hours old, so that errors overlap as
+    those of 25-hour forecasts do.
+    """
+    averaged = squared_errors(average_seeds(forecasts))
+    single = squared_errors(forecasts.assign(model=_named_by_seed(forecasts)))
+    seeds = list(pd.unique(forecasts["seed"]))
+    rows = []
+    for large, small in size_pairs(averaged.columns):
+        test = diebold_mariano(averaged[large], averaged[small], horizon=INFORMATION_AGE)
+        gain = averaged[small].mean() ** 0.5 - averaged[large].mean() ** 0.5
+        tests = [
+            diebold_mariano(
+                single[f"{large} #{one}"], single[f"{small} #{two}"], horizon=INFORMATION_AGE
+            )
+            for one in seeds
+            for two in seeds
+        ]
+        better = sum(statistic < 0 and p < LEVEL for statistic, p in tests)
+        worse = sum(statistic > 0 and p < LEVEL for statistic, p in tests)
+        rows.append((large, small, gain, *test, len(tests), better, worse))
+    columns = ["larger", "smaller", "gain", "statistic", "p_value", "pairs", "better", "worse"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.assign(p_holm=multipletests(table["p_value"], method="holm")[1] if rows else [])
+
+
+def confidence_sets(
+    forecasts: pd.DataFrame, *, size: float, block_hours: int, reps: int, seed: int
+) -> pd.DataFrame:
+    """Model confidence sets of the mean forecasts, and of all single ones together.
+
+    Returns
+    -------
+    DataFrame
+        `model, averaged_p, averaged_in` (mean forecast over seeds), `seeds, single_in` (how many
+        of its seeds are in the set of all single forecasts).
+    """
+    settings = {"size": size, "block_hours": block_hours, "reps": reps, "seed": seed}
+    averaged = model_confidence_set(average_seeds(forecasts), **settings).set_index("model")
+    named = forecasts.assign(model=_named_by_seed(forecasts))
+    single = model_confidence_set(named, **settings)
+    single["model"] = single["model"].str.replace(r" #\d+$", "", regex=True)
+    counts = single.groupby("model", sort=False)["included"].agg(["size", "sum"])
+    order = list(pd.unique(forecasts["model"]))
+    return pd.DataFrame(
+        {
+            "model": order,
+            "averaged_p": averaged["p_value"].loc[order].to_numpy(),
+            "averaged_in": averaged["included"].loc[order].to_numpy(),
+            "seeds": counts["size"].loc[order].to_numpy(),
+            "single_in": counts["sum"].loc[order].to_numpy(int),
+        }
+    )
+
+
+def turned(summary: pd.DataFrame) -> tuple[int, int]:
+    """Of how many trained networks the validation loss had turned before the last epoch, and all.
+
+    `summary` is `training_summary`.
+    """
+    return int((summary["best_epoch"] < summary["epochs"]).sum()), len(summary)
+
+
+def _named_by_seed(forecasts: pd.DataFrame) -> pd.Series:
+    return forecasts["model"] + " #" + forecasts["seed"].astype(str)

@@ -1,0 +1,208 @@
+"""The leak-free twin of a study of the published rules, and the same twin with one flaw."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dvol_utils.data.panel import build_panel
+from dvol_utils.features import build_features
+from dvol_utils.jumps import jumps_by_rule, published_jumps
+from dvol_utils.models.linear import RidgeForecaster
+from dvol_utils.params import (
+    FeatureParams,
+    JumpParams,
+    SplitParams,
+    StudyParams,
+    TargetParams,
+)
+from dvol_utils.training import NetworkForecaster
+from dvol_utils.windows import OWN_PAST, Samples, build_samples
+
+LEAK_FREE = "Leak-free"
+GROUPS = ["published", "calendar"]
+RIDGE, NETWORK, HAR = "ridge", "lstm_baseline", "har_calendar"
+
+# name: (overrides of the twin, what else is done to it)
+_FLAWED: dict[str, tuple[dict[str, Any], str]] = {
+    LEAK_FREE: ({}, ""),
+    "Published jump rule": ({"jumps.rule": "published"}, ""),
+    "Jump thresholds of training rows": ({"jumps.rule": "published"}, "early thresholds"),
+    "Scaled by all rows": ({}, "scaled by all"),
+    "Scaled by training rows": ({}, "scaled by training"),
+    "Target scaled by its own window": ({"target.kind": "scaled_level"}, ""),
+    "Target scaled at the origin": (
+        {"target.kind": "scaled_level", "target.scaled_at": "origin"},
+        "",
+    ),
+    "On-chain lag 0": ({"data.publication_lag_hours": 0}, ""),
+    "On-chain from the day's start": ({"data.publication_lag_hours": -24}, ""),
+    "Hours dropped": ({"data.incomplete_bars": "drop"}, ""),
+}
+# A flaw, and the variant that differs from it by the flaw alone.
+PAIRS = (
+    ("Published jump rule", LEAK_FREE),
+    ("Published jump rule", "Jump thresholds of training rows"),
+    ("Scaled by all rows", "Scaled by training rows"),
+    ("Target scaled by its own window", "Target scaled at the origin"),
+    ("On-chain lag 0", LEAK_FREE),
+    ("On-chain from the day's start", LEAK_FREE),
+    ("Hours dropped", LEAK_FREE),
+)
+
+
+def quiet(line: str) -> None:
+    """Take no notice of a progress line; the checkpoint's `progress.log` holds it."""
+
+
+def leak_free(study: StudyParams) -> StudyParams:
+    """The study with leak-free rules: its data, dates of the splits and seeds, nothing else."""
+    defaults = {
+        "incomplete_bars": "keep",
+        "start": None,
+        "publication_lag_hours": type(study.data).model_fields["publication_lag_hours"].default,
+    }
+    own = study.judgement
+    training = {"supervision": "dense", **own.model_dump(exclude={"seeds"}), "seeds": own.seeds}
+    twin = study.model_copy(
+        update={
+            "data": study.data.model_copy(update=defaults),
+            "split": SplitParams(**study.split.model_dump(exclude={"separate_scaling"})),
+            "jumps": JumpParams(),
+            "features": FeatureParams(groups=GROUPS),
+            "target": TargetParams(),
+            "training": study.training.model_copy(update=training),
+        }
+    )
+    twin._root = study.root
+    return twin
+
+
+def dense(study: StudyParams) -> StudyParams:
+    """The study with dense supervision, its own rules and seeds, trained as the page says."""
+    own = study.judgement.model_dump(exclude={"seeds"})
+    update = {"training": study.training.model_copy(update={"supervision": "dense", **own})}
+    changed = study.model_copy(update=update)
+    changed._root = study.root
+    return changed
+
+
+def with_values(study: StudyParams, changes: Mapping[str, Any]) -> StudyParams:
+    """The study with some values of its sections, `section.key`, replaced."""
+    sections: dict[str, Any] = {}
+    for key, value in changes.items():
+        section, _, name = key.partition(".")
+        held = sections.get(section, getattr(study, section))
+        sections[section] = held.model_copy(update={name: value})
+    changed = study.model_copy(update=sections)
+    changed._root = study.root
+    return changed
+
+
+def variant_forecasts(study: StudyParams, *, log: Callable[[str], None] = quiet) -> pd.DataFrame:
+    """Test forecasts of the leak-free twin and of the twin with each flaw.
+
+    Parameters
+    ----------
+    study : StudyParams
+        A study of the published rules.
+    log : callable
+        Receives progress lines.
+
+    Returns
+    -------
+    DataFrame
+        `variant, model` (ridge on the published inputs and the calendar, the smallest network on
+        the same and, leak-free only, `har_calendar`), `seed, target_time, y_pred, jump_regime`.
+    """
+    tables = []
+    for name, (changes, extra) in _FLAWED.items():
+        samples, twin = variant_samples(study, changes, extra)
+        regressions = {RIDGE: GROUPS} | ({HAR: ["har", "calendar"]} if name == LEAK_FREE else {})
+        for model, groups in regressions.items():
+            ridge = RidgeForecaster(groups)
+            ridge.fit(samples)
+            rows = forecast_rows(samples, ridge.predict(samples), model)
+            tables.append(rows.assign(variant=name))
+        for seed in twin.training.seeds:
+            forecast = network_forecast(samples, twin, NETWORK, seed, name, log)
+            rows = forecast_rows(samples, forecast, NETWORK, seed)
+            tables.append(rows.assign(variant=name))
+    return pd.concat(tables, ignore_index=True)
+
+
+def variant_samples(
+    study: StudyParams, changes: Mapping[str, Any], extra: str = ""
+) -> tuple[Samples, StudyParams]:
+    """Samples of the leak-free twin with some values changed."""
+    twin = with_values(leak_free(study), changes)
+    panel = build_panel(twin.raw_dir, twin.data)
+    before = twin.split.validation_start if extra == "early thresholds" else None
+    early = before is not None
+    jumps = published_jumps(panel, before=before) if early else jumps_by_rule(panel, twin.jumps)
+    samples = build_samples(panel, jumps, twin)
+    if extra.startswith("scaled by"):
+        raw = build_features(panel, jumps, twin)
+        rows = slice(None) if extra == "scaled by all" else samples.rows("train")
+        samples = fixed_scaling(samples, raw, rows, twin.features.clip)
+    return samples, twin
+
+
+def fixed_scaling(
+    samples: Samples, raw: pd.DataFrame, rows: np.ndarray | slice, clip: float
+) -> Samples:
+    """Columns without natural units scaled by mean and deviation of `rows`, not of their past."""
+    scaled = samples.features.copy()
+    for name in OWN_PAST:
+        fitted = raw[name].iloc[rows]
+        scaled[name] = ((raw[name] - fitted.mean()) / fitted.std()).clip(-clip, clip)
+    return dataclasses.replace(samples, features=scaled)
+
+
+def network_forecast(
+    samples: Samples,
+    study: StudyParams,
+    model: str,
+    seed: int,
+    folder: str,
+    log: Callable[[str], None] = quiet,
+) -> np.ndarray:
+    """Forecast of one network, trained or read from its checkpoint `runs/<study>/judgement/`."""
+    checkpoint = judged_checkpoint(study, folder, model, seed)
+    network = NetworkForecaster(
+        model, study, seed=seed, checkpoint=checkpoint, log=lambda line: log(f"{folder}: {line}")
+    )
+    network.fit(samples)
+    return network.predict(samples)
+
+
+def judged_checkpoint(study: StudyParams, folder: str, model: str, seed: int) -> Path:
+    """Where a network of the page on the published numbers lies."""
+    place = "".join(c if c.isalnum() else "_" for c in folder.lower())
+    return study.run_dir / "judgement" / place / model / str(seed)
+
+
+def forecast_rows(
+    samples: Samples,
+    forecast: np.ndarray,
+    model: str,
+    seed: int = 0,
+    splits: tuple[str, ...] = ("test",),
+) -> pd.DataFrame:
+    """Scored rows of a forecast (rows,): model, seed, split, target_time, y_pred, jump_regime."""
+    rows = np.concatenate([samples.rows(split) for split in splits])
+    return pd.DataFrame(
+        {
+            "model": model,
+            "seed": seed,
+            "split": samples.split[rows],
+            "target_time": samples.target_times(rows),
+            "y_pred": forecast[rows],
+            "jump_regime": samples.jump_regime[rows],
+        }
+    )
