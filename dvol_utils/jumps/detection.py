@@ -78,8 +78,15 @@ def panel_periodicity(
     -------
     DataFrame
         Index `slot`, one column an asset, as `detect_jumps` takes them.
+
+    Raises
+    ------
+    ValueError
+        No rows before `before`, or too few or too flat ones in a slot (see `periodicity_wsd`).
     """
     training = panel[panel["time"] < before]
+    if training.empty:
+        raise ValueError(f"panel: no rows before {before}; the factors need training rows")
     factors = {}
     for asset, rows in training.groupby("asset", sort=False):
         returns = hourly_log_returns(rows, column)
@@ -94,10 +101,12 @@ def hourly_log_returns(rows: pd.DataFrame, column: str) -> pd.Series:
     Missing are returns into and out of imputed or absent hours.
     """
     level = rows[column].to_numpy(dtype=float)
-    bad = np.flatnonzero(~(level > 0) & ~np.isnan(level))
+    bad = np.flatnonzero(~((level > 0) & (level < np.inf)) & ~np.isnan(level))
     if len(bad):
         where = rows["time"].iloc[bad[0]]
-        raise ValueError(f"panel: {column} at {where} is {level[bad[0]]}; should be positive")
+        raise ValueError(
+            f"panel: {column} at {where} is {level[bad[0]]}; should be positive and finite"
+        )
     step = rows["time"].diff()
     if (step <= pd.Timedelta(0)).any():
         where = rows["time"][step <= pd.Timedelta(0)].iloc[0]

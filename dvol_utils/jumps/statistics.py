@@ -204,18 +204,33 @@ def spurious_rate(
     `x`, and `x^2 > u^2 (A + b x) / (K - 2)` is solved for `x`, `b = |r_(i-1)|` and `A` the other
     products.
     """
+    limit = flag_limits(
+        window=window,
+        threshold=critical_value(alpha, n_tests),
+        include_current=include_current,
+        draws=draws,
+        seed=seed,
+    )
+    return float(np.mean(erfc(limit / math.sqrt(2))))
+
+
+def flag_limits(
+    *, window: int, threshold: float, include_current: bool, draws: int, seed: int
+) -> Floats:
+    """Size, in its own sigmas, beyond which a return is flagged: one a simulated Gaussian window.
+
+    See `spurious_rate` for the formula. `draws` is raised to two windows where it is smaller.
+    """
     _check_window(window)
-    threshold, width = critical_value(alpha, n_tests), window - 2
+    width = window - 2
     size = np.abs(np.random.default_rng(seed).standard_normal(max(draws, 2 * window)))
     products = size[1:] * size[:-1]
     if not include_current:
-        limit = threshold * np.sqrt(_trailing_sum(products, width)[width - 1 :] / width)
-    else:
-        others = _trailing_sum(products, width - 1)[width - 2 :] if width > 1 else np.zeros(1)
-        ratio = threshold**2 / width
-        half = ratio * size[len(size) - len(others) :] / 2
-        limit = half + np.sqrt(half**2 + ratio * others)
-    return float(np.mean(erfc(limit / math.sqrt(2))))
+        return threshold * np.sqrt(_trailing_sum(products, width)[width - 1 :] / width)
+    others = _trailing_sum(products, width - 1)[width - 2 :] if width > 1 else np.zeros(1)
+    ratio = threshold**2 / width
+    half = ratio * size[len(size) - len(others) :] / 2
+    return half + np.sqrt(half**2 + ratio * others)
 
 
 def _returns(log_returns: Any) -> Floats:

@@ -40,10 +40,14 @@ def learning_curves(history: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.set(
         xlabel="epoch",
         ylabel="weighted loss (squared scaled change)",
-        title=f"Validation loss is lowest after {best.min():.0f} to {best.max():.0f} epochs",
+        title=f"Validation loss is lowest in epoch {_span(best.min(), best.max())}",
     )
     ax.margins(x=0.16)
     return ax
+
+
+def _span(first: float, last: float) -> str:
+    return f"{first:.0f}" if first == last else f"{first:.0f} to {last:.0f}"
 
 
 @styled
