@@ -87,6 +87,13 @@ def data(
     from dvol_utils.data.http import UnreachableError
 
     loaded = _raw_store_study(study, raw, settings)
+    if own := _own_files(loaded):
+        if if_needed:
+            return  # the reader says what those files lack
+        raise ParameterError(
+            f"study {study}: {own} describes files of your own; fetched ones have hourly bars, "
+            "times in ms and the names of docs/data.md"
+        )
     if if_needed:
         reason = _lack(loaded)
         if reason is None:
@@ -179,17 +186,28 @@ def _raw_store_study(name: str, raw: Path | None, settings: list[str] | None) ->
     return study
 
 
+def _own_files(study: StudyParams) -> str | None:
+    """The parameter that says that the raw store is not one that this project fetched."""
+    own = {
+        "data.frequency_minutes": study.data.frequency_minutes != 60,
+        "data.price_frequency_minutes": study.data.bar_minutes("price") != 60,
+        "data.timestamp_unit": study.data.timestamp_unit != "ms",
+        "data.columns": bool(study.data.columns),
+    }
+    return next((name for name, differs in own.items() if differs), None)
+
+
 def _lack(study: StudyParams) -> str | None:
     """Why the raw store cannot serve the study as it is; None where it can."""
-    from dvol_utils.data.raw_store import read_series, series_path
+    from dvol_utils.data.raw_store import read_series, series_file, series_path
 
     needed = study.data.end or study.split.test_start + pd.Timedelta(
         hours=study.target.horizon_hours
     )
     for asset in study.data.assets:
-        path = series_path(study.raw_dir, asset, "dvol")
-        if not path.is_file():
-            return f"{path} is not there"
+        path = series_file(study.raw_dir, asset, "dvol", study.data)
+        if path is None:
+            return f"{series_path(study.raw_dir, asset, 'dvol', study.data)} is not there"
         opened = read_series(study.raw_dir, asset, "dvol", study.data).index[-1]
         last = opened + pd.Timedelta(minutes=study.data.bar_minutes("dvol"))
         if last < needed:

@@ -74,6 +74,14 @@ def test_only_what_the_study_lacks_is_fetched(project, exchange):
     assert "btc_dvol_hourly.csv ends 2021-04-30 12:00, the study needs 2021-05-21 00:00" in again
 
 
+def test_files_of_ones_own_are_never_fetched(project, exchange):
+    daily = ["--set", "data.frequency_minutes=1440"]
+    assert dvol("data", "--study", "fetched", "--if-needed", *daily, *urls(exchange)) == ""
+    said = dvol("data", "--study", "fetched", *daily, *urls(exchange), status=2)
+    assert "data.frequency_minutes describes files of your own" in said
+    assert not (project / "data").exists()
+
+
 def test_without_a_network_it_says_what_to_do(project):
     nowhere = "--base-url=deribit=http://127.0.0.1:9"
     said = dvol("data", "--study", "fetched", nowhere, status=2)

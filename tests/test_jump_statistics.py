@@ -169,6 +169,29 @@ def test_flat_series_is_not_testable_and_gives_no_flag():
     assert lee_mykland(moved, window=94, alpha=0.01).isna().all(axis=None)
 
 
+def test_a_day_of_zero_returns_lowers_sigma_and_is_no_jump_itself():
+    returns = np.random.default_rng(8).standard_normal(300)
+    returns[150:174] = 0.0
+    table = lee_mykland(returns, window=94, alpha=0.01)
+    assert table["statistic"][93:].notna().all()
+    assert (table["statistic"][150:174] == 0).all()
+    assert not table["is_jump"][150:174].any()
+    # Row 174 looks at 92 products, 81 .. 173 less the first: 24 of them hold a zero.
+    products = np.abs(returns[82:150] * returns[81:149])
+    assert table["sigma"][174] == pytest.approx(np.sqrt(products.sum() / 92), rel=1e-12)
+    short = lee_mykland(returns, window=20, alpha=0.01)  # its window lies within the day
+    np.testing.assert_array_equal(
+        np.flatnonzero(short["statistic"][19:].isna()) + 19, np.arange(169, 176)
+    )
+    assert not short["is_jump"][169:176].fillna(False).any()
+
+
+def test_a_series_of_missing_returns_is_not_testable():
+    table = lee_mykland(np.full(300, np.nan), window=94, alpha=0.01)
+    assert len(table) == 300
+    assert table.isna().all(axis=None)
+
+
 def test_a_series_shorter_than_the_window_is_not_testable():
     for n in (0, 1, 93):
         assert lee_mykland(np.ones(n), window=94, alpha=0.01).isna().all(axis=None)
@@ -267,6 +290,35 @@ def test_benjamini_hochberg_ignores_missing_tests():
     mask = benjamini_hochberg(p, 0.05)
     np.testing.assert_array_equal(mask, [True, False, False, True, False, True])
     assert not benjamini_hochberg([np.nan, np.nan], 0.05).any()
+
+
+def test_alternatives_without_a_test_flag_nothing():
+    assert benjamini_hochberg([], 0.05).shape == (0,)
+    assert normal_p_values([]).shape == (0,)
+    assert not universal_threshold([np.nan, np.nan], 100).any()
+    assert np.isnan(normal_p_values([np.nan])).all()
+    with pytest.raises(ValueError, match="n: found 1; should be at least 2 tests"):
+        universal_threshold([1.0], 1)
+    with pytest.raises(ValueError, match=r"alpha: found 1.0; should lie between 0 and 1"):
+        benjamini_hochberg([0.5], 1.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"window": 2}, "window: found 2; should be at least 3 returns"),
+        ({"alpha": math.nan}, "alpha: found nan; should lie between 0 and 1"),
+        ({"n_tests": 1}, "n: found 1; should be at least 2 tests"),
+    ],
+)
+def test_bad_input_of_the_spurious_rate_is_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        spurious_rate(**{"window": 94, "alpha": 0.01, "n_tests": 8_760} | change)
+
+
+def test_a_simulated_series_is_never_shorter_than_two_windows():
+    options = {"window": 94, "alpha": 0.01, "n_tests": 8_760}
+    assert spurious_rate(**options, draws=1) == spurious_rate(**options, draws=2 * 94)
 
 
 def test_normal_p_values_and_universal_threshold():

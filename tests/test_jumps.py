@@ -116,6 +116,52 @@ def test_flat_series_has_no_jumps():
     assert not jumps["is_jump"].any()
 
 
+def test_a_day_without_a_move_has_no_jumps_and_the_hours_after_it_are_tested():
+    panel = small_panel(400)
+    panel.loc[200:224, "dvol_close"] = panel.loc[200, "dvol_close"]  # 24 zero returns
+    jumps = detect_jumps(panel, PARAMS)
+    assert (jumps.loc[201:224, "log_return"] == 0).all()
+    assert (jumps.loc[201:224, "statistic"] == 0).all()
+    assert not jumps.loc[201:224, "is_jump"].any()
+    assert jumps.loc[225:, "statistic"].notna().all()
+    short = detect_jumps(panel, JumpParams(window=12, alpha=0.05, n_tests=1_000))
+    # Ten products of zero: no yardstick, so the first move after the day is not tested.
+    assert short.loc[225, ["sigma", "statistic", "p_value"]].isna().all()
+    assert not short.loc[225, "is_jump"]
+    assert short.loc[225, "jump_size"] == 0
+
+
+def test_missing_levels_are_not_tested():
+    panel = small_panel(400)
+    panel.loc[200, "dvol_close"] = np.nan
+    jumps = detect_jumps(panel, PARAMS)
+    assert list(jumps.index[jumps["statistic"].isna()]) == [*range(50), 200, 201]
+    assert not jumps.loc[200:201, "is_jump"].any()
+    message = "BTC has 0 hourly returns of dvol_close; jumps.window 50 needs at least as many"
+    with pytest.raises(ValueError, match=message):
+        detect_jumps(panel.assign(dvol_close=np.nan), PARAMS)
+
+
+def test_factors_of_a_panel_with_a_flat_day_or_too_few_rows():
+    panel = small_panel(900)
+    before = panel["time"].iloc[-1] + pd.Timedelta(hours=1)
+    flat = panel.copy()
+    flat.loc[240:263, "dvol_close"] = flat.loc[239, "dvol_close"]  # a UTC day, open 00 to 23
+    without = panel.copy()
+    without.loc[240:263, "dvol_close"] = np.nan
+    without.loc[264, "dvol_close"] = np.nan  # the return after the flat day is another one
+    flat.loc[264, "dvol_close"] = np.nan
+    pd.testing.assert_frame_equal(
+        panel_periodicity(flat, 24, before=before), panel_periodicity(without, 24, before=before)
+    )
+    with pytest.raises(ValueError, match=r"panel: no rows before 2021-01-01 .*training rows"):
+        panel_periodicity(panel, 24, before=pd.Timestamp("2021-01-01", tz="UTC"))
+    with pytest.raises(ValueError, match=r"slot \d+ of 168 has \d usable returns; at least 3"):
+        panel_periodicity(panel[:200], 168, before=before)
+    with pytest.raises(ValueError, match="slot 0 of 24 has 0 usable returns; at least 3"):
+        panel_periodicity(panel.assign(dvol_close=50.0), 24, before=before)
+
+
 def test_bad_panels_are_named():
     panel = small_panel(300)
     with pytest.raises(ValueError, match=r"columns \['imputed'\] are missing; found \['time'"):
@@ -128,6 +174,10 @@ def test_bad_panels_are_named():
     with pytest.raises(ValueError, match=r"dvol_close at 2022-01-03 06:00.* is -1.0; should be"):
         detect_jumps(
             panel.assign(dvol_close=panel["dvol_close"].where(panel.index != 5, -1.0)), PARAMS
+        )
+    with pytest.raises(ValueError, match=r"06:00.* is inf; should be positive and finite"):
+        detect_jumps(
+            panel.assign(dvol_close=panel["dvol_close"].where(panel.index != 5, np.inf)), PARAMS
         )
     with pytest.raises(ValueError, match=r"time 2022-01-03 05:00.* does not follow the row before"):
         hourly_log_returns(panel.iloc[[0, 1, 5, 4]], "dvol_close")
