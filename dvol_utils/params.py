@@ -5,181 +5,33 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Hashable, Iterable, Mapping
-from datetime import date
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import pandas as pd
 import yaml
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError
 from pydantic import model_validator as validator
 
-from dvol_utils.data_params import DataParams, Hour, Section
+from dvol_utils.data_params import DataParams, Section
 from dvol_utils.data_params import QualityParams as QualityParams
 from dvol_utils.data_params import SimulatedParams as SimulatedParams
-
-ModelName = Literal[
-    "persistence",
-    "seasonal_naive",
-    "har",
-    "har_calendar",
-    "lstm_baseline",
-    "lstm_large",
-    "lstm_ultra",
-]
-MODEL_NAMES: tuple[ModelName, ...] = get_args(ModelName)
-FeatureGroup = Literal["published", "har", "calendar", "market", "funding"]
+from dvol_utils.stage_params import (
+    MODEL_NAMES,
+    EvaluationParams,
+    FeatureParams,
+    JudgementParams,
+    JumpParams,
+    ModelName,
+    SignificanceParams,
+    SplitParams,
+    TargetParams,
+    TrainingParams,
+)
 
 
 class ParameterError(ValueError):
     """A study file or an override that cannot be used; the message names file, key and value."""
-
-
-class SplitParams(Section):
-    """Splits by origin; an embargo of one horizon lies before each boundary."""
-
-    validation_start: Hour = Field(description="first validation origin (UTC)")
-    test_start: Hour = Field(description="first test origin (UTC)")
-    separate_scaling: bool = Field(
-        False,
-        description="rolling scaling starts anew in each split, whose first window is lost "
-        "(published)",
-    )
-
-    @validator(mode="after")
-    def _ordered(self) -> SplitParams:
-        if self.validation_start >= self.test_start:
-            raise ValueError(
-                f"validation_start {self.validation_start} should lie before "
-                f"test_start {self.test_start}"
-            )
-        return self
-
-
-class JumpParams(Section):
-    """The jump test and the jump regime."""
-
-    rule: Literal["lee_mykland", "published"] = Field(
-        "lee_mykland", description="whose flags the models see; published: thresholds of all rows"
-    )
-    window: int = Field(94, ge=10, le=100_000, description="K of Lee and Mykland, hours")
-    alpha: float = Field(0.01, gt=0, lt=0.5, description="level of the jump test")
-    n_tests: int = Field(
-        8_760, ge=10, description="returns in one family of tests; fixed, so no later hour moves it"
-    )
-    periodicity_slots: Literal[24, 168] = Field(
-        168, description="slots of the weekly or daily periodicity shown beside the plain test"
-    )
-    regime_hours: int = Field(
-        24, ge=1, le=720, description="an origin is in the jump regime this long after a jump"
-    )
-    events: list[date] = Field([], description="days of known events to look up among the jumps")
-
-
-class FeatureParams(Section):
-    """Inputs of the networks and their scaling."""
-
-    groups: list[FeatureGroup] = Field(
-        ["published"], min_length=1, description="feature groups of the networks"
-    )
-    scaling_window_hours: int = Field(
-        720, ge=48, le=20_000, description="window of the rolling regime-aware scaling, hours"
-    )
-    clip: float = Field(6.0, gt=0, description="scaled features are limited to +- this")
-    exclude_jumps: bool = Field(
-        True, description="hours flagged as jumps do not enter the rolling scaling"
-    )
-    lags_from: Literal["target", "row"] = Field(
-        "target",
-        description="DVOL lags count back from the target, or from the row (published), each "
-        "scaled by its own past",
-    )
-
-
-class TargetParams(Section):
-    """What is forecast."""
-
-    horizon_hours: int = Field(24, ge=1, le=720, description="from origin to target, hours")
-    volatility_window_hours: int = Field(
-        720, ge=48, le=20_000, description="window of the volatility that scales the target, hours"
-    )
-    kind: Literal["log_change", "scaled_level"] = Field(
-        "log_change",
-        description="change of log DVOL, or the level less a rolling mean, in rolling standard "
-        "deviations (published)",
-    )
-    scaled_at: Literal["target", "origin"] = Field(
-        "target",
-        description="scaled_level: last hour of the rolling window; the target's own in the "
-        "published study, which nobody knows at the origin",
-    )
-
-
-class TrainingParams(Section):
-    """How the networks learn."""
-
-    supervision: Literal["last", "dense"] = Field(
-        "dense", description="one target a window (published), or one an hour of long sequences"
-    )
-    precision: Literal["float32", "bfloat16"] = Field(
-        "bfloat16", description="arithmetic of the networks' matrix products"
-    )
-    window_hours: int = Field(
-        24, ge=2, le=2_000, description="input window; in dense mode the burn-in before a target"
-    )
-    chunk_hours: int = Field(
-        168, ge=1, le=10_000, description="dense mode: targets in one sequence, hours"
-    )
-    seeds: list[int] = Field([0], min_length=1, description="one trained network a seed")
-    epochs: int = Field(100, ge=1, description="most passes over the training rows")
-    patience: int = Field(
-        15, ge=1, description="epochs without a better validation loss before the stop"
-    )
-    batch_size: int = Field(32, ge=1, description="windows, or sequences in dense mode, a step")
-    learning_rate: float = Field(1e-4, gt=0, lt=1, description="Adam's first learning rate")
-    lr_factor: float = Field(0.5, gt=0, lt=1, description="learning rate on a plateau times this")
-    lr_patience: int = Field(5, ge=0, description="epochs on a plateau before that")
-    weight_decay: float = Field(1e-5, ge=0, description="Adam's L2 penalty")
-    gradient_clip: float = Field(1.0, gt=0, description="largest norm of a step's gradient")
-    jump_weight: float = Field(2.0, ge=1, description="weight of jump-regime hours in the loss")
-    log_every: int = Field(2, ge=1, description="epochs between two progress lines")
-
-
-class EvaluationParams(Section):
-    """Regimes and windows of the evaluation."""
-
-    level_window_hours: int = Field(
-        8_760, ge=24, description="trailing window of the level terciles, hours"
-    )
-    rolling_window_hours: int = Field(
-        720, ge=24, description="window of skill over time, hours of targets"
-    )
-
-
-class SignificanceParams(Section):
-    """Intervals and tests."""
-
-    reps: int = Field(2_000, ge=50, le=100_000, description="bootstrap replications")
-    block_hours: int | Literal["auto"] = Field(
-        "auto",
-        description="mean block of the stationary bootstrap, hours; auto is the longest that suits "
-        "any model's losses, at least a day",
-    )
-    coverage: float = Field(0.95, gt=0.5, lt=1, description="coverage of the intervals")
-    mcs_size: float = Field(0.10, gt=0, lt=0.5, description="size of the model confidence set")
-    seed: int = Field(0, ge=0, description="seed of the resampling")
-
-
-class JudgementParams(Section):
-    """How the page on the published numbers trains its own networks."""
-
-    epochs: int = Field(30, ge=1, description="most passes of the networks in dense supervision")
-    patience: int = Field(6, ge=1, description="their patience, epochs")
-    batch_size: int = Field(8, ge=1, description="their sequences a step")
-    learning_rate: float = Field(1e-3, gt=0, lt=1, description="their first learning rate")
-    seeds: list[int] = Field(
-        [0], min_length=1, description="seeds of the networks a flaw is put to"
-    )
 
 
 class StudyParams(Section):
