@@ -5,22 +5,33 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dvol_utils.jumps import detection_power, family_error, lee_mykland, spurious_rate
+from dvol_utils.jumps import (
+    critical_value,
+    detection_power,
+    family_error,
+    lee_mykland,
+    spurious_rate,
+)
 
 COMMON = {"window": 12, "alpha": 0.4, "n_tests": 10}  # flags are common: counting is precise
 
 
 @pytest.mark.parametrize("inside", [False, True])
 def test_power_equals_the_counted_share_of_jumps_found(inside):
-    sizes, samples, window = (0.0, 2.0, -4.0), 2_000, COMMON["window"]
-    returns = np.random.default_rng(1).standard_normal((samples, window))
+    sizes, samples, width = (0.0, 2.0, -4.0), 40_000, COMMON["window"] - 2
+    returns = np.random.default_rng(1).standard_normal((samples, COMMON["window"]))
+    limit = critical_value(COMMON["alpha"], COMMON["n_tests"])
     power = detection_power(sizes, include_current=inside, **COMMON)
     for size, found in zip(sizes, power, strict=True):
-        jumped = returns.copy()
-        jumped[:, -1] += size
-        last = [lee_mykland(row, include_current=inside, **COMMON) for row in jumped]
-        counted = np.mean([bool(table["is_jump"].iloc[-1]) for table in last])
-        assert counted == pytest.approx(found, abs=4 * np.sqrt(found * (1 - found) / samples))
+        jumped = np.abs(returns + size * (np.arange(COMMON["window"]) == COMMON["window"] - 1))
+        products = jumped[:, 1:] * jumped[:, :-1]
+        sigma = np.sqrt((products[:, 1:] if inside else products[:, :-1]).sum(axis=1) / width)
+        counted = (jumped[:, -1] > limit * sigma).mean()
+        assert counted == pytest.approx(found, abs=5 * np.sqrt(found * (1 - found) / samples))
+    first = lee_mykland(returns[0], include_current=inside, **COMMON).iloc[-1]
+    products = np.abs(returns[0, 1:] * returns[0, :-1])
+    mean = (products[1:] if inside else products[:-1]).mean()
+    assert first["sigma"] == pytest.approx(np.sqrt(mean))  # the formula above is the test's
 
 
 def test_power_without_a_jump_is_the_spurious_rate_and_grows_with_the_jump():
@@ -36,7 +47,6 @@ def test_power_without_a_jump_is_the_spurious_rate_and_grows_with_the_jump():
 
 def test_family_error_counts_samples_with_a_flag():
     table = family_error((0.1, 0.4), window=12, n_tests=50, families=300, seed=5)
-    rng = np.random.default_rng(5)
     for row in table.itertuples():
         rng = np.random.default_rng(5)
         flags = np.array(

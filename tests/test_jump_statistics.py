@@ -176,14 +176,15 @@ def test_a_day_of_zero_returns_lowers_sigma_and_is_no_jump_itself():
     assert table["statistic"][93:].notna().all()
     assert (table["statistic"][150:174] == 0).all()
     assert not table["is_jump"][150:174].any()
-    # Row 174 looks at 92 products, 81 .. 173 less the first: 24 of them hold a zero.
+    # Row 174 looks at the products 82 .. 173, of which 150 .. 173 are zero.
     products = np.abs(returns[82:150] * returns[81:149])
     assert table["sigma"][174] == pytest.approx(np.sqrt(products.sum() / 92), rel=1e-12)
-    short = lee_mykland(returns, window=20, alpha=0.01)  # its window lies within the day
+    # A window of 18 products, i - 18 .. i - 1, lies within the zeros 150 .. 174 for i = 168 .. 175.
+    short = lee_mykland(returns, window=20, alpha=0.01)
     np.testing.assert_array_equal(
-        np.flatnonzero(short["statistic"][19:].isna()) + 19, np.arange(169, 176)
+        np.flatnonzero(short["statistic"][19:].isna()) + 19, np.arange(168, 176)
     )
-    assert not short["is_jump"][169:176].fillna(False).any()
+    assert short["is_jump"][168:176].isna().all()
 
 
 def test_a_series_of_missing_returns_is_not_testable():
