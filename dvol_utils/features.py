@@ -86,7 +86,7 @@ def build_features(panel: pd.DataFrame, jumps: pd.DataFrame, study: StudyParams)
         **_market(frame["price_close"]),
         **_funding(frame["funding_rate"]),
     }
-    features = pd.DataFrame(columns, index=frame.index)
+    features = pd.DataFrame(columns, index=frame.index, copy=False)
     _require_sources(features, study)
     return features
 
@@ -151,9 +151,14 @@ def _har(dvol: pd.Series, volatility: pd.Series) -> dict[str, pd.Series]:
 
 
 def _calendar(times: pd.DatetimeIndex) -> dict[str, np.ndarray]:
-    phase = 2 * np.pi * (times.day_of_week * 24 + times.hour).to_numpy() / 168
+    hour_of_week = (times.day_of_week * 24 + times.hour).to_numpy()
+    phase = 2 * np.pi * np.arange(168) / 168
     waves = {"sin": np.sin, "cos": np.cos}
-    return {f"week_{part}_{k}": waves[part](k * phase) for k in _HARMONICS for part in waves}
+    return {
+        f"week_{part}_{k}": waves[part](k * phase)[hour_of_week]
+        for k in _HARMONICS
+        for part in waves
+    }
 
 
 def _market(price: pd.Series) -> dict[str, pd.Series]:

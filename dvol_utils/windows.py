@@ -171,13 +171,15 @@ def scale_features(
     left_out = is_jump & study.features.exclude_jumps
     part = _scaling_parts(frame.index, study)
     by_level = study.features.lags_from == "target"
-    scaled = features.copy()
     dvol = rolling_location_scale(frame["dvol_close"], left_out, window, part)
-    for name in OWN_PAST:
-        level = by_level and name in _DVOL_SCALE
-        own = dvol if level else rolling_location_scale(features[name], left_out, window, part)
-        scaled[name] = (features[name] - own["location"]) / own["scale"]
-    return scaled.clip(-clip, clip)
+    scaled = {}
+    for name, values in features.items():  # column by column: copies of the table cost gigabytes
+        if name in OWN_PAST:
+            level = by_level and name in _DVOL_SCALE
+            own = dvol if level else rolling_location_scale(values, left_out, window, part)
+            values = (values - own["location"]) / own["scale"]
+        scaled[name] = np.clip(values.to_numpy(), -clip, clip)
+    return pd.DataFrame(scaled, index=features.index, copy=False)
 
 
 def rolling_location_scale(
@@ -269,6 +271,11 @@ class Sequences:
         goals = hours[:, -self.chunk :]
         return self.x[hours], self.target[goals], weight[goals]
 
+    def total_weight(self, starts: np.ndarray, weight: Tensor) -> float:
+        """Sum of the weights of all targets of the sequences that begin at `starts`."""
+        first = torch.from_numpy(starts + self.pad + self.window - 1)[:, None]
+        return weight[first + torch.arange(self.chunk)].sum().item()
+
     def spread(self, rows: np.ndarray, values: np.ndarray | float) -> Tensor:
         """A tensor (N,) that holds `values` at the samples' rows and 0 elsewhere."""
         out = torch.zeros(len(self.target))
@@ -281,9 +288,13 @@ def build_sequences(samples: Samples, study: StudyParams) -> Sequences:
     training = study.training
     chunk = training.chunk_hours if training.supervision == "dense" else 1
     pad = training.window_hours + 2 * chunk
-    inputs = samples.features[feature_columns(study.features.groups)].to_numpy(np.float32)
+    columns = feature_columns(study.features.groups)
+    inputs = np.zeros((len(samples.times) + 2 * pad, len(columns)), np.float32)
+    for place, name in enumerate(columns):
+        values = samples.features[name].to_numpy()
+        inputs[pad : pad + len(samples.times), place] = _zero_missing(values)
     return Sequences(
-        x=torch.from_numpy(np.pad(_zero_missing(inputs), ((pad, pad), (0, 0)))),
+        x=torch.from_numpy(inputs),
         target=torch.from_numpy(np.pad(_zero_missing(samples.target).astype(np.float32), pad)),
         window=training.window_hours,
         chunk=chunk,
@@ -299,5 +310,7 @@ def _zero_missing(values: np.ndarray) -> np.ndarray:
 def _complete_windows(features: pd.DataFrame, study: StudyParams) -> pd.Series:
     """Rows whose whole input window has every column that any of the study's models reads."""
     columns = feature_columns([*study.features.groups, "har", "calendar"])
-    missing = features[columns].isna().any(axis=1).astype(float)
-    return missing.rolling(study.training.window_hours).sum() == 0
+    missing = np.zeros(len(features), bool)
+    for name in columns:
+        missing |= np.isnan(features[name].to_numpy())
+    return pd.Series(missing, features.index, float).rolling(study.training.window_hours).sum() == 0

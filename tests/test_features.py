@@ -95,6 +95,13 @@ def test_jump_state_counts_from_the_last_jump(panel, study, jumps):
     assert features.loc[1_000, "jump_magnitude"] > 0 > features.loc[1_100, "jump_magnitude"]
 
 
+def test_calendar_waves_count_from_monday(panel, features):
+    time = panel["time"].dt
+    angle = 2 * np.pi * (time.day_of_week * 24 + time.hour).to_numpy() / 168
+    np.testing.assert_allclose(features["week_sin_7"], np.sin(7 * angle), atol=1e-12)
+    np.testing.assert_allclose(features["week_cos_1"], np.cos(angle), atol=1e-12)
+
+
 def test_calendar_repeats_every_week_and_differs_within_it(features):
     week = features[list(GROUPS["calendar"])].to_numpy()
     np.testing.assert_allclose(week[:168], week[168:336], atol=1e-12)

@@ -399,3 +399,12 @@ def test_real_bitcoin_has_no_imputed_hour():
     runs = gaps(btc)
     assert (len(runs), set(runs["hours"])) == (52, {23})
     assert eth["price_close"].isna().all()
+
+
+def test_hours_beyond_the_range_of_nanoseconds_have_a_panel(tmp_path):
+    start = hour("2262-04-01")
+    params = DataParams(simulated={"start": start, "hours": 720})
+    simulated.write_store(tmp_path, params)
+    panel = build_panel(tmp_path, params)
+    assert panel["time"].iloc[-1] == start + pd.Timedelta(hours=720)
+    assert panel[VALUE_COLUMNS].iloc[-1].notna().all()

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,10 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from market import small_jumps, small_panel, small_study
 
+from dvol_utils.features import build_features
 from dvol_utils.windows import (
+    OWN_PAST,
     build_samples,
     build_sequences,
     rolling_location_scale,
+    scale_features,
     sequence_starts,
     split_labels,
 )
@@ -116,3 +122,43 @@ def test_sequences_are_slices_of_the_samples(samples, supervision):
     np.testing.assert_allclose(y[-1], samples.target[goals], rtol=1e-6)
     np.testing.assert_array_equal(w[-1] > 0, np.isin(goals, rows))
     assert float(w.sum()) == pytest.approx(samples.weight[rows].sum())
+
+
+def most_bytes(work: Callable[[], object]) -> int:
+    """Memory that `work` and its result need at most, beyond what is there before."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_scaling_needs_little_more_memory_than_its_result(study):
+    panel = small_panel(hours=20_000)
+    jumps = small_jumps(panel, study)
+    features = build_features(panel, jumps, study)
+    frame, is_jump = panel.set_index("time"), jumps.set_index("time")["is_jump"]
+    size = features.to_numpy().nbytes
+    assert most_bytes(lambda: scale_features(features, is_jump, frame, study)) < 1.6 * size
+
+
+def test_sequences_need_little_more_memory_than_their_tensors(samples, study):
+    data = build_sequences(samples, study)
+    size = data.x.nbytes + data.target.nbytes
+    assert most_bytes(lambda: build_sequences(samples, study)) < 1.5 * size
+
+
+@pytest.mark.parametrize("clip", [0.5, 3.0])
+def test_every_feature_is_limited_and_missing_ones_stay_missing(clip):
+    study = small_study(**{"features.clip": clip})
+    panel = small_panel()
+    jumps = small_jumps(panel, study)
+    features = build_features(panel, jumps, study)
+    frame, is_jump = panel.set_index("time"), jumps.set_index("time")["is_jump"]
+    scaled = scale_features(features, is_jump, frame, study)
+    assert list(scaled) == list(features)
+    assert scaled.index.equals(features.index)
+    assert scaled.abs().max().max() == clip
+    unscaled = [name for name in features if name not in OWN_PAST]
+    pd.testing.assert_frame_equal(scaled[unscaled], features[unscaled].clip(-clip, clip))

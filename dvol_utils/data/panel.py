@@ -211,7 +211,7 @@ def _known_values(
     lag = _DAY + pd.Timedelta(hours=params.publication_lag_hours)
     known: dict[str, tuple[pd.Series, int]] = {}
     rules: tuple[tuple[SeriesName, pd.Timedelta, int], ...] = (
-        ("funding", pd.Timedelta(0), FUNDING_MAX_AGE_HOURS),
+        ("funding", pd.Timedelta(hours=0), FUNDING_MAX_AGE_HOURS),
         ("onchain", lag, ONCHAIN_MAX_AGE_HOURS),
     )
     for series, delay, max_age_hours in rules:

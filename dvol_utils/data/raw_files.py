@@ -87,7 +87,7 @@ def read_cells(
     RawStoreError
         Not a whole file, a column that is missing or stands twice, a cell that is no number.
     """
-    if not content.strip():
+    if not content or content.isspace():
         RawFile(path, names).refuse("the file is empty; should be a header and one row a bar")
     if path.suffix == ".parquet":
         return _read_parquet(path, content, names, optional)

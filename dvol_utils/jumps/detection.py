@@ -57,8 +57,9 @@ def detect_jumps(
     if panel.empty:
         raise ValueError("panel: no rows; at least one asset is needed")
     rows_of = panel.groupby("asset", sort=False).indices
+    needed = panel[["time", "asset", "imputed", column]]
     parts = [
-        _detect_asset(panel.iloc[rows], asset, params, column, _factors_of(periodicity, asset))
+        _detect_asset(needed.iloc[rows], asset, params, column, _factors_of(periodicity, asset))
         for asset, rows in rows_of.items()
     ]
     return pd.concat(parts).iloc[np.argsort(np.concatenate(list(rows_of.values())))]
