@@ -36,6 +36,11 @@ _TABLES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     ),
     "metrics": ("04_regime_evaluation", ("forecasts",), ("evaluation",)),
     "significance": ("05_bootstrap_significance", ("forecasts",), ("significance", "target")),
+    "compared": (
+        "07_published_study",
+        ("forecasts",),
+        ("data", "split", "features", "target", "training", "judgement"),
+    ),
 }
 _PACKAGES = (
     "torch",

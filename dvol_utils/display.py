@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -49,8 +50,12 @@ def figure(plot: Axes | Figure, caption: str, alt: str) -> None:
 def table(frame: pd.DataFrame, caption: str, *, decimals: int = 3, index: bool = False) -> None:
     """Show a table with its caption; numbers rounded for reading, the files keep them whole.
 
-    Times are UTC and shown to the minute; `share_pct` heads its column as "share, %".
+    Times are UTC and shown to the minute; `share_pct` heads its column as "share, %". A table
+    without rows is words: its caption, and that there is none.
     """
+    if frame.empty:
+        display(Markdown(f"{caption}: none in this study."))
+        return
     times = frame.select_dtypes(["datetime", "datetimetz"]).columns
     frame = frame.assign(**{name: frame[name].dt.strftime("%Y-%m-%d %H:%M") for name in times})
     frame = frame.rename(columns=_head)
@@ -67,6 +72,13 @@ def table(frame: pd.DataFrame, caption: str, *, decimals: int = 3, index: bool =
     )
     caption_html = f"<caption>{html.escape(caption)}</caption>"
     display(HTML(body.replace("<thead>", f"{caption_html}<thead>", 1)))
+
+
+def failures(messages: Mapping[str, str]) -> None:
+    """Warn of models that could not be trained; nothing where all were."""
+    if messages:
+        rows = "\n".join(f"- {name}: {message}" for name, message in messages.items())
+        display(Markdown(f"**Not trained, and missing from all that follows:**\n\n{rows}"))
 
 
 def _head(name: str) -> str:

@@ -90,6 +90,24 @@ class StudyParams(Section):
         late = 24 if self.features.lags_from == "row" else 0
         return self.target.horizon_hours + late
 
+    @property
+    def persistence_hours(self) -> int:
+        """Age at the target of the level that is persistence, hours: the horizon.
+
+        At least a day where lags count back from the row: such a study means to forecast from a
+        day before, whatever row it takes for its origin.
+        """
+        least = 24 if self.features.lags_from == "row" else 0
+        return max(self.target.horizon_hours, least)
+
+    @property
+    def late_hours(self) -> int | None:
+        """Hours before the target up to which inputs reach, where that is later than persistence;
+        otherwise None.
+        """
+        horizon = self.target.horizon_hours
+        return horizon if horizon < self.persistence_hours else None
+
     @validator(mode="after")
     def _consistent(self) -> StudyParams:
         if "persistence" not in self.models:
@@ -142,6 +160,13 @@ def load_study(name_or_path: str | Path, overrides: Mapping[str, Any] | None = N
     return study
 
 
+def study_from(values: Mapping[str, Any], root: Path) -> StudyParams:
+    """The study of `effective` parameters, as another process hands them on."""
+    study = StudyParams(**values)
+    study._root = root
+    return study
+
+
 def parse_override(text: str) -> tuple[str, Any]:
     """Split `training.epochs=3` of a command line into key and YAML value."""
     key, sign, value = text.partition("=")
@@ -163,10 +188,14 @@ def effective(study: StudyParams, sections: Iterable[str] | None = None) -> dict
 def parameters_hash(study: StudyParams, sections: Iterable[str] | None = None) -> str:
     """Hash of the effective parameters (12 hex digits), of all or some top-level keys.
 
-    Where the raw files lie (`data.raw_dir`) does not enter: a run records their own hashes.
+    Where the raw files lie (`data.raw_dir`) does not enter: a run records their own hashes. Nor
+    do where many networks train (`training.cluster`) and how often their state is kept
+    (`training.keep_seconds`): the results are the same.
     """
     values = effective(study, sections)
     values.get("data", {}).pop("raw_dir", None)
+    for key in ("cluster", "keep_seconds"):
+        values.get("training", {}).pop(key, None)
     text = json.dumps(values, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 from pydantic import model_validator as validator
@@ -131,6 +131,29 @@ class TrainingParams(Section):
     gradient_clip: float = Field(1.0, gt=0, description="largest norm of a step's gradient")
     jump_weight: float = Field(2.0, ge=1, description="weight of jump-regime hours in the loss")
     log_every: int = Field(2, ge=1, description="epochs between two progress lines")
+    keep_seconds: float = Field(
+        10.0,
+        ge=0,
+        le=86_400,
+        description="least time between two states from which a broken training goes on; 0 keeps "
+        "every epoch's",
+    )
+    devices: Literal["auto", "cpu"] | Annotated[int, Field(ge=1, le=1_024)] = Field(
+        "auto",
+        description="processes that train one network: auto is one a GPU, or one on the CPU; each "
+        "takes batch_size of the joint batch",
+    )
+    lr_scaling: Literal["none", "linear", "sqrt", "conservative"] = Field(
+        "none",
+        description="learning rate on several devices: as it is, times their number, times its "
+        "root, or divided by it (published)",
+    )
+    cluster: str | None = Field(
+        None,
+        pattern=r"^(local|(tcp|tls)://\S+:\d+)$",
+        description="Dask cluster on which many networks train: local, or tcp://HOST:PORT; "
+        "otherwise this machine's cores",
+    )
 
 
 class EvaluationParams(Section):

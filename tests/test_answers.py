@@ -59,6 +59,27 @@ def test_a_simulated_market_is_named():
     assert "published" not in last
 
 
+def test_inputs_later_than_persistence_are_named():
+    scores = validation_scores("lstm_ultra")
+    first, _, last = answer(
+        evidence(), scores, FORECASTS, coverage=0.95, simulated=False, late_hours=1
+    )
+    assert first.startswith(
+        "DVOL with inputs up to 1 hour before the target can be forecast better than by its value "
+        "24 hours before it: LSTM ultra"
+    )
+    assert last.endswith("judge by skill, not by R², and skill by what the inputs could know.")
+    said = regime_answer(metrics_table(FORECASTS), "har", simulated=False, late_hours=1)
+    assert said[0].endswith("on the test rows, with inputs up to 1 hour before the target.")
+
+
+def test_persistence_alone_has_no_skill_to_look_for():
+    only = metrics_table(FORECASTS[FORECASTS["model"] == "persistence"])
+    assert regime_answer(only, "persistence", simulated=False) == [
+        "Persistence is the only model, so there is no skill to look for."
+    ]
+
+
 @pytest.mark.parametrize(
     ("models", "first", "second"),
     [

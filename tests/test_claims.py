@@ -122,6 +122,21 @@ def test_a_simulated_market_is_named_in_every_sentence():
     assert not any("simulated" in sentence for sentence in sentences(evidence()))
 
 
+def test_inputs_later_than_persistence_are_named_where_a_model_is_judged():
+    models = {"persistence": 2.0, "lstm_baseline": 1.0, "lstm_large": 0.9}
+    found = claims(
+        evidence(models),
+        validation_scores("lstm_large", models),
+        coverage=0.95,
+        simulated=False,
+        late_hours=1,
+    )
+    assert ": holds with inputs up to 1 hour before the target; " in found[PERSISTENCE]
+    assert ": holds with inputs up to 1 hour before the target; " in found[DIRECTION]
+    assert ": cannot be judged; " in found[LSTM]
+    assert "inputs" not in found[PUBLISHED]
+
+
 @pytest.mark.parametrize(
     ("models", "unjudged"),
     [

@@ -3,13 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-import statsmodels.api as sm
 from forecast_tables import forecast_table
 
 from dvol_utils.evaluation import average_seeds, score
 from dvol_utils.evaluation.diagnostics import (
     calibration,
-    calibration_line,
     error_distribution,
     error_histogram,
     liveliest,
@@ -73,34 +71,12 @@ def test_calibration_bins_are_means_of_equal_counts():
 def test_calibration_without_a_model_that_calls_changes_is_empty():
     only = FORECASTS[FORECASTS["model"] == "persistence"]
     assert calibration(only).empty
-    assert calibration_line(only).empty
     assert list(calibration(only)) == list(calibration(FORECASTS))
 
 
 def test_calibration_needs_two_bins():
     with pytest.raises(ValueError, match="bins: found 1; should be at least 2"):
         calibration(FORECASTS, 1)
-
-
-def test_calibration_line_is_least_squares_with_hac_errors():
-    line = calibration_line(FORECASTS).set_index("model").loc["lstm_large"]
-    own = FORECASTS[FORECASTS["model"] == "lstm_large"]
-    x = own["y_pred"] - own["y_origin"]
-    y = own["y_true"] - own["y_origin"]
-    slope = np.cov(x, y)[0, 1] / x.var()
-    assert line["slope"] == pytest.approx(slope)
-    assert line["intercept"] == pytest.approx(y.mean() - slope * x.mean())
-    fit = sm.OLS(y, sm.add_constant(x)).fit()
-    robust = fit.get_robustcov_results("HAC", maxlags=23)
-    assert line["slope_se"] == pytest.approx(robust.bse[1])
-    assert line["slope_se"] != pytest.approx(fit.bse.iloc[1], rel=0.05)
-
-
-def test_a_forecast_taken_at_face_value_has_slope_one():
-    own = FORECASTS[FORECASTS["model"] == "har"].assign(y_pred=lambda rows: rows["y_true"] + 2)
-    line = calibration_line(own).iloc[0]
-    assert line["slope"] == pytest.approx(1)
-    assert line["intercept"] == pytest.approx(-2)
 
 
 def test_error_distribution():
@@ -137,3 +113,34 @@ def test_the_liveliest_stretch_has_the_widest_range():
     outcome = FORECASTS.groupby("target_time")["y_true"].first().to_numpy()
     ranges = [np.ptp(outcome[i : i + 48]) for i in range(len(outcome) - 47)]
     assert np.ptp(lively["y_true"]) == max(ranges)
+
+
+STATISTICS = {
+    "rolling": lambda rows: rolling_skill(rows, 24),
+    "calibration": calibration,
+    "distribution": error_distribution,
+    "histogram": error_histogram,
+    "liveliest": liveliest,
+}
+
+
+@pytest.mark.parametrize("name", STATISTICS)
+def test_missing_values_and_no_rows_are_refused(name):
+    spoilt = FORECASTS.copy()
+    spoilt.loc[3, "y_pred"] = np.nan
+    with pytest.raises(ValueError, match=r"y_pred of model persistence.*found nan"):
+        STATISTICS[name](spoilt)
+    with pytest.raises(ValueError, match="found no rows"):
+        STATISTICS[name](FORECASTS.head(0))
+
+
+def test_errors_that_never_change_lie_in_one_bin():
+    table = error_histogram(FORECASTS.assign(y_pred=FORECASTS["y_true"] + 2.0), 5)
+    own = table[table["model"] == "har"]
+    assert own["density"].tolist() == pytest.approx([0, 0, 5, 0, 0])
+    assert own["error"].iloc[2] == pytest.approx(-2)
+
+
+def test_an_outcome_that_never_moves_has_no_rolling_skill():
+    flat = FORECASTS.assign(y_true=50.0, y_origin=50.0)
+    assert rolling_skill(flat, 24)["skill"].isna().all()

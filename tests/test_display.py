@@ -97,3 +97,8 @@ def test_header_of_real_data_says_nothing_of_simulation(tmp_project):
 def test_answer_is_markdown():
     (output,) = code_cell("", lambda: display.answer("**4.2 %**")).outputs
     assert output.data["text/markdown"] == "**4.2 %**"
+
+
+def test_a_table_without_rows_is_words():
+    (output,) = code_cell("", lambda: display.table(pd.DataFrame({"a": []}), "Pairs")).outputs
+    assert output.data == {"text/markdown": "Pairs: none in this study."}

@@ -6,15 +6,10 @@ import pandas as pd
 import pytest
 
 from dvol_utils.artefacts import ArtefactError
-from dvol_utils.results.headline import (
-    Results,
-    best_models,
-    headline_table,
-    markdown_table,
-    readme_block,
-    rewrite_readme,
-    written_p,
-)
+from dvol_utils.report.overview import _rivals, _skill_axes, skill_figure, write_picture
+from dvol_utils.results.headline import best_models, headline_table, markdown_table, written_p
+from dvol_utils.results.readme import readme_block, rewrite_readme
+from dvol_utils.results.schema import Comparison, Results
 
 
 def estimate(value, low=None, high=None):
@@ -138,6 +133,88 @@ def test_readme_without_a_place_is_refused_and_left_alone(tmp_path, text):
     with pytest.raises(ArtefactError, match=expected):
         rewrite_readme(readme, RESULTS, 0.95)
     assert readme.read_text() == text
+
+
+RULES = RESULTS.model_copy(
+    update={
+        "persistence_hours": 24,
+        "answer": ["Claim.", "Worth.", "Why.", "More."],
+        "comparison": Comparison.model_validate(
+            {
+                "test": {
+                    "start": "2024-12-23T06:00:00+00:00",
+                    "end": "2025-10-13T23:00:00+00:00",
+                    "rows": 6869,
+                },
+                "forecasts": [
+                    {
+                        **model("Published", 2.57, 0.0, None, None, False),
+                        "skill": estimate(-1.43),
+                        "consecutive": estimate(0.4998),
+                    },
+                    {
+                        **model("Persistence, 24 h", 1.65, 0.0, None, None, False),
+                        "skill": estimate(0.0, 0.0, 0.0),
+                        "consecutive": estimate(0.51),
+                    },
+                    {
+                        **model("Leak-free | ridge", 1.64, 0.01, 0.55, None, False),
+                        "consecutive": estimate(None),
+                    },
+                ],
+            }
+        ),
+    }
+)
+COMPARED = """\
+| Forecast | RMSE, points | R² | MAE, points | MAPE, % | Direction, % | Consecutive direction, % | Skill, % (95 % interval) |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+| Published | 2.570 | 0.9600 | 1.200 | 2.50 | – | 50.0 | −143.0 |
+| Persistence, 24 h | 1.650 | 0.9600 | 1.200 | 2.50 | – | 51.0 | 0.0 (0.0 to 0.0) |
+| Leak-free \\| ridge | 1.640 | 0.9600 | 1.200 | 2.50 | 55.0 | – | 1.0 (−4.0 to 6.0) |
+
+*6,869 test hours, origins 2024-12-23 06:00 to 2025-10-13 23:00 UTC; skill against persistence, DVOL 24 hours before the target*
+
+- Claim.
+- Worth.
+- Why."""  # noqa: E501
+
+
+def test_a_study_of_the_published_rules_has_its_own_block(tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text(README)
+    rewrite_readme(readme, RULES, 0.95)
+    assert readme_block(readme, "tiny") == COMPARED
+    assert readme.read_text() == README.replace("old", COMPARED)
+
+
+def test_the_figure_reaches_the_published_skill_and_marks_what_lies_beyond():
+    far = estimate(-3.0, -3.5, -2.5)
+    worse = {**RULES.comparison.forecasts[2].model_dump(), "label": "Far", "skill": far}
+    comparison = Comparison.model_validate(
+        {
+            "test": RULES.comparison.test.model_dump(),
+            "forecasts": [*(f.model_dump() for f in RULES.comparison.forecasts), worse],
+        }
+    )
+    results = RULES.model_copy(update={"comparison": comparison})
+    ax = _skill_axes(results, _rivals(results))
+    assert -170 < ax.get_xlim()[0] < -143
+    texts = [text.get_text() for text in ax.texts]
+    assert "−143.0 %" in texts
+    assert "\N{LEFTWARDS ARROW} −300.0 %" in texts
+    assert "Persistence, 24 h" not in [tick.get_text() for tick in ax.get_yticklabels()]
+    figure = skill_figure(RULES, 0.95)
+    assert "against persistence, DVOL 24 hours before the target" in figure["caption"]
+    assert "Published −143.0;" in figure["alt"]
+
+
+def test_persistence_alone_has_no_figure(tmp_path):
+    alone = RESULTS.model_copy(update={"models": {"persistence": RESULTS.models["persistence"]}})
+    assert skill_figure(alone, 0.95) is None
+    with pytest.raises(ArtefactError, match="nothing to draw, persistence is the study's only"):
+        write_picture(alone, tmp_path / "skill.svg")
+    assert markdown_table(alone, 0.95).count("Persistence") == 1
 
 
 def test_missing_readme_has_no_table(tmp_path):

@@ -11,12 +11,13 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from study_files import HOSTILE, executed_notebook, source_notebook, write
 
 from dvol_utils import display
-from dvol_utils.artefacts import ArtefactError, read_json, write_json
+from dvol_utils.artefacts import ArtefactError, read_json, record, write_json
 from dvol_utils.params import describe, load_study
 from dvol_utils.report.execute import NotebookError
 from dvol_utils.report.pages import notebook_page
 from dvol_utils.report.site import build_site
-from dvol_utils.results.headline import headline_table, read_results
+from dvol_utils.results.headline import headline_table
+from dvol_utils.results.schema import read_results
 
 PAGES = ["01_data_preparation.html", "02_jump_detection.html", "index.html"]
 
@@ -228,6 +229,14 @@ def test_overview_tells_where_the_numbers_come_from(study):
     assert digest not in told
     parameters = page.select("table.data")[-1].tbody.find_all("tr")
     assert [row.th.text for row in parameters] == list(describe(study)["parameter"])
+
+
+def test_overview_names_the_networks_that_could_not_be_trained(study):
+    assert built(study)["index.html"].select_one("section.failures") is None
+    facts = {"device": "cpu", "failures": {"lstm_ultra seed 1": "TrainingError: loss is nan"}}
+    record(study, "03_lstm_training", facts)
+    told = built(study)["index.html"].select_one("section.failures li").get_text()
+    assert told == "lstm_ultra seed 1: TrainingError: loss is nan"
 
 
 @pytest.mark.parametrize("name", ["results.json", "manifest.json"])

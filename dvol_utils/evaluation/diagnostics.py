@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
 
+from dvol_utils.evaluation.forecast_table import check_values
 from dvol_utils.evaluation.scores import contributions, score
+
+_SAME = 1e-9  # index points: errors closer than this differ by rounding
 
 
 def rolling_skill(forecasts: pd.DataFrame, window_hours: int) -> pd.DataFrame:
@@ -28,8 +30,10 @@ def rolling_skill(forecasts: pd.DataFrame, window_hours: int) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        The window is longer than the time that the targets span.
+        The window is longer than the time that the targets span, no rows, or a value that is not
+        finite.
     """
+    check_values(forecasts, ("model", "target_time"))
     times = forecasts["target_time"]
     first_full = times.min() + pd.Timedelta(hours=window_hours - 1)
     if window_hours < 1 or first_full > times.max():
@@ -64,6 +68,7 @@ def calibration(forecasts: pd.DataFrame, bins: int = 10) -> pd.DataFrame:
         `model, bin` (from 0, smallest forecast change first), `forecast_change` and
         `outcome_change` (means, index points), `n`. A model that forecasts no change has no rows.
     """
+    check_values(forecasts, ("model",))
     if bins < 2:
         raise ValueError(f"bins: found {bins}; should be at least 2")
     tables = []
@@ -76,37 +81,6 @@ def calibration(forecasts: pd.DataFrame, bins: int = 10) -> pd.DataFrame:
     return (
         pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame([], None, columns)
     )
-
-
-def calibration_line(forecasts: pd.DataFrame) -> pd.DataFrame:
-    """Regression of the outcome's change on the forecast change (Mincer and Zarnowitz).
-
-    Parameters
-    ----------
-    forecasts : DataFrame
-        Forecast table of one horizon, in hourly steps.
-
-    Returns
-    -------
-    DataFrame
-        `model, intercept` (index points), `slope, slope_se`. Forecasts that can be taken at face
-        value have intercept 0 and slope 1; a slope below 1 means changes forecast too large.
-        Standard errors are HAC with `horizon - 1` lags, because targets overlap. A model that
-        forecasts no change has no row.
-
-    References
-    ----------
-    Mincer and Zarnowitz (1969), The evaluation of economic forecasts, NBER.
-    """
-    lags = int(forecasts["horizon_hours"].iloc[0]) - 1
-    rows = []
-    for model, changes in _changes(forecasts).groupby("model", sort=False):
-        design = sm.add_constant(changes["forecast_change"].to_numpy(), has_constant="add")
-        fit = sm.OLS(changes["outcome_change"].to_numpy(), design).fit(
-            cov_type="HAC", cov_kwds={"maxlags": lags}
-        )
-        rows.append((model, *fit.params, fit.bse[1]))
-    return pd.DataFrame(rows, columns=["model", "intercept", "slope", "slope_se"])
 
 
 def error_distribution(
@@ -145,10 +119,18 @@ def error_histogram(
     -------
     DataFrame
         `model, error` (middle of the bin, outcome minus forecast, index points), `density` (share
-        of the model's rows a point).
+        of the model's rows a point). Errors that are all the same lie in the middle of one point.
+
+    Raises
+    ------
+    ValueError
+        No rows, or a value that is not finite.
     """
+    check_values(forecasts, ("model",))
     errors = forecasts["y_true"] - forecasts["y_pred"]
-    edges = np.linspace(*errors.quantile([trim, 1 - trim]), bins + 1)
+    low, high = errors.quantile([trim, 1 - trim])
+    half = 0.0 if high - low > _SAME else 0.5
+    edges = np.linspace(low - half, high + half, bins + 1)
     middles, width = (edges[:-1] + edges[1:]) / 2, edges[1] - edges[0]
     tables = [
         pd.DataFrame(
@@ -164,7 +146,11 @@ def error_histogram(
 
 
 def liveliest(forecasts: pd.DataFrame, hours: int = 336) -> pd.DataFrame:
-    """The rows whose targets lie in the stretch of `hours` with the widest range of outcomes."""
+    """The rows whose targets lie in the stretch of `hours` with the widest range of outcomes.
+
+    Raises `ValueError` for no rows, or a value that is not finite.
+    """
+    check_values(forecasts, ("target_time",))
     outcome = forecasts.groupby("target_time")["y_true"].first()
     window = outcome.rolling(pd.Timedelta(hours=hours))
     last = (window.max() - window.min()).idxmax()

@@ -5,37 +5,38 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 
+from dvol_utils.display import written
 from dvol_utils.plots.style import BLACK, MODEL_COLOURS, axes, styled
 
-_LEFT_END = -30.0
+LEFT_END = -30.0
 
 
 @styled
-def skill_intervals(table: pd.DataFrame, *, title: str, ax: Axes | None = None) -> Axes:
+def skill_intervals(
+    table: pd.DataFrame, *, title: str, left_end: float = LEFT_END, ax: Axes | None = None
+) -> Axes:
     """Skill of each model with its interval, the best on top.
 
     Parameters
     ----------
     table : DataFrame
         One row a model, indexed by model name: `label`, `skill`, `skill_low`, `skill_high`
-        (percent).
+        (percent; the ends are missing for a skill without an interval).
     title : str
         The finding.
-
-    Notes
-    -----
-    The axis ends at -30 %, so that a very bad model does not flatten the others; one beyond it is
-    written at the edge with an arrow.
+    left_end : float
+        Where the axis ends at the latest (percent), so that a very bad model does not flatten the
+        others; one beyond it is written at the edge with an arrow.
     """
-    ax = axes(ax, height=0.9 + 0.36 * len(table))
-    left = max(_LEFT_END, 1.15 * min(table["skill_low"].min(), 0))
+    ax = axes(ax, height=0.9 + 0.36 * max(len(table), 1))
+    left = max(left_end, 1.15 * min(table[["skill", "skill_low"]].min().min(), 0))
     ordered = table.sort_values("skill")
     for place, row in enumerate(ordered.itertuples()):
         colour = MODEL_COLOURS.get(row.Index, BLACK)
         ax.plot([row.skill_low, row.skill_high], [place, place], color=colour, linewidth=2.2)
         ax.plot(row.skill, place, "o", color=colour, markersize=6)
         inside = row.skill > left
-        label = f"{row.skill:.1f} %".replace("-", "\N{MINUS SIGN}")
+        label = f"{written(row.skill, 1)} %"
         ax.annotate(
             label if inside else f"\N{LEFTWARDS ARROW} {label}",
             (max(row.skill, left), place),
@@ -46,7 +47,7 @@ def skill_intervals(table: pd.DataFrame, *, title: str, ax: Axes | None = None) 
         )
     ax.axvline(0, color=BLACK, linewidth=0.8)
     ax.set_yticks(range(len(ordered)), ordered["label"])
-    ax.set_xlim(left, max(1.15 * table["skill_high"].max(), 2.0))
+    ax.set_xlim(left, max(1.15 * table[["skill", "skill_high"]].max().max(), 2.0))
     ax.set_ylim(-0.6, len(ordered) - 0.2)
     ax.grid(visible=False, axis="y")
     ax.set_xlabel("skill against persistence, % of its squared error")

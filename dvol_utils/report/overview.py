@@ -12,54 +12,84 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 
-from dvol_utils.artefacts import replacing
+from dvol_utils.artefacts import ArtefactError, replacing
 from dvol_utils.display import MISSING, written
-from dvol_utils.plots.report import skill_intervals
+from dvol_utils.plots.report import LEFT_END, skill_intervals
 from dvol_utils.plots.style import MODEL_LABELS
+from dvol_utils.results.compared import (
+    COMPARED_COLUMNS,
+    compared_table,
+    hours_line,
+    persistence_words,
+)
 from dvol_utils.results.headline import (
     COLUMNS,
     Column,
-    ModelResult,
-    Results,
     best_models,
     bounds,
     headline_table,
     hour,
     written_p,
 )
+from dvol_utils.results.schema import Comparison, ModelResult, Results
 
 _DOTS_PER_INCH = 130
 _HOURS = {"overall": "all hours", "normal": "normal hours", "jump": "jump hours"}
 
 
-def skill_figure(results: Results, coverage: float) -> dict[str, Any]:
-    """Skill of every model but persistence: `image` (PNG, base64), its size, `alt`, `caption`."""
+def skill_figure(results: Results, coverage: float) -> dict[str, Any] | None:
+    """Skill of every model but persistence: `image` (PNG, base64), its size, `alt`, `caption`; None
+    where persistence is the only model.
+    """
     rivals = _rivals(results)
-    shown = [f"{row.label} {written(row.skill, 1)} {bounds(row)}" for row in rivals.itertuples()]
+    if rivals.empty:
+        return None
+    shown = [
+        f"{row.label} {written(row.skill, 1)} {bounds(row)}".strip() for row in rivals.itertuples()
+    ]
+    against = persistence_words(results)
     return {
-        **_png(_skill_axes(rivals)),
-        "alt": f"Skill against persistence in percent with its interval: {'; '.join(shown)}.",
+        **_png(_skill_axes(results, rivals)),
+        "alt": f"Skill against {against}, in percent with its interval: {'; '.join(shown)}.",
         "caption": (
-            "Skill of each model against persistence on the test hours, with its "
-            f"{100 * coverage:g} % bootstrap interval. Zero is persistence itself; right of zero "
-            "is better."
+            f"Skill of each {'forecast' if results.comparison else 'model'} against {against}, on "
+            f"the test hours, with its {100 * coverage:g} % bootstrap interval. Zero is that "
+            "persistence itself; right of zero is better."
         ),
     }
 
 
 def write_picture(results: Results, path: Path) -> None:
-    """Write the skill figure as an SVG file, the same bytes for the same results."""
+    """Write the skill figure as an SVG file, the same bytes for the same results.
+
+    Raises
+    ------
+    ArtefactError
+        Persistence is the only model, so that there is nothing to draw.
+    """
+    rivals = _rivals(results)
+    if rivals.empty:
+        raise ArtefactError(f"{path}: nothing to draw, persistence is the study's only model")
     with replacing(path) as temporary, mpl.rc_context({"svg.hashsalt": results.study}):
-        figure = _skill_axes(_rivals(results)).get_figure()
+        figure = _skill_axes(results, rivals).get_figure()
         figure.savefig(temporary, format="svg", metadata={"Date": None})
         plt.close(figure)
 
 
 def _rivals(results: Results) -> pd.DataFrame:
+    if results.comparison is not None:
+        naive = f"Persistence, {results.persistence_hours} h"
+        return compared_table(results.comparison).drop(index=naive, errors="ignore")
     return headline_table(results).drop(index="persistence", errors="ignore")
 
 
-def _skill_axes(rivals: pd.DataFrame) -> Axes:
+def _skill_axes(results: Results, rivals: pd.DataFrame) -> Axes:
+    if results.comparison is not None:
+        first = rivals.iloc[0]
+        title = f"{first['label']}: {written(first['skill'], 1)} % against persistence"
+        # The axis reaches the first one, which the page is about.
+        left_end = min(LEFT_END, 1.15 * first["skill"])
+        return skill_intervals(rivals, title=title, left_end=left_end)
     best = rivals.loc[rivals["skill"].idxmax()]
     above = int((rivals["skill_low"] > 0).sum())
     title = (
@@ -79,16 +109,50 @@ def _png(ax: Axes) -> dict[str, Any]:
 
 def headline(results: Results, coverage: float) -> dict[str, Any]:
     """The headline table as the page writes it: `caption`, `columns` and `rows` of cells."""
+    if results.comparison is not None:
+        return _compared(results, results.comparison, coverage)
     table = headline_table(results)
     return {
+        "first": "Model",
         "columns": [*COLUMNS.values(), Column("In MCS", "", 0, None)],
         "rows": [_headline_row(row, best_models(table)) for row in table.itertuples()],
         "caption": (
             f"All models on the same {results.test.rows:,} test hours, origins "
             f"{hour(results.test.start)} to {hour(results.test.end)} UTC. Brackets: "
-            f"{100 * coverage:g} % bootstrap interval. DM p: Diebold-Mariano test against "
-            "persistence. MCS: model confidence set, the models that no other one beats beyond "
-            "chance. Bold: best of its column."
+            f"{100 * coverage:g} % bootstrap interval. Skill is against "
+            f"{persistence_words(results)}. DM p: Diebold-Mariano test against it. MCS: model "
+            "confidence set, the models that no other one beats beyond chance. Bold: best of "
+            "its column."
+        ),
+    }
+
+
+def _compared(results: Results, comparison: Comparison, coverage: float) -> dict[str, Any]:
+    rows = []
+    for row in compared_table(comparison).itertuples():
+        values = {name: getattr(row, name) for name in COMPARED_COLUMNS}
+        cells = [
+            _cell(
+                value,
+                written(value, COMPARED_COLUMNS[name].decimals),
+                bounds(row) if name == "skill" else "",
+                False,
+            )
+            for name, value in values.items()
+        ]
+        rows.append({"label": row.label, "cells": cells})
+    return {
+        "first": "Forecast",
+        "columns": list(COMPARED_COLUMNS.values()),
+        "rows": rows,
+        "caption": (
+            f"Published, rebuilt and leak-free forecasts: {hours_line(results, comparison)}; "
+            f"brackets: {100 * coverage:g} % bootstrap interval. The published row stands as it "
+            "was reported, on the study's own hours; its skill is that of its RMSE beside this "
+            "persistence. Reproduced: the largest network by the published rules; its inputs, like "
+            "those of the smallest with all inputs, reach later hours than this persistence. "
+            "Consecutive direction is the published measure: the sign of the change from one "
+            "forecast to the next."
         ),
     }
 
@@ -118,12 +182,28 @@ def regimes(results: Results) -> dict[str, Any]:
         rows.setdefault(regime.model, {})[regime.regime] = rmse + skill
     hours = {regime.regime: regime.n for regime in results.regimes}
     return {
+        "caption": _regime_caption(results),
         "headings": [{"name": name, "rows": f"{hours[name]:,}"} for name in names],
         "rows": [
             {"label": _label(results, model), "cells": [row.get(name, MISSING) for name in names]}
             for model, row in rows.items()
         ],
     }
+
+
+def _regime_caption(results: Results) -> str:
+    if results.late_hours is None:
+        known = "The regime is known at the origin."
+    else:
+        hours = results.late_hours
+        known = (
+            f"The regime is that of the row {hours} hour{'s' * (hours != 1)} before the target, by "
+            "the study's own jump rule."
+        )
+    return (
+        f"RMSE in index points and, in brackets, skill against {persistence_words(results)}, in "
+        f"percent, on the test hours of each regime. {known}"
+    )
 
 
 def published(results: Results) -> dict[str, Any]:
@@ -152,10 +232,17 @@ def published(results: Results) -> dict[str, Any]:
         "columns": [Column("Hours", "", 0, None), *(COLUMNS[name] for name in names)],
         "rows": [{"label": label, "cells": _scores(scores, names)} for label, scores in rows],
         "caption": (
-            f"Published: {study.get('source', 'source unknown')}. Its data, inputs and test hours "
-            "are not those of this study, so judge a model by persistence on its own hours."
+            f"Published: {study.get('source', 'source unknown')}. {_difference(results)}, so judge "
+            "a model by persistence on its own hours. Its direction is that of the change from one "
+            "forecast to the next, this study's that of the change since the origin."
         ),
     }
+
+
+def _difference(results: Results) -> str:
+    if results.comparison is None:
+        return "Its data, inputs and test hours are not those of this study"
+    return "This study follows its rules with public data in place of inputs that are not public"
 
 
 def _estimates(result: ModelResult) -> dict[str, float | None]:

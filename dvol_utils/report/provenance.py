@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 from dvol_utils.params import StudyParams
-from dvol_utils.results.headline import Results, hour
+from dvol_utils.results.headline import hour
+from dvol_utils.results.schema import Results
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SHORT = 12

@@ -15,7 +15,7 @@ from dvol_utils.params import StudyParams, describe
 from dvol_utils.report import overview
 from dvol_utils.report.pages import TEMPLATES, Page, notebook_page
 from dvol_utils.report.provenance import commit, provenance, recorded_study
-from dvol_utils.results.headline import Results, read_results
+from dvol_utils.results.schema import Results, read_results
 
 PUBLISHED_PAGE = "07_published_study"
 _PUBLISHED_QUESTION = (
@@ -84,6 +84,11 @@ def _question(study: StudyParams) -> str:
     return _QUESTION.format(horizon=study.target.horizon_hours)
 
 
+def _failures(manifest: dict[str, Any]) -> dict[str, str]:
+    """Models that could not be trained, and why."""
+    return manifest["stages"].get("03_lstm_training", {}).get("failures", {})
+
+
 def study_notebooks(study: StudyParams) -> list[Path]:
     """The project's notebooks in their order, without the page on the published numbers where the
     study does not ask for it (`published_page`).
@@ -147,6 +152,7 @@ def _index_html(
     coverage = study.significance.coverage
     return templates.get_template("index.html.j2").render(
         question=_question(study),
+        failures=_failures(manifest),
         figure=overview.skill_figure(results, coverage),
         headline=overview.headline(results, coverage),
         regimes=overview.regimes(results),

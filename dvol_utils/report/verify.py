@@ -9,14 +9,17 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.artefacts import ArtefactError, file_hash, read_json, read_table
-from dvol_utils.evaluation import METRICS, average_seeds, score
+from dvol_utils.evaluation import METRICS, score
+from dvol_utils.evaluation.benchmark import study_rows
 from dvol_utils.params import StudyParams, effective, parameters_hash
 from dvol_utils.report.execute import read_executed
 from dvol_utils.report.provenance import raw_hashes, recorded_study
 from dvol_utils.report.site import executed_notebooks
-from dvol_utils.results.headline import Results, markdown_table, read_results, readme_block
+from dvol_utils.results.readme import readme_block, results_block
+from dvol_utils.results.schema import Comparison, Results, Scores, read_results
 
 _TOLERANCE = 1e-9
+_REPORTED = "Published"  # the row that stands as it was reported: no forecasts to score
 
 
 class Check(NamedTuple):
@@ -39,9 +42,10 @@ def verify(study: StudyParams) -> list[Check]:
     -------
     list of Check
         `scores`: the numbers of `results.json` equal a new scoring of `forecasts.parquet` (test
-        rows, mean over seeds) to 1e-9; `parameters`: the run was made with today's parameters;
+        rows, mean over seeds) and, for the published rules, of `compared.parquet` to 1e-9;
+        `parameters`: the run was made with today's parameters;
         `raw files`: those still there have the recorded hashes; `notebooks`: every cell has run;
-        `README`: its result table is that of `results.json`.
+        `README`: its block of results is that of `results.json`.
 
     Raises
     ------
@@ -70,8 +74,7 @@ def _check(name: str, find: Callable[[], tuple[list[str], str]]) -> Check:
 
 
 def _scores(recorded: StudyParams, results: Results) -> tuple[list[str], str]:
-    forecasts = read_table(recorded, "forecasts")
-    test = average_seeds(forecasts[forecasts["split"] == "test"])
+    _, test = study_rows(recorded)
     scores = score(test).set_index("model")
     faults = [
         f"{model}: in one of results.json and forecasts.parquet only"
@@ -80,10 +83,23 @@ def _scores(recorded: StudyParams, results: Results) -> tuple[list[str], str]:
     for model, result in results.models.items():
         if model in scores.index:
             faults += _differences(model, result, scores.loc[model], results.test.rows)
-    return faults, f"{len(scores)} models, {results.test.rows:,} test hours scored again"
+    looked_at = f"{len(scores)} models, {results.test.rows:,} test hours scored again"
+    if results.comparison is None:
+        return faults, looked_at
+    faults += _compared(read_table(recorded, "compared"), results.comparison)
+    return faults, f"{looked_at}; {len(results.comparison.forecasts)} compared forecasts"
 
 
-def _differences(model: str, result: Any, scored: pd.Series, rows: int) -> Iterator[str]:
+def _compared(table: pd.DataFrame, comparison: Comparison) -> Iterator[str]:
+    scores = score(table).set_index("model")
+    stated = {result.label: result for result in comparison.forecasts}
+    for name in sorted((set(scores.index) ^ set(stated)) - {_REPORTED}):
+        yield f"{name}: in one of results.json and compared.parquet only"
+    for name in scores.index.intersection(list(stated)):
+        yield from _differences(name, stated[name], scores.loc[name], comparison.test.rows)
+
+
+def _differences(model: str, result: Scores, scored: pd.Series, rows: int) -> Iterator[str]:
     if int(scored["n"]) != rows:
         yield f"{model}: {int(scored['n'])} test rows, results.json says {rows}"
     for metric in METRICS:
@@ -148,7 +164,7 @@ def _readme(study: StudyParams, results: Results, coverage: float) -> tuple[list
     readme = study.root / "README.md"
     block = readme_block(readme, study.name)
     if block is None:
-        return [], f"holds no table of {study.name}"
-    if block != markdown_table(results, coverage):
-        return [f"{readme.name}: another table; run `dvol readme --study {study.name}`"], ""
-    return [], "its table is that of results.json"
+        return [], f"holds no results of {study.name}"
+    if block != results_block(results, coverage):
+        return [f"{readme.name}: other results; run `dvol readme --study {study.name}`"], ""
+    return [], "its results are those of results.json"

@@ -8,7 +8,15 @@ import pandas as pd
 from dvol_utils.results.claims import ladder_verdict
 from dvol_utils.results.published import LADDER, PUBLISHED
 from dvol_utils.results.tables import choose, label
-from dvol_utils.results.words import accuracy_test, estimate, is_gain, p_text, percent, skill_text
+from dvol_utils.results.words import (
+    accuracy_test,
+    estimate,
+    hours_text,
+    is_gain,
+    p_text,
+    percent,
+    skill_text,
+)
 
 
 def answer(
@@ -18,6 +26,7 @@ def answer(
     *,
     coverage: float,
     simulated: bool,
+    late_hours: int | None = None,
 ) -> list[str]:
     """The study's answer in three sentences: forecast, LSTM, and how far to trust it.
 
@@ -33,17 +42,26 @@ def answer(
         Coverage of the intervals in `table`.
     simulated : bool
         Whether the data come from the simulated market.
+    late_hours : int, optional
+        Hours before the target up to which the models' inputs reach, where that is later than
+        persistence, which is then no last value.
     """
     where = "In the simulated market, DVOL" if simulated else "DVOL"
-    target = f"{where} {forecasts['horizon_hours'].iloc[0]} hours ahead"
+    ahead = forecasts["horizon_hours"].iloc[0]
+    target, last = f"{where} {hours_text(ahead)} ahead", "its last value"
+    if late_hours is not None:
+        target = f"{where} with inputs up to {hours_text(late_hours)} before the target"
+        last = f"its value {hours_text(ahead)} before it"
     return [
-        _on_forecast(table, choose(validation), coverage, target),
+        _on_forecast(table, choose(validation), coverage, target, last),
         _on_lstm(table, choose(validation, LADDER), coverage),
-        _on_trust(table, forecasts["origin"], simulated),
+        _on_trust(table, forecasts["origin"], simulated, late_hours),
     ]
 
 
-def regime_answer(metrics: pd.DataFrame, model: str, *, simulated: bool) -> list[str]:
+def regime_answer(
+    metrics: pd.DataFrame, model: str, *, simulated: bool, late_hours: int | None = None
+) -> list[str]:
     """Where a model's skill comes from, in sentences.
 
     Parameters
@@ -54,7 +72,11 @@ def regime_answer(metrics: pd.DataFrame, model: str, *, simulated: bool) -> list
         The model that was chosen on validation rows.
     simulated : bool
         Whether the data come from the simulated market.
+    late_hours : int, optional
+        As in `answer`.
     """
+    if model == "persistence":
+        return ["Persistence is the only model, so there is no skill to look for."]
     rows = metrics[(metrics["model"] == model) & (metrics["metric"] == "skill")]
     skill = rows.set_index(["regime_type", "regime"])["value"]
     where = "In the simulated market, " if simulated else ""
@@ -68,6 +90,10 @@ def regime_answer(metrics: pd.DataFrame, model: str, *, simulated: bool) -> list
         f"It is {_listed(skill['half'])} in the two halves of the test, and above zero in "
         f"{(months > 0).sum()} of {len(months)} months.",
     ]
+    if late_hours is not None:
+        sentences[0] = (
+            f"{sentences[0][:-1]}, with inputs up to {hours_text(late_hours)} before the target."
+        )
     if not hours.empty:
         sentences.append(
             f"By hour of the origin it is highest at {hours.idxmax()}:00 UTC "
@@ -76,16 +102,18 @@ def regime_answer(metrics: pd.DataFrame, model: str, *, simulated: bool) -> list
     return sentences
 
 
-def _on_forecast(table: pd.DataFrame, best: str | None, coverage: float, target: str) -> str:
+def _on_forecast(
+    table: pd.DataFrame, best: str | None, coverage: float, target: str, last: str
+) -> str:
     if best is None:
         return f"{target} was forecast by persistence alone, so there is nothing to compare."
     test = accuracy_test(table, best, "persistence")
     if is_gain(test):
-        lead = f"{target} can be forecast better than by its last value"
+        lead = f"{target} can be forecast better than by {last}"
     elif test["estimate"] < 0:
-        lead = f"{target} is forecast better than by its last value, but not beyond chance"
+        lead = f"{target} is forecast better than by {last}, but not beyond chance"
     else:
-        lead = f"{target} is forecast no better than by its last value"
+        lead = f"{target} is forecast no better than by {last}"
     return (
         f"{lead}: {label(best)}, the model chosen on validation rows, has a test RMSE of "
         f"{estimate(table, best, 'rmse'):.3f} points against "
@@ -114,7 +142,9 @@ def _on_lstm(table: pd.DataFrame, lstm: str | None, coverage: float) -> str:
     return f"{start} a skill of {skill_text(table, lstm, coverage)}{rival}."
 
 
-def _on_trust(table: pd.DataFrame, origins: pd.Series, simulated: bool) -> str:
+def _on_trust(
+    table: pd.DataFrame, origins: pd.Series, simulated: bool, late_hours: int | None
+) -> str:
     span = (
         f"the same {origins.nunique():,} hourly test rows, {origins.min():%Y-%m-%d} to "
         f"{origins.max():%Y-%m-%d}"
@@ -128,7 +158,8 @@ def _on_trust(table: pd.DataFrame, origins: pd.Series, simulated: bool) -> str:
     compare = "above" if r2 > theirs else "below"
     return (
         f"All models stand on {span}, one market in one period, where persistence alone has an R² "
-        f"of {r2:.3f}, {compare} the published {theirs}: judge by skill, not by R²."
+        f"of {r2:.3f}, {compare} the published {theirs}: judge by skill, not by R²"
+        + ("." if late_hours is None else ", and skill by what the inputs could know.")
     )
 
 

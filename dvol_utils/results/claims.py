@@ -16,6 +16,7 @@ from dvol_utils.results.tables import choose, label, look_up
 from dvol_utils.results.words import (
     accuracy_test,
     estimate,
+    hours_text,
     interval_text,
     is_gain,
     number,
@@ -27,10 +28,16 @@ from dvol_utils.results.words import (
 
 _Judged = tuple[str, str, str]  # claim, verdict, evidence
 _UNJUDGED = "cannot be judged"
+_ON_SKILL = (0, 1, 3, 4)  # places of the claims that inputs from after the origin bear on
 
 
 def claims(
-    table: pd.DataFrame, validation: pd.DataFrame, *, coverage: float, simulated: bool
+    table: pd.DataFrame,
+    validation: pd.DataFrame,
+    *,
+    coverage: float,
+    simulated: bool,
+    late_hours: int | None = None,
 ) -> list[str]:
     """One sentence a claim: whether it holds, and on what evidence.
 
@@ -44,6 +51,9 @@ def claims(
         Coverage of the intervals in `table`.
     simulated : bool
         Whether the data come from the simulated market; each sentence then says so.
+    late_hours : int, optional
+        Hours before the target up to which the models' inputs reach, where that is later than
+        persistence; each verdict on a model then says so.
 
     Returns
     -------
@@ -61,7 +71,12 @@ def claims(
         _published(table, simulated),
     ]
     where = " in the simulated market" if simulated else ""
-    return [f"{claim}: {holds}{where}; {evidence}." for claim, holds, evidence in judged]
+    late = f" with inputs up to {hours_text(late_hours)} before the target" if late_hours else ""
+    return [
+        f"{claim}: {holds}{late if place in _ON_SKILL and holds != _UNJUDGED else ''}{where}; "
+        f"{evidence}."
+        for place, (claim, holds, evidence) in enumerate(judged)
+    ]
 
 
 def ladder_verdict(table: pd.DataFrame) -> str:

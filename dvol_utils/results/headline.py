@@ -1,72 +1,13 @@
-"""The headline numbers in `results.json`: read, put in a table, and shown in the README."""
+"""The headline numbers of `results.json` in a table, and as readers see them."""
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import pandas as pd
-from pydantic import BaseModel, Field, ValidationError
 
-from dvol_utils.artefacts import ArtefactError, read_json, replacing
 from dvol_utils.display import written
-from dvol_utils.params import MODEL_NAMES, StudyParams
-
-
-class Estimate(BaseModel):
-    """A metric and its bootstrap interval; missing where it is not defined."""
-
-    estimate: float | None
-    low: float | None
-    high: float | None
-
-
-class ModelResult(BaseModel):
-    """A model's scores on the test rows."""
-
-    label: str
-    rmse: Estimate
-    r2: Estimate
-    mae: Estimate
-    mape: Estimate
-    skill: Estimate
-    direction: Estimate
-    dm_p_value: float | None
-    in_mcs: bool
-
-
-class RegimeResult(BaseModel):
-    """A model's scores in one regime."""
-
-    model: str
-    regime: str
-    n: int
-    rmse: float | None
-    skill: float | None
-
-
-class TestRows(BaseModel):
-    """The rows that everything is scored on."""
-
-    start: str
-    end: str
-    rows: int
-
-
-class Results(BaseModel):
-    """`results.json`; keys that are not named here may be there too."""
-
-    study: str
-    title: str
-    simulated: bool
-    parameters_hash: str
-    test: TestRows
-    models: dict[str, ModelResult] = Field(min_length=1)
-    regimes: list[RegimeResult] = []
-    published: dict[str, Any] = {}
-    claims: list[str] = []
-    answer: list[str] = Field(min_length=1)
+from dvol_utils.results.schema import ModelResult, Results, Scores
 
 
 class Column(NamedTuple):
@@ -87,29 +28,6 @@ COLUMNS = {
     "skill": Column("Skill", "%", 1, "high"),
     "dm_p_value": Column("DM p", "", 3, None),
 }
-
-
-def read_results(study: StudyParams) -> Results:
-    """Read and check `runs/<study>/results.json`.
-
-    Raises
-    ------
-    ArtefactError
-        The file is missing, damaged, or lacks a key; the message says which command makes it.
-    """
-    path = study.run_dir / "results.json"
-    advice = f"run `make report STUDY={study.name}`"
-    if not path.is_file():
-        raise ArtefactError(f"{path} is missing: {advice}")
-    try:
-        results = Results.model_validate(read_json(path))
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise ArtefactError(f"{path}: {key}: {first['msg']}; {advice}") from None
-    # JSON has its keys sorted; readers see persistence first and the ladder in its order
-    names = sorted(results.models, key=lambda name: (*MODEL_NAMES, name).index(name))
-    return results.model_copy(update={"models": {name: results.models[name] for name in names}})
 
 
 def headline_table(results: Results) -> pd.DataFrame:
@@ -179,36 +97,6 @@ def markdown_table(results: Results, coverage: float) -> str:
     return f"{rows}\n\n*{data}{test.rows:,} test hours, {origins}*"
 
 
-def readme_block(readme: Path, study_name: str) -> str | None:
-    """The study's result table as the README has it; None where it has none."""
-    if not readme.is_file():
-        return None
-    found = _block(study_name).search(readme.read_text(encoding="utf-8"))
-    return found["body"].strip() if found else None
-
-
-def rewrite_readme(readme: Path, results: Results, coverage: float) -> None:
-    """Put the result table between `<!-- results:STUDY -->` and `<!-- /results -->`.
-
-    Raises
-    ------
-    ArtefactError
-        The README has no such block.
-    """
-    if readme_block(readme, results.study) is None:
-        raise ArtefactError(
-            f"{readme}: no place for the table; should have a line "
-            f"<!-- results:{results.study} --> and after it a line <!-- /results -->"
-        )
-    body = markdown_table(results, coverage)
-    text = readme.read_text(encoding="utf-8")
-    text = _block(results.study).sub(
-        lambda found: f"{found['start']}\n{body}\n{found['end']}", text, count=1
-    )
-    with replacing(readme) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
 def _row(result: ModelResult) -> dict[str, Any]:
     return {
         "label": result.label,
@@ -216,16 +104,22 @@ def _row(result: ModelResult) -> dict[str, Any]:
         "r2": result.r2.estimate,
         "mae": result.mae.estimate,
         "mape": result.mape.estimate,
-        "direction": _percent(result.direction.estimate),
-        "skill": _percent(result.skill.estimate),
-        "skill_low": _percent(result.skill.low),
-        "skill_high": _percent(result.skill.high),
+        "direction": in_percent(result.direction.estimate),
+        **skill_bounds(result),
         "dm_p_value": result.dm_p_value,
         "in_mcs": result.in_mcs,
     }
 
 
-def _percent(share: float | None) -> float | None:
+def skill_bounds(result: Scores) -> dict[str, float | None]:
+    """A forecast's skill and its interval, percent."""
+    skill = result.skill
+    values = {"skill": skill.estimate, "skill_low": skill.low, "skill_high": skill.high}
+    return {name: in_percent(value) for name, value in values.items()}
+
+
+def in_percent(share: float | None) -> float | None:
+    """A share as a percentage; None where it is missing."""
     return None if share is None else 100 * share
 
 
@@ -238,10 +132,3 @@ def _markdown_row(row: Any, best: dict[str, set[str]]) -> list[str]:
         text += f" {bounds(row)}" if name == "skill" else ""
         cells.append(text.strip())
     return [*cells, "yes" if row.in_mcs else "no"]
-
-
-def _block(study_name: str) -> re.Pattern[str]:
-    start, end = re.escape(f"<!-- results:{study_name} -->"), re.escape("<!-- /results -->")
-    return re.compile(
-        rf"(?P<start>{start})\n(?P<body>(?:(?!<!-- results:).)*?)(?P<end>{end})", re.DOTALL
-    )

@@ -45,8 +45,33 @@ _HEADS = {
     "parameters": "parameters here",
     "best_epoch": "best epoch",
     "validation_loss": "validation loss",
+    "step": "what the forecast is made of",
+    "added": "R² added",
+    "rmse_sd": "standard deviation over seeds",
+    "rmse_low": "best seed",
+    "rmse_high": "worst seed",
+    "rmse_averaged": "RMSE of the mean forecast, points",
+    "r2_averaged": "R² of the mean forecast",
+    "gain": "gain in RMSE, points",
+    "pairs": "pairs of seeds",
+    "better": "larger better",
+    "worse": "larger worse",
+    "averaged_p": "p of the mean forecast",
+    "averaged_in": "mean forecast in the set",
+    "single_in": "seeds in the set",
+    "flagged_by": "flagged by",
+    "share": "share of all, %",
+    "survive": "of them flagged by the test",
+    "survive_share": "share of flagged, %",
 }
-_SHARES = ("skill", "direction", "jump_share", "expected_better")
+_SHARES = (
+    "skill",
+    "direction",
+    "jump_share",
+    "expected_better",
+    "share",
+    "survive_share",
+)
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:
@@ -63,8 +88,9 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
         The same rows: models by name, shares in percent, p-values as text, heads with units.
     """
     new = {name: 100 * table[name] for name in _SHARES if name in table}
-    new |= {name: table[name].map(_p) for name in _HEADS if name.startswith("p_") and name in table}
+    new |= {name: table[name].map(_p) for name in _HEADS if _is_p(name) and name in table}
     new |= {"n": table["n"].map(_count)} if "n" in table else {}
+    new |= {name: table[name].map({True: "yes", False: "no"}) for name in table.select_dtypes(bool)}
     return _named(table.assign(**new))
 
 
@@ -101,6 +127,10 @@ def _cell(metric: str, estimate: float, low: float, high: float) -> str:
     middle, low_text, high_text = (number(scale * value, form) for value in (estimate, low, high))
     # Spaces that do not break keep an interval on one line of its cell.
     return f"{middle} ({low_text}\u00a0to\u00a0{high_text})"
+
+
+def _is_p(name: str) -> bool:
+    return name.startswith("p_") or name.endswith("_p")
 
 
 def _count(value: float) -> str:

@@ -220,6 +220,9 @@ def headline(
         Sentences of `dvol_utils.results.claims`.
     """
     origins = forecasts["origin"]
+    models = {model: _model(table, model) for model in pd.unique(forecasts["model"])}
+    if study.late_hours is not None:
+        models["persistence"]["label"] += f", {study.persistence_hours} h"
     regimes = score(forecasts, ("model", "jump_regime"))
     regimes = regimes.rename(columns={"jump_regime": "regime"})
     regimes = regimes[["model", "regime", "n", "rmse", "skill"]].to_dict("records")
@@ -233,7 +236,9 @@ def headline(
             "end": origins.max().isoformat(),
             "rows": int(origins.nunique()),
         },
-        "models": {model: _model(table, model) for model in pd.unique(forecasts["model"])},
+        "persistence_hours": study.persistence_hours,
+        "late_hours": study.late_hours,
+        "models": models,
         "regimes": [{key: _plain(value) for key, value in row.items()} for row in regimes],
         "published": PUBLISHED,
         "claims": list(claims),
