@@ -19,6 +19,7 @@ endif
 PYTHON ?= python3
 BIN    := .venv/bin
 VENV   := .venv/.installed
+PEERS  := .venv-peers/.installed
 RUN    := runs/$(STUDY)
 SITE   := reports/$(STUDY)/index.html
 
@@ -37,26 +38,27 @@ EXECUTED  := $(NOTEBOOKS:notebooks/%=$(RUN)/notebooks/%)
 # A module that is in no list belongs to the first stage, so forgetting one is never wrong.
 in_package = $(wildcard $(addprefix dvol_utils/,$(1)))
 CODE_02 := $(call in_package,jumps/patterns.py jumps/quality.py jumps/answer.py plots/jumps.py)
-CODE_03 := $(call in_package,features.py windows.py models/*.py training.py checkpoints.py \
-             walkforward.py evaluation/__init__.py evaluation/forecast_table.py \
+CODE_03 := $(call in_package,features.py windows.py models/*.py training/*.py walkforward.py \
+             evaluation/__init__.py evaluation/forecast_table.py \
              evaluation/scores.py results/__init__.py results/tables.py results/published.py \
              results/readable.py results/words.py plots/training.py)
-CODE_04 := $(call in_package,evaluation/diagnostics.py results/claims.py results/answers.py \
-             plots/evaluation.py)
-CODE_05 := $(call in_package,significance/*.py results/findings.py plots/significance.py)
+CODE_04 := $(call in_package,evaluation/benchmark.py evaluation/diagnostics.py significance/*.py \
+             results/answers.py results/claims.py results/findings.py plots/evaluation.py)
+CODE_05 := $(call in_package,plots/significance.py)
 CODE_07 := $(call in_package,published/*.py plots/published.py)
 CODE_site := $(call in_package,$(addprefix report/,__init__.py site.py pages.py overview.py \
-               provenance.py templates/* templates/cells/*) results/headline.py plots/report.py)
-CODE_none := $(call in_package,cli.py report/execute.py report/verify.py \
+               provenance.py templates/* templates/cells/*) \
+               $(addprefix results/,headline.py schema.py compared.py) plots/report.py)
+CODE_none := $(call in_package,cli.py report/execute.py report/verify.py results/readme.py \
                $(addprefix data/,fetch.py http.py deribit.py onchain.py fields.py pages.py \
                download.py merge.py sources.py update.py))
 CODE_01 := $(filter-out $(CODE_02) $(CODE_03) $(CODE_04) $(CODE_05) $(CODE_07) $(CODE_site) \
              $(CODE_none),$(call in_package,*.py */*.py))
 
-.PHONY: help report data test lint lab verify bench clean distclean FORCE
+.PHONY: help report data test test-faults lint lab monitor verify bench bench-peers clean distclean FORCE
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 	@printf '\nSTUDY=%s, one of: %s\n' '$(STUDY)' '$(notdir $(basename $(wildcard params/*.yaml)))'
 	@printf '%s\n' 'RAW=folder      raw store in place of the study'"'"'s data.raw_dir' \
 	  'SET="key=value" parameters in place of the study'"'"'s, e.g. SET="training.epochs=3"'
@@ -111,6 +113,9 @@ data: $(VENV) ## fetch STUDY's raw store, or bring it up to date (RAW=folder for
 test: $(VENV) ## run the tests (ARGS="-k name" for some of them)
 	$(BIN)/python -m pytest $(ARGS)
 
+test-faults: $(VENV) ## run the tests of killed, stopped and starved training alone
+	$(BIN)/python -m pytest -m faults $(ARGS)
+
 lint: $(VENV) ## check style, format, and that notebooks hold no outputs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -118,6 +123,9 @@ lint: $(VENV) ## check style, format, and that notebooks hold no outputs
 
 lab: $(VENV) ## open the notebooks in JupyterLab (ARGS="--no-browser" and the like)
 	$(BIN)/jupyter-lab --ServerApp.root_dir=notebooks $(ARGS)
+
+monitor: $(VENV) ## watch STUDY's networks train, in TensorBoard (ARGS="--port 6007")
+	$(BIN)/tensorboard --logdir $(RUN)/checkpoints $(ARGS)
 
 verify: $(VENV) ## check a finished run: scores, parameters, raw files, notebooks, README
 	@$(BIN)/dvol verify $(OPTIONS)
@@ -127,9 +135,18 @@ bench: $(VENV) ## measure speed: every file of benchmarks/
 	  if [ -f "$$benchmark" ]; then echo "$$benchmark"; $(BIN)/python "$$benchmark"; fi; \
 	done
 
+bench-peers: $(PEERS) ## time neuralforecast's LSTM beside ours on STUDY's windows
+	@.venv-peers/bin/python benchmarks/peers/lstm.py $(OPTIONS) $(ARGS)
+
+$(PEERS): benchmarks/peers/requirements.txt pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install --quiet --disable-pip-version-check -c constraints.txt \
+	  -r $< -e .
+	@touch $@
+
 clean: ## remove what STUDY has produced
 	rm -rf $(RUN) $(dir $(SITE))
 
-distclean: ## remove what all studies have produced, and .venv
-	rm -rf runs .venv
+distclean: ## remove what all studies have produced, .venv and .venv-peers
+	rm -rf runs .venv .venv-peers
 	find reports -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +

@@ -116,6 +116,63 @@ def data(
 
 
 @app.command()
+def train(
+    study: Study,
+    model: Annotated[str, typer.Option(help="lstm_baseline, lstm_large or lstm_ultra.")],
+    seed: Annotated[int, typer.Option(min=0, help="Initial weights, order, dropout.")] = 0,
+    devices: Annotated[
+        str | None, typer.Option(help="auto, cpu, or processes a machine; otherwise the study's.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option(help="Go on from where a broken training was; otherwise begin anew.")
+    ] = True,
+    nnodes: Annotated[int, typer.Option(min=1, help="Machines that run this command.")] = 1,
+    rendezvous: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="One of them, where they meet.")
+    ] = None,
+    raw: Raw = None,
+    settings: Settings = None,
+) -> None:
+    """Train one network of a study; what it learns goes to runs/STUDY/checkpoints.
+
+    Panel and jumps are those of the study's run, or are made on the way. A line every second epoch
+    goes to the terminal and to the checkpoint's progress.log; curves: make monitor. Killed or
+    stopped, the same command goes on from the last kept epoch and ends in the same weights, to the
+    bit on a CPU. The study's report then takes the trained network as it is.
+
+    \b
+    One machine, all its GPUs, or its CPU:   dvol train --study bitcoin --model lstm_ultra
+    Two processes on a CPU:                  ... --devices 2
+    Two machines, the same on each, with a shared project folder:
+        ... --devices 4 --nnodes 2 --rendezvous first-machine:29500
+    Published learning rate on several:      ... --set training.lr_scaling=conservative
+    """
+    from dvol_utils.training.single import train_network
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up as after Ctrl-C
+    wanted = [*(settings or []), *([f"training.devices={devices}"] if devices else [])]
+    loaded = _study(study, raw, wanted)
+    if seed not in loaded.training.seeds:
+        typer.echo(
+            f"train: seed {seed} is not in training.seeds {loaded.training.seeds}, so the study's "
+            "report will not show it",
+            err=True,
+        )
+    try:
+        config = train_network(
+            loaded, model, seed=seed, fresh=not resume, nnodes=nnodes, rendezvous=rendezvous
+        )
+    except KeyboardInterrupt:
+        typer.echo("train: stopped; the same command goes on from the last kept epoch", err=True)
+        raise typer.Exit(130) from None
+    typer.echo(
+        f"train: {model} seed {seed}, {config['parameter_count']:,} parameters, best epoch "
+        f"{config['best_epoch']} of {config['epochs']}, validation loss "
+        f"{config['validation_loss']:.4f}: {config['folder']}"
+    )
+
+
+@app.command()
 def site(study: Study) -> None:
     """Build the HTML pages from executed notebooks."""
     from dvol_utils.report.site import build_site
@@ -147,11 +204,12 @@ def verify(study: Study, raw: Raw = None, settings: Settings = None) -> None:
 
 @app.command()
 def readme(study: Study) -> None:
-    """Write the study's result table into README.md and its picture into docs/."""
+    """Write the study's results into its block of README.md and its picture into docs/."""
     from dvol_utils.artefacts import read_json
     from dvol_utils.report.overview import write_picture
     from dvol_utils.report.provenance import recorded_study
-    from dvol_utils.results.headline import read_results, rewrite_readme
+    from dvol_utils.results.readme import rewrite_readme
+    from dvol_utils.results.schema import read_results
 
     loaded = load_study(study)
     recorded = recorded_study(loaded, read_json(loaded.run_dir / "manifest.json"))

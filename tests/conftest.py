@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import matplotlib as mpl
@@ -9,6 +10,7 @@ import matplotlib.pyplot as plt
 import pytest
 import yaml
 from study_files import TINY_STUDY, finished_project
+from trainers import TINY, Trainers
 
 mpl.use("Agg")
 
@@ -32,3 +34,19 @@ def tmp_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def finished(tmp_project: Path) -> Path:
     """The project after `make report` of `tiny`, from made-up numbers, before the site."""
     return finished_project(tmp_project)
+
+
+@pytest.fixture(scope="session")
+def trainers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trainers]:
+    """Starts training in processes that may be killed."""
+    started = Trainers(tmp_path_factory.mktemp("trainers") / "errors.txt")
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def tiny_ladder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The smallest network of the ladder is smaller still, as in `trainers.train`."""
+    from dvol_utils.models.lstm import LADDER
+
+    monkeypatch.setitem(LADDER, "lstm_baseline", TINY)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import signal
 
 import pytest
 from typer.testing import CliRunner
@@ -9,7 +10,8 @@ from dvol_utils.artefacts import read_json, read_table, write_json, write_table
 from dvol_utils.cli import app
 from dvol_utils.params import load_study
 from dvol_utils.report import execute
-from dvol_utils.results.headline import markdown_table, read_results
+from dvol_utils.results.headline import markdown_table
+from dvol_utils.results.schema import read_results
 
 BLOCK = "<!-- results:tiny -->\n{}\n<!-- /results -->\n"
 
@@ -93,7 +95,7 @@ def test_site_without_a_run_names_the_command(tmp_project):
 def test_readme_and_verify_agree(study):
     readme = study.root / "README.md"
     readme.write_text(BLOCK.format("old"))
-    assert re.search("^README +FAILED  README.md: another table; run `dvol readme --study tiny`$",
+    assert re.search("^README +FAILED  README.md: other results; run `dvol readme --study tiny`$",
                      dvol("verify", "--study", "tiny", status=1), re.M)  # fmt: skip
     dvol("readme", "--study", "tiny")
     assert readme.read_text() == BLOCK.format(markdown_table(read_results(study), 0.95))
@@ -229,3 +231,90 @@ def test_verify_asks_for_the_settings_of_the_run(study):
 def test_raw_files_that_are_gone_are_no_failure(study):
     (study.raw_dir / "btc_dvol_hourly.csv").unlink()
     assert "0 of 1 recorded files are there" in dvol("verify", "--study", "tiny")
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """What `dvol train` would have trained."""
+    calls = []
+
+    def note(study, model, **settings):
+        calls.append((study.training.devices, study.training.lr_scaling, model, settings))
+        return {
+            "parameter_count": 212_609,
+            "best_epoch": 3,
+            "epochs": 9,
+            "validation_loss": 1.25,
+            "folder": "folder",
+        }
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("dvol_utils.training.single.train_network", note)
+    yield calls
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_train_passes_everything_on(tmp_project, trained):
+    shown = dvol("train", "--study", "tiny", "--model", "lstm_ultra", "--seed", "1", "--devices",
+                 "4", "--no-resume", "--nnodes", "2", "--rendezvous", "first:29500",
+                 "--set", "training.lr_scaling=conservative")  # fmt: skip
+    settings = {"seed": 1, "fresh": True, "nnodes": 2, "rendezvous": "first:29500"}
+    assert trained == [(4, "conservative", "lstm_ultra", settings)]
+    assert shown == (
+        "train: lstm_ultra seed 1, 212,609 parameters, best epoch 3 of 9, validation loss 1.2500: "
+        "folder\n"
+    )
+
+
+def test_train_goes_on_unless_told_otherwise(tmp_project, trained):
+    dvol("train", "--study", "tiny", "--model", "lstm_large")
+    settings = {"seed": 0, "fresh": False, "nnodes": 1, "rendezvous": None}
+    assert trained == [("auto", "none", "lstm_large", settings)]
+
+
+def test_train_says_that_the_report_will_not_show_a_seed(tmp_project, trained):
+    shown = dvol("train", "--study", "tiny", "--model", "lstm_large", "--seed", "7")
+    assert shown.startswith("train: seed 7 is not in training.seeds [0, 1], so the study's report")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--model", "har"], "model 'har': no network; should be one of lstm_baseline, lstm_large"),
+        (["--model", "lstm_large", "--devices", "two"], "training.devices"),
+        (["--model", "lstm_large", "--devices", "0"], "greater than or equal to 1"),
+    ],
+)
+def test_train_refuses_what_it_cannot_do(tmp_project, words, message):
+    shown = dvol("train", "--study", "tiny", *words, status=2)
+    assert shown.startswith("dvol: ")
+    assert message in shown
+
+
+def test_train_help_needs_no_manual():
+    shown = " ".join(
+        dvol("train", "--help").replace("\N{BOX DRAWINGS LIGHT VERTICAL}", " ").split()
+    )
+    for words in ("--model", "--seed", "--devices", "--no-resume", "--nnodes", "HOST:PORT",
+                  "goes on from the last kept epoch", "make monitor",
+                  "dvol train --study bitcoin --model lstm_ultra",
+                  "--devices 4 --nnodes 2 --rendezvous first-machine:29500",
+                  "--set training.lr_scaling=conservative"):  # fmt: skip
+        assert words in shown
+
+
+def test_train_makes_panel_and_jumps_where_there_are_none(tmp_project):
+    before = signal.getsignal(signal.SIGTERM)
+    short = ("evaluation.level_window_hours", "features.scaling_window_hours",
+             "target.volatility_window_hours")  # fmt: skip
+    settings = ["training.epochs=1", *(f"{key}=240" for key in short)]
+    settings += ["split.validation_start=2021-03-05", "split.test_start=2021-03-15"]
+    words = [word for setting in settings for word in ("--set", setting)]
+    shown = dvol("train", "--study", "tiny", "--model", "lstm_baseline", *words)
+    signal.signal(signal.SIGTERM, before)
+    assert re.search(r"^train: lstm_baseline seed 0, 212,609 parameters, best epoch 1 of 1, "
+                     r"validation loss \d\.\d+: \S+/runs/tiny/checkpoints/lstm_baseline/0-0$",
+                     shown, re.M)  # fmt: skip
+    folder = tmp_project / "runs/tiny/checkpoints/lstm_baseline/0-0"
+    assert (folder / "model.safetensors").is_file()
+    assert not (tmp_project / "runs/tiny/panel.parquet").exists()

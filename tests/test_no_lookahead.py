@@ -108,7 +108,7 @@ def test_forecasts(panel, study, samples, name, supervision):
         update={"training": study.training.model_copy(update={"supervision": supervision})}
     )
     chosen._root = study.root / supervision
-    forecaster = make_forecaster(name, chosen, log=lambda line: None)
+    forecaster = make_forecaster(name, chosen)
     if not name.startswith("lstm"):
         forecaster.fit(samples)  # networks answer with their first weights: faster, as telling
     cut = 3_100
@@ -134,7 +134,7 @@ def test_fitting_ignores_the_test_rows(samples, study, tmp_path, name):
     forecasts = []
     for folder, rows in (("one", samples), ("two", other)):
         study._root = tmp_path / folder
-        forecaster = make_forecaster(name, study, log=lambda line: None)
+        forecaster = make_forecaster(name, study)
         forecaster.fit(rows)
         forecasts.append(forecaster.predict(samples))
     np.testing.assert_array_equal(*forecasts)

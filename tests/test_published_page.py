@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,11 @@ from dvol_utils.plots import published as plots
 from dvol_utils.published import answers, comparison, flaws, size, variants
 from dvol_utils.published.comparison import BLIND, NAIVE, OURS, REPRODUCED, ROLLING
 from dvol_utils.published.hours import naive_forecasts, same_hours
+from dvol_utils.report import verify
 from dvol_utils.report.site import PUBLISHED_PAGE, study_notebooks
 from dvol_utils.results.published import PUBLISHED
+from dvol_utils.results.readable import readable
+from dvol_utils.results.schema import Comparison
 from dvol_utils.significance import regime_difference
 from dvol_utils.windows import build_samples
 
@@ -296,14 +300,29 @@ def test_a_run_has_turned_when_its_best_epoch_is_not_its_last():
     assert size.turned(pd.DataFrame({"best_epoch": [3, 7, 6], "epochs": [5, 7, 7]})) == (2, 3)
 
 
-def test_the_answer_is_five_sentences_made_from_the_numbers(intervals, samples, levels):
-    steps = comparison.decomposition(
-        samples, forecasts_of(samples, levels, ["lstm_baseline"]), levels
-    )
-    sentences = answers.meaning(intervals, steps, 0.95)
+@pytest.fixture(scope="module")
+def steps(samples, levels):
+    made = forecasts_of(samples, levels, ["lstm_baseline"])
+    return comparison.decomposition(samples, made, levels)
+
+
+def with_estimates(intervals, name, **values):
+    """`intervals` with other estimates of one metric."""
+    changed = intervals.copy()
+    for model, (estimate, low, high) in values.items():
+        rows = (changed["model"] == model) & (changed["metric"] == name)
+        changed.loc[rows, ["estimate", "low", "high"]] = [estimate, low, high]
+    return changed
+
+
+def test_the_answer_is_five_sentences_made_from_the_numbers(intervals, steps):
+    sentences = answers.meaning(intervals, steps, 1_234, 0.95)
+    heads = ["What was claimed: ", "What it is worth: ", "Why the R² is high", "By the same rules "]
+    assert [said[: len(head)] for said, head in zip(sentences, heads, strict=False)] == heads
     assert len(sentences) == 5
     rmse = comparison.metric(intervals, NAIVE[24], "rmse")["estimate"]
-    assert f"RMSE {rmse:.2f}" in sentences[0]
+    assert "(1,234), DVOL a day before the target, taken as the forecast, has" in sentences[1]
+    assert f"RMSE {rmse:.2f}" in sentences[1]
     skill = 1 - (PUBLISHED["overall"]["rmse"] / rmse) ** 2
     assert f"{100 * abs(skill):.1f} %" in sentences[1]
     for name in BLIND:
@@ -311,16 +330,90 @@ def test_the_answer_is_five_sentences_made_from_the_numbers(intervals, samples, 
     assert "nan" not in " ".join(sentences)
 
 
-def test_answers_follow_the_numbers(intervals, samples, levels):
-    steps = comparison.decomposition(
-        samples, forecasts_of(samples, levels, ["lstm_baseline"]), levels
+@pytest.mark.parametrize(
+    ("skill", "words"),
+    [
+        ((-0.1, -0.2, 0.0), ": worse than persistence."),
+        ((-0.1, -0.2, -0.05), ": worse than persistence, beyond chance."),
+        ((0.1, -0.2, 0.3), ": better than persistence, but not beyond chance."),
+        ((0.1, 0.02, 0.3), ": better than persistence, beyond chance."),
+    ],
+)
+def test_what_is_left_follows_from_its_interval(intervals, steps, skill, words):
+    changed = with_estimates(intervals, "skill", **{OURS[variants.HAR]: skill})
+    assert answers.meaning(changed, steps, 100, 0.95)[4].endswith(words)
+
+
+def test_what_the_claim_is_worth_follows_from_its_skill(intervals, steps):
+    for skill, words in ((-1.5, "2.5 times as large."), (0.2, "0.80 of that of persistence.")):
+        changed = with_estimates(intervals, "skill", Published=(skill, np.nan, np.nan))
+        assert answers.meaning(changed, steps, 100, 0.95)[1].endswith(words)
+    for r2, words in ((0.95, "above the published"), (0.85, "below the published")):
+        changed = with_estimates(intervals, "r2", **{ROLLING: (r2, r2, r2)})
+        assert words in answers.meaning(changed, steps, 100, 0.95)[2]
+
+
+def test_the_headline_is_what_the_first_page_reads(intervals, compared):
+    told = comparison.headline(compared, intervals)
+    found = Comparison.model_validate(json.loads(json.dumps(told, allow_nan=False)))
+    assert found.test.rows == compared["target_time"].nunique()
+    assert [result.label for result in found.forecasts] == list(pd.unique(intervals["model"]))
+    published, reproduced = found.forecasts[:2]
+    assert published.skill.low is None
+    assert published.direction.estimate is None
+    assert published.consecutive.estimate == PUBLISHED["overall"]["direction"]
+    expected = comparison.metric(intervals, REPRODUCED, "mae")
+    assert reproduced.mae.model_dump() == expected[["estimate", "low", "high"]].to_dict()
+
+
+def sized(gain, p_holm):
+    """`size_tests` of two comparisons."""
+    return pd.DataFrame(
+        {
+            "larger": ["LSTM large, last", "LSTM ultra, last"],
+            "smaller": ["LSTM baseline, last", "LSTM large, last"],
+            "gain": gain,
+            "p_holm": p_holm,
+            "pairs": 4,
+            "better": 1,
+            "worse": 2,
+        }
     )
-    poor = intervals.copy()
-    skill = (poor["model"] == OURS[variants.HAR]) & (poor["metric"] == "skill")
-    poor.loc[skill, ["estimate", "low", "high"]] = [-0.1, -0.2, 0.0]
-    assert answers.meaning(poor, steps, 0.95)[4].endswith(": none.")
-    poor.loc[skill, ["estimate", "low", "high"]] = [0.1, -0.2, 0.3]
-    assert answers.meaning(poor, steps, 0.95)[4].endswith("but not beyond chance.")
+
+
+@pytest.mark.parametrize(
+    ("gain", "p_holm", "words"),
+    [
+        ([0.1, 0.2], [0.01, 0.02], "the larger is better beyond chance in 2 and worse in 0;"),
+        ([-0.1, 0.2], [0.01, 0.5], "the larger is better beyond chance in 0 and worse in 1;"),
+        ([-0.1, -0.2], [0.2, 0.5], "the larger is better beyond chance in 0 and worse in 0;"),
+    ],
+)
+def test_size_is_judged_both_ways(ladder, gain, p_holm, words):
+    scores, sets = size.seed_scores(ladder), size.confidence_sets(ladder, size=0.1, **DRAWS)
+    first, second, third = answers.size_answer(scores, sized(gain, p_holm), sets, 0.05)
+    assert words in first
+    assert "seeds of one size up to" in first
+    assert ("better than LSTM baseline" in second) == (gain[0] > 0)
+    assert third.endswith("holds LSTM large, dense.")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (-0.004, 0.005, "so the data exclude larger differences;"),
+        (-0.01, 0.005, "so the data allow larger differences;"),
+        (-0.03, -0.01, "a larger difference, beyond chance;"),
+        (0.01, 0.03, "a larger difference, beyond chance;"),
+    ],
+)
+def test_a_small_difference_of_regimes_is_told_from_an_uncertain_one(low, high, words):
+    rows = [("r2", low, high), ("rmse", -0.1, 0.1)]
+    gaps = pd.DataFrame(
+        [("m", metric, (a + b) / 2, a, b) for metric, a, b in rows],
+        columns=["model", "metric", "estimate", "low", "high"],
+    )
+    assert words in answers.regime_sentence(gaps, "m", 0.95)
 
 
 def test_regimes_that_have_no_hours_cannot_be_compared(ladder):
@@ -362,3 +455,31 @@ def test_the_page_is_made_only_for_studies_that_ask_for_it(project, tmp_path):
     assert [path.stem for path in study_notebooks(asked)] == names
     assert [path.stem for path in study_notebooks(project)] == names[:1]
     assert (ROOT / f"notebooks/{PUBLISHED_PAGE}.ipynb").is_file()
+
+
+def test_no_table_of_the_page_shows_a_column_by_its_name_in_the_code(steps, ladder):
+    panel, params = small_panel(1_500), small_study().jumps
+    tables = [
+        steps,
+        size.seed_scores(ladder),
+        size.size_tests(ladder),
+        size.confidence_sets(ladder, size=0.1, **DRAWS),
+        flaws.rule_table(panel, panel, params),
+    ]
+    heads = [head for table in tables for head in readable(table)]
+    assert not [head for head in heads if "_" in head or head in ("r2", "rmse", "added", "step")]
+    shares = readable(tables[-1])["share of flagged, %"]
+    np.testing.assert_allclose(shares, 100 * tables[-1]["survive_share"])
+
+
+def test_compared_forecasts_are_scored_again(compared, intervals):
+    told = Comparison.model_validate(comparison.headline(compared, intervals))
+    assert list(verify._compared(compared, told)) == []
+    spoilt = compared.assign(y_pred=compared["y_pred"] + 0.01 * (compared["model"] == REPRODUCED))
+    found = list(verify._compared(spoilt, told))
+    assert found[0].startswith("Reproduced: r2 is ")
+    assert all(fault.startswith("Reproduced: ") for fault in found)
+    other = compared.assign(model=compared["model"].replace(ROLLING, "Other"))
+    assert list(verify._compared(other, told)) == [
+        f"{name}: in one of results.json and compared.parquet only" for name in ("Other", ROLLING)
+    ]

@@ -109,7 +109,7 @@ def test_rows_are_counted_where_hours_were_dropped(panel):
     study = small_study(**RULES)
     samples = build_samples(holes, jumps_by_rule(holes, study.jumps), study)
     assert samples.outcome[3_399] == panel["dvol_close"][3_423]
-    table = forecast_table(samples, study)
+    table, _ = forecast_table(samples, study)
     at_hole = table[table["target_time"] == panel["time"][3_423]].iloc[0]
     assert at_hole["y_origin"] == panel["dvol_close"][3_399]
     assert at_hole["origin"] == panel["time"][3_422]

@@ -1,21 +1,32 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
+import pandas as pd
 import pytest
 from market import small_jumps, small_panel, small_study
 
+from dvol_utils import walkforward
 from dvol_utils.evaluation import check_forecasts
-from dvol_utils.walkforward import forecast_table
+from dvol_utils.training import NetworkForecaster, TrainingError
+from dvol_utils.walkforward import (
+    checkpoint_folder,
+    fit_networks,
+    forecast_table,
+    make_forecaster,
+    network_folders,
+)
 from dvol_utils.windows import build_samples
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    study = small_study(**{"training.epochs": 1, "training.seeds": [0, 1]})
+    study = small_study(**{"training.epochs": 1, "training.log_every": 1, "training.seeds": [0, 1]})
     study._root = tmp_path_factory.mktemp("project")
     panel = small_panel()
     samples = build_samples(panel, small_jumps(panel, study), study)
-    return study, samples, forecast_table(samples, study, log=lambda line: None)
+    return study, samples, forecast_table(samples, study, log=lambda line: None)[0]
 
 
 def test_the_table_is_a_valid_forecast_table(run):
@@ -44,3 +55,62 @@ def test_each_seed_leaves_its_checkpoint(run):
     for seed in (0, 1):
         folder = study.run_dir / "checkpoints" / "lstm_baseline" / f"0-{seed}"
         assert (folder / "config.json").is_file()
+
+
+def test_networks_that_fail_cost_the_others_nothing(run):
+    study, samples, table = run
+    weights = checkpoint_folder(study, "lstm_baseline", 1) / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1])
+    rest, failures = forecast_table(samples, study, log=lambda line: None)
+    weights.write_bytes(whole)
+    assert list(failures) == ["lstm_baseline seed 1"]
+    assert failures["lstm_baseline seed 1"].startswith(
+        f"CheckpointError: {weights} was changed or cut short since it was written"
+    )
+    kept = (table["model"] != "lstm_baseline") | (table["seed"] == 0)
+    pd.testing.assert_frame_equal(rest, table[kept].reset_index(drop=True))
+    assert network_folders(study, failures) == [checkpoint_folder(study, "lstm_baseline", 0)]
+
+
+def test_a_network_without_its_target_costs_the_other_nothing(run, tmp_path):
+    study, samples, _ = run
+    target = samples.target.copy()
+    target[samples.rows("train")[7]] = np.nan
+    spoilt = dataclasses.replace(samples, target=target)
+    networks = [
+        (NetworkForecaster("lstm_baseline", study, seed=0, checkpoint=tmp_path / name), of)
+        for name, of in (("spoilt", spoilt), ("sound", samples))
+    ]
+    told: list[str] = []
+    failure, forecast = fit_networks(networks, study, log=told.append)
+    assert failure.error.startswith("TrainingError: the target of 1 train rows is missing")
+    assert np.isfinite(forecast[samples.rows("test")]).all()
+    assert len(told) == 1
+    assert told[0].startswith("lstm_baseline seed 0: epoch   1  train loss ")
+
+
+def test_no_network_at_all_is_an_error(run, tmp_path):
+    study, samples, _ = run
+    study = study.model_copy()
+    study._root = tmp_path
+    target = np.where(samples.split == "train", np.nan, samples.target)
+    with pytest.raises(
+        TrainingError, match="no network could be trained; the first said: Training"
+    ):
+        forecast_table(dataclasses.replace(samples, target=target), study, log=lambda line: None)
+
+
+def test_the_largest_network_begins_first(run, monkeypatch):
+    study, samples, _ = run
+    begun = []
+
+    def note(tasks, **settings):
+        begun.extend(task.args[0].name for task in tasks)
+        return begun
+
+    monkeypatch.setattr(walkforward, "run_tasks", note)
+    names = ["lstm_large", "lstm_baseline", "lstm_ultra"]
+    networks = [(make_forecaster(name, study), samples) for name in names]
+    assert fit_networks(networks, study) == names
+    assert begun == ["lstm_ultra", "lstm_large", "lstm_baseline"]

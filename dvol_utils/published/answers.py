@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from dvol_utils.published.comparison import (
+    ALL_INPUTS,
     BLIND,
     LAGS_ONLY,
     NAIVE,
@@ -19,8 +20,10 @@ from dvol_utils.published.variants import HAR
 from dvol_utils.results.published import PUBLISHED
 from dvol_utils.results.words import interval_text, number, p_text, percent
 
+_SMALL = 0.006  # what the study calls the same: "under 0.6 %" of R²
 
-def meaning(intervals: pd.DataFrame, steps: pd.DataFrame, coverage: float) -> list[str]:
+
+def meaning(intervals: pd.DataFrame, steps: pd.DataFrame, hours: int, coverage: float) -> list[str]:
     """The plain answer: claim, worth, why, what the network adds, what is left when leaks go.
 
     Parameters
@@ -29,6 +32,8 @@ def meaning(intervals: pd.DataFrame, steps: pd.DataFrame, coverage: float) -> li
         `comparison.intervals`.
     steps : DataFrame
         `comparison.decomposition`.
+    hours : int
+        Target hours that the forecasts are compared on.
     coverage : float
         Coverage of the intervals.
 
@@ -38,45 +43,39 @@ def meaning(intervals: pd.DataFrame, steps: pd.DataFrame, coverage: float) -> li
         Five sentences.
     """
     theirs = PUBLISHED["overall"]
-    day, old = NAIVE[DAY], NAIVE[INFORMATION_AGE]
-    naive = {name: metric(intervals, name, "r2")["estimate"] for name in (day, old, NAIVE[1])}
-    rmse = metric(intervals, day, "rmse")["estimate"]
-    theirs_skill = metric(intervals, "Published", "skill")["estimate"]
-    mean = metric(intervals, ROLLING, "r2")["estimate"]
-    above = "above" if mean > theirs["r2"] else "below"
-    ours = metric(intervals, OURS[HAR], "skill")
+    rmse, r2, skill = (_estimates(intervals, name) for name in ("rmse", "r2", "skill"))
+    day, old, hour = (NAIVE[age] for age in (DAY, INFORMATION_AGE, 1))
     network, level = steps["added"].iloc[-2:]
-    reproduced = metric(intervals, REPRODUCED, "rmse")["estimate"]
-    lagged = metric(intervals, LAGS_ONLY, "rmse")["estimate"]
+    ours = metric(intervals, OURS[HAR], "skill")
     return [
-        f"The published R² of {theirs['r2']} and RMSE of {theirs['rmse']:.2f} points sound strong, "
-        f"but on the same hours DVOL a day before the target, taken as the forecast, has R² "
-        f"{naive[day]:.3f} and RMSE {rmse:.2f}.",
-        f"Against that persistence the published skill is {percent(theirs_skill)}: "
-        + _worse(1 - theirs_skill),
-        f"R² is high because the level moves slowly: a rolling mean of 720 hours alone, which the "
-        f"published mapping back to points hands to every forecast, has {mean:.3f}, {above} the "
-        f"published figure, and persistence has {naive[old]:.3f} at {INFORMATION_AGE} hours, the "
-        f"age of the newest lagged input, and {naive[NAIVE[1]]:.3f} at one hour.",
-        f"By the same rules our network reaches RMSE {reproduced:.2f}, for some of its inputs know "
-        f"what happened up to one hour before the target: with lags and on-chain values alone it "
-        f"has {lagged:.2f}, and to the rolling mean and the day-old level the network adds "
-        f"{number(network, '.4f')} of R² where the single level one hour before adds "
-        f"{number(level, '.4f')}.",
-        f"Without the leaks, and with the forecast made a full day ahead, "
-        f"a linear model (HAR + calendar) has a skill of {percent(ours['estimate'])} "
-        f"({interval_text(ours, coverage, '.1f', 100, ' %')}): " + _left(ours),
+        f"What was claimed: that the largest network forecasts DVOL a day ahead with R² "
+        f"{theirs['r2']} and RMSE {theirs['rmse']:.2f} points, on {theirs['n']:,} test hours.",
+        f"What it is worth: on those hours as rebuilt here ({hours:,}), DVOL a day before the "
+        f"target, taken as the forecast, has R² {r2[day]:.3f} and RMSE {rmse[day]:.2f}, so the "
+        f"published skill against that persistence is {percent(skill['Published'])}: "
+        + _ratio(1 - skill["Published"]),
+        f"Why the R² is high all the same: the level moves slowly, so that a rolling mean of 720 "
+        f"hours alone, which the published mapping back to points hands to every forecast, has "
+        f"{r2[ROLLING]:.3f}, {_beside(r2[ROLLING], theirs['r2'])} the published figure, and "
+        f"persistence has {r2[old]:.3f} at {INFORMATION_AGE} hours, the age of the newest lagged "
+        f"input, and {r2[hour]:.3f} at one hour.",
+        f"By the same rules our largest network has RMSE {rmse[REPRODUCED]:.2f}, but its inputs "
+        f"reach up to one hour before the target: with lags and on-chain values alone the smallest "
+        f"network goes from {rmse[ALL_INPUTS]:.2f} to {rmse[LAGS_ONLY]:.2f}, and to the rolling "
+        f"mean and the day-old level the largest adds {number(network, '.4f')} of R² where the "
+        f"single level one hour before the target adds {number(level, '.4f')}.",
+        f"Without the leaks, and with the forecast made a full day ahead, a linear model (HAR + "
+        f"calendar) has a skill of {percent(ours['estimate'])} "
+        f"({interval_text(ours, coverage, '.1f', 100, ' %')}): {_left(ours)}.",
     ]
 
 
 def inputs_sentence(intervals: pd.DataFrame) -> str:
     """What the smallest network reaches with fewer inputs, beside persistence."""
-    rmse = [
-        f"{name[0].lower()}{name[1:]} {metric(intervals, name, 'rmse')['estimate']:.2f}"
-        for name in (*BLIND, NAIVE[INFORMATION_AGE], NAIVE[1])
-    ]
-    listed = ", ".join(rmse)
-    return f"RMSE in points of the smallest network by its inputs, and of persistence: {listed}."
+    rmse = _estimates(intervals, "rmse")
+    names = (*BLIND, NAIVE[INFORMATION_AGE], NAIVE[1])
+    listed = "; ".join(f"{name[0].lower()}{name[1:]}: {rmse[name]:.2f}" for name in names)
+    return f"RMSE in points by what a forecast could know. {listed[0].upper()}{listed[1:]}."
 
 
 def spread_title(scores: pd.DataFrame) -> str:
@@ -85,8 +84,7 @@ def spread_title(scores: pd.DataFrame) -> str:
     parts = []
     for name, rows in scores.groupby(supervision, sort=False):
         sizes = rows["rmse"].max() - rows["rmse"].min()
-        seeds = (rows["rmse_high"] - rows["rmse_low"]).max()
-        parts.append(f"{name}: sizes {sizes:.3f} points apart, seeds up to {seeds:.3f}")
+        parts.append(f"{name}: sizes {sizes:.3f} points apart, {_seeds_apart(rows)}")
     return "; ".join(parts)
 
 
@@ -101,8 +99,8 @@ def flaws_sentence(flaws: pd.DataFrame, rules: pd.DataFrame) -> str:
     return (
         f"The published jump rule flags {percent(union['share'])} of the hours, the test it is "
         f"named after {percent(real['share'])}; {union['survive']:,} of {union['hours']:,} flagged "
-        f"hours survive that test. Flaws that move skill beyond chance, one at a time: "
-        f"{'; '.join(moved) or 'none'}."
+        f"hours survive that test. Flaws that move skill beyond chance, one at a time and each of "
+        f"{len(flaws)} differences by itself: {'; '.join(moved) or 'none'}."
     )
 
 
@@ -127,13 +125,17 @@ def size_answer(
             f"points of RMSE, {sure} ({p_text(row.p_holm)} after Holm); single pairs of seeds: "
             f"better in {row.better}, worse in {row.worse} of {row.pairs}"
         )
-    helps = tests[(tests["gain"] > 0) & (tests["p_holm"] < level)]
-    lead = "no step" if helps.empty else f"{len(helps)} of {len(tests)} steps"
-    spread = (scores["rmse_high"] - scores["rmse_low"]).max()
     inside = ", ".join(sets.loc[sets["averaged_in"], "model"])
+    sure = tests[tests["p_holm"] < level]
+    better, worse = int((sure["gain"] > 0).sum()), int((sure["gain"] <= 0).sum())
+    lead = (
+        f"Does size help? Of {len(tests)} comparisons of a larger with a smaller network, by their "
+        f"mean forecasts, the larger is better beyond chance in {better} and worse in {worse}; "
+        if len(tests)
+        else "Does size help? One size was trained; "
+    )
     return [
-        f"Size helps beyond chance in {lead} of the ladder; the largest spread between seeds of "
-        f"one size is {spread:.3f} points.",
+        f"{lead}RMSE by supervision, {spread_title(scores)}.",
         f"{'; '.join(sentences)}." if sentences else "One size was trained: nothing to compare.",
         f"The model confidence set of the mean forecasts holds {inside}.",
     ]
@@ -152,21 +154,42 @@ def regime_sentence(gaps: pd.DataFrame, model: str, coverage: float) -> str:
     return (
         f"The published R² differs by {100 * theirs:.2f} percentage points between normal and jump "
         f"hours (\u201cunder 0.6 %\u201d); for {model} jump less normal is "
-        f"{number(100 * r2['estimate'], '+.2f')} ({interval_text(r2, coverage, '.2f', 100)}), so "
-        f"the data "
-        + ("allow" if r2["low"] < -0.006 or r2["high"] > 0.006 else "exclude")
-        + f" larger differences; RMSE differs by {number(rmse['estimate'], '+.3f')} points "
+        f"{number(100 * r2['estimate'], '+.2f')} ({interval_text(r2, coverage, '.2f', 100)}), "
+        f"{_beside_small(r2)}; RMSE differs by {number(rmse['estimate'], '+.3f')} points "
         f"({interval_text(rmse, coverage, '.3f')})."
     )
 
 
-def _worse(ratio: float) -> str:
+def _estimates(intervals: pd.DataFrame, name: str) -> pd.Series:
+    return intervals[intervals["metric"] == name].set_index("model")["estimate"]
+
+
+def _beside_small(gap: pd.Series) -> str:
+    if gap["low"] > _SMALL or gap["high"] < -_SMALL:
+        return "a larger difference, beyond chance"
+    inside = gap["low"] >= -_SMALL and gap["high"] <= _SMALL
+    return "so the data " + ("exclude" if inside else "allow") + " larger differences"
+
+
+def _seeds_apart(scores: pd.DataFrame) -> str:
+    if (scores["seeds"] < 2).all():
+        return "with one seed each"
+    return f"seeds of one size up to {(scores['rmse_high'] - scores['rmse_low']).max():.3f}"
+
+
+def _beside(value: float, other: float) -> str:
+    return "above" if value > other else "below"
+
+
+def _ratio(ratio: float) -> str:
     if ratio > 1:
         return f"its squared error is {ratio:.1f} times as large."
-    return "it improves on it."
+    return f"its squared error is {ratio:.2f} of that of persistence."
 
 
 def _left(skill: pd.Series) -> str:
     if skill["low"] > 0:
-        return "small, but beyond chance."
-    return "better than persistence, but not beyond chance." if skill["estimate"] > 0 else "none."
+        return "better than persistence, beyond chance"
+    if skill["estimate"] > 0:
+        return "better than persistence, but not beyond chance"
+    return "worse than persistence" + (", beyond chance" if skill["high"] < 0 else "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,8 +24,8 @@ from dvol_utils.published.variants import (
     RIDGE,
     dense,
     forecast_rows,
-    network_forecast,
-    quiet,
+    judged_network,
+    network_forecasts,
 )
 from dvol_utils.results.published import PUBLISHED
 from dvol_utils.results.readable import interval_grid
@@ -33,13 +33,14 @@ from dvol_utils.significance import bootstrap_interval
 from dvol_utils.windows import Samples
 
 REPRODUCED = "Reproduced"
-# The same rules on fewer inputs: those held at zero.
-LAGS_ONLY = "Lags and on-chain values only"
+# The same rules on fewer inputs: the checkpoints' folder, and the inputs held at zero.
+ALL_INPUTS = "Smallest network, all inputs"
+LAGS_ONLY = "Smallest network, lags and on-chain only"
 _JUMPS = ("jump_indicator", "jump_magnitude", "days_since_jump", "jump_cluster_7d")
-BLIND: dict[str, tuple[str, ...]] = {
-    "All inputs": (),
-    "No volatility spread": ("dvol_rv_spread",),
-    LAGS_ONLY: ("dvol_rv_spread", *_JUMPS),
+BLIND: dict[str, tuple[str, tuple[str, ...]]] = {
+    ALL_INPUTS: ("All inputs", ()),
+    "Smallest network, no volatility spread": ("No volatility spread", ("dvol_rv_spread",)),
+    LAGS_ONLY: ("Lags and on-chain values only", ("dvol_rv_spread", *_JUMPS)),
 }
 ROLLING = "Rolling mean, 720 h"
 OURS = {RIDGE: "Leak-free ridge", NETWORK: "Leak-free LSTM", HAR: "Leak-free HAR + calendar"}
@@ -53,8 +54,6 @@ def compared_forecasts(
     forecasts: pd.DataFrame,
     variants: pd.DataFrame,
     levels: pd.Series,
-    *,
-    log: Callable[[str], None] = quiet,
 ) -> pd.DataFrame:
     """Every forecast that the page compares, on the same target hours, seeds averaged.
 
@@ -70,8 +69,6 @@ def compared_forecasts(
         `variant_forecasts`; of them the leak-free ones.
     levels : Series
         `hourly_levels`.
-    log : callable
-        Receives progress lines of the networks that do without some inputs.
 
     Returns
     -------
@@ -86,7 +83,7 @@ def compared_forecasts(
     clean = variants[variants["variant"] == LEAK_FREE]
     tables = [
         reproduced,
-        *blind_forecasts(study, samples, log),
+        *blind_forecasts(study, samples),
         *naive_forecasts(levels, targets, list(NAIVE)),
         forecast_rows(samples, samples.to_points(np.zeros(len(samples.dvol))), ROLLING),
         clean.assign(model=clean["model"].map(OURS)),
@@ -104,22 +101,22 @@ def largest_network(forecasts: pd.DataFrame) -> str:
     return held[-1]
 
 
-def blind_forecasts(
-    study: StudyParams, samples: Samples, log: Callable[[str], None] = quiet
-) -> list[pd.DataFrame]:
+def blind_forecasts(study: StudyParams, samples: Samples) -> list[pd.DataFrame]:
     """Test forecasts of the smallest network, dense, with some inputs held at zero (`BLIND`).
 
     The newest lag is 25 hours old when the target comes, but the volatility spread is the level
     itself less realised volatility, and the sizes of flagged moves are known up to the last hour.
     """
-    twin = dense(study)
-    tables = []
-    for name, hidden in BLIND.items():
+    twin, networks = dense(study), []
+    for folder, hidden in BLIND.values():
         held = samples.features.assign(**dict.fromkeys(hidden, 0.0))
-        blind = dataclasses.replace(samples, features=held)
-        forecast = network_forecast(blind, twin, NETWORK, twin.training.seeds[0], name, log)
-        tables.append(forecast_rows(samples, forecast, name))
-    return tables
+        network = judged_network(twin, NETWORK, twin.training.seeds[0], folder)
+        networks.append((network, dataclasses.replace(samples, features=held)))
+    forecasts = network_forecasts(networks, study)
+    return [
+        forecast_rows(samples, forecast, name)
+        for name, forecast in zip(BLIND, forecasts, strict=True)
+    ]
 
 
 def intervals(
@@ -147,6 +144,34 @@ def intervals(
         columns=columns[:3],
     )
     return pd.concat([published, own, steps.assign(metric="consecutive")], ignore_index=True)
+
+
+def headline(forecasts: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
+    """The compared forecasts as `results.json` holds them: the hours, and every metric.
+
+    Parameters
+    ----------
+    forecasts : DataFrame
+        `compared_forecasts`.
+    table : DataFrame
+        `intervals` of them.
+    """
+    origins, ends = forecasts["origin"], ["estimate", "low", "high"]
+    found = table.set_index(["model", "metric"])[ends].astype(float)
+    names = (*METRICS, "consecutive")
+    rows = []
+    for model in pd.unique(table["model"]):
+        values = found.loc[model].reindex(names).to_dict("index")
+        rows.append(
+            {"label": model}
+            | {m: {e: v if np.isfinite(v) else None for e, v in values[m].items()} for m in names}
+        )
+    test = {
+        "start": origins.min().isoformat(),
+        "end": origins.max().isoformat(),
+        "rows": int(origins.nunique()),
+    }
+    return {"test": test, "forecasts": rows}
 
 
 def interval_table(table: pd.DataFrame) -> pd.DataFrame:

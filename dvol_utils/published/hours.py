@@ -7,20 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from dvol_utils.data.panel import build_panel
-from dvol_utils.params import StudyParams
-
 DAY = 24
 # The newest lag of the published inputs, a day before a row that lies an hour before the target.
 INFORMATION_AGE = 25
 _HOUR = pd.Timedelta(hours=1)
-
-
-def hourly_levels(study: StudyParams) -> pd.Series:
-    """DVOL (points) at every hour of the raw store, index `time` (bar close, UTC), none dropped."""
-    whole = {"incomplete_bars": "keep", "start": None}
-    panel = build_panel(study.raw_dir, study.data.model_copy(update=whole))
-    return panel.set_index("time")["dvol_close"]
 
 
 def holes(times: pd.Series) -> tuple[int, int]:

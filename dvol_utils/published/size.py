@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -17,8 +17,8 @@ from dvol_utils.published.variants import (
     dense,
     forecast_rows,
     judged_checkpoint,
-    network_forecast,
-    quiet,
+    judged_network,
+    network_forecasts,
 )
 from dvol_utils.results.published import LADDER
 from dvol_utils.results.tables import label
@@ -35,8 +35,6 @@ def ladder_forecasts(
     samples: Samples,
     forecasts: pd.DataFrame,
     levels: pd.Series,
-    *,
-    log: Callable[[str], None] = quiet,
 ) -> pd.DataFrame:
     """Test forecasts of every size, seed and supervision under the published rules.
 
@@ -45,9 +43,8 @@ def ladder_forecasts(
     study : StudyParams
         A study of the published rules.
     samples, forecasts, levels
-        Its samples and forecast table (supervision `last`), and `hourly_levels`.
-    log : callable
-        Receives progress lines of the networks in dense supervision, which are trained here.
+        Its samples and forecast table (supervision `last`), and `hourly_levels`. The networks in
+        dense supervision are trained here.
 
     Returns
     -------
@@ -58,10 +55,13 @@ def ladder_forecasts(
     test = forecasts[(forecasts["split"] == "test") & forecasts["model"].isin(sizes)]
     twin = dense(study)
     tables = [test.assign(model=[joined(name, "last") for name in test["model"]])]
-    for name in sizes:
-        for seed in study.training.seeds:
-            forecast = network_forecast(samples, twin, name, seed, _DENSE, log)
-            tables.append(forecast_rows(samples, forecast, joined(name, "dense"), seed))
+    networks = [
+        judged_network(twin, name, seed, _DENSE) for name in sizes for seed in study.training.seeds
+    ]
+    trained = network_forecasts([(network, samples) for network in networks], study)
+    for network, forecast in zip(networks, trained, strict=True):
+        dense_name = joined(network.name, "dense")
+        tables.append(forecast_rows(samples, forecast, dense_name, network.seed))
     return same_hours(tables, levels)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,9 @@ from dvol_utils.params import (
     StudyParams,
     TargetParams,
 )
-from dvol_utils.training import NetworkForecaster
+from dvol_utils.training import NetworkForecaster, TrainingError
+from dvol_utils.training.many import Failure
+from dvol_utils.walkforward import fit_networks
 from dvol_utils.windows import OWN_PAST, Samples, build_samples
 
 LEAK_FREE = "Leak-free"
@@ -54,10 +56,6 @@ PAIRS = (
     ("On-chain from the day's start", LEAK_FREE),
     ("Hours dropped", LEAK_FREE),
 )
-
-
-def quiet(line: str) -> None:
-    """Take no notice of a progress line; the checkpoint's `progress.log` holds it."""
 
 
 def leak_free(study: StudyParams) -> StudyParams:
@@ -104,15 +102,13 @@ def with_values(study: StudyParams, changes: Mapping[str, Any]) -> StudyParams:
     return changed
 
 
-def variant_forecasts(study: StudyParams, *, log: Callable[[str], None] = quiet) -> pd.DataFrame:
+def variant_forecasts(study: StudyParams) -> pd.DataFrame:
     """Test forecasts of the leak-free twin and of the twin with each flaw.
 
     Parameters
     ----------
     study : StudyParams
         A study of the published rules.
-    log : callable
-        Receives progress lines.
 
     Returns
     -------
@@ -120,7 +116,7 @@ def variant_forecasts(study: StudyParams, *, log: Callable[[str], None] = quiet)
         `variant, model` (ridge on the published inputs and the calendar, the smallest network on
         the same and, leak-free only, `har_calendar`), `seed, target_time, y_pred, jump_regime`.
     """
-    tables = []
+    tables, networks, places = [], [], []
     for name, (changes, extra) in _FLAWED.items():
         samples, twin = variant_samples(study, changes, extra)
         regressions = {RIDGE: GROUPS} | ({HAR: ["har", "calendar"]} if name == LEAK_FREE else {})
@@ -130,9 +126,11 @@ def variant_forecasts(study: StudyParams, *, log: Callable[[str], None] = quiet)
             rows = forecast_rows(samples, ridge.predict(samples), model)
             tables.append(rows.assign(variant=name))
         for seed in twin.training.seeds:
-            forecast = network_forecast(samples, twin, NETWORK, seed, name, log)
-            rows = forecast_rows(samples, forecast, NETWORK, seed)
-            tables.append(rows.assign(variant=name))
+            networks.append((judged_network(twin, NETWORK, seed, name), samples))
+            places.append((name, seed))
+    forecasts = network_forecasts(networks, study)
+    for (name, seed), (_, samples), forecast in zip(places, networks, forecasts, strict=True):
+        tables.append(forecast_rows(samples, forecast, NETWORK, seed).assign(variant=name))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -164,21 +162,27 @@ def fixed_scaling(
     return dataclasses.replace(samples, features=scaled)
 
 
-def network_forecast(
-    samples: Samples,
-    study: StudyParams,
-    model: str,
-    seed: int,
-    folder: str,
-    log: Callable[[str], None] = quiet,
-) -> np.ndarray:
-    """Forecast of one network, trained or read from its checkpoint `runs/<study>/judgement/`."""
+def judged_network(study: StudyParams, model: str, seed: int, folder: str) -> NetworkForecaster:
+    """A network of the page on the published numbers, not yet fitted."""
     checkpoint = judged_checkpoint(study, folder, model, seed)
-    network = NetworkForecaster(
-        model, study, seed=seed, checkpoint=checkpoint, log=lambda line: log(f"{folder}: {line}")
-    )
-    network.fit(samples)
-    return network.predict(samples)
+    return NetworkForecaster(model, study, seed=seed, checkpoint=checkpoint)
+
+
+def network_forecasts(
+    networks: Sequence[tuple[NetworkForecaster, Samples]], study: StudyParams
+) -> list[np.ndarray]:
+    """Forecasts of networks, trained side by side or read from their checkpoints.
+
+    Raises
+    ------
+    TrainingError
+        One of them could not be trained; the page needs all.
+    """
+    forecasts = fit_networks(networks, study, log=lambda line: None)
+    for (network, _), forecast in zip(networks, forecasts, strict=True):
+        if isinstance(forecast, Failure):
+            raise TrainingError(f"{network.checkpoint}: {forecast.error}")
+    return forecasts
 
 
 def judged_checkpoint(study: StudyParams, folder: str, model: str, seed: int) -> Path:

@@ -1,0 +1,107 @@
+"""Does the faster way to train forecast as well? `last` and `dense`, fp32 and bf16, five seeds.
+
+    python benchmarks/quality.py --study bitcoin --raw DIR --model lstm_baseline
+
+`last` runs with the published batch of 32 windows, `dense` with the study's sequences; everything
+else is the study's. The default is chosen by the validation columns; those of the test stand beside
+them so that nobody has to take the choice on trust. Networks train side by side, one a core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from dvol_utils.data.panel import build_panel
+from dvol_utils.data.simulated import write_store
+from dvol_utils.features import feature_columns
+from dvol_utils.jumps import jumps_by_rule
+from dvol_utils.models.lstm import LADDER, build_network
+from dvol_utils.params import StudyParams, load_study
+from dvol_utils.training import fit_network, predict_rows
+from dvol_utils.training.many import Failure, run_tasks
+from dvol_utils.windows import Samples, build_samples, build_sequences
+
+MODES = [(way, precision) for way in ("last", "dense") for precision in ("float32", "bfloat16")]
+SPLITS = ("validation", "test")
+
+
+def trained(
+    name: str, study: StudyParams, samples: Samples, seed: int
+) -> tuple[dict[str, np.ndarray], int, float]:
+    """Forecasts (points) on both splits, epochs, seconds."""
+    started = time.perf_counter()
+    network = build_network(name, len(feature_columns(study.features.groups)), seed)
+    history = fit_network(network, samples, study, seed=seed)
+    data = build_sequences(samples, study)
+    forecasts = {}
+    for split in SPLITS:
+        rows = samples.rows(split)
+        scaled = predict_rows(network, data, rows, study.training)
+        forecasts[split] = samples.to_points(scaled, rows)
+    return forecasts, len(history), time.perf_counter() - started
+
+
+def skill(samples: Samples, split: str, forecast: np.ndarray) -> float:
+    rows = samples.rows(split)
+    outcome, origin = samples.outcome[rows], samples.dvol[rows]
+    return 1 - np.sum((forecast - outcome) ** 2) / np.sum((origin - outcome) ** 2)
+
+
+def row(samples: Samples, results: list) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for split in SPLITS:
+        forecasts = [forecasts[split] for forecasts, _, _ in results]
+        single = [skill(samples, split, forecast) for forecast in forecasts]
+        found[f"{split}, mean of seeds"] = 100 * np.mean(single)
+        found[f"{split}, sd"] = 100 * np.std(single, ddof=1)
+        found[f"{split}, averaged"] = 100 * skill(samples, split, np.mean(forecasts, axis=0))
+    found["epochs"] = float(np.mean([epochs for _, epochs, _ in results]))
+    found["s / network"] = float(np.mean([seconds for _, _, seconds in results]))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--study", default="demo")
+    parser.add_argument("--raw", type=Path)
+    parser.add_argument("--model", default="lstm_baseline", choices=list(LADDER))
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--skip", nargs="*", default=[], metavar="MODE", help='e.g. "last float32"')
+    args = parser.parse_args()
+    raw = {"data.raw_dir": str(args.raw.resolve())} if args.raw else {}
+    study = load_study(args.study, raw)
+    if study.is_simulated:
+        write_store(study.raw_dir, study.data)
+    panel = build_panel(study.raw_dir, study.data)
+    samples = build_samples(panel, jumps_by_rule(panel, study.jumps), study)
+    modes = [mode for mode in MODES if " ".join(mode) not in args.skip]
+    tasks = []
+    for way, precision in modes:
+        changes = {"supervision": way, "precision": precision}
+        changes |= {"batch_size": 32} if way == "last" else {}
+        training = study.training.model_copy(update=changes)
+        changed = study.model_copy(update={"training": training})
+        tasks += [
+            partial(trained, args.model, changed, samples, seed) for seed in range(args.seeds)
+        ]
+    results = run_tasks(tasks)
+    if failed := [result for result in results if isinstance(result, Failure)]:
+        raise SystemExit(failed[0].error)
+    table = pd.DataFrame(
+        {
+            " ".join(mode): row(samples, results[args.seeds * i : args.seeds * (i + 1)])
+            for i, mode in enumerate(modes)
+        }
+    ).T
+    print(f"{args.model}, {args.seeds} seeds, skill in % against persistence")
+    print(table.round(2).to_string())
+
+
+if __name__ == "__main__":
+    main()

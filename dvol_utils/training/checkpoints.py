@@ -1,0 +1,185 @@
+"""Checkpoints of one network: what a training run leaves, and how it is found again.
+
+A folder holds, while a network trains, `history.csv`, `progress.log`, TensorBoard events and the
+state to go on from; once it is trained, `model.safetensors` and `config.json` in that state's
+place. Nothing in it is executed when it is read.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from dvol_utils.artefacts import file_hash, replacing
+from dvol_utils.features import feature_columns
+from dvol_utils.models.lstm import LADDER
+from dvol_utils.params import StudyParams, effective
+from dvol_utils.training.files import (
+    check_file,
+    read_sealed,
+    write_sealed,
+    writing,
+)
+from dvol_utils.training.loop import History
+from dvol_utils.training.progress import write_history
+from dvol_utils.windows import Samples
+
+# Settings that change where and how loudly a network trains, and not what it becomes.
+_NEUTRAL = ("seeds", "cluster", "devices", "log_every", "keep_seconds")
+
+
+def fingerprint(name: str, samples: Samples, study: StudyParams, seed: int, processes: int) -> str:
+    """Hash of everything that the trained weights depend on."""
+    digest = hashlib.sha256()
+    settings = effective(study, ("features", "target", "training"))
+    for key in _NEUTRAL:
+        settings["training"].pop(key)
+    if processes == 1:
+        settings["training"].pop("lr_scaling")
+    digest.update(json.dumps([name, seed, LADDER[name], settings, processes]).encode())
+    columns = feature_columns(study.features.groups)
+    for split in ("train", "validation"):
+        rows = samples.rows(split)
+        for values in (rows, samples.target[rows], samples.weight[rows]):
+            digest.update(np.ascontiguousarray(values).tobytes())
+    last = rows.max() + 1
+    digest.update(samples.features[columns].to_numpy()[:last].tobytes())
+    return digest.hexdigest()
+
+
+def save_finished(
+    folder: Path, network: nn.Module, of: str, history: History, facts: dict[str, Any]
+) -> None:
+    """Write weights, then `config.json`, whose presence marks the checkpoint as finished.
+
+    `of` is the fingerprint of what was trained, `facts` what else `config.json` shall hold.
+
+    Raises
+    ------
+    CheckpointError
+        The disk is full or cannot be written.
+    """
+    weights = {name: value.detach().cpu() for name, value in network.state_dict().items()}
+    best = min(history, key=lambda row: row["validation_loss"])
+    with writing(folder, "the trained network could not be saved"):
+        write_history(folder, history)  # whole, even where the disk was full for a while
+        with replacing(folder / "model.safetensors") as temporary:
+            _save_weights(weights, temporary)
+        config = {
+            **facts,
+            "parameter_count": sum(value.numel() for value in weights.values()),
+            "epochs": len(history),
+            "best_epoch": int(best["epoch"]),
+            "validation_loss": best["validation_loss"],
+            "fingerprint": of,
+            "weights_sha256": file_hash(folder / "model.safetensors"),
+            "history_sha256": file_hash(folder / "history.csv"),
+        }
+        write_sealed(folder / "config.json", config)
+
+
+def _save_weights(weights: dict[str, Tensor], path: Path) -> None:
+    try:
+        save_file(weights, path)
+    except SafetensorError as error:  # a full disk
+        raise OSError(str(error)) from None
+
+
+def load_finished(
+    folder: Path, network: nn.Module, of: Callable[[int], str], processes: int | None
+) -> History | None:
+    """Load a finished checkpoint's weights into `network` and return its history.
+
+    Parameters
+    ----------
+    folder : Path
+    network : nn.Module
+    of : callable
+        Fingerprint of the network that is wanted, by the number of processes that train it.
+    processes : int, optional
+        Their number; None for any.
+
+    Returns
+    -------
+    list of dict or None
+        None where there is no finished checkpoint, or its data or parameters were others: then it
+        has to be trained.
+
+    Raises
+    ------
+    CheckpointError
+        A file was changed or cut short since it was written.
+    """
+    if not (folder / "config.json").exists():
+        return None
+    config = read_sealed(folder / "config.json")
+    if config["fingerprint"] != of(processes or config["processes"]):
+        return None
+    read_config(folder)
+    network.load_state_dict(load_file(folder / "model.safetensors"))
+    return read_history(folder)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """`config.json` of a finished checkpoint, after a check of it and of the files it names.
+
+    Raises
+    ------
+    CheckpointError
+        One of them is missing, or was changed or cut short since it was written.
+    """
+    config = read_sealed(folder / "config.json")
+    check_file(folder / "model.safetensors", config["weights_sha256"])
+    check_file(folder / "history.csv", config["history_sha256"])
+    return config
+
+
+def read_history(folder: Path) -> History:
+    """`history.csv` as rows of numbers."""
+    with (folder / "history.csv").open(encoding="utf-8", newline="") as file:
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+
+def training_summary(folders: Iterable[Path]) -> pd.DataFrame:
+    """Finished checkpoints, one a row.
+
+    Returns
+    -------
+    DataFrame
+        model, seed, inputs (number), parameters, epochs, best_epoch, validation_loss.
+    """
+    rows = []
+    for folder in folders:
+        config = read_config(folder)
+        rows.append(
+            {
+                "model": config["model"],
+                "seed": config["seed"],
+                "inputs": len(config["inputs"]),
+                "parameters": config["parameter_count"],
+                "epochs": config["epochs"],
+                "best_epoch": config["best_epoch"],
+                "validation_loss": config["validation_loss"],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def training_history(folders: Iterable[Path]) -> pd.DataFrame:
+    """Every finished checkpoint's `history.csv` in one table, with `model` and `seed`."""
+    tables = []
+    for folder in folders:
+        config = read_config(folder)
+        history = pd.read_csv(folder / "history.csv")
+        tables.append(history.assign(model=config["model"], seed=config["seed"]))
+    return pd.concat(tables, ignore_index=True)

@@ -1,0 +1,134 @@
+"""Files of a checkpoint's folder: one writer at a time, and nothing taken on trust."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from dvol_utils.artefacts import file_hash, write_json
+
+_SEAL = "sha256_of_the_rest"
+_FIRST = ("config.json", "train_state.json")  # name other files, so they must not outlive them
+LOCK_SECONDS = 60.0  # a trainer whose parent was killed ends within this
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint was changed, cut short or cannot be written; says which file and what to do."""
+
+
+def advice(folder: Path) -> str:
+    """What to do about a damaged file."""
+    return f"restore it, or delete {folder} to train this network again"
+
+
+def check_file(path: Path, sha256: str) -> None:
+    """Raise `CheckpointError` unless the file is there with the bytes that were written."""
+    try:
+        found = file_hash(path)
+    except OSError as error:
+        raise CheckpointError(f"{path}: {error.strerror}; {advice(path.parent)}") from None
+    if found != sha256:
+        raise CheckpointError(
+            f"{path} was changed or cut short since it was written: its SHA-256 is "
+            f"{found[:12]}..., {sha256[:12]}... was recorded; {advice(path.parent)}"
+        )
+
+
+def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON that holds the hash of the rest of it."""
+    write_json(path, {**content, _SEAL: _hash(content)})
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """Read what `write_sealed` wrote; `CheckpointError` where a character of it was changed."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        seal = content.pop(_SEAL)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{path} is damaged ({error!r}); {advice(path.parent)}") from None
+    if seal != _hash(content):
+        raise CheckpointError(
+            f"{path} was changed since it was written: its content does not have the SHA-256 "
+            f"that it names; {advice(path.parent)}"
+        )
+    return content
+
+
+def _hash(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+@contextmanager
+def writing(folder: Path, what: str) -> Iterator[None]:
+    """Errors of the file system inside the block as `CheckpointError` with advice."""
+    try:
+        yield
+    except OSError as error:
+        raise CheckpointError(
+            f"{folder}: {what}: {error}; make room there and start again, training goes on from "
+            "its last kept epoch"
+        ) from None
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder for this process, which must be the only one to write there.
+
+    Waits a while for a process that is about to end. The lock ends with the process, however it
+    ends; where a file system has none, there is none.
+
+    Raises
+    ------
+    CheckpointError
+        Another process goes on training there.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    with writing(folder, "training cannot begin there"):
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+    until = time.monotonic() + LOCK_SECONDS
+    try:
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise CheckpointError(
+                        f"{folder}: another process is training this network; wait for its end, "
+                        "or stop it"
+                    ) from None
+                time.sleep(0.1)
+            except OSError:
+                break
+            else:
+                break
+        yield
+    finally:
+        os.close(handle)
+
+
+def emptied(folder: Path) -> None:
+    """Remove what another run has left, so that nothing of it is taken for a new one's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in _FIRST:
+        (folder / name).unlink(missing_ok=True)
+    for old in folder.iterdir():
+        if old.is_file():
+            old.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove files that a killed process was writing."""
+    for path in folder.glob(".*.tmp"):
+        with suppress(FileNotFoundError):
+            path.unlink()

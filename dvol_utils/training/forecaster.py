@@ -1,0 +1,209 @@
+"""A network of the ladder behind the forecaster interface, with its checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from dvol_utils.features import feature_columns
+from dvol_utils.models.lstm import DVOLLSTM, LADDER, build_network
+from dvol_utils.params import StudyParams
+from dvol_utils.training.checkpoints import fingerprint, load_finished, save_finished
+from dvol_utils.training.devices import Place, here, process_count
+from dvol_utils.training.files import (
+    CheckpointError,
+    emptied,
+    locked,
+    remove_unfinished,
+    writing,
+)
+from dvol_utils.training.loop import History, TrainingError, fit_network, predict_rows
+from dvol_utils.training.progress import ProgressWriter
+from dvol_utils.training.resume import TrainState, remove_state
+from dvol_utils.windows import Samples, build_sequences
+
+T = TypeVar("T")
+
+
+class NetworkForecaster:
+    """A network of the ladder behind the forecaster interface, with its checkpoint.
+
+    Parameters
+    ----------
+    name : str
+        A key of `LADDER`.
+    study : StudyParams
+    seed : int
+        Initial weights, order of the sequences, dropout.
+    checkpoint : Path
+        Folder for weights, configuration, history and TensorBoard events. A finished checkpoint of
+        the same data and parameters is loaded instead of trained again, an unfinished one goes on.
+    """
+
+    def __init__(self, name: str, study: StudyParams, *, seed: int, checkpoint: Path) -> None:
+        self.name, self.study, self.seed, self.checkpoint = name, study, seed, checkpoint
+        self.columns = feature_columns(study.features.groups)
+        self.network = self.untrained()
+
+    def untrained(self) -> DVOLLSTM:
+        """The network with the first weights of this seed."""
+        return build_network(self.name, len(self.columns), self.seed)
+
+    def fit(self, samples: Samples) -> None:
+        """Train, go on with training, or load the finished checkpoint.
+
+        With more than one process in `training.devices`, torchrun starts them. `auto` takes a
+        finished checkpoint of any number of processes, a number only one of that number.
+
+        Raises
+        ------
+        TrainingError
+            A loss is not finite, or the processes failed for another reason.
+        CheckpointError
+            The checkpoint was changed since it was written, or cannot be written.
+        """
+        devices = self.study.training.devices
+        processes = process_count(devices)
+        if take_finished(self, samples, None if devices == "auto" else processes):
+            return
+        if processes > 1:
+            from dvol_utils.training.launch import train_with_torchrun
+
+            train_with_torchrun(self, samples, quiet=True)
+            take_finished(self, samples, processes)
+        else:
+            train_checkpoint(self, samples)
+
+    def predict(self, samples: Samples) -> np.ndarray:
+        """Forecast for every hour with complete inputs, shape (rows,), index points."""
+        self.network.to(here(self.study.training.devices).device)
+        data = build_sequences(samples, self.study)
+        rows = np.flatnonzero(samples.complete)
+        forecast = np.full(len(samples.dvol), np.nan)
+        forecast[rows] = predict_rows(self.network, data, rows, self.study.training)
+        return samples.to_points(forecast)
+
+
+def take_finished(forecaster: NetworkForecaster, samples: Samples, processes: int | None) -> bool:
+    """Load the finished checkpoint, if there is one of these data, parameters and processes.
+
+    `processes` is the number that trained it; None takes any. Errors are those of `load_finished`.
+    """
+    folder, network = forecaster.checkpoint, forecaster.network
+    of = partial(fingerprint, forecaster.name, samples, forecaster.study, forecaster.seed)
+    if load_finished(folder, network, of, processes) is None:
+        return False
+    remove_state(folder)  # of a process that was killed when it had just finished
+    return True
+
+
+def train_checkpoint(
+    forecaster: NetworkForecaster,
+    samples: Samples,
+    *,
+    fresh: bool = False,
+    echo: Callable[[str], None] = lambda line: None,
+    on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
+) -> History:
+    """Train a forecaster's network in this process, or its share of it in a process group.
+
+    Parameters
+    ----------
+    forecaster : NetworkForecaster
+    samples : Samples
+    fresh : bool
+        Leave a state of an earlier, broken run aside, and begin with the first epoch.
+    echo : callable
+        Receives each line of `progress.log`.
+    on_epoch : callable
+        Called with each new epoch's row of the history.
+
+    Returns
+    -------
+    list of dict
+        The whole history, with the epochs before a crash.
+
+    Raises
+    ------
+    TrainingError, CheckpointError
+        As `NetworkForecaster.fit`; in a process group, every process raises one of the two.
+    """
+    study, folder = forecaster.study, forecaster.checkpoint
+    place = here(study.training.devices)
+    of = fingerprint(forecaster.name, samples, study, forecaster.seed, place.processes)
+    state = TrainState(folder, of, keep_seconds=study.training.keep_seconds)
+    with ExitStack() as held:
+        _in_first(place, lambda: held.enter_context(locked(folder)))
+        kept = _in_all(place, lambda: None if fresh else state.load())
+        if kept is None:  # after a broken attempt of this object its weights are not the first
+            forecaster.network = forecaster.untrained()
+        past = [] if kept is None else kept["history"]
+        writer = _in_first(place, lambda: held.enter_context(_writer(forecaster, past, echo)))
+        report: dict[str, Callable] = {}
+        if writer is not None:
+            state.say = writer.say
+            report = {"on_epoch": _each(writer.add, on_epoch), "keep": state.offer}
+        seed = forecaster.seed
+        history = fit_network(forecaster.network, samples, study, seed=seed, kept=kept, **report)
+        facts = _facts(forecaster, place)
+        _in_first(place, lambda: save_finished(folder, forecaster.network, of, history, facts))
+        _in_first(place, lambda: remove_state(folder))
+    return history
+
+
+def _in_first(place: Place, action: Callable[[], T]) -> T | None:
+    """Do something in the process that writes the files; see `_in_all`."""
+    return _in_all(place, action if place.rank == 0 else lambda: None)
+
+
+def _in_all(place: Place, action: Callable[[], T]) -> T:
+    """Do something in every process; where it fails in one, all stop, and none waits for ever."""
+    result, error = None, None
+    try:
+        result = action()
+    except CheckpointError as caught:
+        error = caught
+    failed = int(place.total(torch.tensor(float(error is not None))).item())
+    if error is not None:
+        raise error
+    if failed:
+        raise TrainingError(f"{failed} of {place.processes} processes could not go on")
+    return result
+
+
+@contextmanager
+def _writer(
+    forecaster: NetworkForecaster, past: History, echo: Callable[[str], None]
+) -> Iterator[ProgressWriter]:
+    """The folder ready for training that goes on after the epochs of `past`."""
+    folder, title = forecaster.checkpoint, f"{forecaster.name} seed {forecaster.seed}"
+    with ExitStack() as stack:
+        with writing(folder, "training cannot begin there"):
+            if past:
+                remove_unfinished(folder)
+            else:
+                emptied(folder)
+            writer = ProgressWriter(folder, forecaster.study.training, title, past=past, echo=echo)
+            stack.enter_context(writer)
+        yield writer
+
+
+def _each(*functions: Callable[[dict[str, float]], None]) -> Callable[[dict[str, float]], None]:
+    def call(row: dict[str, float]) -> None:
+        for function in functions:
+            function(row)
+
+    return call
+
+
+def _facts(forecaster: NetworkForecaster, place: Place) -> dict[str, object]:
+    """What `config.json` says of a network, beside its training."""
+    size = LADDER[forecaster.name]
+    named = {"model": forecaster.name, **size, "inputs": forecaster.columns}
+    return named | {"seed": forecaster.seed, "processes": place.processes}

@@ -1,0 +1,99 @@
+"""A network to train, as files: how it travels to the processes that train it together."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import fields
+from pathlib import Path
+
+import pandas as pd
+
+from dvol_utils.artefacts import replacing, write_json
+from dvol_utils.params import effective, study_from
+from dvol_utils.training.forecaster import NetworkForecaster
+from dvol_utils.windows import Samples
+
+_JOB, _SAMPLES = "job.json", "samples.parquet"
+_ERROR, _TROUBLE = "error.txt", "trouble-{}.txt"
+_FEATURE = "feature:"  # marks the columns of `Samples.features`
+
+
+def write_job(folder: Path, forecaster: NetworkForecaster, samples: Samples) -> None:
+    """Write what `read_job` reads."""
+    write_samples(samples, folder / _SAMPLES)
+    study = forecaster.study
+    job = {
+        "model": forecaster.name,
+        "seed": forecaster.seed,
+        "checkpoint": str(forecaster.checkpoint.absolute()),
+        "root": str(study.root.absolute()),
+        "study": effective(study),
+    }
+    write_json(folder / _JOB, job)
+
+
+def read_job(folder: Path) -> tuple[NetworkForecaster, Samples]:
+    """The forecaster to train, and its samples."""
+    job = json.loads((folder / _JOB).read_text(encoding="utf-8"))
+    forecaster = NetworkForecaster(
+        job["model"],
+        study_from(job["study"], Path(job["root"])),
+        seed=job["seed"],
+        checkpoint=Path(job["checkpoint"]),
+    )
+    return forecaster, read_samples(folder / _SAMPLES)
+
+
+def write_error(folder: Path, error: Exception) -> None:
+    """Leave the message of an error that no restart would mend."""
+    with replacing(folder / _ERROR) as temporary:
+        temporary.write_text(f"{error}\n", encoding="utf-8")
+
+
+def read_error(folder: Path) -> str | None:
+    """The message that a process has left, if one has."""
+    path = folder / _ERROR
+    return path.read_text(encoding="utf-8").strip() if path.exists() else None
+
+
+def write_trouble(folder: Path, error: Exception) -> None:
+    """Leave the message of an error that a restart may mend; the first of each start is kept."""
+    path = folder / _TROUBLE.format(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(f"{type(error).__name__}: {error}\n")
+    except OSError:
+        return  # another process was first, or the disk is full
+
+
+def last_trouble(folder: Path) -> str | None:
+    """First line of the message that the last start has left, if one has."""
+    found = sorted(folder.glob(_TROUBLE.format("*")), key=lambda path: path.stat().st_mtime)
+    return found[-1].read_text(encoding="utf-8").partition("\n")[0] if found else None
+
+
+def write_samples(samples: Samples, path: Path) -> None:
+    """Samples as parquet, one row an hour; the asset and the horizon as its attributes."""
+    columns = {
+        field.name: getattr(samples, field.name)
+        for field in fields(samples)
+        if field.name not in ("asset", "horizon", "features", "location")
+    }
+    if samples.location is not None:
+        columns["location"] = samples.location
+    features = samples.features.add_prefix(_FEATURE).reset_index(drop=True)
+    table = pd.concat([pd.DataFrame(columns), features], axis=1)
+    table.attrs = {"asset": samples.asset, "horizon": samples.horizon}
+    with replacing(path) as temporary:
+        table.to_parquet(temporary, index=False)
+
+
+def read_samples(path: Path) -> Samples:
+    """Samples that `write_samples` wrote."""
+    table = pd.read_parquet(path)
+    times = pd.DatetimeIndex(table.pop("times"), name="time")
+    named = [name for name in table.columns if name.startswith(_FEATURE)]
+    features = table[named].rename(columns=lambda name: name.removeprefix(_FEATURE))
+    rest = {name: table[name].to_numpy() for name in table.columns if name not in named}
+    return Samples(**table.attrs, times=times, features=features.set_index(times), **rest)

@@ -1,0 +1,132 @@
+"""One network on many devices, here and on other machines: torchrun, from a notebook or `dvol`.
+
+A process that dies is started again, with the others, and training goes on from the state that was
+kept last.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from dvol_utils.training.devices import process_count
+from dvol_utils.training.files import emptied
+from dvol_utils.training.forecaster import NetworkForecaster
+from dvol_utils.training.job import last_trouble, read_error, write_job
+from dvol_utils.training.loop import TrainingError
+from dvol_utils.training.parent import PARENT
+from dvol_utils.windows import Samples
+
+RESTARTS = 3  # of the processes of one machine, before it gives up
+
+
+def train_with_torchrun(
+    forecaster: NetworkForecaster,
+    samples: Samples,
+    *,
+    fresh: bool = False,
+    nnodes: int = 1,
+    rendezvous: str | None = None,
+    quiet: bool = False,
+) -> None:
+    """Train one network in several processes, and wait for them.
+
+    Parameters
+    ----------
+    forecaster : NetworkForecaster
+        Its study's `training.devices` says how many processes a machine. The checkpoint is what
+        comes of it; the forecaster's own network stays as it is.
+    samples : Samples
+    fresh : bool
+        Begin with the first epoch even if there is a state to go on from.
+    nnodes : int
+        Machines; each has to run this with the same arguments and see the same checkpoint folder.
+    rendezvous : str, optional
+        HOST:PORT of one of them, where they find each other; needed for more than one.
+    quiet : bool
+        Keep the processes' lines from this process's terminal; `progress.log` has them.
+
+    Raises
+    ------
+    TrainingError
+        The processes failed; the message is the first one's.
+    """
+    if nnodes > 1 and rendezvous is None:
+        raise TrainingError(f"{nnodes} machines need a rendezvous HOST:PORT that all of them reach")
+    if fresh:  # here and not in the processes, which may be started again
+        emptied(forecaster.checkpoint)
+    with tempfile.TemporaryDirectory(prefix="dvol-", ignore_cleanup_errors=True) as folder:
+        job = Path(folder)
+        write_job(job, forecaster, samples)
+        processes = process_count(forecaster.study.training.devices)
+        status = _run(_torchrun(job, processes, nnodes, rendezvous), processes, quiet)
+        error = read_error(job)
+        if error or status:
+            name = f"{forecaster.name} seed {forecaster.seed}"
+            raise TrainingError(error or _last_words(name, status, last_trouble(job)))
+
+
+def _torchrun(job: Path, processes: int, nnodes: int, rendezvous: str | None) -> list[str]:
+    """The command; `dvol_utils.training.agent` is torchrun that ends with its parent."""
+    return [
+        *(sys.executable, "-m", "dvol_utils.training.agent"),
+        f"--nnodes={nnodes}",
+        f"--nproc-per-node={processes}",
+        f"--max-restarts={RESTARTS}",
+        "--rdzv-backend=c10d",
+        f"--rdzv-endpoint={rendezvous or 'localhost:0'}",
+        f"--rdzv-id=dvol-{'shared' if nnodes > 1 else os.getpid()}",
+        f"--local-addr={_own_address(rendezvous) if rendezvous else 'localhost'}",
+        f"--log-dir={job / 'logs'}",
+        *("-m", "dvol_utils.training.worker", str(job)),
+    ]
+
+
+def _own_address(rendezvous: str) -> str:
+    """The address by which the others reach this machine: names need not resolve everywhere."""
+    host, _, port = rendezvous.rpartition(":")
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, int(port), type=socket.SOCK_DGRAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.connect(address)  # sends nothing
+            return str(probe.getsockname()[0])
+    except (OSError, ValueError) as error:
+        raise TrainingError(
+            f"rendezvous {rendezvous}: {error}; should be HOST:PORT of one of the machines"
+        ) from None
+
+
+def _run(command: list[str], processes: int, quiet: bool) -> int:
+    output = subprocess.DEVNULL if quiet else None
+    threads = str(max(1, (os.cpu_count() or 1) // processes))
+    defaults = {"OMP_NUM_THREADS": threads, "LOGLEVEL": "ERROR"}  # of torchrun
+    environment = {**defaults, **os.environ, PARENT: str(os.getpid())}
+    process = subprocess.Popen(  # noqa: S603
+        command,
+        stdout=output,
+        stderr=output,
+        env=environment,
+        start_new_session=True,  # Ctrl-C is for this process, which ends them in order
+    )
+    try:
+        return process.wait()
+    finally:  # also after Ctrl-C: no process is left behind
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(timeout=60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _last_words(name: str, status: int, trouble: str | None) -> str:
+    return (
+        f"{name}: the processes that train it ended with status {status}, after {RESTARTS} "
+        f"restarts{f' ({trouble})' if trouble else ''}; start again to go on from the last kept "
+        "epoch, or try training.devices cpu"
+    )

@@ -1,0 +1,279 @@
+"""The training loop of one network, in one process or in several that share each batch."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.nn.utils import clip_grad_norm_
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from dvol_utils.params import StudyParams, TrainingParams
+from dvol_utils.training.devices import Place, here, scaled_rate
+from dvol_utils.training.memory import keep_freed_memory
+from dvol_utils.windows import Samples, Sequences, build_sequences, sequence_starts
+
+History = list[dict[str, float]]
+State = dict[str, Any]
+_HOURS_AT_ONCE = 24_576  # hours of input in one forward pass without gradients
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on; the message names the epoch, the seed and what to try."""
+
+
+def fit_network(
+    network: nn.Module,
+    samples: Samples,
+    study: StudyParams,
+    *,
+    seed: int,
+    on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
+    kept: State | None = None,
+    keep: Callable[[Callable[[], State]], None] = lambda state: None,
+) -> History:
+    """Train until the validation loss stops falling; the best epoch's weights are left in place.
+
+    Parameters
+    ----------
+    network : nn.Module
+        `network(x, last=n)` maps (B, L, F) to (B, n).
+    samples : Samples
+        Learns from the train rows, stops by the validation rows; test rows are not read.
+    study : StudyParams
+    seed : int
+        Order of the sequences and dropout. Both depend on it and on the epoch's number alone, so
+        that training which goes on from a kept state ends in the same bits.
+    on_epoch : callable
+        Called with each epoch's row of the history.
+    kept : dict, optional
+        State to go on from, as `keep` was given it.
+    keep : callable
+        Called at the end of each epoch with a function that returns the state: tensors and numbers
+        alone, of which it may make a copy.
+
+    Returns
+    -------
+    list of dict
+        One row an epoch, with losses (weighted mean squares of the scaled target), validation
+        skill and learning rate.
+
+    Raises
+    ------
+    TrainingError
+        A target is missing, or a loss is not finite: in every process alike, and before the step,
+        so the weights are still finite.
+
+    Notes
+    -----
+    In a process group (torchrun) a step's batch is that of all processes together, each of which
+    takes `training.batch_size` of it, and the gradient is that of the joint batch.
+    """
+    keep_freed_memory()
+    params, place = study.training, here(study.training.devices)
+    network.to(place.device)
+    _check_targets(samples)
+    data = build_sequences(samples, study)
+    rows = samples.rows("train")
+    weight = data.spread(rows, samples.weight[rows])
+    optimiser = torch.optim.Adam(
+        network.parameters(),
+        lr=scaled_rate(params, place.processes),
+        weight_decay=params.weight_decay,
+        fused=True,
+    )
+    schedule = ReduceLROnPlateau(optimiser, factor=params.lr_factor, patience=params.lr_patience)
+    state = _State(network, optimiser, schedule)
+    if kept is not None:
+        state.restore(kept)
+    _same_epoch(len(state.history), place)
+    with torch.random.fork_rng(devices=[place.device] if place.device.type == "cuda" else []):
+        while not state.finished(params):
+            epoch = len(state.history) + 1
+            rate = optimiser.param_groups[0]["lr"]
+            # New in each epoch: the order in which it sums gradients comes from its first step, and
+            # training that goes on after an epoch has to sum in the same order.
+            shared = DistributedDataParallel(network) if place.processes > 1 else network
+            train_loss = _train_epoch(
+                shared, optimiser, data, rows, weight, params, place, seed, epoch
+            )
+            validation = _validate(network, samples, data, params, place)
+            _check_loss(validation["validation_loss"], "validation loss", epoch, seed)
+            schedule.step(validation["validation_loss"])
+            row = {"epoch": epoch, "train_loss": train_loss, **validation, "learning_rate": rate}
+            state.add(row)
+            on_epoch(row)
+            keep(state.plain)
+    network.load_state_dict(state.best_weights)
+    return state.history
+
+
+class _State:
+    """All that a later epoch depends on, beside data, parameters and seed."""
+
+    def __init__(
+        self, network: nn.Module, optimiser: torch.optim.Optimizer, schedule: ReduceLROnPlateau
+    ) -> None:
+        self.parts = {"network": network, "optimiser": optimiser, "schedule": schedule}
+        self.history: History = []
+        self.best_weights = copy.deepcopy(network.state_dict())
+
+    def add(self, row: dict[str, float]) -> None:
+        """Take an epoch's row; keep the weights if it is the best so far."""
+        best = min((old["validation_loss"] for old in self.history), default=np.inf)
+        self.history.append(row)
+        if row["validation_loss"] < best:
+            self.best_weights = copy.deepcopy(self.parts["network"].state_dict())
+
+    def finished(self, params: TrainingParams) -> bool:
+        """Whether the epochs or the patience are over."""
+        losses = [row["validation_loss"] for row in self.history]
+        since_best = len(losses) - 1 - int(np.argmin(losses)) if losses else 0
+        return len(losses) >= params.epochs or since_best >= params.patience
+
+    def plain(self) -> State:
+        """Tensors and numbers alone, so that reading them back executes nothing."""
+        own = {"history": self.history, "best_weights": self.best_weights}
+        return own | {name: part.state_dict() for name, part in self.parts.items()}
+
+    def restore(self, kept: State) -> None:
+        """Go back to a kept state."""
+        for name, part in self.parts.items():
+            part.load_state_dict(kept[name])
+        self.history, self.best_weights = kept["history"], kept["best_weights"]
+
+
+def _same_epoch(epochs: int, place: Place) -> None:
+    """Refuse processes that would go on from different epochs; they would wait for ever."""
+    own = torch.tensor([epochs, epochs**2], dtype=torch.float64)
+    total, squares = place.total(own).tolist()
+    if squares * place.processes != total**2:  # the variance over processes, so each sees the same
+        raise TrainingError(
+            f"process {place.rank} goes on after epoch {epochs}, others after another one: all "
+            "machines have to see the same checkpoint folder"
+        )
+
+
+def _check_targets(samples: Samples) -> None:
+    """Refuse a missing target, which would be learnt as no change."""
+    for split in ("train", "validation"):
+        rows = samples.rows(split)
+        missing = rows[np.isnan(samples.target[rows])]
+        if len(missing):
+            raise TrainingError(
+                f"the target of {len(missing)} {split} rows is missing, first at "
+                f"{samples.times[missing[0]]}: they should not count as scored"
+            )
+
+
+def _check_loss(loss: float, what: str, epoch: int, seed: int) -> None:
+    if not np.isfinite(loss):
+        raise TrainingError(
+            f"{what} is {loss} in epoch {epoch}, seed {seed}: try a lower "
+            "training.learning_rate or training.precision float32"
+        )
+
+
+def _train_epoch(
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    data: Sequences,
+    rows: np.ndarray,
+    weight: Tensor,
+    params: TrainingParams,
+    place: Place,
+    seed: int,
+    epoch: int,
+) -> float:
+    """One pass in an order, and with a chunk grid, that depend on seed and epoch alone."""
+    rng = np.random.default_rng([seed, epoch])
+    torch.manual_seed(int(rng.integers(2**31)) + place.rank)
+    starts = sequence_starts(rows, data.window, data.chunk, int(rng.integers(data.chunk)))
+    starts = rng.permutation(starts)
+    network.train()
+    total = weight_sum = 0.0
+    step = params.batch_size * place.processes
+    for first in range(0, len(starts), step):
+        joint = starts[first : first + step]
+        joint_weight = data.total_weight(joint, weight)
+        loss = _share_of_loss(network, data, joint, weight, params, place) / joint_weight
+        joint_loss = place.total(loss.detach().double()).item()
+        _check_loss(joint_loss, "loss", epoch, seed)
+        optimiser.zero_grad(set_to_none=True)
+        # The mean of gradients over processes is that of the joint batch.
+        (loss * place.processes).backward()
+        clip_grad_norm_(network.parameters(), params.gradient_clip)
+        optimiser.step()
+        total += joint_loss * joint_weight
+        weight_sum += joint_weight
+    return total / weight_sum
+
+
+def _share_of_loss(
+    network: nn.Module,
+    data: Sequences,
+    joint: np.ndarray,
+    weight: Tensor,
+    params: TrainingParams,
+    place: Place,
+) -> Tensor:
+    """Weighted sum of squares over this process's part of a joint batch."""
+    own = place.share(joint)
+    idle = not len(own)  # a last batch smaller than the number of processes
+    x, y, w = (part.to(place.device) for part in data.cut(joint[:1] if idle else own, weight))
+    # In float32, so that bf16 rounds products and not the loss.
+    squares = w * (_forward(network, x, data.chunk, params).float() - y) ** 2
+    return squares.sum() * (0.0 if idle else 1.0)
+
+
+def _validate(
+    network: nn.Module, samples: Samples, data: Sequences, params: TrainingParams, place: Place
+) -> dict[str, float]:
+    rows = samples.rows("validation")
+    forecast = predict_rows(network, data, rows, params, place)
+    weight = samples.weight[rows]
+    error = forecast - samples.target[rows]
+    outcome, origin = samples.outcome[rows], samples.dvol[rows]
+    points = samples.to_points(forecast, rows)
+    skill = 1 - np.sum((points - outcome) ** 2) / np.sum((origin - outcome) ** 2)
+    loss = float(np.sum(weight * error**2) / weight.sum())
+    return {"validation_loss": loss, "validation_skill": float(skill)}
+
+
+def predict_rows(
+    network: nn.Module,
+    data: Sequences,
+    rows: np.ndarray,
+    params: TrainingParams,
+    place: Place | None = None,
+) -> np.ndarray:
+    """Forecasts of the scaled target at `rows`, each from its chunk on the fixed grid.
+
+    Processes of a `place` each forecast some chunks and exchange them; all return all rows.
+    """
+    network.eval()
+    device = next(network.parameters()).device
+    place = place or Place(device)
+    starts = place.share(sequence_starts(rows, data.window, data.chunk))
+    out = torch.zeros(len(data.target))
+    with torch.inference_mode():
+        size = max(1, _HOURS_AT_ONCE // (data.window - 1 + data.chunk))
+        for first in range(0, len(starts), size):
+            begin = starts[first : first + size]
+            x, _, _ = data.cut(begin, data.target)
+            forecast = _forward(network, x.to(device), data.chunk, params).float().cpu()
+            goals = torch.from_numpy(begin + data.pad + data.window - 1)[:, None]
+            out[goals + torch.arange(data.chunk)] = forecast
+    place.total(out)
+    return out[torch.from_numpy(rows + data.pad)].numpy().astype(float)
+
+
+def _forward(network: nn.Module, x: Tensor, chunk: int, params: TrainingParams) -> Tensor:
+    low = params.precision == "bfloat16"
+    with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=low):
+        return network(x, last=chunk)

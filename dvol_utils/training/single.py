@@ -1,0 +1,83 @@
+"""One network of a study from its name: what `dvol train` does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from dvol_utils.artefacts import ArtefactError, read_table
+from dvol_utils.data.panel import build_panel
+from dvol_utils.data.simulated import write_store
+from dvol_utils.jumps import jumps_by_rule
+from dvol_utils.models.lstm import LADDER
+from dvol_utils.params import ParameterError, StudyParams
+from dvol_utils.training.checkpoints import read_config
+from dvol_utils.training.devices import process_count
+from dvol_utils.training.forecaster import (
+    NetworkForecaster,
+    take_finished,
+    train_checkpoint,
+)
+from dvol_utils.training.launch import train_with_torchrun
+from dvol_utils.training.progress import epoch_bar
+from dvol_utils.walkforward import make_forecaster
+from dvol_utils.windows import build_samples
+
+
+def train_network(
+    study: StudyParams,
+    model: str,
+    *,
+    seed: int,
+    fresh: bool = False,
+    nnodes: int = 1,
+    rendezvous: str | None = None,
+) -> dict[str, Any]:
+    """Train one network of a study into its checkpoint folder, with a bar on the terminal.
+
+    Parameters
+    ----------
+    study : StudyParams
+    model : str
+        A key of `LADDER`.
+    seed : int
+    fresh : bool
+        Begin anew, even where there is a finished checkpoint or a state to go on from.
+    nnodes, rendezvous
+        As `train_with_torchrun` takes them.
+
+    Returns
+    -------
+    dict
+        The checkpoint's `config.json`, and its `folder`.
+    """
+    if model not in LADDER:
+        raise ParameterError(f"model {model!r}: no network; should be one of {', '.join(LADDER)}")
+    samples = build_samples(*_tables(study), study)
+    forecaster = make_forecaster(model, study, seed=seed)
+    assert isinstance(forecaster, NetworkForecaster)
+    folder = forecaster.checkpoint
+    devices = study.training.devices
+    processes = process_count(devices) * nnodes
+    accepted = None if devices == "auto" and nnodes == 1 else processes
+    if fresh or not take_finished(forecaster, samples, accepted):
+        if processes > 1:
+            train_with_torchrun(
+                forecaster, samples, fresh=fresh, nnodes=nnodes, rendezvous=rendezvous
+            )
+        else:
+            with epoch_bar(study.training) as bar:
+                train_checkpoint(forecaster, samples, fresh=fresh, **bar)
+    return {**read_config(folder), "folder": folder}
+
+
+def _tables(study: StudyParams) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Panel and jumps of the study's run, or made here where it has none of these parameters."""
+    try:
+        return read_table(study, "panel"), read_table(study, "jumps")
+    except ArtefactError:
+        if study.is_simulated:
+            write_store(study.raw_dir, study.data)
+        panel = build_panel(study.raw_dir, study.data)
+        return panel, jumps_by_rule(panel, study.jumps)

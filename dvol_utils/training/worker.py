@@ -1,0 +1,37 @@
+"""One of the processes that torchrun starts to train a network together."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from dvol_utils.training.devices import process_group
+from dvol_utils.training.files import CheckpointError
+from dvol_utils.training.forecaster import train_checkpoint
+from dvol_utils.training.job import read_job, write_error, write_trouble
+from dvol_utils.training.loop import TrainingError
+from dvol_utils.training.parent import end_with_parent, named_parent
+from dvol_utils.training.progress import epoch_bar
+
+
+def main(folder: Path) -> None:
+    """Train this process's share.
+
+    An error that no restart would mend is left in the job's folder, and the process ends well:
+    torchrun would start it again otherwise. All processes meet such an error together.
+    """
+    forecaster, samples = read_job(folder)
+    training = forecaster.study.training
+    try:
+        with process_group(training.devices) as place, epoch_bar(training, place.rank) as bar:
+            train_checkpoint(forecaster, samples, **bar)
+    except (TrainingError, CheckpointError) as error:
+        write_error(folder, error)
+    except Exception as error:
+        write_trouble(folder, error)
+        raise
+
+
+if __name__ == "__main__":
+    end_with_parent(named_parent())
+    main(Path(sys.argv[1]))

@@ -1,0 +1,41 @@
+"""Tasks that other processes can be sent."""
+
+from __future__ import annotations
+
+import os
+import signal
+from functools import partial
+from pathlib import Path
+
+
+def square(number: int) -> int:
+    return number**2
+
+
+def fail(number: int) -> None:
+    raise ValueError(f"no {number}")
+
+
+def die_first(marker: Path, number: int) -> int:
+    """Kill the process that runs this, the first time."""
+    if not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number**2
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def hang(folder: str, number: int) -> None:
+    """Leave this process's number, and wait for ever."""
+    Path(folder, f"{number}.pid").write_text(f"{os.getpid()}\n")
+    signal.pause()
+
+
+def hanging(folder: str, cluster: str | None) -> None:
+    """Two tasks that wait for ever, as a command or a notebook would start them."""
+    from dvol_utils.training.many import run_tasks
+
+    run_tasks([partial(hang, folder, number) for number in range(2)], cluster=cluster, workers=2)
