@@ -32,7 +32,7 @@ _TABLES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "forecasts": (
         "03_lstm_training",
         ("panel", "jumps"),
-        ("split", "jumps", "features", "target", "models", "training", "evaluation"),
+        ("split", "jumps", "features", "target", "models", "training", "walk", "evaluation"),
     ),
     "metrics": ("04_regime_evaluation", ("forecasts",), ("evaluation",)),
     "significance": ("05_bootstrap_significance", ("forecasts",), ("significance", "target")),

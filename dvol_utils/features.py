@@ -2,7 +2,8 @@
 
 Columns come in groups. The `published` group holds the eleven inputs of the published study. Its
 DVOL lags count back from the target and never reach past the origin; with `lags_from: row` they
-count back from the row, as they did there.
+count back from the row, as they did there. The `calendar`, `clock` and `expiry` groups are known
+in advance: they depend on the time alone.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from dvol_utils.events import near_expiry
 from dvol_utils.params import StudyParams
 
 HOURS_PER_YEAR = 8_760
 _LAGS = {"dvol_lag_1d": 24, "dvol_lag_7d": 168, "dvol_lag_30d": 720}
 _HAR_HOURS = (6, 24, 72, 168, 720)
 _HARMONICS = (1, 2, 3, 4, 5, 6, 7, 14, 21)  # cycles a week; 7, 14 and 21 are the day's
+_EXPIRY_HOURS = 24
+_SHORT_HOURS = 336
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "published": (
@@ -33,6 +37,14 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "calendar": tuple(f"week_{part}_{k}" for k in _HARMONICS for part in ("sin", "cos")),
     "market": ("return_1h", "return_24h", "return_168h", "volatility_ratio"),
     "funding": ("funding_8h", "funding_3d"),
+    "clock": ("hour_of_day", "hour_of_week"),
+    "expiry": (
+        "month_expiry_ahead",
+        "month_expiry_behind",
+        "quarter_expiry_ahead",
+        "quarter_expiry_behind",
+    ),
+    "volatility": (f"volatility_{_SHORT_HOURS}h",),
 }
 SOURCES = {
     "transaction_volume": "transfer_volume_usd",
@@ -66,7 +78,10 @@ def build_features(panel: pd.DataFrame, jumps: pd.DataFrame, study: StudyParams)
     DataFrame
         Index `time`; the columns of `GROUPS`. DVOL lags and the volatility spread are in index
         points, on-chain columns in logs (MVRV less one as it is), gaps and returns in units of
-        their trailing standard deviation, the rest dimensionless.
+        their trailing standard deviation, `volatility_336h` in units of the volatility that scales
+        the target, the clock's hours as shares of a day and of a week from Monday 00:00, expiries
+        1 within 24 hours before (`ahead`) or after them (`behind`) and else 0, the rest
+        dimensionless.
 
     Raises
     ------
@@ -85,6 +100,9 @@ def build_features(panel: pd.DataFrame, jumps: pd.DataFrame, study: StudyParams)
         **_calendar(frame.index),
         **_market(frame["price_close"]),
         **_funding(frame["funding_rate"]),
+        **_clock(frame.index),
+        **_expiry(frame.index),
+        **_short_volatility(frame, flags, volatility),
     }
     features = pd.DataFrame(columns, index=frame.index, copy=False)
     _require_sources(features, study)
@@ -171,6 +189,28 @@ def _market(price: pd.Series) -> dict[str, pd.Series]:
 
 def _funding(rate: pd.Series) -> dict[str, pd.Series]:
     return {"funding_8h": rate * 1e4, "funding_3d": _rolling_mean(rate, 72) * 1e4}
+
+
+def _short_volatility(
+    frame: pd.DataFrame, flags: pd.DataFrame, volatility: pd.Series
+) -> dict[str, pd.Series]:
+    ratio = trailing_volatility(frame, flags, _SHORT_HOURS) / volatility
+    return {f"volatility_{_SHORT_HOURS}h": ratio.where(ratio > 0)}  # a unit is never zero
+
+
+def _clock(times: pd.DatetimeIndex) -> dict[str, np.ndarray]:
+    hour = times.hour.to_numpy()
+    return {
+        "hour_of_day": hour / 24,
+        "hour_of_week": (24 * times.day_of_week.to_numpy() + hour) / 168,
+    }
+
+
+def _expiry(times: pd.DatetimeIndex) -> dict[str, np.ndarray]:
+    month = near_expiry(times, _EXPIRY_HOURS)
+    quarter = near_expiry(times, _EXPIRY_HOURS, quarterly=True)
+    flags = (*month, *quarter)
+    return {name: flag.astype(float) for name, flag in zip(GROUPS["expiry"], flags, strict=True)}
 
 
 def _rolling_mean(values: pd.Series, window: int) -> pd.Series:

@@ -27,6 +27,7 @@ from dvol_utils.stage_params import (
     SplitParams,
     TargetParams,
     TrainingParams,
+    WalkParams,
 )
 
 
@@ -46,6 +47,7 @@ class StudyParams(Section):
     target: TargetParams = TargetParams()
     models: list[ModelName] = Field(list(MODEL_NAMES), min_length=1, description="forecasters")
     training: TrainingParams = TrainingParams()
+    walk: WalkParams = WalkParams()
     evaluation: EvaluationParams = EvaluationParams()
     significance: SignificanceParams = SignificanceParams()
     published_page: bool = Field(

@@ -15,12 +15,19 @@ ModelName = Literal[
     "seasonal_naive",
     "har",
     "har_calendar",
+    "ridge_decay",
+    "boosted_trees",
     "lstm_baseline",
     "lstm_large",
     "lstm_ultra",
 ]
 MODEL_NAMES: tuple[ModelName, ...] = get_args(ModelName)
-FeatureGroup = Literal["published", "har", "calendar", "market", "funding"]
+FeatureGroup = Literal[
+    "published", "har", "calendar", "market", "funding", "clock", "expiry", "volatility"
+]
+
+
+Cadence = Literal["never", "monthly", "quarterly"]
 
 
 class SplitParams(Section):
@@ -40,6 +47,51 @@ class SplitParams(Section):
             raise ValueError(
                 f"validation_start {self.validation_start} should lie before "
                 f"test_start {self.test_start}"
+            )
+        return self
+
+
+class WalkParams(Section):
+    """Refits as time goes on. Without them every model is fitted once, on the train rows."""
+
+    validation: Cadence = Field(
+        "never", description="how often models are refitted over the validation rows"
+    )
+    test: Cadence = Field("never", description="how often models are refitted over the test rows")
+    window_days: int | None = Field(
+        None, ge=1, description="a fold learns from this long before it; without it, from all past"
+    )
+    half_life_days: float | None = Field(
+        None, gt=0, description="weights halve with every so many days before a fold"
+    )
+    stop_days: int = Field(
+        60, ge=1, description="last days before a fold, which only stop its networks"
+    )
+    warm_epochs: int | None = Field(
+        None,
+        ge=1,
+        description="networks go on from the last fold's weights for at most so many epochs; "
+        "without it each fold's begin anew",
+    )
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether every model is fitted once."""
+        return self.validation == self.test == "never"
+
+    @validator(mode="after")
+    def _consistent(self) -> WalkParams:
+        for name in ("window_days", "half_life_days", "warm_epochs"):
+            value = getattr(self, name)
+            if self.is_fixed and value is not None:
+                raise ValueError(
+                    f"{name} {value} should be left out where walk.validation and walk.test are "
+                    "never: models are fitted once"
+                )
+        if self.window_days is not None and self.window_days <= self.stop_days:
+            raise ValueError(
+                f"window_days {self.window_days} should be more than stop_days {self.stop_days}, "
+                "which the networks do not learn from"
             )
         return self
 

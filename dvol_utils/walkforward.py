@@ -1,19 +1,22 @@
-"""Models x seeds on one set of samples -> the forecast table."""
+"""Folds x models x seeds on one set of samples -> the forecast table."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
+from dvol_utils.folds import Fold, asked_of, fold_rows, fold_samples, study_folds
 from dvol_utils.models import Forecaster
-from dvol_utils.models.linear import RidgeForecaster
+from dvol_utils.models.linear import RidgeForecaster, ridge_decay
 from dvol_utils.models.lstm import LADDER
 from dvol_utils.models.naive import Persistence, SeasonalNaive
+from dvol_utils.models.trees import boosted_trees
 from dvol_utils.params import StudyParams
 from dvol_utils.training import NetworkForecaster, TrainingError
 from dvol_utils.training.devices import process_count
@@ -21,46 +24,83 @@ from dvol_utils.training.many import Failure, default_workers, run_tasks
 from dvol_utils.training.progress import follow
 from dvol_utils.windows import Samples
 
-FOLD = 0  # one fixed split
+T = TypeVar("T")
 
 
-def make_forecaster(name: str, study: StudyParams, *, seed: int = 0) -> Forecaster:
-    """The forecaster of a name in `params.MODEL_NAMES`, not yet fitted."""
+def make_forecaster(
+    name: str,
+    study: StudyParams,
+    *,
+    seed: int = 0,
+    fold: int | None = None,
+    after: int | None = None,
+) -> Forecaster:
+    """The forecaster of a name in `params.MODEL_NAMES`, not yet fitted.
+
+    Parameters
+    ----------
+    name : str
+    study : StudyParams
+    seed : int
+        Of a network.
+    fold : int, optional
+        Number of the fold that a network is trained for, where models are fitted more than once.
+    after : int, optional
+        Number of the fold whose weights it goes on from, for at most `walk.warm_epochs`.
+    """
     if name in LADDER:
-        folder = checkpoint_folder(study, name, seed)
-        return NetworkForecaster(name, study, seed=seed, checkpoint=folder)
+        return _network(name, study, seed, fold, after)
     simple: dict[str, Callable[[], Forecaster]] = {
         "persistence": Persistence,
         "seasonal_naive": SeasonalNaive,
         "har": lambda: RidgeForecaster(["har"]),
         "har_calendar": lambda: RidgeForecaster(["har", "calendar"]),
+        "ridge_decay": ridge_decay,
+        "boosted_trees": boosted_trees,
     }
     return simple[name]()
 
 
-def checkpoint_folder(study: StudyParams, name: str, seed: int) -> Path:
+def _network(
+    name: str, study: StudyParams, seed: int, fold: int | None, after: int | None
+) -> NetworkForecaster:
+    place = {"fold": fold, "checkpoint": checkpoint_folder(study, name, seed, fold or 0)}
+    if after is None:
+        return NetworkForecaster(name, study, seed=seed, **place)
+    training = study.training.model_copy(update={"epochs": study.walk.warm_epochs})
+    warm = study.model_copy(update={"training": training})
+    begins_with = checkpoint_folder(study, name, seed, after)
+    return NetworkForecaster(name, warm, seed=seed, begins_with=begins_with, **place)
+
+
+def checkpoint_folder(study: StudyParams, name: str, seed: int, fold: int = 0) -> Path:
     """Where a network's weights, configuration and history lie."""
-    return study.run_dir / "checkpoints" / name / f"{FOLD}-{seed}"
+    return study.run_dir / "checkpoints" / name / f"{fold}-{seed}"
 
 
-def network_folders(study: StudyParams, failures: Iterable[str] = ()) -> list[Path]:
-    """Checkpoint folders of the study's networks, in the order of its models and seeds.
+def network_folders(
+    study: StudyParams, failures: Iterable[str] = (), folds: Iterable[int] = (0,)
+) -> list[Path]:
+    """Checkpoint folders of the study's networks, in the order of its models, seeds and folds.
 
-    `failures` are "model seed N" of those that could not be trained and are left out.
+    `failures` are "model seed N" of those that could not be trained and are left out, `folds` the
+    numbers of the folds to list.
     """
+    numbers = [int(fold) for fold in folds]
     return [
-        checkpoint_folder(study, name, seed)
+        checkpoint_folder(study, name, seed, fold)
         for name in study.models
         if name in LADDER
         for seed in study.training.seeds
         if f"{name} seed {seed}" not in failures
+        for fold in numbers
     ]
 
 
 def forecast_table(
     samples: Samples, study: StudyParams, *, log: Callable[[str], None] = print
 ) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Fit every model of the study and forecast the validation and test rows.
+    """Fit every model of the study in every fold and forecast the validation and test rows.
 
     Parameters
     ----------
@@ -83,21 +123,23 @@ def forecast_table(
     TrainingError
         Not one network could be trained.
     """
-    runs = [
-        (name, seed)
+    folds = study_folds(samples, study)
+    forecasts = {
+        (name, 0): _walk_simple(name, folds, samples, study)
         for name in study.models
-        for seed in (study.training.seeds if name in LADDER else [0])
-    ]
-    forecasts = _forecasts(runs, samples, study, log)
+        if name not in LADDER
+    }
+    forecasts |= _walk_networks(folds, samples, study, log)
     failures = {
         f"{name} seed {seed}": forecast.error
         for (name, seed), forecast in forecasts.items()
         if isinstance(forecast, Failure)
     }
     tables = [
-        _rows(samples, forecast, model=name, seed=seed)
-        for (name, seed), forecast in forecasts.items()
-        if not isinstance(forecast, Failure)
+        _rows(samples, folds, forecasts[name, seed], model=name, seed=seed)
+        for name in study.models
+        for seed in (study.training.seeds if name in LADDER else [0])
+        if f"{name} seed {seed}" not in failures
     ]
     return pd.concat(tables, ignore_index=True), failures
 
@@ -118,36 +160,140 @@ def fit_networks(
 
     The largest begin first, since they take longest; the results are in the order given.
     """
-    order = sorted(range(len(networks)), key=lambda i: -_size(networks[i][0]))
-    tasks = [partial(fit_and_predict, *networks[i]) for i in order]
-    workers = max(1, default_workers() // process_count(study.training.devices))
-    with follow([networks[i][0].checkpoint for i in order], log):
-        results = run_tasks(tasks, cluster=study.training.cluster, workers=workers)
-    return [result for _, result in sorted(zip(order, results, strict=True), key=itemgetter(0))]
+    tasks = [partial(fit_and_predict, *network) for network in networks]
+    sizes = [_size(forecaster) for forecaster, _ in networks]
+    folders = [forecaster.checkpoint for forecaster, _ in networks]
+    return _side_by_side(tasks, sizes, folders, study, log)
 
 
-def _forecasts(
-    runs: list[tuple[str, int]], samples: Samples, study: StudyParams, log: Callable[[str], None]
+def fold_networks(
+    name: str, seed: int, folds: Sequence[Fold], samples: Samples, study: StudyParams
+) -> Iterator[tuple[NetworkForecaster, Samples]]:
+    """The networks of some folds, not yet fitted, each with what it learns from.
+
+    With `walk.warm_epochs` each but the first goes on from the weights of the one before, which
+    has to be fitted by then.
+    """
+    after = None
+    for fold in folds:
+        number = None if study.walk.is_fixed else fold.number
+        forecaster = make_forecaster(name, study, seed=seed, fold=number, after=after)
+        assert isinstance(forecaster, NetworkForecaster)
+        yield forecaster, fold_samples(samples, fold, study.walk)
+        after = None if study.walk.warm_epochs is None else number
+
+
+def walk_network(
+    name: str, seed: int, folds: Sequence[Fold], samples: Samples, study: StudyParams
+) -> np.ndarray:
+    """Fit the network of one fold after the other; forecasts of their `fold_rows`, index points.
+
+    Raises
+    ------
+    TrainingError, CheckpointError
+        As `NetworkForecaster.fit`; the message names the fold.
+    """
+    forecasts = []
+    networks = fold_networks(name, seed, folds, samples, study)
+    for fold, (forecaster, learnt) in zip(folds, networks, strict=True):
+        try:
+            forecasts.append(fold_forecast(forecaster, fold, samples, learnt))
+        except TrainingError as error:
+            if forecaster.fold is None:
+                raise
+            raise TrainingError(f"fold {fold.number}: {error}") from error
+    return np.concatenate(forecasts)
+
+
+def fold_forecast(
+    forecaster: Forecaster, fold: Fold, samples: Samples, learnt: Samples
+) -> np.ndarray:
+    """Fit a forecaster as of a fold's start; its forecasts at `fold_rows`, index points.
+
+    `learnt` is `fold_samples` of `samples`, those of the study.
+    """
+    forecaster.fit(learnt)
+    asked = samples if learnt is samples else asked_of(learnt, fold)
+    return forecaster.predict(asked)[fold_rows(samples, fold)]
+
+
+def _walk_simple(
+    name: str, folds: Sequence[Fold], samples: Samples, study: StudyParams
+) -> np.ndarray:
+    """Forecasts of a model that is no network, of all folds' rows."""
+    return np.concatenate(
+        [
+            fold_forecast(
+                make_forecaster(name, study),
+                fold,
+                samples,
+                fold_samples(samples, fold, study.walk),
+            )
+            for fold in folds
+        ]
+    )
+
+
+def _walk_networks(
+    folds: Sequence[Fold], samples: Samples, study: StudyParams, log: Callable[[str], None]
 ) -> dict[tuple[str, int], np.ndarray | Failure]:
-    """Forecast of every (model, seed), in their order."""
-    forecasters = {run: make_forecaster(run[0], study, seed=run[1]) for run in runs}
-    networks = [run for run in runs if run[0] in LADDER]
-    trained = fit_networks([(forecasters[run], samples) for run in networks], study, log=log)
-    found = dict(zip(networks, trained, strict=True))
-    if networks and all(isinstance(result, Failure) for result in trained):
-        raise TrainingError(f"no network could be trained; the first said: {trained[0].error}")
-    return {
-        run: found[run] if run in found else fit_and_predict(forecasters[run], samples)
-        for run in runs
+    """Forecasts of every network and seed, of all folds' rows."""
+    networks = [
+        (name, seed) for name in study.models if name in LADDER for seed in study.training.seeds
+    ]
+    # Folds that do not need each other's weights are trained side by side.
+    chains = [[fold] for fold in folds] if study.walk.warm_epochs is None else [list(folds)]
+    largest = {name: _size(make_forecaster(name, study)) for name, _ in networks}
+    tasks = [
+        partial(walk_network, *network, chain, samples, study)
+        for network in networks
+        for chain in chains
+    ]
+    sizes = [largest[name] * len(chain) for name, _ in networks for chain in chains]
+    folders = network_folders(study, folds=[fold.number for fold in folds])
+    trained = _side_by_side(tasks, sizes, folders, study, log)
+    each = len(chains)
+    found = {
+        network: _joined(trained[i * each : (i + 1) * each]) for i, network in enumerate(networks)
     }
+    if found and all(isinstance(result, Failure) for result in found.values()):
+        first = next(iter(found.values()))
+        raise TrainingError(f"no network could be trained; the first said: {first.error}")
+    return found
+
+
+def _joined(chains: Sequence[np.ndarray | Failure]) -> np.ndarray | Failure:
+    """Forecasts of a network's chains in one array, or its first failure."""
+    failed = [chain for chain in chains if isinstance(chain, Failure)]
+    return failed[0] if failed else np.concatenate(chains)
+
+
+def _side_by_side(
+    tasks: Sequence[Callable[[], T]],
+    sizes: Sequence[int],
+    folders: Sequence[Path],
+    study: StudyParams,
+    log: Callable[[str], None],
+) -> list[T | Failure]:
+    """Results of tasks, in their order; the largest begin first."""
+    order = sorted(range(len(tasks)), key=lambda i: -sizes[i])
+    workers = max(1, default_workers() // process_count(study.training.devices))
+    with follow(folders, log):
+        results = run_tasks(
+            [tasks[i] for i in order], cluster=study.training.cluster, workers=workers
+        )
+    return [result for _, result in sorted(zip(order, results, strict=True), key=itemgetter(0))]
 
 
 def _size(forecaster: NetworkForecaster) -> int:
     return sum(value.numel() for value in forecaster.network.parameters())
 
 
-def _rows(samples: Samples, forecast: np.ndarray, *, model: str, seed: int) -> pd.DataFrame:
-    rows = np.concatenate([samples.rows("validation"), samples.rows("test")])
+def _rows(
+    samples: Samples, folds: Sequence[Fold], forecast: np.ndarray, *, model: str, seed: int
+) -> pd.DataFrame:
+    parts = [fold_rows(samples, fold) for fold in folds]
+    rows = np.concatenate(parts)
     target_time = samples.target_times(rows)
     return pd.DataFrame(
         {
@@ -158,10 +304,10 @@ def _rows(samples: Samples, forecast: np.ndarray, *, model: str, seed: int) -> p
             "horizon_hours": samples.horizon,
             "model": model,
             "seed": seed,
-            "fold": FOLD,
+            "fold": np.repeat([fold.number for fold in folds], [len(part) for part in parts]),
             "split": samples.split[rows],
             "y_true": samples.outcome[rows],
-            "y_pred": forecast[rows],
+            "y_pred": forecast,
             "y_origin": samples.dvol[rows],
             "jump_regime": samples.jump_regime[rows],
             "level_regime": samples.level_regime[rows],

@@ -33,6 +33,8 @@ class Samples:
     there is a `location`, `target` is the level less `location`, in units of `scale` (points).
     `split` is train, validation, test or None. `complete` marks rows whose inputs are all there,
     `scored` those on which every model is scored: complete, neither origin nor target imputed.
+    `fitting` marks the rows whose outcome is known, where models that need no early stopping may
+    learn from more than the train rows.
     """
 
     asset: str
@@ -50,10 +52,20 @@ class Samples:
     jump_regime: np.ndarray
     level_regime: np.ndarray
     location: np.ndarray | None = None
+    fitting: np.ndarray | None = None
 
     def rows(self, split: str) -> np.ndarray:
         """Positions of a split's scored rows, in time order."""
         return np.flatnonzero((self.split == split) & self.scored)
+
+    def fitting_rows(self) -> np.ndarray:
+        """Positions of the scored rows that models without early stopping learn from, in order.
+
+        The train rows; in a fold of a walk also those that only stop the networks.
+        """
+        if self.fitting is None:
+            return self.rows("train")
+        return np.flatnonzero(self.fitting & self.scored)
 
     def to_points(self, forecast: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
         """Map forecasts of the scaled target, at all rows or at some, to index points."""
@@ -309,7 +321,7 @@ def _zero_missing(values: np.ndarray) -> np.ndarray:
 
 def _complete_windows(features: pd.DataFrame, study: StudyParams) -> pd.Series:
     """Rows whose whole input window has every column that any of the study's models reads."""
-    columns = feature_columns([*study.features.groups, "har", "calendar"])
+    columns = feature_columns([*study.features.groups, "har", "calendar", "volatility"])
     missing = np.zeros(len(features), bool)
     for name in columns:
         missing |= np.isnan(features[name].to_numpy())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from dvol_utils.features import GROUPS
 from dvol_utils.jumps import detect_jumps
 from dvol_utils.params import StudyParams, load_study
 
@@ -46,7 +47,7 @@ def small_study(**overrides: object) -> StudyParams:
         {
             "split.validation_start": "2022-04-18 00:00",
             "split.test_start": "2022-05-09 00:00",
-            "features.groups": ["published", "har", "calendar", "market", "funding"],
+            "features.groups": list(GROUPS),
             "features.scaling_window_hours": 240,
             "target.volatility_window_hours": 240,
             "training.chunk_hours": 48,

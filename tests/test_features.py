@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +16,7 @@ from dvol_utils.features import (
     realised_volatility,
     trailing_volatility,
 )
+from dvol_utils.stage_params import FeatureGroup
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +45,10 @@ def test_the_published_group_has_the_eleven_published_inputs():
         "nvrv", "dvol_rv_spread", "jump_indicator", "jump_magnitude", "days_since_jump",
         "jump_cluster_7d",
     )  # fmt: skip
+
+
+def test_a_study_may_name_every_group_and_no_other():
+    assert get_args(FeatureGroup) == tuple(GROUPS)
 
 
 def test_columns_are_those_of_the_groups_whatever_order_they_are_asked_in(features):
@@ -106,6 +113,41 @@ def test_calendar_repeats_every_week_and_differs_within_it(features):
     week = features[list(GROUPS["calendar"])].to_numpy()
     np.testing.assert_allclose(week[:168], week[168:336], atol=1e-12)
     assert len(np.unique(week[:168].round(9), axis=0)) == 168
+
+
+def test_the_clock_counts_from_midnight_and_from_monday(panel, features):
+    time = panel["time"].dt
+    np.testing.assert_allclose(features["hour_of_day"] * 24, time.hour, atol=1e-12)
+    week = time.day_of_week * 24 + time.hour
+    np.testing.assert_allclose(features["hour_of_week"] * 168, week, atol=1e-12)
+
+
+def test_expiries_are_flagged_for_a_day_before_and_a_day_after(features):
+    """Of the small market's months only March 2022 ends a quarter."""
+    for kind, expiries in (
+        ("month", ["2022-01-28", "2022-02-25", "2022-03-25", "2022-04-29", "2022-05-27"]),
+        ("quarter", ["2022-03-25"]),
+    ):
+        for side, first in (("ahead", 8 - 24), ("behind", 8)):
+            hours = [pd.Timestamp(e, tz="UTC") + pd.Timedelta(hours=first) for e in expiries]
+            flagged = [h + pd.Timedelta(hours=k) for h in hours for k in range(24)]
+            column = features[f"{kind}_expiry_{side}"]
+            assert column.index[column == 1].tolist() == flagged
+            assert set(column) == {0.0, 1.0}
+
+
+def test_short_volatility_is_in_units_of_the_targets(panel, jumps, study, features):
+    frame, flags = panel.set_index("time"), jumps.set_index("time")
+    short, long = (trailing_volatility(frame, flags, hours) for hours in (336, 240))
+    np.testing.assert_allclose(features["volatility_336h"], short / long, rtol=1e-12)
+    assert features["volatility_336h"].iloc[:168].isna().all()
+
+
+def test_a_flat_market_has_no_volatility_to_measure_by(panel, jumps):
+    study = small_study(**{"features.groups": ["calendar"]})
+    flat = panel.assign(**{f"dvol_{bar}": 60.0 for bar in ("open", "high", "low", "close")})
+    calm = jumps.assign(is_jump=False)
+    assert build_features(flat, calm, study)["volatility_336h"].isna().all()
 
 
 def test_jumps_do_not_enter_trailing_volatility(panel, jumps, study):

@@ -8,12 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from market import small_jumps, small_panel, small_study
+from trainers import TINY
 
-from dvol_utils.features import GROUPS, build_features
+from dvol_utils.features import GROUPS, build_features, feature_columns
+from dvol_utils.folds import asked_of, fold_rows, fold_samples, study_folds
 from dvol_utils.jumps import detect_jumps
 from dvol_utils.jumps.periodicity import periodicity_wsd
+from dvol_utils.models.lstm import LADDER
 from dvol_utils.params import MODEL_NAMES
-from dvol_utils.walkforward import make_forecaster
+from dvol_utils.walkforward import fold_networks, make_forecaster
 from dvol_utils.windows import build_samples
 
 CUTS = (1_100, 1_999, 3_100)
@@ -76,6 +79,16 @@ def test_features(panel, study, cut):
     pd.testing.assert_frame_equal(one[: cut + 1], two[: cut + 1], check_exact=True)
 
 
+def test_what_is_known_in_advance_depends_on_the_time_alone(panel, study):
+    """Neither another market nor the end of the data moves calendar, clock and expiries."""
+    one, two = both(panel, study, CUTS[0], lambda p, j: build_features(p, j, study))
+    known = feature_columns(["calendar", "clock", "expiry"])
+    pd.testing.assert_frame_equal(one[known], two[known], check_exact=True)
+    early = panel[: CUTS[0]]
+    short = build_features(early, small_jumps(early, study), study)
+    pd.testing.assert_frame_equal(one[known][: CUTS[0]], short[known], check_exact=True)
+
+
 @pytest.mark.parametrize("cut", CUTS)
 def test_scaling_weights_and_regimes(panel, study, cut):
     one, two = both(panel, study, cut, lambda p, j: build_samples(p, j, study))
@@ -120,7 +133,9 @@ def test_forecasts(panel, study, samples, name, supervision):
     assert not np.array_equal(one[cut + 1 :], two[cut + 1 :], equal_nan=True)
 
 
-@pytest.mark.parametrize("name", ["har", "har_calendar", "lstm_baseline"])
+@pytest.mark.parametrize(
+    "name", ["har", "har_calendar", "ridge_decay", "boosted_trees", "lstm_baseline"]
+)
 def test_fitting_ignores_the_test_rows(samples, study, tmp_path, name):
     """Other outcomes in the test rows leave what was learnt, and so the forecasts, as they were."""
     test = samples.split == "test"
@@ -138,6 +153,79 @@ def test_fitting_ignores_the_test_rows(samples, study, tmp_path, name):
         forecaster.fit(rows)
         forecasts.append(forecaster.predict(samples))
     np.testing.assert_array_equal(*forecasts)
+
+
+WALK = {
+    "split.validation_start": "2022-04-01 00:00",
+    "split.test_start": "2022-05-15 00:00",
+    "walk.validation": "monthly",
+    "walk.test": "monthly",
+    "walk.stop_days": 10,
+    "walk.half_life_days": 60,
+    "training.epochs": 1,
+    "training.precision": "float32",
+}
+FOLDS = range(3)  # validation, validation, test
+
+
+@pytest.fixture(scope="module")
+def walk(panel):
+    """The walking study, its samples, and for each fold those of another market from its start."""
+    study = small_study(**WALK)
+    samples = build_samples(panel, small_jumps(panel, study), study)
+    others = []
+    for fold in study_folds(samples, study):
+        other = changed_after(panel, panel["time"].searchsorted(fold.start) - 1)
+        others.append(build_samples(other, small_jumps(other, study), study))
+    return study, samples, others
+
+
+def forecasts_of_a_fold(name, study, number, learnt_from, samples):
+    """A fold's forecasts by models that learnt from other samples than they are asked about."""
+    folds = study_folds(samples, study)
+    fold = folds[number]
+    if name in LADDER:
+        chain = folds[: number + 1] if study.walk.warm_epochs else [fold]
+        for forecaster, learnt in fold_networks(name, 0, chain, learnt_from, study):
+            forecaster.fit(learnt)
+    else:
+        forecaster = make_forecaster(name, study)
+        forecaster.fit(fold_samples(learnt_from, fold, study.walk))
+    return forecaster.predict(asked_of(samples, fold))[fold_rows(samples, fold)]
+
+
+@pytest.mark.parametrize("number", FOLDS)
+@pytest.mark.parametrize(
+    ("name", "warm_epochs"), [*((name, None) for name in MODEL_NAMES), ("lstm_baseline", 1)]
+)
+def test_no_fold_learns_from_what_comes_after_its_start(
+    walk, tmp_path, monkeypatch, name, warm_epochs, number
+):
+    """Another market from a fold's start on changes none of the fold's forecasts."""
+    for size in LADDER:
+        monkeypatch.setitem(LADDER, size, TINY)
+    study, samples, others = walk
+    chosen = study.model_copy(
+        update={"walk": study.walk.model_copy(update={"warm_epochs": warm_epochs})}
+    )
+    forecasts = []
+    for folder, learnt_from in (("one", samples), ("two", others[number])):
+        chosen._root = tmp_path / folder
+        forecasts.append(forecasts_of_a_fold(name, chosen, number, learnt_from, samples))
+    assert np.isfinite(forecasts[0]).all()
+    np.testing.assert_array_equal(*forecasts)
+
+
+@pytest.mark.parametrize("name", ["har_calendar", "lstm_baseline"])
+def test_a_later_fold_does_learn_from_it(walk, tmp_path, monkeypatch, name):
+    """The check itself: the market that differs from the second fold's start moves the third."""
+    monkeypatch.setitem(LADDER, "lstm_baseline", TINY)
+    study, samples, others = walk
+    forecasts = []
+    for folder, learnt_from in (("one", samples), ("two", others[1])):
+        study._root = tmp_path / folder
+        forecasts.append(forecasts_of_a_fold(name, study, 2, learnt_from, samples))
+    assert (forecasts[0] != forecasts[1]).all()
 
 
 def test_a_leak_would_be_seen(panel, study):

@@ -61,11 +61,15 @@ def test_choice_falls_on_the_lowest_error_and_never_on_persistence():
     assert choose(scores.head(1)) is None
 
 
-def test_comparisons_are_of_larger_with_smaller_and_of_lstms_with_har():
+def test_comparisons_are_of_larger_with_smaller_and_of_lstms_with_rivals():
     assert comparisons(["har_calendar", "lstm_ultra", "lstm_baseline"]) == [
         ("lstm_ultra", "lstm_baseline"),
         ("lstm_baseline", "har_calendar"),
         ("lstm_ultra", "har_calendar"),
+    ]
+    assert comparisons(["boosted_trees", "lstm_large", "ridge_decay"]) == [
+        ("lstm_large", "ridge_decay"),
+        ("lstm_large", "boosted_trees"),
     ]
     assert comparisons(["persistence", "har"]) == []
 

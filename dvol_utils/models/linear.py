@@ -1,4 +1,4 @@
-"""Linear forecasters: the heterogeneous autoregression (HAR), with and without the calendar.
+"""Linear forecasters: the heterogeneous autoregression (HAR), alone, with the calendar, weighted.
 
 References
 ----------
@@ -14,6 +14,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from dvol_utils.features import feature_columns
+from dvol_utils.models.decay import MONTH_EXPIRY, DecayForecaster
 from dvol_utils.windows import Samples
 
 PENALTY = 300.0  # on standardised inputs and some 20,000 rows: a light shrinkage
@@ -35,8 +36,8 @@ class RidgeForecaster:
         self.pipeline: Pipeline = make_pipeline(StandardScaler(), Ridge(alpha=penalty))
 
     def fit(self, samples: Samples) -> None:
-        """Fit on the train rows, each with the same weight."""
-        rows = samples.rows("train")
+        """Fit on every row that may be learnt from, each with the same weight."""
+        rows = samples.fitting_rows()
         self.pipeline.fit(samples.features[self.columns].to_numpy()[rows], samples.target[rows])
 
     def predict(self, samples: Samples) -> np.ndarray:
@@ -46,3 +47,31 @@ class RidgeForecaster:
         forecast = np.full(len(inputs), np.nan)
         forecast[known] = self.pipeline.predict(inputs[known])
         return samples.to_points(forecast)
+
+
+class WeightedRidge:
+    """Ridge regression of weighted rows on inputs standardised with the same weights.
+
+    Parameters
+    ----------
+    penalty : float
+        L2 penalty on standardised inputs, beside the sum of weighted squares.
+    """
+
+    def __init__(self, penalty: float = PENALTY) -> None:
+        self.pipeline: Pipeline = make_pipeline(StandardScaler(), Ridge(alpha=penalty))
+
+    def fit(self, inputs: np.ndarray, target: np.ndarray, weight: np.ndarray) -> None:
+        """Learn from weighted rows."""
+        weights = {f"{step}__sample_weight": weight for step, _ in self.pipeline.steps}
+        self.pipeline.fit(inputs, target, **weights)
+
+    def predict(self, inputs: np.ndarray) -> np.ndarray:
+        """Forecast of the target, shape (N,)."""
+        return self.pipeline.predict(inputs)
+
+
+def ridge_decay() -> DecayForecaster:
+    """Time-weighted ridge on HAR terms, calendar and monthly option expiries, not yet fitted."""
+    columns = [*feature_columns(["har", "calendar"]), *MONTH_EXPIRY]
+    return DecayForecaster(columns, WeightedRidge())

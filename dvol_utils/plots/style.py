@@ -13,12 +13,15 @@ from matplotlib.axes import Axes
 # Okabe and Ito's palette, ordered so that neighbours also differ in lightness.
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, YELLOW, BLACK, GREY = "#56B4E9", "#CC79A7", "#F0E442", "#111111", "#7F7F7F"
+BROWN = "#6B4423"  # not theirs: dark enough to stand apart from vermilion
 
 MODEL_COLOURS = {
     "persistence": BLACK,
     "seasonal_naive": GREY,
     "har": ORANGE,
     "har_calendar": VERMILION,
+    "ridge_decay": GREEN,
+    "boosted_trees": BROWN,
     "lstm_baseline": SKY,
     "lstm_large": BLUE,
     "lstm_ultra": PURPLE,
@@ -28,6 +31,8 @@ MODEL_LABELS = {
     "seasonal_naive": "Seasonal naive (week)",
     "har": "HAR",
     "har_calendar": "HAR + calendar",
+    "ridge_decay": "Time-weighted ridge",
+    "boosted_trees": "Boosted trees",
     "lstm_baseline": "LSTM baseline",
     "lstm_large": "LSTM large",
     "lstm_ultra": "LSTM ultra",

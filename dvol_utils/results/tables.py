@@ -39,6 +39,7 @@ SIGNIFICANCE_COLUMNS = (
     "p_fdr",
 )
 _NOT_NESTING = ("persistence", "seasonal_naive")
+_RIVALS = ("har_calendar", "ridge_decay", "boosted_trees")
 
 
 def label(model: str) -> str:
@@ -68,10 +69,10 @@ def choose(validation: pd.DataFrame, among: Sequence[str] | None = None) -> str 
 
 
 def comparisons(models: Sequence[str]) -> list[tuple[str, str]]:
-    """The pairs of models that claims are about: (larger, smaller) LSTM, (LSTM, HAR + calendar)."""
+    """The pairs of models that claims are about: (larger, smaller) LSTM, (LSTM, simple rival)."""
     ladder = [model for model in LADDER if model in models]
     pairs = [(large, small) for small, large in combinations(ladder, 2)]
-    return pairs + [(model, "har_calendar") for model in ladder if "har_calendar" in models]
+    return pairs + [(model, rival) for rival in _RIVALS if rival in models for model in ladder]
 
 
 def nested_pairs(models: Sequence[str]) -> list[tuple[str, str]]:

@@ -38,8 +38,19 @@ from dvol_utils.windows import Samples
 _NEUTRAL = ("seeds", "cluster", "devices", "log_every", "keep_seconds")
 
 
-def fingerprint(name: str, samples: Samples, study: StudyParams, seed: int, processes: int) -> str:
-    """Hash of everything that the trained weights depend on."""
+def fingerprint(
+    name: str,
+    samples: Samples,
+    study: StudyParams,
+    seed: int,
+    processes: int,
+    *,
+    begins_with: Path | None = None,
+) -> str:
+    """Hash of everything that the trained weights depend on.
+
+    Among it are the weights of the checkpoint `begins_with`, from which training starts.
+    """
     digest = hashlib.sha256()
     settings = effective(study, ("features", "target", "training"))
     for key in _NEUTRAL:
@@ -54,6 +65,8 @@ def fingerprint(name: str, samples: Samples, study: StudyParams, seed: int, proc
             digest.update(np.ascontiguousarray(values).tobytes())
     last = rows.max() + 1
     digest.update(samples.features[columns].to_numpy()[:last].tobytes())
+    if begins_with is not None:
+        digest.update(read_config(begins_with)["weights_sha256"].encode())
     return digest.hexdigest()
 
 
@@ -125,9 +138,20 @@ def load_finished(
     config = read_sealed(folder / "config.json")
     if config["fingerprint"] != of(processes or config["processes"]):
         return None
+    load_weights(folder, network)
+    return read_history(folder)
+
+
+def load_weights(folder: Path, network: nn.Module) -> None:
+    """Load the weights of a finished checkpoint, whatever it learnt from, into `network`.
+
+    Raises
+    ------
+    CheckpointError
+        As `read_config`.
+    """
     read_config(folder)
     network.load_state_dict(load_file(folder / "model.safetensors"))
-    return read_history(folder)
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -173,6 +197,31 @@ def training_summary(folders: Iterable[Path]) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def training_overview(folders: Iterable[Path]) -> pd.DataFrame:
+    """Finished checkpoints in brief: `training_summary`, or one row a model where it has folds.
+
+    Returns
+    -------
+    DataFrame
+        With folds: model, seeds, folds (numbers), inputs, parameters, and of all its checkpoints
+        the median (whole) of epochs and best_epoch and the mean of validation_loss.
+    """
+    summary = training_summary(folders)
+    if summary.empty or not summary.duplicated(["model", "seed"]).any():
+        return summary
+    overview = summary.groupby("model", sort=False, as_index=False).agg(
+        seeds=("seed", "nunique"),
+        folds=("seed", "size"),
+        inputs=("inputs", "first"),
+        parameters=("parameters", "first"),
+        epochs=("epochs", "median"),
+        best_epoch=("best_epoch", "median"),
+        validation_loss=("validation_loss", "mean"),
+    )
+    whole = {name: overview[name].round().astype(int) for name in ("epochs", "best_epoch")}
+    return overview.assign(folds=overview["folds"] // overview["seeds"], **whole)
 
 
 def training_history(folders: Iterable[Path]) -> pd.DataFrame:

@@ -14,7 +14,12 @@ import torch
 from dvol_utils.features import feature_columns
 from dvol_utils.models.lstm import DVOLLSTM, LADDER, build_network
 from dvol_utils.params import StudyParams
-from dvol_utils.training.checkpoints import fingerprint, load_finished, save_finished
+from dvol_utils.training.checkpoints import (
+    fingerprint,
+    load_finished,
+    load_weights,
+    save_finished,
+)
 from dvol_utils.training.devices import Place, here, process_count
 from dvol_utils.training.files import (
     CheckpointError,
@@ -44,16 +49,44 @@ class NetworkForecaster:
     checkpoint : Path
         Folder for weights, configuration, history and TensorBoard events. A finished checkpoint of
         the same data and parameters is loaded instead of trained again, an unfinished one goes on.
+    fold : int, optional
+        Named in messages and in the configuration, where the study has folds.
+    begins_with : Path, optional
+        Finished checkpoint of the same network whose weights it starts from.
     """
 
-    def __init__(self, name: str, study: StudyParams, *, seed: int, checkpoint: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        study: StudyParams,
+        *,
+        seed: int,
+        checkpoint: Path,
+        fold: int | None = None,
+        begins_with: Path | None = None,
+    ) -> None:
         self.name, self.study, self.seed, self.checkpoint = name, study, seed, checkpoint
+        self.fold, self.begins_with = fold, begins_with
         self.columns = feature_columns(study.features.groups)
-        self.network = self.untrained()
+        self.network = build_network(name, len(self.columns), seed)
+
+    @property
+    def title(self) -> str:
+        """What its lines begin with."""
+        return f"{self.name} seed {self.seed}" + ("" if self.fold is None else f" fold {self.fold}")
 
     def untrained(self) -> DVOLLSTM:
-        """The network with the first weights of this seed."""
-        return build_network(self.name, len(self.columns), self.seed)
+        """The network before its first epoch: with the seed's weights, or an earlier network's."""
+        network = build_network(self.name, len(self.columns), self.seed)
+        if self.begins_with is not None:
+            load_weights(self.begins_with, network)
+        return network
+
+    def fingerprint(self, samples: Samples, processes: int) -> str:
+        """Hash of all that its weights depend on."""
+        return fingerprint(
+            self.name, samples, self.study, self.seed, processes, begins_with=self.begins_with
+        )
 
     def fit(self, samples: Samples) -> None:
         """Train, go on with training, or load the finished checkpoint.
@@ -96,7 +129,7 @@ def take_finished(forecaster: NetworkForecaster, samples: Samples, processes: in
     `processes` is the number that trained it; None takes any. Errors are those of `load_finished`.
     """
     folder, network = forecaster.checkpoint, forecaster.network
-    of = partial(fingerprint, forecaster.name, samples, forecaster.study, forecaster.seed)
+    of = partial(forecaster.fingerprint, samples)
     if load_finished(folder, network, of, processes) is None:
         return False
     remove_state(folder)  # of a process that was killed when it had just finished
@@ -136,7 +169,7 @@ def train_checkpoint(
     """
     study, folder = forecaster.study, forecaster.checkpoint
     place = here(study.training.devices)
-    of = fingerprint(forecaster.name, samples, study, forecaster.seed, place.processes)
+    of = _in_all(place, lambda: forecaster.fingerprint(samples, place.processes))
     state = TrainState(folder, of, keep_seconds=study.training.keep_seconds)
     with ExitStack() as held:
         _in_first(place, lambda: held.enter_context(locked(folder)))
@@ -182,14 +215,15 @@ def _writer(
     forecaster: NetworkForecaster, past: History, echo: Callable[[str], None]
 ) -> Iterator[ProgressWriter]:
     """The folder ready for training that goes on after the epochs of `past`."""
-    folder, title = forecaster.checkpoint, f"{forecaster.name} seed {forecaster.seed}"
+    folder = forecaster.checkpoint
     with ExitStack() as stack:
         with writing(folder, "training cannot begin there"):
             if past:
                 remove_unfinished(folder)
             else:
                 emptied(folder)
-            writer = ProgressWriter(folder, forecaster.study.training, title, past=past, echo=echo)
+            training, title = forecaster.study.training, forecaster.title
+            writer = ProgressWriter(folder, training, title, past=past, echo=echo)
             stack.enter_context(writer)
         yield writer
 
@@ -206,4 +240,5 @@ def _facts(forecaster: NetworkForecaster, place: Place) -> dict[str, object]:
     """What `config.json` says of a network, beside its training."""
     size = LADDER[forecaster.name]
     named = {"model": forecaster.name, **size, "inputs": forecaster.columns}
-    return named | {"seed": forecaster.seed, "processes": place.processes}
+    fold = {} if forecaster.fold is None else {"fold": forecaster.fold}
+    return named | fold | {"seed": forecaster.seed, "processes": place.processes}

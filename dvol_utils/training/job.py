@@ -22,11 +22,13 @@ _FEATURE = "feature:"  # marks the columns of `Samples.features`
 def write_job(folder: Path, forecaster: NetworkForecaster, samples: Samples) -> None:
     """Write what `read_job` reads."""
     write_samples(samples, folder / _SAMPLES)
-    study = forecaster.study
+    study, before = forecaster.study, forecaster.begins_with
     job = {
         "model": forecaster.name,
         "seed": forecaster.seed,
         "checkpoint": str(forecaster.checkpoint.absolute()),
+        "fold": forecaster.fold,
+        "begins_with": before and str(before.absolute()),
         "root": str(study.root.absolute()),
         "study": effective(study),
     }
@@ -41,6 +43,8 @@ def read_job(folder: Path) -> tuple[NetworkForecaster, Samples]:
         study_from(job["study"], Path(job["root"])),
         seed=job["seed"],
         checkpoint=Path(job["checkpoint"]),
+        fold=job["fold"],
+        begins_with=job["begins_with"] and Path(job["begins_with"]),
     )
     return forecaster, read_samples(folder / _SAMPLES)
 
@@ -78,10 +82,9 @@ def write_samples(samples: Samples, path: Path) -> None:
     columns = {
         field.name: getattr(samples, field.name)
         for field in fields(samples)
-        if field.name not in ("asset", "horizon", "features", "location")
+        if field.name not in ("asset", "horizon", "features")
+        and getattr(samples, field.name) is not None
     }
-    if samples.location is not None:
-        columns["location"] = samples.location
     features = samples.features.add_prefix(_FEATURE).reset_index(drop=True)
     table = pd.concat([pd.DataFrame(columns), features], axis=1)
     table.attrs = {"asset": samples.asset, "horizon": samples.horizon}

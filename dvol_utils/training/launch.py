@@ -66,8 +66,7 @@ def train_with_torchrun(
         status = _run(_torchrun(job, processes, nnodes, rendezvous), processes, quiet)
         error = read_error(job)
         if error or status:
-            name = f"{forecaster.name} seed {forecaster.seed}"
-            raise TrainingError(error or _last_words(name, status, last_trouble(job)))
+            raise TrainingError(error or _last_words(forecaster.title, status, last_trouble(job)))
 
 
 def _torchrun(job: Path, processes: int, nnodes: int, rendezvous: str | None) -> list[str]:
@@ -104,7 +103,10 @@ def _run(command: list[str], processes: int, quiet: bool) -> int:
     output = subprocess.DEVNULL if quiet else None
     threads = str(max(1, (os.cpu_count() or 1) // processes))
     defaults = {"OMP_NUM_THREADS": threads, "LOGLEVEL": "ERROR"}  # of torchrun
-    environment = {**defaults, **os.environ, PARENT: str(os.getpid())}
+    # A store that the agent shares would hand processes that are started again the addresses of
+    # those that have died.
+    fixed = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1", PARENT: str(os.getpid())}
+    environment = {**defaults, **os.environ, **fixed}
     process = subprocess.Popen(  # noqa: S603
         command,
         stdout=output,

@@ -9,6 +9,7 @@ import pandas as pd
 from dvol_utils.artefacts import ArtefactError, read_table
 from dvol_utils.data.panel import build_panel
 from dvol_utils.data.simulated import write_store
+from dvol_utils.folds import study_folds
 from dvol_utils.jumps import jumps_by_rule
 from dvol_utils.models.lstm import LADDER
 from dvol_utils.params import ParameterError, StudyParams
@@ -21,8 +22,8 @@ from dvol_utils.training.forecaster import (
 )
 from dvol_utils.training.launch import train_with_torchrun
 from dvol_utils.training.progress import epoch_bar
-from dvol_utils.walkforward import make_forecaster
-from dvol_utils.windows import build_samples
+from dvol_utils.walkforward import fold_networks
+from dvol_utils.windows import Samples, build_samples
 
 
 def train_network(
@@ -35,6 +36,8 @@ def train_network(
     rendezvous: str | None = None,
 ) -> dict[str, Any]:
     """Train one network of a study into its checkpoint folder, with a bar on the terminal.
+
+    Where the study has folds, the network of every fold, one after the other.
 
     Parameters
     ----------
@@ -50,26 +53,35 @@ def train_network(
     Returns
     -------
     dict
-        The checkpoint's `config.json`, and its `folder`.
+        The (last) checkpoint's `config.json`, and its `folder`.
     """
     if model not in LADDER:
         raise ParameterError(f"model {model!r}: no network; should be one of {', '.join(LADDER)}")
     samples = build_samples(*_tables(study), study)
-    forecaster = make_forecaster(model, study, seed=seed)
-    assert isinstance(forecaster, NetworkForecaster)
-    folder = forecaster.checkpoint
-    devices = study.training.devices
-    processes = process_count(devices) * nnodes
-    accepted = None if devices == "auto" and nnodes == 1 else processes
-    if fresh or not take_finished(forecaster, samples, accepted):
-        if processes > 1:
-            train_with_torchrun(
-                forecaster, samples, fresh=fresh, nnodes=nnodes, rendezvous=rendezvous
-            )
-        else:
-            with epoch_bar(study.training) as bar:
-                train_checkpoint(forecaster, samples, fresh=fresh, **bar)
-    return {**read_config(folder), "folder": folder}
+    for forecaster, learnt in fold_networks(
+        model, seed, study_folds(samples, study), samples, study
+    ):
+        _train(forecaster, learnt, fresh, nnodes, rendezvous)
+    return {**read_config(forecaster.checkpoint), "folder": forecaster.checkpoint}
+
+
+def _train(
+    forecaster: NetworkForecaster,
+    samples: Samples,
+    fresh: bool,
+    nnodes: int,
+    rendezvous: str | None,
+) -> None:
+    training = forecaster.study.training
+    processes = process_count(training.devices) * nnodes
+    accepted = None if training.devices == "auto" and nnodes == 1 else processes
+    if not fresh and take_finished(forecaster, samples, accepted):
+        return
+    if processes > 1:
+        train_with_torchrun(forecaster, samples, fresh=fresh, nnodes=nnodes, rendezvous=rendezvous)
+    else:
+        with epoch_bar(training) as bar:
+            train_checkpoint(forecaster, samples, fresh=fresh, **bar)
 
 
 def _tables(study: StudyParams) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -1,0 +1,174 @@
+"""Folds: when models are fitted again, and what each fit may learn from.
+
+A fold is a stretch of origins. Its models know what was known at its start and nothing later.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from itertools import count, pairwise, takewhile
+
+import numpy as np
+import pandas as pd
+
+from dvol_utils.params import StudyParams, WalkParams
+from dvol_utils.windows import Samples
+
+_MONTHS = {"monthly": 1, "quarterly": 3}
+_SCORED = ("validation", "test")  # splits of the study that are forecast
+
+
+@dataclasses.dataclass(frozen=True)
+class Fold:
+    """Origins in [start, end), forecast by models fitted on what was known before `start`."""
+
+    number: int
+    start: pd.Timestamp
+    end: pd.Timestamp
+
+
+def study_folds(samples: Samples, study: StudyParams) -> list[Fold]:
+    """The study's folds in order of time, numbered from 0.
+
+    Parameters
+    ----------
+    samples : Samples
+    study : StudyParams
+        `walk` says how often folds begin.
+
+    Returns
+    -------
+    list of Fold
+        Together they hold every scored validation and test origin once. The first begins with the
+        validation rows and another with the test rows; between them and after them folds begin at
+        the same day and hour of later months, or on a shorter month's last day. A fold without
+        rows is left out. One fold where models are fitted once.
+    """
+    split, walk = study.split, study.walk
+    end = samples.times[-1] + pd.Timedelta(hours=1)
+    if walk.is_fixed:
+        return [Fold(0, split.validation_start, end)]
+    starts = [
+        *_starts(split.validation_start, split.test_start, walk.validation),
+        *_starts(split.test_start, end, walk.test),
+    ]
+    stretches = [Fold(0, *edges) for edges in pairwise([*starts, end])]
+    used = [fold for fold in stretches if len(fold_rows(samples, fold))]
+    return [dataclasses.replace(fold, number=number) for number, fold in enumerate(used)]
+
+
+def fold_rows(samples: Samples, fold: Fold) -> np.ndarray:
+    """Positions of the study's scored validation and test origins in a fold, in time order."""
+    scored = np.isin(samples.split.astype(str), _SCORED) & samples.scored
+    return np.flatnonzero(scored & _between(samples.times, fold.start, fold.end))
+
+
+def fold_samples(samples: Samples, fold: Fold, walk: WalkParams) -> Samples:
+    """Samples as the models of a fold learn from them.
+
+    Parameters
+    ----------
+    samples : Samples
+        Those of the study, with its own splits.
+    fold : Fold
+    walk : WalkParams
+
+    Returns
+    -------
+    Samples
+        Rows of `train` have their target before the fold's last `stop_days`, rows of `validation`
+        have their origin in these days and their target before the fold, rows of `test` are the
+        fold's origins. `fitting` marks all rows with a target before the fold, the two's embargo
+        among them. With `half_life_days` the weight of a row `a` days before the fold is
+        multiplied by `2 ** (-a / half_life_days)`. Where models are fitted once, the samples as
+        they are.
+
+    Raises
+    ------
+    ValueError
+        There is no row to learn from, or none to stop the networks by.
+    """
+    if walk.is_fixed:
+        return samples
+    times, cut = samples.times, fold.start
+    stop = cut - pd.Timedelta(days=walk.stop_days)
+    first = times[0] if walk.window_days is None else cut - pd.Timedelta(days=walk.window_days)
+    recent = np.asarray(times >= first)
+    split = np.full(len(times), None, dtype=object)
+    split[recent & _known_before(samples, stop)] = "train"
+    split[(times >= stop) & _known_before(samples, cut)] = "validation"
+    split[fold_rows(samples, fold)] = "test"
+    learnt = dataclasses.replace(
+        samples,
+        split=split,
+        weight=samples.weight * _decay(times, cut, walk.half_life_days),
+        fitting=recent & _known_before(samples, cut),
+    )
+    for name in ("train", "validation"):
+        if not len(learnt.rows(name)):
+            raise ValueError(
+                f"fold {fold.number}, from {cut}: no usable row to "
+                f"{'learn from' if name == 'train' else 'stop the networks by'}: the panel begins "
+                f"at {times[0]}, {walk!r}; lengthen the data, move the split or change walk"
+            )
+    return learnt
+
+
+def fold_summary(samples: Samples, folds: list[Fold], walk: WalkParams) -> pd.DataFrame:
+    """What each fold learns from and forecasts.
+
+    Returns
+    -------
+    DataFrame
+        fold, first_origin, last_origin (of its forecasts), and numbers of rows: learnt_from,
+        stopped_by, forecast.
+    """
+    rows = []
+    for fold in folds:
+        learnt, forecast = fold_samples(samples, fold, walk), fold_rows(samples, fold)
+        rows.append(
+            {
+                "fold": fold.number,
+                "first_origin": samples.times[forecast[0]],
+                "last_origin": samples.times[forecast[-1]],
+                "learnt_from": len(learnt.rows("train")),
+                "stopped_by": len(learnt.rows("validation")),
+                "forecast": len(forecast),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def asked_of(samples: Samples, fold: Fold) -> Samples:
+    """The same samples, where only the fold's hours are to be forecast."""
+    within = _between(samples.times, fold.start, fold.end)
+    return dataclasses.replace(samples, complete=samples.complete & within)
+
+
+def _starts(first: pd.Timestamp, end: pd.Timestamp, cadence: str) -> list[pd.Timestamp]:
+    """`first`, and with a cadence the same day of later months, all counted from `first`."""
+    if cadence == "never":
+        return [first]
+    months = count(step=_MONTHS[cadence])
+    return list(
+        takewhile(lambda start: start < end, (first + pd.DateOffset(months=m) for m in months))
+    )
+
+
+def _between(times: pd.DatetimeIndex, start: pd.Timestamp, end: pd.Timestamp) -> np.ndarray:
+    return np.asarray((times >= start) & (times < end))
+
+
+def _known_before(samples: Samples, time: pd.Timestamp) -> np.ndarray:
+    """Rows whose target's hour lies before a time, shape (rows,)."""
+    known = np.zeros(len(samples.times), bool)
+    known[: -samples.horizon] = samples.times[samples.horizon :] < time
+    return known
+
+
+def _decay(times: pd.DatetimeIndex, cut: pd.Timestamp, half_life: float | None) -> np.ndarray:
+    """What weights are multiplied by, in (0, 1]; 1 from the cut on."""
+    if half_life is None:
+        return np.ones(len(times))
+    age = np.asarray((cut - times) / pd.Timedelta(days=1), float)
+    return 0.5 ** (age.clip(min=0) / half_life)

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dvol_utils.events import near_expiry, option_expiries
+
+HOUR = pd.Timedelta(hours=1)
+
+
+def literal_expiries(first_year: int, last_year: int, months: tuple[int, ...]) -> list:
+    """Walk back from each month's last day to its Friday."""
+    found = []
+    for year in range(first_year, last_year + 1):
+        for month in months:
+            after = date(year + month // 12, month % 12 + 1, 1)
+            day = after - timedelta(days=1)
+            while day.isoweekday() != 5:
+                day -= timedelta(days=1)
+            found.append(pd.Timestamp(day, tz="UTC") + 8 * HOUR)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("quarterly", "months"), [(False, tuple(range(1, 13))), (True, (3, 6, 9, 12))]
+)
+def test_expiries_are_the_last_fridays_at_eight(quarterly, months):
+    start, end = pd.Timestamp("2019-01-01", tz="UTC"), pd.Timestamp("2030-12-31 23:00", tz="UTC")
+    found = option_expiries(start, end, quarterly=quarterly)
+    assert found.tolist() == literal_expiries(2019, 2030, months)
+
+
+def test_a_range_includes_its_ends_and_no_more():
+    expiry = pd.Timestamp("2024-03-29 08:00", tz="UTC")
+    assert option_expiries(expiry, expiry, quarterly=True).tolist() == [expiry]
+    assert option_expiries(expiry + HOUR, expiry + 20 * 24 * HOUR).empty
+    assert option_expiries(expiry - 20 * 24 * HOUR, expiry - HOUR).empty
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    start=st.datetimes(pd.Timestamp("2020-01-01"), pd.Timestamp("2027-01-01")),
+    hours=st.integers(1, 100),
+    quarterly=st.booleans(),
+)
+def test_nearness_is_what_the_clock_says(start, hours, quarterly):
+    times = pd.date_range(pd.Timestamp(start, tz="UTC").floor("h"), periods=800, freq="h")
+    months = (3, 6, 9, 12) if quarterly else tuple(range(1, 13))
+    expiries = literal_expiries(2019, 2028, months)
+    away = np.array([[(e - t) / HOUR for e in expiries] for t in times[::40]])
+    ahead, behind = near_expiry(times, hours, quarterly=quarterly)
+    np.testing.assert_array_equal(ahead[::40], ((away > 0) & (away <= hours)).any(axis=1))
+    np.testing.assert_array_equal(behind[::40], ((away <= 0) & (away > -hours)).any(axis=1))
+
+
+def test_an_expiry_lies_behind_its_own_hour():
+    times = pd.date_range("2024-03-29 07:00", periods=2, freq="h", tz="UTC")
+    ahead, behind = near_expiry(times, 1)
+    assert ahead.tolist() == [True, False]
+    assert behind.tolist() == [False, True]
+
+
+def test_windows_are_at_least_an_hour():
+    times = pd.date_range("2024-03-29", periods=2, freq="h", tz="UTC")
+    with pytest.raises(ValueError, match=r"^hours: found 0; should be at least 1$"):
+        near_expiry(times, 0)
