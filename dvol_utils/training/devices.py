@@ -20,7 +20,7 @@ from torch import Tensor
 
 from dvol_utils.params import TrainingParams
 
-_GLOO_SECONDS = 120  # until processes that wait for each other give up
+_GLOO_SECONDS = 120  # after which a process that says nothing counts as lost
 
 
 class DeviceError(ValueError):
@@ -99,8 +99,6 @@ def process_group(devices: str | int) -> Iterator[Place]:
         torch.cuda.set_device(device)
         dist.init_process_group("nccl")
     else:
-        # Now and then two gloo processes miss each other when they connect; torchrun then starts
-        # them again, but only once they have given up.
         dist.init_process_group("gloo", timeout=timedelta(seconds=_GLOO_SECONDS))
     try:
         yield here(devices)
