@@ -124,12 +124,12 @@ def forecast_table(
         Not one network could be trained.
     """
     folds = study_folds(samples, study)
-    forecasts = {
+    forecasts = _walk_networks(folds, samples, study, log)
+    forecasts |= {
         (name, 0): _walk_simple(name, folds, samples, study)
         for name in study.models
         if name not in LADDER
     }
-    forecasts |= _walk_networks(folds, samples, study, log)
     failures = {
         f"{name} seed {seed}": forecast.error
         for (name, seed), forecast in forecasts.items()

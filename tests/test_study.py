@@ -128,4 +128,9 @@ def test_tables_of_other_parameters_are_refused(project):
 
 
 def _outputs(notebook: dict) -> list:
-    return [cell.get("outputs") for cell in notebook["cells"]]
+    """What each cell shows on its page, where progress lines (tag `log`) stay out."""
+    return [
+        cell.get("outputs")
+        for cell in notebook["cells"]
+        if "log" not in cell["metadata"].get("tags", [])
+    ]
