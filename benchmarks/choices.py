@@ -1,12 +1,11 @@
 """What the defaults were chosen by: validation rows only, test rows are not touched.
 
     python benchmarks/choices.py inputs --study bitcoin --raw DIR
-    python benchmarks/choices.py modes --study bitcoin --raw DIR --model lstm_ultra
     python benchmarks/choices.py rivals --study bitcoin --raw DIR [--set KEY=VALUE ...]
 
-`inputs` compares feature groups, `modes` compares supervision and precision. `last` runs with the
-published optimiser settings, `dense` with the study's. Prints one row a run and the mean of each
-choice: validation skill against persistence, weighted validation loss, seconds.
+`inputs` compares feature groups of a network. Prints one row a run and the mean of each choice:
+validation skill against persistence, weighted validation loss, seconds. Supervision and precision
+are compared by quality.py.
 
 `rivals` walks the time-weighted ridge and the boosted trees through the validation rows, refitted
 every quarter, with one value at a time other than the chosen ones (those of the first row). An
@@ -38,11 +37,6 @@ from dvol_utils.training import fit_network
 from dvol_utils.walkforward import fold_forecast
 from dvol_utils.windows import Samples, build_samples
 
-PUBLISHED_OPTIMISER = {
-    "training.learning_rate": 1e-4,
-    "training.batch_size": 32,
-    "training.lr_patience": 5,
-}
 INPUTS = (
     ["published"],
     ["published", "calendar"],
@@ -67,18 +61,6 @@ VARIED: dict[str, tuple[Any, ...]] = {
     "expiry": ("none", "month, quarter"),
     "clip": (1.0, 3.0, 1e5),
 }
-
-
-def choices(what: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    if what == "inputs":
-        for groups in INPUTS:
-            yield " + ".join(groups), {"features.groups": groups}
-        return
-    for supervision in ("last", "dense"):
-        for precision in ("float32", "bfloat16"):
-            mode = {"training.supervision": supervision, "training.precision": precision}
-            optimiser = PUBLISHED_OPTIMISER if supervision == "last" else {}
-            yield f"{supervision} {precision}", {**mode, **optimiser}
 
 
 def load(args: argparse.Namespace, overrides: dict[str, Any]) -> tuple[Samples, StudyParams]:
@@ -165,7 +147,7 @@ def compare_rivals(args: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["inputs", "modes", "rivals"], nargs="?", default="inputs")
+    parser.add_argument("what", choices=["inputs", "rivals"], nargs="?", default="inputs")
     parser.add_argument("--study", default="demo")
     parser.add_argument("--raw", type=Path)
     parser.add_argument("--model", default="lstm_baseline")
@@ -176,9 +158,10 @@ def main() -> None:
     if args.what == "rivals":
         return compare_rivals(args)
     rows = []
-    for name, overrides in choices(args.what):
+    for groups in INPUTS:
         for seed in range(args.seeds):
-            rows.append({"choice": name, "seed": seed, **run(args, overrides, seed)})
+            found = run(args, {"features.groups": groups}, seed)
+            rows.append({"choice": " + ".join(groups), "seed": seed, **found})
             print(rows[-1], flush=True)
     table = pd.DataFrame(rows).groupby("choice", sort=False)
     print(table[["skill", "loss", "epochs", "seconds"]].mean().round(4).to_string())
