@@ -55,9 +55,11 @@ def dask_commands(folder: Path, *words: str):
             stack.callback(process.terminate)
             return process
 
-        scheduler = start("scheduler", *to, "--host", "127.0.0.1", "--port", "0")
+        # Should the tests be killed, these end by themselves.
+        alone = ("--idle-timeout", "10 minutes")
+        scheduler = start("scheduler", *to, "--host", "127.0.0.1", "--port", "0", *alone)
         address = until(partial(_address, file), "the scheduler's address")
-        start("worker", *to, *words)
+        start("worker", *to, "--death-timeout", "60", *words)
         yield address, scheduler
 
 

@@ -278,16 +278,21 @@ def _serve() -> None:
 
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    running: set[int] = set()
     for line in sys.stdin:
         request = json.loads(line)
         if "wait" in request:
             _, status = os.waitpid(request["wait"], 0)
+            running.discard(request["wait"])
             answer = os.waitstatus_to_exitcode(status)
         else:
             answer = os.fork()
             if answer == 0:
                 _child(request["start"], request["arguments"])
+            running.add(answer)
         print(answer, file=answers, flush=True)
+    for pid in running:  # of tests that failed, or were killed themselves
+        os.kill(pid, signal.SIGKILL)
 
 
 def _child(function: str, arguments: dict[str, Any]) -> None:
