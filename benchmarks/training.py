@@ -1,6 +1,6 @@
 """Seconds an epoch of the three sizes: as published, as we do it, and in dense supervision.
 
-    python benchmarks/training.py            # about four minutes on two idle cores
+    python benchmarks/training.py            # about five minutes on two cores
     python benchmarks/training.py --epochs   # 25 epochs of the largest, dense, with validation
 
 All modes learn from the same 22,091 training targets of a simulated market, eleven inputs, each
