@@ -30,7 +30,7 @@ from dvol_utils.folds import fold_rows, fold_samples, study_folds
 from dvol_utils.jumps import detect_jumps
 from dvol_utils.models.decay import HALF_LIFE_DAYS, MONTH_EXPIRY, TARGET_CLIP, DecayForecaster
 from dvol_utils.models.linear import WeightedRidge
-from dvol_utils.models.lstm import build_network
+from dvol_utils.models.networks import build_network
 from dvol_utils.models.trees import BoostedTrees
 from dvol_utils.params import StudyParams, load_study, parse_override
 from dvol_utils.training import fit_network

@@ -21,7 +21,8 @@ from dvol_utils.data.panel import build_panel
 from dvol_utils.data.simulated import write_store
 from dvol_utils.features import feature_columns
 from dvol_utils.jumps import jumps_by_rule
-from dvol_utils.models.lstm import LADDER, build_network
+from dvol_utils.models.lstm import LADDER
+from dvol_utils.models.networks import build_network
 from dvol_utils.params import StudyParams, load_study
 from dvol_utils.training import fit_network, predict_rows
 from dvol_utils.training.many import Failure, run_tasks

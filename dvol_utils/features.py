@@ -2,16 +2,18 @@
 
 Columns come in groups. The `published` group holds the eleven inputs of the published study. Its
 DVOL lags count back from the target and never reach past the origin; with `lags_from: row` they
-count back from the row, as they did there. The `calendar`, `clock` and `expiry` groups are known
-in advance: they depend on the time alone.
+count back from the row, as they did there. The `calendar`, `clock`, `expiry` and `macro` groups
+are known in advance: they depend on the time alone.
 """
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 
-from dvol_utils.events import near_expiry
+from dvol_utils.events import LAST_RELEASE, near_expiry, releases_ahead
 from dvol_utils.params import StudyParams
 
 HOURS_PER_YEAR = 8_760
@@ -20,6 +22,7 @@ _HAR_HOURS = (6, 24, 72, 168, 720)
 _HARMONICS = (1, 2, 3, 4, 5, 6, 7, 14, 21)  # cycles a week; 7, 14 and 21 are the day's
 _EXPIRY_HOURS = 24
 _SHORT_HOURS = 336
+_RELEASE_HOURS = 24  # the market prices a release for about two days before it
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "published": (
@@ -44,6 +47,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "quarter_expiry_ahead",
         "quarter_expiry_behind",
     ),
+    "macro": ("macro_ahead", "macro_later"),
     "volatility": (f"volatility_{_SHORT_HOURS}h",),
 }
 SOURCES = {
@@ -80,8 +84,9 @@ def build_features(panel: pd.DataFrame, jumps: pd.DataFrame, study: StudyParams)
         points, on-chain columns in logs (MVRV less one as it is), gaps and returns in units of
         their trailing standard deviation, `volatility_336h` in units of the volatility that scales
         the target, the clock's hours as shares of a day and of a week from Monday 00:00, expiries
-        1 within 24 hours before (`ahead`) or after them (`behind`) and else 0, the rest
-        dimensionless.
+        1 within 24 hours before (`ahead`) or after them (`behind`) and else 0, `macro` columns the
+        number of releases within the next 24 hours (`ahead`) and the 24 after these (`later`),
+        the rest dimensionless.
 
     Raises
     ------
@@ -102,6 +107,7 @@ def build_features(panel: pd.DataFrame, jumps: pd.DataFrame, study: StudyParams)
         **_funding(frame["funding_rate"]),
         **_clock(frame.index),
         **_expiry(frame.index),
+        **_macro(frame.index),
         **_short_volatility(frame, flags, volatility),
     }
     features = pd.DataFrame(columns, index=frame.index, copy=False)
@@ -211,6 +217,18 @@ def _expiry(times: pd.DatetimeIndex) -> dict[str, np.ndarray]:
     quarter = near_expiry(times, _EXPIRY_HOURS, quarterly=True)
     flags = (*month, *quarter)
     return {name: flag.astype(float) for name, flag in zip(GROUPS["expiry"], flags, strict=True)}
+
+
+def _macro(times: pd.DatetimeIndex) -> dict[str, np.ndarray]:
+    if times[-1] > LAST_RELEASE:
+        warnings.warn(
+            f"releases of macroeconomic news are listed up to {LAST_RELEASE} and the panel goes on "
+            f"to {times[-1]}: add the newer days to dvol_utils/events.py",
+            stacklevel=2,
+        )
+    soon = releases_ahead(times, _RELEASE_HOURS)
+    later = releases_ahead(times, 2 * _RELEASE_HOURS, after_hours=_RELEASE_HOURS)
+    return {"macro_ahead": soon.astype(float), "macro_later": later.astype(float)}
 
 
 def _rolling_mean(values: pd.Series, window: int) -> pd.Series:

@@ -79,8 +79,8 @@ def fold_samples(samples: Samples, fold: Fold, walk: WalkParams) -> Samples:
         Rows of `train` have their target before the fold's last `stop_days`, rows of `validation`
         have their origin in these days and their target before the fold, rows of `test` are the
         fold's origins. `fitting` marks all rows with a target before the fold, the two's embargo
-        among them. With `half_life_days` the weight of a row `a` days before the fold is
-        multiplied by `2 ** (-a / half_life_days)`. Where models are fitted once, the samples as
+        among them. With `half_life_days` the `age_weight` of a row `a` days before the
+        fold is `2 ** (-a / half_life_days)`. Where models are fitted once, the samples as
         they are.
 
     Raises
@@ -101,7 +101,7 @@ def fold_samples(samples: Samples, fold: Fold, walk: WalkParams) -> Samples:
     learnt = dataclasses.replace(
         samples,
         split=split,
-        weight=samples.weight * _decay(times, cut, walk.half_life_days),
+        age_weight=_decay(times, cut, walk.half_life_days),
         fitting=recent & _known_before(samples, cut),
     )
     for name in ("train", "validation"):
@@ -166,9 +166,11 @@ def _known_before(samples: Samples, time: pd.Timestamp) -> np.ndarray:
     return known
 
 
-def _decay(times: pd.DatetimeIndex, cut: pd.Timestamp, half_life: float | None) -> np.ndarray:
+def _decay(
+    times: pd.DatetimeIndex, cut: pd.Timestamp, half_life: float | None
+) -> np.ndarray | None:
     """What weights are multiplied by, in (0, 1]; 1 from the cut on."""
     if half_life is None:
-        return np.ones(len(times))
+        return None
     age = np.asarray((cut - times) / pd.Timedelta(days=1), float)
     return 0.5 ** (age.clip(min=0) / half_life)

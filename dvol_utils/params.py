@@ -18,6 +18,7 @@ from dvol_utils.data_params import QualityParams as QualityParams
 from dvol_utils.data_params import SimulatedParams as SimulatedParams
 from dvol_utils.stage_params import (
     MODEL_NAMES,
+    EnsembleParams,
     EvaluationParams,
     FeatureParams,
     JudgementParams,
@@ -48,6 +49,7 @@ class StudyParams(Section):
     models: list[ModelName] = Field(list(MODEL_NAMES), min_length=1, description="forecasters")
     training: TrainingParams = TrainingParams()
     walk: WalkParams = WalkParams()
+    ensemble: EnsembleParams = EnsembleParams()
     evaluation: EvaluationParams = EvaluationParams()
     significance: SignificanceParams = SignificanceParams()
     published_page: bool = Field(
@@ -119,6 +121,10 @@ class StudyParams(Section):
         for key, values in (("models", self.models), ("training.seeds", self.training.seeds)):
             if len(set(values)) < len(values):
                 raise ValueError(f"{key} {values} should name each entry once")
+        if "ensemble" in self.models and not set(self.ensemble.members) & set(self.models):
+            raise ValueError(
+                f"models {self.models} should have one of ensemble.members {self.ensemble.members}"
+            )
         block = self.significance.block_hours
         if block != "auto" and block < self.target.horizon_hours:
             raise ValueError(

@@ -20,10 +20,13 @@ ModelName = Literal[
     "lstm_baseline",
     "lstm_large",
     "lstm_ultra",
+    "lstm_tuned",
+    "attention",
+    "ensemble",
 ]
 MODEL_NAMES: tuple[ModelName, ...] = get_args(ModelName)
 FeatureGroup = Literal[
-    "published", "har", "calendar", "market", "funding", "clock", "expiry", "volatility"
+    "published", "har", "calendar", "market", "funding", "clock", "expiry", "macro", "volatility"
 ]
 
 
@@ -93,6 +96,25 @@ class WalkParams(Section):
                 f"window_days {self.window_days} should be more than stop_days {self.stop_days}, "
                 "which the networks do not learn from"
             )
+        return self
+
+
+class EnsembleParams(Section):
+    """The model `ensemble`: a combination of others, weighted by how they did before each fold."""
+
+    members: list[ModelName] = Field(
+        ["ridge_decay", "boosted_trees", "lstm_tuned", "attention"],
+        min_length=1,
+        description="models that are combined, those of them that the study has",
+    )
+    shrinkage: float = Field(
+        10.0, ge=0, description="how strongly weights are drawn to equal ones; 0: least squares"
+    )
+
+    @validator(mode="after")
+    def _others(self) -> EnsembleParams:
+        if "ensemble" in self.members:
+            raise ValueError("members should name other models than ensemble itself")
         return self
 
 
@@ -172,13 +194,22 @@ class TrainingParams(Section):
     )
     seeds: list[int] = Field([0], min_length=1, description="one trained network a seed")
     epochs: int = Field(100, ge=1, description="most passes over the training rows")
-    patience: int = Field(
-        15, ge=1, description="epochs without a better validation loss before the stop"
+    patience: int | None = Field(
+        15,
+        ge=1,
+        description="epochs without a better validation loss before the stop; null: all epochs, on "
+        "every row that is known, and the last weights",
     )
     batch_size: int = Field(32, ge=1, description="windows, or sequences in dense mode, a step")
     learning_rate: float = Field(1e-4, gt=0, lt=1, description="Adam's first learning rate")
     lr_factor: float = Field(0.5, gt=0, lt=1, description="learning rate on a plateau times this")
     lr_patience: int = Field(5, ge=0, description="epochs on a plateau before that")
+    loss: Literal["squared", "huber"] = Field(
+        "squared", description="of the scaled target; huber is linear beyond one deviation"
+    )
+    target_limit: float | None = Field(
+        None, gt=0, description="scaled targets are limited to +- this while learning"
+    )
     weight_decay: float = Field(1e-5, ge=0, description="Adam's L2 penalty")
     gradient_clip: float = Field(1.0, gt=0, description="largest norm of a step's gradient")
     jump_weight: float = Field(2.0, ge=1, description="weight of jump-regime hours in the loss")

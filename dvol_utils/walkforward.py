@@ -13,16 +13,18 @@ import pandas as pd
 
 from dvol_utils.folds import Fold, asked_of, fold_rows, fold_samples, study_folds
 from dvol_utils.models import Forecaster
+from dvol_utils.models.combination import NAME as ENSEMBLE
+from dvol_utils.models.combination import combine
 from dvol_utils.models.linear import RidgeForecaster, ridge_decay
-from dvol_utils.models.lstm import LADDER
 from dvol_utils.models.naive import Persistence, SeasonalNaive
+from dvol_utils.models.networks import NETWORK_NAMES, network_study
 from dvol_utils.models.trees import boosted_trees
 from dvol_utils.params import StudyParams
 from dvol_utils.training import NetworkForecaster, TrainingError
 from dvol_utils.training.devices import process_count
 from dvol_utils.training.many import Failure, default_workers, run_tasks
 from dvol_utils.training.progress import follow
-from dvol_utils.windows import Samples
+from dvol_utils.windows import Samples, reweighted
 
 T = TypeVar("T")
 
@@ -40,6 +42,7 @@ def make_forecaster(
     Parameters
     ----------
     name : str
+        `ensemble` is none: it combines the forecasts of others.
     study : StudyParams
     seed : int
         Of a network.
@@ -48,7 +51,7 @@ def make_forecaster(
     after : int, optional
         Number of the fold whose weights it goes on from, for at most `walk.warm_epochs`.
     """
-    if name in LADDER:
+    if name in NETWORK_NAMES:
         return _network(name, study, seed, fold, after)
     simple: dict[str, Callable[[], Forecaster]] = {
         "persistence": Persistence,
@@ -90,7 +93,7 @@ def network_folders(
     return [
         checkpoint_folder(study, name, seed, fold)
         for name in study.models
-        if name in LADDER
+        if name in NETWORK_NAMES
         for seed in study.training.seeds
         if f"{name} seed {seed}" not in failures
         for fold in numbers
@@ -128,7 +131,7 @@ def forecast_table(
     forecasts |= {
         (name, 0): _walk_simple(name, folds, samples, study)
         for name in study.models
-        if name not in LADDER
+        if name not in (*NETWORK_NAMES, ENSEMBLE)
     }
     failures = {
         f"{name} seed {seed}": forecast.error
@@ -138,9 +141,11 @@ def forecast_table(
     tables = [
         _rows(samples, folds, forecasts[name, seed], model=name, seed=seed)
         for name in study.models
-        for seed in (study.training.seeds if name in LADDER else [0])
-        if f"{name} seed {seed}" not in failures
+        for seed in (study.training.seeds if name in NETWORK_NAMES else [0])
+        if name != ENSEMBLE and f"{name} seed {seed}" not in failures
     ]
+    if ENSEMBLE in study.models:
+        tables.append(combine(pd.concat(tables), **study.ensemble.model_dump()))
     return pd.concat(tables, ignore_index=True), failures
 
 
@@ -172,15 +177,16 @@ def fold_networks(
     """The networks of some folds, not yet fitted, each with what it learns from.
 
     With `walk.warm_epochs` each but the first goes on from the weights of the one before, which
-    has to be fitted by then.
+    has to be fitted by then; networks that train a fixed number of epochs begin anew.
     """
     after = None
     for fold in folds:
         number = None if study.walk.is_fixed else fold.number
         forecaster = make_forecaster(name, study, seed=seed, fold=number, after=after)
         assert isinstance(forecaster, NetworkForecaster)
-        yield forecaster, fold_samples(samples, fold, study.walk)
-        after = None if study.walk.warm_epochs is None else number
+        learnt = fold_samples(samples, fold, study.walk)
+        yield forecaster, reweighted(learnt, forecaster.study.training.jump_weight)
+        after = number if _is_warm(name, study) else None
 
 
 def walk_network(
@@ -238,28 +244,29 @@ def _walk_networks(
     folds: Sequence[Fold], samples: Samples, study: StudyParams, log: Callable[[str], None]
 ) -> dict[tuple[str, int], np.ndarray | Failure]:
     """Forecasts of every network and seed, of all folds' rows."""
-    networks = [
-        (name, seed) for name in study.models if name in LADDER for seed in study.training.seeds
-    ]
+    names = [name for name in study.models if name in NETWORK_NAMES]
+    networks = [(name, seed) for name in names for seed in study.training.seeds]
     # Folds that do not need each other's weights are trained side by side.
-    chains = [[fold] for fold in folds] if study.walk.warm_epochs is None else [list(folds)]
-    largest = {name: _size(make_forecaster(name, study)) for name, _ in networks}
-    tasks = [
-        partial(walk_network, *network, chain, samples, study)
-        for network in networks
-        for chain in chains
-    ]
-    sizes = [largest[name] * len(chain) for name, _ in networks for chain in chains]
+    alone = [[fold] for fold in folds]
+    chains = {name: [list(folds)] if _is_warm(name, study) else alone for name in names}
+    largest = {name: _size(make_forecaster(name, study)) for name in names}
+    work = [(network, chain) for network in networks for chain in chains[network[0]]]
+    tasks = [partial(walk_network, *network, chain, samples, study) for network, chain in work]
+    sizes = [largest[name] * len(chain) for (name, _), chain in work]
     folders = network_folders(study, folds=[fold.number for fold in folds])
     trained = _side_by_side(tasks, sizes, folders, study, log)
-    each = len(chains)
-    found = {
-        network: _joined(trained[i * each : (i + 1) * each]) for i, network in enumerate(networks)
-    }
+    results = iter(trained)
+    found = {network: _joined([next(results) for _ in chains[network[0]]]) for network in networks}
     if found and all(isinstance(result, Failure) for result in found.values()):
         first = next(iter(found.values()))
         raise TrainingError(f"no network could be trained; the first said: {first.error}")
     return found
+
+
+def _is_warm(name: str, study: StudyParams) -> bool:
+    """Whether a network goes on from the last fold's weights."""
+    training = network_study(name, study).training
+    return study.walk.warm_epochs is not None and training.patience is not None
 
 
 def _joined(chains: Sequence[np.ndarray | Failure]) -> np.ndarray | Failure:

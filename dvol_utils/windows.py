@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -34,7 +34,8 @@ class Samples:
     `split` is train, validation, test or None. `complete` marks rows whose inputs are all there,
     `scored` those on which every model is scored: complete, neither origin nor target imputed.
     `fitting` marks the rows whose outcome is known, where models that need no early stopping may
-    learn from more than the train rows.
+    learn from more than the train rows. `age_weight`, where there is one, multiplies the weight of
+    a row for the networks: the older, the less.
     """
 
     asset: str
@@ -53,6 +54,7 @@ class Samples:
     level_regime: np.ndarray
     location: np.ndarray | None = None
     fitting: np.ndarray | None = None
+    age_weight: np.ndarray | None = None
 
     def rows(self, split: str) -> np.ndarray:
         """Positions of a split's scored rows, in time order."""
@@ -120,7 +122,7 @@ def build_samples(panel: pd.DataFrame, jumps: pd.DataFrame, study: StudyParams) 
         scale=scale.to_numpy(float),
         target=target.to_numpy(float),
         outcome=outcome.to_numpy(float),
-        weight=np.where(regime, study.training.jump_weight, 1.0),
+        weight=_jump_weights(regime.to_numpy(), study.training.jump_weight),
         split=split,
         complete=complete.to_numpy(bool),
         scored=(complete & ~imputed & target.notna() & levels.notna()).to_numpy(bool),
@@ -135,6 +137,16 @@ def build_samples(panel: pd.DataFrame, jumps: pd.DataFrame, study: StudyParams) 
                 f"{frame.index[-1]}, split {study.split!r}; lengthen the data or move the split"
             )
     return samples
+
+
+def reweighted(samples: Samples, jump_weight: float) -> Samples:
+    """The same samples, where hours of the jump regime weigh `jump_weight` in the loss."""
+    jump = samples.jump_regime == "jump"
+    return replace(samples, weight=_jump_weights(jump, jump_weight))
+
+
+def _jump_weights(jump: np.ndarray, jump_weight: float) -> np.ndarray:
+    return np.where(jump, jump_weight, 1.0)
 
 
 def split_summary(samples: Samples) -> pd.DataFrame:

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dvol_utils.events import near_expiry, option_expiries
+from dvol_utils.events import (
+    LAST_RELEASE,
+    macro_releases,
+    near_expiry,
+    option_expiries,
+    releases_ahead,
+)
 
 HOUR = pd.Timedelta(hours=1)
 
@@ -69,3 +75,38 @@ def test_windows_are_at_least_an_hour():
     times = pd.date_range("2024-03-29", periods=2, freq="h", tz="UTC")
     with pytest.raises(ValueError, match=r"^hours: found 0; should be at least 1$"):
         near_expiry(times, 0)
+
+
+def test_releases_are_where_the_schedules_say():
+    releases = macro_releases()
+    assert releases.is_monotonic_increasing
+    assert releases.is_unique
+    assert releases[-1] == LAST_RELEASE
+    # Summer and winter time in Washington.
+    for time in ("2024-06-12 12:30", "2024-06-12 18:00", "2024-12-11 13:30", "2024-12-18 19:00"):
+        assert pd.Timestamp(time, tz="UTC") in releases
+    # Eight meetings and twelve prices a year; two prices of 2025 were lost to a shutdown's days.
+    assert releases.year.value_counts().to_dict() == {
+        **dict.fromkeys([2021, 2022, 2023, 2024, 2026], 20),
+        2025: 19,
+    }
+    assert not releases.day_of_week.isin([5, 6]).any()
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    start=st.datetimes(pd.Timestamp("2020-12-01"), pd.Timestamp("2027-01-01")),
+    after_hours=st.integers(0, 40),
+    more=st.integers(1, 60),
+)
+def test_releases_ahead_are_counted(start, after_hours, more):
+    times = pd.date_range(pd.Timestamp(start, tz="UTC").floor("h"), periods=500, freq="h")
+    found = releases_ahead(times, after_hours + more, after_hours)
+    away = np.array([[(r - t) / HOUR for r in macro_releases()] for t in times[::25]])
+    due = (away > after_hours) & (away <= after_hours + more)
+    np.testing.assert_array_equal(found[::25], due.sum(axis=1))
+
+
+def test_a_window_without_hours_is_refused():
+    with pytest.raises(ValueError, match="after_hours: found 24; should be from 0 to less than 24"):
+        releases_ahead(pd.date_range("2024", periods=3, freq="h", tz="UTC"), 24, 24)

@@ -221,10 +221,11 @@ def test_weights_halve_with_every_half_life(market):
     cut = market.times.get_loc(fold.start)
     for days, factor in ((20, 1 / 2), (40, 1 / 4), (60, 1 / 8), (5, 0.8408964152537145), (0, 1)):
         row = cut - 24 * days
-        assert own.weight[row] == pytest.approx(market.weight[row] * factor, rel=1e-12)
-    np.testing.assert_array_equal(own.weight[cut:], market.weight[cut:])
+        assert own.age_weight[row] == pytest.approx(factor, rel=1e-12)
+    assert (own.age_weight[cut:] == 1).all()
+    np.testing.assert_array_equal(own.weight, market.weight)
     plain = fold_samples(market, fold, walked(validation="monthly").walk)
-    np.testing.assert_array_equal(plain.weight, market.weight)
+    assert plain.age_weight is None
 
 
 def test_only_the_folds_hours_are_asked_of(market):

@@ -14,12 +14,15 @@ from dvol_utils.features import GROUPS, build_features, feature_columns
 from dvol_utils.folds import asked_of, fold_rows, fold_samples, study_folds
 from dvol_utils.jumps import detect_jumps
 from dvol_utils.jumps.periodicity import periodicity_wsd
+from dvol_utils.models.combination import combine
 from dvol_utils.models.lstm import LADDER
+from dvol_utils.models.networks import NETWORK_NAMES
 from dvol_utils.params import MODEL_NAMES
 from dvol_utils.walkforward import fold_networks, make_forecaster
 from dvol_utils.windows import build_samples
 
 CUTS = (1_100, 1_999, 3_100)
+FORECASTERS = [name for name in MODEL_NAMES if name != "ensemble"]  # it has a test of its own
 
 
 def changed_after(panel: pd.DataFrame, row: int, seed: int = 1) -> pd.DataFrame:
@@ -113,7 +116,7 @@ def test_targets_lie_one_horizon_ahead(panel, study, samples):
 
 
 @pytest.mark.parametrize(
-    ("name", "supervision"), [*((name, "dense") for name in MODEL_NAMES), ("lstm_baseline", "last")]
+    ("name", "supervision"), [*((name, "dense") for name in FORECASTERS), ("lstm_baseline", "last")]
 )
 def test_forecasts(panel, study, samples, name, supervision):
     """A fitted forecaster's forecast at an origin does not move with what comes after it."""
@@ -122,7 +125,7 @@ def test_forecasts(panel, study, samples, name, supervision):
     )
     chosen._root = study.root / supervision
     forecaster = make_forecaster(name, chosen)
-    if not name.startswith("lstm"):
+    if name not in NETWORK_NAMES:
         forecaster.fit(samples)  # networks answer with their first weights: faster, as telling
     cut = 3_100
     other = changed_after(panel, cut)
@@ -134,7 +137,16 @@ def test_forecasts(panel, study, samples, name, supervision):
 
 
 @pytest.mark.parametrize(
-    "name", ["har", "har_calendar", "ridge_decay", "boosted_trees", "lstm_baseline"]
+    "name",
+    [
+        "har",
+        "har_calendar",
+        "ridge_decay",
+        "boosted_trees",
+        "lstm_baseline",
+        "lstm_tuned",
+        "attention",
+    ],
 )
 def test_fitting_ignores_the_test_rows(samples, study, tmp_path, name):
     """Other outcomes in the test rows leave what was learnt, and so the forecasts, as they were."""
@@ -184,7 +196,7 @@ def forecasts_of_a_fold(name, study, number, learnt_from, samples):
     """A fold's forecasts by models that learnt from other samples than they are asked about."""
     folds = study_folds(samples, study)
     fold = folds[number]
-    if name in LADDER:
+    if name in NETWORK_NAMES:
         chain = folds[: number + 1] if study.walk.warm_epochs else [fold]
         for forecaster, learnt in fold_networks(name, 0, chain, learnt_from, study):
             forecaster.fit(learnt)
@@ -196,7 +208,7 @@ def forecasts_of_a_fold(name, study, number, learnt_from, samples):
 
 @pytest.mark.parametrize("number", FOLDS)
 @pytest.mark.parametrize(
-    ("name", "warm_epochs"), [*((name, None) for name in MODEL_NAMES), ("lstm_baseline", 1)]
+    ("name", "warm_epochs"), [*((name, None) for name in FORECASTERS), ("lstm_baseline", 1)]
 )
 def test_no_fold_learns_from_what_comes_after_its_start(
     walk, tmp_path, monkeypatch, name, warm_epochs, number
@@ -226,6 +238,38 @@ def test_a_later_fold_does_learn_from_it(walk, tmp_path, monkeypatch, name):
         study._root = tmp_path / folder
         forecasts.append(forecasts_of_a_fold(name, study, 2, learnt_from, samples))
     assert (forecasts[0] != forecasts[1]).all()
+
+
+def test_the_ensemble_learns_nothing_of_a_fold_before_it_is_over(walk):
+    """Other outcomes after a fold's start change none of the ensemble's forecasts in it."""
+    study, samples, _ = walk
+    folds = study_folds(samples, study)
+    one = combine(made_up_forecasts(samples, folds), ["har", "har_calendar"], 0.1)
+    for fold in folds:
+        changed = made_up_forecasts(samples, folds)
+        changed.loc[changed["target_time"] > fold.start, "y_true"] += 5.0
+        two = combine(changed, ["har", "har_calendar"], 0.1)
+        within = (one["origin"] < fold.end).to_numpy()
+        np.testing.assert_array_equal(one["y_pred"][within], two["y_pred"][within])
+        later = ~within & (one["origin"] - fold.end >= pd.Timedelta(hours=24)).to_numpy()
+        assert (one["y_pred"][later] != two["y_pred"][later]).all()
+
+
+def made_up_forecasts(samples, folds):
+    """A forecast table of two models that see a part of what comes."""
+    rng = np.random.default_rng(0)
+    tables = []
+    for model in ("har", "har_calendar"):
+        for fold in folds:
+            rows = fold_rows(samples, fold)
+            noise = rng.standard_normal(len(rows))
+            origin, outcome = samples.dvol[rows], samples.outcome[rows]
+            facts = {"origin": samples.times[rows], "target_time": samples.target_times(rows)}
+            facts |= {"y_origin": origin, "y_true": outcome, "fold": fold.number, "seed": 0}
+            change = 0.2 * (outcome - origin) + noise
+            facts |= {"y_pred": origin + change, "split": samples.split[rows], "model": model}
+            tables.append(pd.DataFrame(facts).assign(asset="BTC"))
+    return pd.concat(tables, ignore_index=True)
 
 
 def test_a_leak_would_be_seen(panel, study):

@@ -41,8 +41,8 @@ REFUSED = {
     "unknown key": (
         tiny(horizon=24),
         "s.yaml: horizon: unknown key; valid keys here: name, title, data, split, jumps, "
-        "features, target, models, training, walk, evaluation, significance, published_page, "
-        "judgement",
+        "features, target, models, training, walk, ensemble, evaluation, significance, "
+        "published_page, judgement",
     ),
     "unknown nested key": (
         tiny(target={"horizon": 24}),
@@ -90,8 +90,8 @@ REFUSED = {
     "unknown model": (
         tiny(models=["persistence", "lstm"]),
         "s.yaml: models.1: found 'lstm'; should be 'persistence', 'seasonal_naive', 'har', "
-        "'har_calendar', 'ridge_decay', 'boosted_trees', 'lstm_baseline', 'lstm_large' or "
-        "'lstm_ultra'",
+        "'har_calendar', 'ridge_decay', 'boosted_trees', 'lstm_baseline', 'lstm_large', "
+        "'lstm_ultra', 'lstm_tuned', 'attention' or 'ensemble'",
     ),
     "no persistence": (
         tiny(models=["har"]),

@@ -58,7 +58,8 @@ from dvol_utils.data.panel import build_panel
 from dvol_utils.data.simulated import write_store
 from dvol_utils.features import feature_columns
 from dvol_utils.jumps import detect_jumps
-from dvol_utils.models.lstm import LADDER, build_network
+from dvol_utils.models.lstm import LADDER
+from dvol_utils.models.networks import build_network
 from dvol_utils.params import StudyParams, load_study, parse_override
 from dvol_utils.training import fit_network, predict_rows
 from dvol_utils.windows import Samples, build_samples, build_sequences

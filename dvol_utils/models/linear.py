@@ -72,6 +72,6 @@ class WeightedRidge:
 
 
 def ridge_decay() -> DecayForecaster:
-    """Time-weighted ridge on HAR terms, calendar and monthly option expiries, not yet fitted."""
-    columns = [*feature_columns(["har", "calendar"]), *MONTH_EXPIRY]
+    """Time-weighted ridge on HAR terms, calendar, releases and monthly expiries, not yet fitted."""
+    columns = [*feature_columns(["har", "calendar", "macro"]), *MONTH_EXPIRY]
     return DecayForecaster(columns, WeightedRidge())

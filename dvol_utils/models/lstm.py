@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TypedDict
 
 import pandas as pd
-import torch
 from torch import Tensor, nn
 
 
@@ -64,11 +63,25 @@ class DVOLLSTM(nn.Module):
         return self.head(x[:, -last:]).squeeze(-1)  # (B, last, H) -> (B, last)
 
 
-def build_network(name: str, input_size: int, seed: int) -> DVOLLSTM:
-    """A freshly initialised network of the ladder; the same seed gives the same weights."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return DVOLLSTM(input_size, **LADDER[name])
+class DirectLSTM(DVOLLSTM):
+    """The same network beside a linear map of the hour's own inputs: their forecasts are added.
+
+    What a regression can say of an hour need not pass through the recurrence. Arguments are those
+    of `DVOLLSTM`.
+
+    References
+    ----------
+    Cheng, H.-T. et al. (2016). Wide & deep learning for recommender systems. DLRS 2016.
+    doi:10.1145/2988450.2988454
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, num_layers: int, dropout: float) -> None:
+        super().__init__(input_size, hidden_size, num_layers, dropout)
+        self.direct = nn.Linear(input_size, 1)
+
+    def forward(self, x: Tensor, last: int = 1) -> Tensor:
+        """Forecast at each of the last `last` hours: (B, L, F) -> (B, last)."""
+        return super().forward(x, last) + self.direct(x[:, -last:]).squeeze(-1)
 
 
 def ladder_table(input_size: int) -> pd.DataFrame:

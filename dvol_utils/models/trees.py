@@ -51,6 +51,6 @@ class BoostedTrees:
 
 
 def boosted_trees() -> DecayForecaster:
-    """Trees on HAR terms, the clock and monthly option expiries, not yet fitted."""
-    columns = [*feature_columns(["har", "clock"]), *MONTH_EXPIRY]
+    """Trees on HAR terms, the clock, releases and monthly option expiries, not yet fitted."""
+    columns = [*feature_columns(["har", "clock", "macro"]), *MONTH_EXPIRY]
     return DecayForecaster(columns, BoostedTrees())

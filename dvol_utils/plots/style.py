@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 # Okabe and Ito's palette, ordered so that neighbours also differ in lightness.
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, YELLOW, BLACK, GREY = "#56B4E9", "#CC79A7", "#F0E442", "#111111", "#7F7F7F"
-BROWN = "#6B4423"  # not theirs: dark enough to stand apart from vermilion
+BROWN = "#6B4423"  # not theirs, nor are these: as dark as they have to be to stand apart
+NAVY, OLIVE, CRIMSON = "#1B2A6B", "#7A7A00", "#B0003A"
 
 MODEL_COLOURS = {
     "persistence": BLACK,
@@ -25,6 +26,9 @@ MODEL_COLOURS = {
     "lstm_baseline": SKY,
     "lstm_large": BLUE,
     "lstm_ultra": PURPLE,
+    "lstm_tuned": NAVY,
+    "attention": OLIVE,
+    "ensemble": CRIMSON,
 }
 MODEL_LABELS = {
     "persistence": "Persistence",
@@ -36,6 +40,9 @@ MODEL_LABELS = {
     "lstm_baseline": "LSTM baseline",
     "lstm_large": "LSTM large",
     "lstm_ultra": "LSTM ultra",
+    "lstm_tuned": "LSTM tuned",
+    "attention": "Attention",
+    "ensemble": "Ensemble",
 }
 
 _STYLE = {

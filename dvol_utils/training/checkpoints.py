@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from dvol_utils.artefacts import file_hash, replacing
 from dvol_utils.features import feature_columns
-from dvol_utils.models.lstm import LADDER
+from dvol_utils.models.networks import network_kind
 from dvol_utils.params import StudyParams, effective
 from dvol_utils.training.files import (
     check_file,
@@ -57,13 +57,15 @@ def fingerprint(
         settings["training"].pop(key)
     if processes == 1:
         settings["training"].pop("lr_scaling")
-    digest.update(json.dumps([name, seed, LADDER[name], settings, processes]).encode())
+    size = dict(network_kind(name).size)
+    digest.update(json.dumps([name, seed, size, settings, processes]).encode())
     columns = feature_columns(study.features.groups)
-    for split in ("train", "validation"):
-        rows = samples.rows(split)
+    for rows in (samples.rows("train"), samples.rows("validation"), samples.fitting_rows()):
         for values in (rows, samples.target[rows], samples.weight[rows]):
             digest.update(np.ascontiguousarray(values).tobytes())
-    last = rows.max() + 1
+    if samples.age_weight is not None:
+        digest.update(samples.age_weight[rows].tobytes())
+    last = max(rows.max(), samples.rows("validation").max()) + 1
     digest.update(samples.features[columns].to_numpy()[:last].tobytes())
     if begins_with is not None:
         digest.update(read_config(begins_with)["weights_sha256"].encode())

@@ -1,4 +1,4 @@
-"""A network of the ladder behind the forecaster interface, with its checkpoint."""
+"""A network behind the forecaster interface, with its checkpoint."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+from torch import nn
 
 from dvol_utils.features import feature_columns
-from dvol_utils.models.lstm import DVOLLSTM, LADDER, build_network
+from dvol_utils.models.networks import build_network, network_kind, network_study
 from dvol_utils.params import StudyParams
 from dvol_utils.training.checkpoints import (
     fingerprint,
@@ -37,13 +38,14 @@ T = TypeVar("T")
 
 
 class NetworkForecaster:
-    """A network of the ladder behind the forecaster interface, with its checkpoint.
+    """A network behind the forecaster interface, with its checkpoint.
 
     Parameters
     ----------
     name : str
-        A key of `LADDER`.
+        One of `NETWORK_NAMES`.
     study : StudyParams
+        A network with inputs or training of its own sees them in place of the study's.
     seed : int
         Initial weights, order of the sequences, dropout.
     checkpoint : Path
@@ -65,9 +67,10 @@ class NetworkForecaster:
         fold: int | None = None,
         begins_with: Path | None = None,
     ) -> None:
-        self.name, self.study, self.seed, self.checkpoint = name, study, seed, checkpoint
+        self.name, self.seed, self.checkpoint = name, seed, checkpoint
+        self.study = network_study(name, study)
         self.fold, self.begins_with = fold, begins_with
-        self.columns = feature_columns(study.features.groups)
+        self.columns = feature_columns(self.study.features.groups)
         self.network = build_network(name, len(self.columns), seed)
 
     @property
@@ -75,7 +78,7 @@ class NetworkForecaster:
         """What its lines begin with."""
         return f"{self.name} seed {self.seed}" + ("" if self.fold is None else f" fold {self.fold}")
 
-    def untrained(self) -> DVOLLSTM:
+    def untrained(self) -> nn.Module:
         """The network before its first epoch: with the seed's weights, or an earlier network's."""
         network = build_network(self.name, len(self.columns), self.seed)
         if self.begins_with is not None:
@@ -238,7 +241,7 @@ def _each(*functions: Callable[[dict[str, float]], None]) -> Callable[[dict[str,
 
 def _facts(forecaster: NetworkForecaster, place: Place) -> dict[str, object]:
     """What `config.json` says of a network, beside its training."""
-    size = LADDER[forecaster.name]
+    size = network_kind(forecaster.name).size
     named = {"model": forecaster.name, **size, "inputs": forecaster.columns}
     fold = {} if forecaster.fold is None else {"fold": forecaster.fold}
     return named | fold | {"seed": forecaster.seed, "processes": place.processes}

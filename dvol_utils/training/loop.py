@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from dvol_utils.windows import Samples, Sequences, build_sequences, sequence_sta
 
 History = list[dict[str, float]]
 State = dict[str, Any]
+Values = TypeVar("Values", np.ndarray, Tensor)
 _HOURS_AT_ONCE = 24_576  # hours of input in one forward pass without gradients
 
 
@@ -39,12 +40,15 @@ def fit_network(
 ) -> History:
     """Train until the validation loss stops falling; the best epoch's weights are left in place.
 
+    Without `training.patience`, train all epochs and leave the last weights.
+
     Parameters
     ----------
     network : nn.Module
         `network(x, last=n)` maps (B, L, F) to (B, n).
     samples : Samples
-        Learns from the train rows, stops by the validation rows; test rows are not read.
+        Learns from the train rows, stops by the validation rows; test rows are not read. Without
+        `training.patience` it learns from all `fitting_rows` and does not stop.
     study : StudyParams
     seed : int
         Order of the sequences and dropout. Both depend on it and on the epoch's number alone, so
@@ -60,7 +64,7 @@ def fit_network(
     Returns
     -------
     list of dict
-        One row an epoch, with losses (weighted mean squares of the scaled target), validation
+        One row an epoch, with losses (weighted means over rows of the scaled target), validation
         skill and learning rate.
 
     Raises
@@ -79,8 +83,10 @@ def fit_network(
     network.to(place.device)
     _check_targets(samples)
     data = build_sequences(samples, study)
-    rows = samples.rows("train")
+    stops = params.patience is not None
+    rows = samples.rows("train") if stops else samples.fitting_rows()
     weight = data.spread(rows, samples.weight[rows])
+    recency = data.spread(rows, _recency(samples, rows))
     optimiser = torch.optim.Adam(
         network.parameters(),
         lr=scaled_rate(params, place.processes),
@@ -100,13 +106,14 @@ def fit_network(
             # training that goes on after an epoch has to sum in the same order.
             shared = DistributedDataParallel(network) if place.processes > 1 else network
             train_loss = _train_epoch(
-                shared, optimiser, data, rows, weight, params, place, seed, epoch
+                shared, optimiser, data, rows, weight, recency, params, place, seed, epoch
             )
             validation = _validate(network, samples, data, params, place)
             _check_loss(validation["validation_loss"], "validation loss", epoch, seed)
-            schedule.step(validation["validation_loss"])
+            if stops:
+                schedule.step(validation["validation_loss"])
             row = {"epoch": epoch, "train_loss": train_loss, **validation, "learning_rate": rate}
-            state.add(row)
+            state.add(row, best_only=stops)
             on_epoch(row)
             keep(state.plain)
     network.load_state_dict(state.best_weights)
@@ -123,18 +130,19 @@ class _State:
         self.history: History = []
         self.best_weights = copy.deepcopy(network.state_dict())
 
-    def add(self, row: dict[str, float]) -> None:
-        """Take an epoch's row; keep the weights if it is the best so far."""
+    def add(self, row: dict[str, float], *, best_only: bool) -> None:
+        """Take an epoch's row; keep the weights, or only if it is the best so far."""
         best = min((old["validation_loss"] for old in self.history), default=np.inf)
         self.history.append(row)
-        if row["validation_loss"] < best:
+        if row["validation_loss"] < best or not best_only:
             self.best_weights = copy.deepcopy(self.parts["network"].state_dict())
 
     def finished(self, params: TrainingParams) -> bool:
         """Whether the epochs or the patience are over."""
         losses = [row["validation_loss"] for row in self.history]
         since_best = len(losses) - 1 - int(np.argmin(losses)) if losses else 0
-        return len(losses) >= params.epochs or since_best >= params.patience
+        patience = params.epochs if params.patience is None else params.patience
+        return len(losses) >= params.epochs or since_best >= patience
 
     def plain(self) -> State:
         """Tensors and numbers alone, so that reading them back executes nothing."""
@@ -185,6 +193,7 @@ def _train_epoch(
     data: Sequences,
     rows: np.ndarray,
     weight: Tensor,
+    recency: Tensor,
     params: TrainingParams,
     place: Place,
     seed: int,
@@ -197,11 +206,13 @@ def _train_epoch(
     starts = rng.permutation(starts)
     network.train()
     total = weight_sum = 0.0
+    # A batch of old rows counts less than one of new ones: recency is left out of its weight.
+    counted = weight * recency
     step = params.batch_size * place.processes
     for first in range(0, len(starts), step):
         joint = starts[first : first + step]
         joint_weight = data.total_weight(joint, weight)
-        loss = _share_of_loss(network, data, joint, weight, params, place) / joint_weight
+        loss = _share_of_loss(network, data, joint, counted, params, place) / joint_weight
         joint_loss = place.total(loss.detach().double()).item()
         _check_loss(joint_loss, "loss", epoch, seed)
         optimiser.zero_grad(set_to_none=True)
@@ -222,13 +233,32 @@ def _share_of_loss(
     params: TrainingParams,
     place: Place,
 ) -> Tensor:
-    """Weighted sum of squares over this process's part of a joint batch."""
+    """Weighted sum of losses over this process's part of a joint batch."""
     own = place.share(joint)
     idle = not len(own)  # a last batch smaller than the number of processes
     x, y, w = (part.to(place.device) for part in data.cut(joint[:1] if idle else own, weight))
     # In float32, so that bf16 rounds products and not the loss.
-    squares = w * (_forward(network, x, data.chunk, params).float() - y) ** 2
-    return squares.sum() * (0.0 if idle else 1.0)
+    losses = w * _loss(_forward(network, x, data.chunk, params).float(), y, params)
+    return losses.sum() * (0.0 if idle else 1.0)
+
+
+def _loss(forecast: Values, target: Values, params: TrainingParams) -> Values:
+    """Loss of each forecast of the scaled target; near the target both kinds are its square."""
+    if params.target_limit is not None:
+        target = target.clip(-params.target_limit, params.target_limit)
+    error = forecast - target
+    if params.loss == "squared":
+        return error**2
+    size = abs(error)
+    within = size.clip(max=1.0)
+    return within * (2 * size - within)
+
+
+def _recency(samples: Samples, rows: np.ndarray) -> np.ndarray:
+    """Factors of the rows' weights by their age, with mean 1."""
+    if samples.age_weight is None:
+        return np.ones(len(rows))
+    return samples.age_weight[rows] / samples.age_weight[rows].mean()
 
 
 def _validate(
@@ -237,11 +267,11 @@ def _validate(
     rows = samples.rows("validation")
     forecast = predict_rows(network, data, rows, params, place)
     weight = samples.weight[rows]
-    error = forecast - samples.target[rows]
+    losses = _loss(forecast, samples.target[rows], params)
     outcome, origin = samples.outcome[rows], samples.dvol[rows]
     points = samples.to_points(forecast, rows)
     skill = 1 - np.sum((points - outcome) ** 2) / np.sum((origin - outcome) ** 2)
-    loss = float(np.sum(weight * error**2) / weight.sum())
+    loss = float(np.sum(weight * losses) / weight.sum())
     return {"validation_loss": loss, "validation_skill": float(skill)}
 
 

@@ -11,7 +11,7 @@ from dvol_utils.data.panel import build_panel
 from dvol_utils.data.simulated import write_store
 from dvol_utils.folds import study_folds
 from dvol_utils.jumps import jumps_by_rule
-from dvol_utils.models.lstm import LADDER
+from dvol_utils.models.networks import NETWORK_NAMES
 from dvol_utils.params import ParameterError, StudyParams
 from dvol_utils.training.checkpoints import read_config
 from dvol_utils.training.devices import process_count
@@ -43,7 +43,7 @@ def train_network(
     ----------
     study : StudyParams
     model : str
-        A key of `LADDER`.
+        One of `NETWORK_NAMES`.
     seed : int
     fresh : bool
         Begin anew, even where there is a finished checkpoint or a state to go on from.
@@ -55,8 +55,9 @@ def train_network(
     dict
         The (last) checkpoint's `config.json`, and its `folder`.
     """
-    if model not in LADDER:
-        raise ParameterError(f"model {model!r}: no network; should be one of {', '.join(LADDER)}")
+    if model not in NETWORK_NAMES:
+        names = ", ".join(NETWORK_NAMES)
+        raise ParameterError(f"model {model!r}: no network; should be one of {names}")
     samples = build_samples(*_tables(study), study)
     for forecaster, learnt in fold_networks(
         model, seed, study_folds(samples, study), samples, study
