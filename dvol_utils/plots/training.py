@@ -7,9 +7,19 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from dvol_utils.plots.style import BLACK, GREY, MODEL_COLOURS, MODEL_LABELS, axes, styled
+from dvol_utils.plots.style import (
+    BLACK,
+    BLUE,
+    GREY,
+    MODEL_COLOURS,
+    MODEL_LABELS,
+    VERMILION,
+    axes,
+    styled,
+)
 
 _LOWEST_SKILL = -15.0  # worse forecasts are drawn here, with their number
+_REGIME_DOTS = {"normal": ("o", BLUE), "jump": ("D", VERMILION)}
 
 
 @styled
@@ -91,4 +101,38 @@ def target_distribution(target: np.ndarray, *, ax: Axes | None = None) -> Axes:
         title=f"Scaled by trailing volatility the target still has fat tails "
         f"(kurtosis {target.kurt() + 3:.0f})",
     )
+    return ax
+
+
+@styled
+def selection_weights(table: pd.DataFrame, *, largest: int = 15, ax: Axes | None = None) -> Axes:
+    """Mean weight of the inputs that have most of it, in normal and in jump hours.
+
+    Columns `feature, jump_regime, weight` of `selection_table`.
+    """
+    weights = table.set_index(["feature", "jump_regime"])["weight"].unstack()  # noqa: PD010
+    equal = 100 / len(weights)
+    shown = 100 * weights.sort_values("all", ascending=False).head(largest)
+    ax = axes(ax, height=0.9 + 0.26 * len(shown))
+    places = np.arange(len(shown))
+    drawn = [name for name in _REGIME_DOTS if name in shown]
+    ax.hlines(places, shown[drawn].min(axis=1), shown[drawn].max(axis=1), color=GREY, lw=1)
+    for name in drawn:
+        marker, colour = _REGIME_DOTS[name]
+        ax.plot(shown[name], places, marker, color=colour, ms=6, label=f"{name} hours")
+    ax.axvline(equal, color=BLACK, lw=1, ls=":")
+    ax.annotate(
+        " all alike",
+        (equal, 1),
+        xycoords=("data", "axes fraction"),
+        va="top",
+    )
+    ax.set_yticks(places, shown.index)
+    ax.invert_yaxis()
+    ax.set_xlim(left=0)
+    ax.set(
+        xlabel=f"mean weight, % (of {len(weights)} inputs)",
+        title=f"The largest weight, {shown['all'].iloc[0]:.0f} %, goes to {shown.index[0]}",
+    )
+    ax.legend(loc="lower right")
     return ax

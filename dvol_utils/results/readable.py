@@ -48,6 +48,10 @@ _HEADS = {
     "parameters": "parameters here",
     "best_epoch": "best epoch",
     "validation_loss": "validation loss",
+    "equal_weight": "weight if all were alike, %",
+    "mean_weight": "mean weight, %",
+    "normal_weight": "in normal hours, %",
+    "jump_weight": "in jump hours, %",
     "step": "what the forecast is made of",
     "added": "R² added",
     "rmse_sd": "standard deviation over seeds",
@@ -74,6 +78,10 @@ _SHARES = (
     "expected_better",
     "share",
     "survive_share",
+    "equal_weight",
+    "mean_weight",
+    "normal_weight",
+    "jump_weight",
 )
 
 
