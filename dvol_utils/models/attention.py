@@ -81,12 +81,10 @@ class AttentionNetwork(nn.Module):
         self.attention = WindowAttention(hidden_size, heads, window_hours)
         self.listen = Gate(hidden_size, dropout)
         self.enrich = nn.Sequential(
-            nn.LayerNorm(hidden_size), nn.Linear(hidden_size, hidden_size), nn.ELU()
+            _norm(hidden_size), nn.Linear(hidden_size, hidden_size), nn.ELU()
         )
         self.refine = Gate(hidden_size, dropout)
         self.head = nn.Linear(hidden_size, 1)
-        for value in self.head.parameters():  # targets are nearly all noise: begin with no change
-            nn.init.zeros_(value)
 
     def forward(self, x: Tensor, last: int = 1) -> Tensor:
         """Forecast at each of the last `last` hours: (B, L, F) -> (B, last).
@@ -135,7 +133,7 @@ class VariableSelection(nn.Module):
 
     def weights(self, x: Tensor) -> Tensor:
         """Weights of the inputs, positive and with sum 1 in each hour: (B, L, F) -> (B, L, F)."""
-        return self.score(x).softmax(dim=-1)
+        return _softmax(self.score(x))
 
 
 class WindowAttention(nn.Module):
@@ -148,7 +146,7 @@ class WindowAttention(nn.Module):
     def __init__(self, hidden_size: int, heads: int, window_hours: int) -> None:
         super().__init__()
         self.heads, self.window_hours = heads, window_hours
-        self.norm = nn.LayerNorm(hidden_size)
+        self.norm = _norm(hidden_size)
         self.query = nn.Linear(hidden_size, hidden_size, bias=False)
         self.key_value = nn.Linear(hidden_size, 2 * hidden_size, bias=False)
         self.by_lag = nn.Parameter(torch.zeros(heads, window_hours))
@@ -159,7 +157,7 @@ class WindowAttention(nn.Module):
         query = self._split(self.query(hours[:, -last:]))  # (B, heads, last, H / heads)
         key, value = (self._split(part) for part in self.key_value(hours).chunk(2, dim=-1))
         score = query @ key.mT / math.sqrt(key.shape[-1]) + self._by_lag(hours.shape[1], last)
-        heard = score.softmax(dim=-1).to(value.dtype) @ value  # (B, heads, last, H / heads)
+        heard = _softmax(score).to(value.dtype) @ value  # (B, heads, last, H / heads)
         return heard.transpose(1, 2).flatten(2)
 
     def _by_lag(self, length: int, last: int) -> Tensor:
@@ -185,6 +183,22 @@ class Gate(nn.Module):
     def forward(self, branch: Tensor) -> Tensor:
         """What of a branch is let through."""
         return glu(self.linear(self.dropout(branch)), dim=-1)
+
+
+def _softmax(scores: Tensor) -> Tensor:
+    """Softmax over the last dimension, in float32.
+
+    Gradients of `softmax` itself differ in their last bits with the number of threads.
+    """
+    return scores.log_softmax(dim=-1, dtype=torch.float32).exp()
+
+
+def _norm(size: int) -> nn.LayerNorm:
+    """To mean 0 and variance 1; a linear layer follows, so a gain and a shift would add nothing.
+
+    Their gradients, too, would differ with the number of threads.
+    """
+    return nn.LayerNorm(size, elementwise_affine=False)
 
 
 def build_attention(input_size: int) -> AttentionNetwork:
