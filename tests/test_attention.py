@@ -16,13 +16,12 @@ from torch import nn
 
 from dvol_utils.features import feature_columns
 from dvol_utils.models.attention import (
-    INPUTS,
     AttentionNetwork,
-    build_attention,
     group_of,
     selection_table,
     selection_weights,
 )
+from dvol_utils.models.networks import build_network, network_kind
 from dvol_utils.params import StudyParams
 from dvol_utils.plots import training as plots
 from dvol_utils.training import fit_network, selection
@@ -103,7 +102,10 @@ def literal_forecast(net: AttentionNetwork, hours: torch.Tensor) -> torch.Tensor
 
 def test_the_chosen_network_is_small():
     count = sum(
-        value.numel() for value in build_attention(len(feature_columns(INPUTS))).parameters()
+        value.numel()
+        for value in build_network(
+            "attention", len(feature_columns(list(network_kind("attention").groups))), 0
+        ).parameters()
     )
     assert 5_000 < count < 50_000
 

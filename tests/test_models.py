@@ -206,7 +206,7 @@ def test_trees_are_the_same_bits_on_one_thread_and_on_two(samples):
 def test_every_model_name_has_a_forecaster():
     study = small_study()
     assert set(NETWORK_NAMES) < set(MODEL_NAMES)
-    for name in set(MODEL_NAMES) - {"ensemble", "attention"}:
+    for name in set(MODEL_NAMES) - {"ensemble"}:
         assert hasattr(make_forecaster(name, study), "predict")
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -21,22 +20,6 @@ from torch.nn.functional import glu, normalize
 
 from dvol_utils.features import GROUPS
 from dvol_utils.windows import Samples
-
-
-class AttentionSize(TypedDict):
-    """Arguments of `AttentionNetwork` beside the number of inputs."""
-
-    hidden_size: int
-    heads: int
-    dropout: float
-    window_hours: int
-
-
-# Chosen on validation rows, as the inputs and the training: benchmarks/attention.py.
-SIZE: AttentionSize = {"hidden_size": 32, "heads": 4, "dropout": 0.3, "window_hours": 24}
-INPUTS = ("published", "calendar")
-TRAINING: dict[str, Any] = {"learning_rate": 1e-3, "batch_size": 8}
-TARGET_CLIP = 2.0  # targets are limited to +- this while it learns
 
 
 class AttentionNetwork(nn.Module):
@@ -199,11 +182,6 @@ def _norm(size: int) -> nn.LayerNorm:
     Their gradients, too, would differ with the number of threads.
     """
     return nn.LayerNorm(size, elementwise_affine=False)
-
-
-def build_attention(input_size: int) -> AttentionNetwork:
-    """The attention network of a study, with its size; seed torch's generator before."""
-    return AttentionNetwork(input_size, **SIZE)
 
 
 def selection_weights(network: AttentionNetwork, x: Tensor) -> Tensor:

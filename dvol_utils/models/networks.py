@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from dvol_utils.models.attention import AttentionNetwork
 from dvol_utils.models.lstm import DVOLLSTM, LADDER, DirectLSTM
 from dvol_utils.params import StudyParams
 
@@ -43,7 +44,13 @@ TUNED = NetworkKind(
         "jump_weight": 1.0,
     },
 )
-CHOSEN = {"lstm_tuned": TUNED}
+ATTENTION = NetworkKind(
+    build=AttentionNetwork,
+    size={"hidden_size": 16, "heads": 2, "dropout": 0.3, "window_hours": 24},
+    groups=TUNED.groups,
+    training={**TUNED.training, "learning_rate": 2e-3, "epochs": 8},
+)
+CHOSEN = {"lstm_tuned": TUNED, "attention": ATTENTION}
 NETWORK_NAMES = (*LADDER, *CHOSEN)
 
 

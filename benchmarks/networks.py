@@ -1,0 +1,171 @@
+"""What the small networks' settings were chosen by: validation rows only.
+
+    python benchmarks/networks.py --study bitcoin --raw DIR [--model lstm_tuned attention]
+
+Every quarter of the validation rows is forecast by networks that know what was known at its start,
+with one setting at a time other than the chosen ones (those of the first row). Columns: skill of
+the seeds' mean forecast, all hours and those of the jump regime; the single seeds' mean skill.
+`--set split.validation_start=... split.test_start=...` shows an earlier time. Test rows are not
+touched.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from dvol_utils.data.panel import build_panel
+from dvol_utils.data.simulated import write_store
+from dvol_utils.features import feature_columns
+from dvol_utils.folds import fold_rows, fold_samples, study_folds
+from dvol_utils.jumps import jumps_by_rule
+from dvol_utils.models.networks import CHOSEN, NetworkKind, network_kind
+from dvol_utils.params import StudyParams, load_study, parse_override
+from dvol_utils.training import fit_network, predict_rows
+from dvol_utils.training.many import Failure, run_tasks
+from dvol_utils.windows import Samples, build_samples, build_sequences, reweighted
+
+WALK = {"walk.validation": "quarterly", "walk.test": "never"}
+GROUPS = ("har", "calendar", "expiry", "macro")
+# What is changed: of the network's size, its groups, its training, or of the study.
+SHARED: list[dict[str, Any]] = [
+    {},
+    {"groups": ("har", "calendar", "expiry")},
+    {"groups": ("har", "calendar")},
+    {"groups": ("calendar", "expiry", "macro")},
+    {"groups": ("har", "expiry", "macro")},
+    {"groups": ("published", *GROUPS)},
+    {"groups": (*GROUPS, "market", "funding")},
+    {"training": {"jump_weight": 2.0}},
+    {"training": {"target_limit": None}},
+    {"training": {"target_limit": None, "loss": "huber"}},
+    {"training": {"window_hours": 72}},
+    {"study": {"target.volatility_window_hours": 168}},
+    {"study": {"target.volatility_window_hours": 720}},
+    {"study": {"walk.half_life_days": 180}},
+    {"study": {"walk.half_life_days": None}},
+]
+OWN: dict[str, list[dict[str, Any]]] = {
+    "lstm_tuned": [
+        {"size": {"hidden_size": 4}},
+        {"size": {"hidden_size": 16}},
+        {"size": {"hidden_size": 32}},
+        {"size": {"num_layers": 2}},
+        {"size": {"dropout": 0.1}},
+        {"training": {"epochs": 8}},
+        {"training": {"epochs": 20}},
+        {"training": {"learning_rate": 1e-3, "epochs": 20}},
+        {"training": {"epochs": 100, "patience": 15}},
+    ],
+    "attention": [
+        {"size": {"hidden_size": 8, "heads": 2}},
+        {"size": {"hidden_size": 32}},
+        {"size": {"dropout": 0.1}},
+        {"training": {"epochs": 4}},
+        {"training": {"epochs": 16}},
+        {"training": {"learning_rate": 1e-3}},
+        {"training": {"learning_rate": 3e-3}},
+        {"training": {"epochs": 100, "patience": 15}},
+    ],
+}
+
+
+def varied(kind: NetworkKind, change: Mapping[str, Any]) -> NetworkKind:
+    return dataclasses.replace(
+        kind,
+        size={**kind.size, **change.get("size", {})},
+        groups=change.get("groups", kind.groups),
+        training={**kind.training, **change.get("training", {})},
+    )
+
+
+def load(overrides: Mapping[str, Any], study_name: str) -> tuple[Samples, StudyParams]:
+    study = load_study(study_name, overrides)
+    if study.is_simulated:
+        write_store(study.raw_dir, study.data)
+    panel = build_panel(study.raw_dir, study.data)
+    return build_samples(panel, jumps_by_rule(panel, study.jumps), study), study
+
+
+def forecast(kind: NetworkKind, samples: Samples, study: StudyParams, seed: int) -> np.ndarray:
+    """Forecasts of the validation rows, index points."""
+    torch.set_num_threads(1)
+    training = study.training.model_copy(update=dict(kind.training))
+    groups = list(kind.groups or study.features.groups)
+    features = study.features.model_copy(update={"groups": groups})
+    own = study.model_copy(update={"training": training, "features": features})
+    data, parts = build_sequences(samples, own), []
+    for fold in study_folds(samples, study):
+        rows = fold_rows(samples, fold)
+        rows = rows[samples.split[rows] == "validation"]
+        if not len(rows):
+            continue
+        learnt = reweighted(fold_samples(samples, fold, study.walk), training.jump_weight)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = kind.build(len(feature_columns(groups)), **kind.size)
+        fit_network(network, learnt, own, seed=seed)
+        parts.append(samples.to_points(predict_rows(network, data, rows, training), rows))
+    return np.concatenate(parts)
+
+
+def skill(samples: Samples, rows: np.ndarray, points: np.ndarray) -> float:
+    outcome, origin = samples.outcome[rows], samples.dvol[rows]
+    return 100 * (1 - np.sum((points - outcome) ** 2) / np.sum((origin - outcome) ** 2))
+
+
+def compare(name: str, args: argparse.Namespace) -> pd.DataFrame:
+    given = dict(map(parse_override, args.set))
+    raw = {"data.raw_dir": str(args.raw.resolve())} if args.raw else {}
+    kind, table = network_kind(name), []
+    for change in [*SHARED, *OWN[name]]:
+        samples, study = load({**WALK, **raw, **given, **change.get("study", {})}, args.study)
+        own = varied(kind, change)
+        tasks = [partial(forecast, own, samples, study, seed) for seed in range(args.seeds)]
+        found = run_tasks(tasks)
+        if failed := [result for result in found if isinstance(result, Failure)]:
+            raise SystemExit(failed[0].error)
+        rows = samples.rows("validation")
+        jump, mean = samples.jump_regime[rows] == "jump", np.mean(found, axis=0)
+        table.append(
+            {
+                "model": name,
+                "changed": ", ".join(f"{k} {v}" for k, v in _flat(change).items()) or "none",
+                "skill": skill(samples, rows, mean),
+                "jump hours": skill(samples, rows[jump], mean[jump]),
+                "single": np.mean([skill(samples, rows, points) for points in found]),
+            }
+        )
+        print(pd.DataFrame(table[-1:]).round(2).to_string(index=False, header=False), flush=True)
+    return pd.DataFrame(table)
+
+
+def _flat(change: Mapping[str, Any]) -> dict[str, Any]:
+    parts = [{key: value} if key == "groups" else value for key, value in change.items()]
+    flat = {key: value for part in parts for key, value in part.items()}
+    return {k: " + ".join(v) if isinstance(v, tuple) else v for k, v in flat.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--study", default="demo")
+    parser.add_argument("--raw", type=Path)
+    parser.add_argument("--model", nargs="+", choices=list(CHOSEN), default=list(CHOSEN))
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE")
+    args = parser.parse_args()
+    table = pd.concat([compare(name, args) for name in args.model])
+    print(table.round(2).to_string(index=False))
+    print(f"{len(table)} configurations, {args.seeds} seeds each, scored on validation rows only")
+
+
+if __name__ == "__main__":
+    main()
