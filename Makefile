@@ -39,11 +39,12 @@ EXECUTED  := $(NOTEBOOKS:notebooks/%=$(RUN)/notebooks/%)
 in_package = $(wildcard $(addprefix dvol_utils/,$(1)))
 CODE_02 := $(call in_package,jumps/patterns.py jumps/quality.py jumps/answer.py plots/jumps.py)
 CODE_03 := $(call in_package,events.py features.py windows.py folds.py models/*.py training/*.py \
-             walkforward.py evaluation/__init__.py evaluation/forecast_table.py \
-             evaluation/scores.py results/__init__.py results/tables.py results/published.py \
+             walkforward.py uncertainty.py evaluation/__init__.py evaluation/forecast_table.py \
+             evaluation/scores.py evaluation/quantiles.py results/__init__.py results/tables.py results/published.py \
              results/readable.py results/words.py plots/training.py)
 CODE_04 := $(call in_package,evaluation/benchmark.py evaluation/diagnostics.py significance/*.py \
-             results/answers.py results/claims.py results/findings.py plots/evaluation.py)
+             results/answers.py results/claims.py results/findings.py results/uncertainty.py \
+             plots/evaluation.py plots/uncertainty.py)
 CODE_05 := $(call in_package,plots/significance.py)
 CODE_07 := $(call in_package,published/*.py plots/published.py)
 CODE_site := $(call in_package,$(addprefix report/,__init__.py site.py pages.py overview.py \

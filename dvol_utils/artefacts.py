@@ -32,7 +32,10 @@ _TABLES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "forecasts": (
         "03_lstm_training",
         ("panel", "jumps"),
-        ("split", "jumps", "features", "target", "models", "training", "walk", "evaluation"),
+        (
+            *("split", "jumps", "features", "target", "models", "training", "walk", "evaluation"),
+            "uncertainty",
+        ),
     ),
     "metrics": ("04_regime_evaluation", ("forecasts",), ("evaluation",)),
     "significance": ("05_bootstrap_significance", ("forecasts",), ("significance", "target")),

@@ -28,6 +28,7 @@ from dvol_utils.stage_params import (
     SplitParams,
     TargetParams,
     TrainingParams,
+    UncertaintyParams,
     WalkParams,
 )
 
@@ -50,6 +51,7 @@ class StudyParams(Section):
     training: TrainingParams = TrainingParams()
     walk: WalkParams = WalkParams()
     ensemble: EnsembleParams = EnsembleParams()
+    uncertainty: UncertaintyParams = UncertaintyParams()
     evaluation: EvaluationParams = EvaluationParams()
     significance: SignificanceParams = SignificanceParams()
     published_page: bool = Field(

@@ -250,6 +250,27 @@ class EvaluationParams(Section):
     )
 
 
+class UncertaintyParams(Section):
+    """Quantiles of each forecast, from its model's own past errors."""
+
+    past_days: int = Field(
+        365, ge=20, description="errors of so many days before an origin make its quantiles"
+    )
+    half_life_days: float = Field(
+        120, ge=7, description="the weight of an error halves with every so many days"
+    )
+    learning_rate: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="an interval's level moves a day by this times the share by which the "
+        "outcomes that became known missed its coverage; 0 leaves it alone",
+    )
+    min_errors: int = Field(
+        480, ge=24, description="quantiles are missing before so many errors (hours) are known"
+    )
+
+
 class SignificanceParams(Section):
     """Intervals and tests."""
 

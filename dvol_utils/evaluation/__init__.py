@@ -6,6 +6,7 @@ from dvol_utils.evaluation.forecast_table import (
     check_forecasts,
     evaluation_rows,
 )
+from dvol_utils.evaluation.quantiles import coverage, crps, with_quantiles
 from dvol_utils.evaluation.scores import METRICS, SUMS, contributions, metrics_from_sums, score
 
 __all__ = [
@@ -15,7 +16,10 @@ __all__ = [
     "average_seeds",
     "check_forecasts",
     "contributions",
+    "coverage",
+    "crps",
     "evaluation_rows",
     "metrics_from_sums",
     "score",
+    "with_quantiles",
 ]

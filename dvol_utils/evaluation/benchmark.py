@@ -7,7 +7,7 @@ import pandas as pd
 
 from dvol_utils.artefacts import read_table
 from dvol_utils.data.panel import build_panel
-from dvol_utils.evaluation.forecast_table import evaluation_rows
+from dvol_utils.evaluation.forecast_table import QUANTILES, evaluation_rows
 from dvol_utils.params import StudyParams
 
 
@@ -64,6 +64,7 @@ def against_level(forecasts: pd.DataFrame, levels: pd.Series, hours: int) -> pd.
     DataFrame
         The table with `origin` that many hours before the target, `y_origin` the level then, which
         `persistence` forecasts, and `horizon_hours` that age. Regimes stay those of the row.
+        Quantiles of `persistence`, which were those of another forecast, are missing.
 
     Raises
     ------
@@ -78,6 +79,8 @@ def against_level(forecasts: pd.DataFrame, levels: pd.Series, hours: int) -> pd.
             f"levels: found none at {origin[lacking[0]]}, {hours} hours before a target "
             f"({len(lacking)} such rows); should hold every hour"
         )
-    forecast = forecasts["y_pred"].where(forecasts["model"] != "persistence", level)
+    kept = forecasts["model"] != "persistence"
+    forecast = forecasts["y_pred"].where(kept, level)
     changed = {"origin": origin, "y_origin": level, "y_pred": forecast, "horizon_hours": hours}
-    return forecasts.assign(**changed)
+    quantiles = {name: forecasts[name].where(kept) for name in QUANTILES if name in forecasts}
+    return forecasts.assign(**changed, **quantiles)

@@ -145,8 +145,9 @@ def error_histogram(
     return pd.concat(tables, ignore_index=True)
 
 
-def liveliest(forecasts: pd.DataFrame, hours: int = 336) -> pd.DataFrame:
-    """The rows whose targets lie in the stretch of `hours` with the widest range of outcomes.
+def liveliest(forecasts: pd.DataFrame, hours: int = 336, *, after: int = 0) -> pd.DataFrame:
+    """The rows whose targets lie in the stretch of `hours` with the widest range of outcomes, and in
+    as many hours as `after` behind it.
 
     Raises `ValueError` for no rows, or a value that is not finite.
     """
@@ -155,7 +156,9 @@ def liveliest(forecasts: pd.DataFrame, hours: int = 336) -> pd.DataFrame:
     window = outcome.rolling(pd.Timedelta(hours=hours))
     last = (window.max() - window.min()).idxmax()
     time = forecasts["target_time"]
-    return forecasts[(time <= last) & (time > last - pd.Timedelta(hours=hours))]
+    return forecasts[
+        (time <= last + pd.Timedelta(hours=after)) & (time > last - pd.Timedelta(hours=hours))
+    ]
 
 
 def _changes(forecasts: pd.DataFrame) -> pd.DataFrame:

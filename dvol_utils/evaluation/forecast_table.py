@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,7 @@ FORECAST_COLUMNS = (
     "level_regime",
 )
 VALUES = ("y_true", "y_pred", "y_origin")
-_QUANTILES = ("q05", "q25", "q50", "q75", "q95")
+QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.50, "q75": 0.75, "q95": 0.95}
 
 
 def check_forecasts(forecasts: pd.DataFrame) -> pd.DataFrame:
@@ -32,7 +33,8 @@ def check_forecasts(forecasts: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     forecasts : DataFrame
-        Forecast table with the columns `FORECAST_COLUMNS`; quantile columns are optional.
+        Forecast table with the columns `FORECAST_COLUMNS`; the columns `QUANTILES` are optional
+        and may be missing in some rows.
 
     Returns
     -------
@@ -44,7 +46,7 @@ def check_forecasts(forecasts: pd.DataFrame) -> pd.DataFrame:
     ValueError
         A column is missing; `y_true`, `y_pred` or `y_origin` is not finite; a target is not one
         horizon after its origin; a model and seed forecasts an origin twice; models stand on
-        different origins, or disagree about an origin's outcome, split or regime.
+        different origins, or disagree about an origin's outcome, split or regime; quantiles cross.
     """
     check_values(forecasts, FORECAST_COLUMNS)
     due = forecasts["origin"] + pd.to_timedelta(forecasts["horizon_hours"], unit="h")
@@ -57,6 +59,8 @@ def check_forecasts(forecasts: pd.DataFrame) -> pd.DataFrame:
     for name in facts:
         differs = (forecasts[name] != first[name]) & forecasts[name].notna()
         _refuse(forecasts, differs, name, "the same for every model")
+    for low, high in pairwise(name for name in QUANTILES if name in forecasts):
+        _refuse(forecasts, forecasts[high] < forecasts[low], high, f"no less than {low}")
     return forecasts
 
 
@@ -109,7 +113,7 @@ def average_seeds(forecasts: pd.DataFrame) -> pd.DataFrame:
     """
     keys = ["asset", "origin", "model"]
     groups = forecasts.groupby(keys, sort=False, as_index=False)
-    averaged = [name for name in ("y_pred", *_QUANTILES) if name in forecasts]
+    averaged = [name for name in ("y_pred", *QUANTILES) if name in forecasts]
     rules = {name: "first" for name in forecasts if name not in keys}
     rules |= dict.fromkeys(averaged, "mean")
     return groups.agg(rules)[list(forecasts.columns)]

@@ -79,7 +79,7 @@ def score(forecasts: pd.DataFrame, by: str | Sequence[str] = ("model",)) -> pd.D
         sums = parts.groupby(groups, sort=True, observed=True, dropna=False).sum(skipna=False)
     table = pd.DataFrame(metrics_from_sums(sums), index=sums.index)
     table["n"] = sums["rows"].astype(int)
-    return _in_order(table.reset_index(drop=not keys), keys)
+    return in_order(table.reset_index(drop=not keys), keys)
 
 
 def contributions(forecasts: pd.DataFrame) -> pd.DataFrame:
@@ -141,7 +141,7 @@ def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
     return np.divide(top, bottom, out=missing, where=np.asarray(bottom) != 0)
 
 
-def _in_order(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+def in_order(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     """Sort by `keys`, with models and regimes in their usual order instead of the alphabet's."""
 
     def rank(column: pd.Series) -> pd.Series:

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.evaluation import METRICS, add_calendar, score
+from dvol_utils.evaluation.forecast_table import QUANTILES
+from dvol_utils.evaluation.quantiles import coverage, crps
 from dvol_utils.params import StudyParams, parameters_hash
 from dvol_utils.plots.style import MODEL_LABELS
 from dvol_utils.results.published import LADDER, PUBLISHED
@@ -39,6 +41,7 @@ SIGNIFICANCE_COLUMNS = (
     "p_fdr",
 )
 _NOT_NESTING = ("persistence", "seasonal_naive")
+_JUDGED_BY = REGIME_TYPES[:5]  # a share in the tails needs more rows than a cell of the week has
 _RIVALS = ("har_calendar", "ridge_decay", "boosted_trees")
 
 
@@ -97,6 +100,7 @@ def significance_table(
     nested: pd.DataFrame,
     unbiased: pd.DataFrame,
     superior: pd.DataFrame,
+    quantiles: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Every interval and test in one tidy table.
 
@@ -112,6 +116,8 @@ def significance_table(
         `diebold_mariano_pairs`, `model_confidence_set` and `direction_test`.
     conditional, nested, unbiased, superior : DataFrame
         `giacomini_white_pairs`, `clark_west_pairs`, `unbiasedness_test` and `superior_ability`.
+    quantiles : DataFrame, optional
+        `crps_against_persistence`.
 
     Returns
     -------
@@ -121,8 +127,9 @@ def significance_table(
         and `giacomini_white` (mean difference of squared errors, a less b), `clark_west` (the same
         less the noise of estimated weights), `confidence_set` (`estimate` 1 for a model in the set,
         0 outside), `direction` and `mincer_zarnowitz` (`estimate` is the slope),
-        `superior_ability` and `reality_check` (mean gain of a over persistence). `p_wide`, `p_holm`
-        and `p_fdr` are those of `diebold_mariano`.
+        `superior_ability` and `reality_check` (mean gain of a over persistence), `crps` (skill of
+        a in CRPS and the test of its difference to persistence). `p_wide`, `p_holm` and `p_fdr`
+        are those of `diebold_mariano`.
     """
     squared = {"metric": "squared_error"}
     gains = superior.assign(model_b="persistence", estimate=superior["mean_gain"], **squared)
@@ -145,6 +152,9 @@ def significance_table(
         gains.assign(kind="superior_ability"),
         gains.assign(kind="reality_check", **white),
     ]
+    if quantiles is not None:
+        named = {"kind": "crps", "metric": "crps_skill", "model_b": "persistence"}
+        tables.append(quantiles.assign(estimate=quantiles["crps_skill"], **named))
     columns = list(SIGNIFICANCE_COLUMNS)
     tidy = [table.rename(columns={"model": "model_a"}).reindex(columns=columns) for table in tables]
     text = dict.fromkeys(("kind", "model_a", "model_b", "metric"), "str")
@@ -164,7 +174,8 @@ def metrics_table(forecasts: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         `model, regime_type` (all, jump_regime, level_regime, half, month, weekday, hour,
-        hour_of_week), `regime` (text), `metric, value, n`.
+        hour_of_week), `regime` (text), `metric, value, n`. Where the forecasts have quantiles,
+        also those of `coverage` and `crps`, by all of these but weekday and hours.
     """
     rows = add_calendar(forecasts).assign(all="all")
     rows["month"] = rows["month"].dt.strftime("%Y-%m")
@@ -173,6 +184,16 @@ def metrics_table(forecasts: pd.DataFrame) -> pd.DataFrame:
         table = score(rows, ("model", regime_type)).rename(columns={regime_type: "regime"})
         tidy = table.melt(["model", "regime", "n"], METRICS, "metric", "value")
         tables.append(tidy.assign(regime_type=regime_type, regime=tidy["regime"].astype(str)))
+    if set(QUANTILES) <= set(rows) and rows[list(QUANTILES)].notna().all(axis="columns").any():
+        tables += [
+            judge(rows, ("model", regime_type))
+            .rename(columns={regime_type: "regime"})
+            .melt(["model", "regime", "n"], var_name="metric")
+            .assign(regime_type=regime_type)
+            .astype({"regime": "str"})
+            for regime_type in _JUDGED_BY
+            for judge in (coverage, crps)
+        ]
     columns = ["model", "regime_type", "regime", "metric", "value", "n"]
     return pd.concat(tables, ignore_index=True)[columns]
 

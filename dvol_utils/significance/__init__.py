@@ -16,6 +16,7 @@ from dvol_utils.significance.conditional import (
     giacomini_white,
     giacomini_white_pairs,
 )
+from dvol_utils.significance.quantiles import crps_against_persistence, reliability
 from dvol_utils.significance.regressions import (
     direction_test,
     mincer_zarnowitz,
@@ -30,6 +31,7 @@ __all__ = [
     "bootstrap_interval",
     "clark_west",
     "clark_west_pairs",
+    "crps_against_persistence",
     "diebold_mariano",
     "diebold_mariano_pairs",
     "direction_test",
@@ -40,6 +42,7 @@ __all__ = [
     "model_confidence_set",
     "optimal_block",
     "regime_difference",
+    "reliability",
     "superior_ability",
     "unbiasedness_test",
 ]

@@ -1,0 +1,171 @@
+"""Are quantiles reliable beyond chance, and is their CRPS better than persistence's?"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from dvol_utils.evaluation.forecast_table import QUANTILES
+from dvol_utils.evaluation.quantiles import INTERVALS, crps_losses, with_quantiles
+from dvol_utils.significance.accuracy import diebold_mariano
+from dvol_utils.significance.resampling import resampled_sums
+from dvol_utils.significance.series import hac_lags, long_run_variance
+
+_CRPS_COLUMNS = [
+    *("model", "crps", "persistence_crps", "crps_skill", "low", "high"),
+    *("crps_difference", "statistic", "p_value", "p_wide"),
+]
+
+
+def crps_against_persistence(
+    forecasts: pd.DataFrame,
+    horizon: int,
+    *,
+    block_hours: int,
+    reps: int,
+    seed: int,
+    coverage: float = 0.95,
+) -> pd.DataFrame:
+    """CRPS of each model less that of persistence: skill, its interval, and a test.
+
+    Parameters
+    ----------
+    forecasts : DataFrame
+        Forecasts of one asset with quantiles, one row an origin and model. Models and origins
+        without them are left out.
+    horizon : int
+        Hours over which losses overlap.
+    block_hours, reps, seed, coverage
+        As in `bootstrap_interval`.
+
+    Returns
+    -------
+    DataFrame
+        A row a model other than persistence: `model, crps, persistence_crps` (index points),
+        `crps_skill, low, high` (percentile interval of the skill), `crps_difference` (negative speaks for the model),
+        `statistic, p_value, p_wide` of `diebold_mariano` (`p_wide` with twice as many lags). No
+        rows where persistence has no quantiles.
+
+    Examples
+    --------
+    >>> from dvol_utils.significance.example import example_forecasts
+    >>> rows = example_forecasts()
+    >>> steps = {"q05": -2, "q25": -1, "q50": 0, "q75": 1, "q95": 2}
+    >>> rows = rows.assign(**{name: rows["y_pred"] + step for name, step in steps.items()})
+    >>> found = crps_against_persistence(rows, 24, block_hours=24, reps=200, seed=0)
+    >>> found[["model", "crps_skill", "low", "high", "p_value"]].round(2)
+       model  crps_skill   low  high  p_value
+    0   good        0.14  0.03  0.24     0.02
+    1  noisy        0.10 -0.03  0.19     0.18
+    2  blind       -0.03 -0.12  0.03     0.47
+    """
+    losses = crps_losses(forecasts)
+    if "persistence" not in losses:
+        return pd.DataFrame(columns=_CRPS_COLUMNS)
+    mean = losses.mean()
+    sums = resampled_sums(losses.to_numpy(), block_hours=block_hours, reps=reps, seed=seed)
+    base = list(losses).index("persistence")
+    lags = min(hac_lags(horizon), len(losses) - 1)
+    tails = [(1 - coverage) / 2, (1 + coverage) / 2]
+    rows = []
+    for place, model in enumerate(losses):
+        if place == base:
+            continue
+        own, naive = losses[model], losses["persistence"]
+        skill = 1 - mean[model] / mean["persistence"]
+        ends = np.quantile(1 - sums[:, place] / sums[:, base], tails)
+        test = diebold_mariano(own, naive, horizon=horizon)
+        wide = diebold_mariano(own, naive, horizon=horizon, lags=lags)
+        difference = mean[model] - mean["persistence"]
+        crps = (mean[model], mean["persistence"])
+        rows.append((model, *crps, skill, *ends, difference, *test, wide[1]))
+    return pd.DataFrame(rows, columns=_CRPS_COLUMNS)
+
+
+def reliability(
+    forecasts: pd.DataFrame, horizon: int, *, by: str | None = None, coverage: float = 0.95
+) -> pd.DataFrame:
+    """Observed against nominal shares, and how far chance moves the observed ones.
+
+    Parameters
+    ----------
+    forecasts : DataFrame
+        Forecasts of one asset with quantiles, one row an origin and model; rows without quantiles
+        are left out.
+    horizon : int
+        Hours over which outcomes overlap.
+    by : str, optional
+        A column such as `jump_regime`: each of its values is judged apart.
+    coverage : float
+        Coverage of the interval around each observed share, in (0, 1).
+
+    Returns
+    -------
+    DataFrame
+        `model`, the column of `by`, `share` (`below` a quantile, or `within` an interval),
+        `nominal, observed, low, high` (all in 0..1) and `n`.
+
+    Notes
+    -----
+    Whether outcomes of overlapping targets lie below their quantiles is nearly the same thing from
+    one hour to the next. The standard error is therefore that of a mean with a long-run variance of
+    `hac_lags` lags; in a regime, of the ratio of two means over all hours, (below and in the
+    regime) to (in the regime). A normal approximation, cut at 0 and 1: for few hours a rough one.
+
+    Examples
+    --------
+    >>> from dvol_utils.significance.example import example_forecasts
+    >>> rows = example_forecasts()
+    >>> steps = {"q05": -2, "q25": -1, "q50": 0, "q75": 1, "q95": 2}
+    >>> rows = rows.assign(**{name: rows["y_pred"] + step for name, step in steps.items()})
+    >>> found = reliability(rows[rows["model"] == "good"], 24)
+    >>> found[["share", "nominal", "observed", "low", "high"]].round(2)
+        share  nominal  observed   low  high
+    0   below     0.05      0.20  0.10  0.29
+    1   below     0.25      0.41  0.27  0.54
+    2   below     0.50      0.62  0.47  0.77
+    3   below     0.75      0.75  0.61  0.89
+    4   below     0.95      0.88  0.75  1.00
+    5  within     0.50      0.34  0.25  0.44
+    6  within     0.90      0.68  0.57  0.80
+    """
+    rows = with_quantiles(forecasts).sort_values("origin")
+    tables = []
+    for model, own in rows.groupby("model", sort=False):
+        regimes = {"all": np.ones(len(own), bool)}
+        if by is not None:
+            regimes = {value: (own[by] == value).to_numpy() for value in pd.unique(own[by])}
+        for value, inside in regimes.items():
+            found = _shares(own, inside, horizon, coverage)
+            tables.append(found.assign(model=model, **({} if by is None else {by: value})))
+    keys = ["model", *([by] if by else [])]
+    names = [*keys, "share", "nominal", "observed", "low", "high", "n"]
+    if not tables:
+        return pd.DataFrame(columns=names)
+    return pd.concat(tables, ignore_index=True)[names]
+
+
+def _shares(own: pd.DataFrame, inside: np.ndarray, horizon: int, coverage: float) -> pd.DataFrame:
+    outcome = own["y_true"]
+    hits = {("below", nominal): outcome <= own[name] for name, nominal in QUANTILES.items()}
+    hits |= {
+        ("within", share / 100): (own[low] <= outcome) & (outcome <= own[high])
+        for share, (low, high) in INTERVALS.items()
+    }
+    reach = stats.norm.ppf((1 + coverage) / 2)
+    rows = []
+    for (kind, nominal), hit in hits.items():
+        observed, error = _share(hit.to_numpy(), inside, horizon)
+        low, high = np.clip([observed - reach * error, observed + reach * error], 0, 1)
+        rows.append((kind, nominal, observed, low, high, int(inside.sum())))
+    return pd.DataFrame(rows, columns=["share", "nominal", "observed", "low", "high", "n"])
+
+
+def _share(hit: np.ndarray, inside: np.ndarray, horizon: int) -> tuple[float, float]:
+    """Share of hits among the hours inside, and its standard error."""
+    observed = hit[inside].mean()
+    moments = (inside * (hit - observed))[:, None]
+    lags = min(hac_lags(horizon), len(hit) - 1)
+    variance = long_run_variance(moments, lags).item()
+    return float(observed), float(np.sqrt(variance * len(hit)) / inside.sum())

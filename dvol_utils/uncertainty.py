@@ -1,0 +1,229 @@
+"""How sure a forecast is: quantiles from its model's own past errors, corrected as time goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from dvol_utils.evaluation.forecast_table import QUANTILES
+from dvol_utils.params import UncertaintyParams
+from dvol_utils.windows import Samples
+
+# A forecast's width is DVOL's usual hourly move, with so much of the last day's in the mix.
+_USUAL_HOURS, _RECENT_HOURS, _RECENT_SHARE = 720, 24, 0.4
+_RECENT_LIMIT = 3.0  # one day moves the width no more than a day three times as wild or as calm
+_LEVELS = np.array([0.5, 0.9])  # coverage of [q25, q75] and of [q05, q95]
+
+
+def add_quantiles(
+    forecasts: pd.DataFrame, samples: Samples | Iterable[Samples], params: UncertaintyParams
+) -> pd.DataFrame:
+    """Add the quantiles of `QUANTILES` to a forecast table, for every model and seed.
+
+    Parameters
+    ----------
+    forecasts : DataFrame
+        Forecast table. `y_true` is missing where an outcome is not known yet: such rows get
+        quantiles and move no other row's.
+    samples : Samples or iterable of Samples
+        Those that the forecasts were made from, one an asset.
+    params : UncertaintyParams
+
+    Returns
+    -------
+    DataFrame
+        The table with `q05, q25, q50, q75, q95` (index points), in this order of size. They are
+        missing where fewer than `min_errors` errors are known: in the first weeks of validation.
+
+    Raises
+    ------
+    ValueError
+        A model and seed forecasts an origin twice, an asset or an origin is not among the samples,
+        or a forecast of log DVOL is not above zero.
+
+    Notes
+    -----
+    The error of an origin is `log(y_true / y_pred)`, or `y_true - y_pred` as a share of DVOL where
+    the study forecasts levels, in units of the origin's width, `forecast_width`. At an origin only
+    errors of targets up to the midnight (UTC) before it are known. Their quantiles, weighted by
+    `2 ** (-age / half_life_days)`, are taken at the probabilities `(1 - a) / 2` and
+    `(1 + a) / 2` for the two intervals and at 1/2, then multiplied by the origin's width.
+
+    The level a of an interval begins at its nominal 0.5 or 0.9 and moves once a day by
+    `learning_rate / 24 * sum of (nominal - inside)` over the errors that became known since, inside
+    being 1 where the interval given at the time held the outcome: adaptive conformal inference,
+    with the lateness of the outcomes. It stays in 0..1, so no interval reaches beyond the largest
+    past error. Forecasts, widths and errors of all models are treated alike, persistence's too.
+
+    References
+    ----------
+    Gibbs and Candes (2021), Adaptive conformal inference under distribution shift, NeurIPS 34,
+    arxiv.org/abs/2106.00170
+    """
+    known = {part.asset: part for part in ([samples] if isinstance(samples, Samples) else samples)}
+    _refuse_doubles(forecasts)
+    found = np.full((len(forecasts), len(QUANTILES)), np.nan)
+    for asset, at in forecasts.reset_index(drop=True).groupby("asset", sort=False).indices.items():
+        if asset not in known:
+            raise ValueError(
+                f"forecasts: found asset {asset!r}; samples are of {', '.join(sorted(known))}"
+            )
+        found[at] = _asset_quantiles(forecasts.iloc[at], known[asset], params)
+    return forecasts.assign(**dict(zip(QUANTILES, found.T, strict=True)))
+
+
+def forecast_width(dvol: np.ndarray, horizon: int) -> np.ndarray:
+    """How far DVOL usually moves over a horizon, as known at each hour.
+
+    Parameters
+    ----------
+    dvol : ndarray of shape (rows,)
+        Hourly closes, index points.
+    horizon : int
+        Hours.
+
+    Returns
+    -------
+    ndarray of shape (rows,)
+        In logs: `sqrt(horizon) * usual ** 0.6 * recent ** 0.4`, where `usual` and `recent` are the
+        mean absolute hourly log changes of the last 720 and of the last 24 hours, `recent` between
+        a third and three times `usual`. Missing in the first 360 hours.
+    """
+    change = pd.Series(np.log(dvol)).diff().abs()
+    usual, recent = (
+        change.rolling(hours, min_periods=hours // 2).mean().to_numpy()
+        for hours in (_USUAL_HOURS, _RECENT_HOURS)
+    )
+    usual = np.where(usual > 0, usual, np.nan)
+    ratio = np.clip(recent / usual, 1 / _RECENT_LIMIT, _RECENT_LIMIT)
+    return horizon**0.5 * usual * ratio**_RECENT_SHARE
+
+
+@dataclass(frozen=True)
+class _Day:
+    """Origins of one UTC day among all origins in order, and the errors known at its midnight."""
+
+    origins: slice
+    oldest: int  # first error that is not too old
+    known: int  # number of errors known
+
+
+def _asset_quantiles(rows: pd.DataFrame, samples: Samples, params: UncertaintyParams) -> np.ndarray:
+    """Quantiles of one asset's forecasts, shape (rows, 5), index points."""
+    width = _widths(rows, samples)
+    levels = samples.location is not None
+    error = _errors(rows, width, levels)
+    place, origins = pd.factorize(rows["origin"], sort=True)
+    hours = _hours(pd.DatetimeIndex(origins))
+    targets = hours + samples.horizon
+    days = list(_days(hours, targets, params.past_days))
+    # Relative to the first target, so that rows that come later change no bit of earlier ones.
+    weight = 2.0 ** ((targets - targets[0]) / (24 * params.half_life_days))
+    found = np.empty((len(rows), len(QUANTILES)))
+    series = rows.groupby(["model", "seed"], sort=False).ngroup().to_numpy()
+    for number in np.unique(series):
+        own = series == number
+        errors = np.full(len(origins), np.nan)
+        errors[place[own]] = error[own]
+        found[own] = _quantiles_of_errors(errors, weight, days, params)[place[own]]
+    forecast = rows["y_pred"].to_numpy(float)[:, None]
+    moves = found * width[:, None]
+    return forecast + moves if levels else forecast * np.exp(moves)
+
+
+def _quantiles_of_errors(
+    errors: np.ndarray, weight: np.ndarray, days: list[_Day], params: UncertaintyParams
+) -> np.ndarray:
+    """Quantiles of one model's scaled errors at each origin, shape (origins, 5).
+
+    `errors` (origins,), missing where not known, in order of origins like `weight`.
+    """
+    found = np.full((len(errors), len(QUANTILES)), np.nan)
+    order = np.argsort(errors)[: np.isfinite(errors).sum()]  # sorted once, not once a day
+    level, seen = _LEVELS, 0
+    for day in days:
+        new = slice(seen, day.known)
+        level, seen = _adapted(level, errors[new], found[new], params.learning_rate), day.known
+        past = order[(order >= day.oldest) & (order < day.known)]
+        if len(past) >= params.min_errors:
+            total = np.cumsum(weight[past])
+            at = np.searchsorted(total, _probabilities(level) * total[-1])
+            found[day.origins] = np.sort(errors[past[at]])
+    return found
+
+
+def _adapted(
+    level: np.ndarray, errors: np.ndarray, quantiles: np.ndarray, rate: float
+) -> np.ndarray:
+    """Levels of the two intervals after outcomes: errors (n,), quantiles (n, 5) given for them."""
+    low, high = quantiles[:, [1, 0]], quantiles[:, [3, 4]]
+    judged = np.isfinite(low[:, 0]) & np.isfinite(errors)
+    inside = (low <= errors[:, None]) & (errors[:, None] <= high)
+    missed = (_LEVELS - inside)[judged].sum(axis=0)
+    return np.clip(level + rate * missed / 24, 0.0, 1.0)
+
+
+def _probabilities(level: np.ndarray) -> np.ndarray:
+    """Probabilities of the five quantiles, given the levels of the two intervals."""
+    inner, outer = level / 2
+    return np.array([0.5 - outer, 0.5 - inner, 0.5, 0.5 + inner, 0.5 + outer])
+
+
+def _days(origins: np.ndarray, targets: np.ndarray, past_days: int) -> Iterator[_Day]:
+    """The days of origins (hours since 1970, in order), with what is known of their targets."""
+    day = origins // 24
+    for number in np.unique(day):
+        first, end = np.searchsorted(day, [number, number + 1])
+        yield _Day(
+            origins=slice(first, end),
+            oldest=int(np.searchsorted(targets, 24 * (number - past_days), side="right")),
+            known=int(np.searchsorted(targets, 24 * number, side="right")),
+        )
+
+
+def _widths(rows: pd.DataFrame, samples: Samples) -> np.ndarray:
+    """Width of each forecast as of its row of the samples, shape (rows,)."""
+    target = pd.DatetimeIndex(rows["target_time"])
+    at = samples.times.get_indexer(target) - samples.horizon
+    # Targets to come have no row; where hours were dropped, origins have none of their own.
+    ahead = target > samples.times[-1]
+    at[ahead] = samples.times.get_indexer(pd.DatetimeIndex(rows["origin"])[ahead])
+    if (at < 0).any():
+        row = rows.iloc[int((at < 0).argmax())]
+        raise ValueError(
+            f"forecasts: origin {row['origin']} of {samples.asset} is not among the samples, "
+            f"{samples.times[0]} to {samples.times[-1]}"
+        )
+    width = forecast_width(samples.dvol, samples.horizon)[at]
+    return width if samples.location is None else width * samples.dvol[at]
+
+
+def _errors(rows: pd.DataFrame, width: np.ndarray, levels: bool) -> np.ndarray:
+    """Scaled errors, missing where the outcome is."""
+    outcome, forecast = (rows[name].to_numpy(float) for name in ("y_true", "y_pred"))
+    if levels:
+        return (outcome - forecast) / width
+    if (forecast <= 0).any():
+        row = rows.iloc[int((forecast <= 0).argmax())]
+        raise ValueError(
+            f"forecasts: y_pred of model {row['model']}, origin {row['origin']}: found "
+            f"{row['y_pred']}; should be above 0"
+        )
+    return np.log(outcome / forecast) / width
+
+
+def _hours(times: pd.DatetimeIndex) -> np.ndarray:
+    return ((times - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(hours=1)).to_numpy()
+
+
+def _refuse_doubles(forecasts: pd.DataFrame) -> None:
+    twice = forecasts.duplicated(["asset", "origin", "model", "seed"])
+    if twice.any():
+        row = forecasts[twice].iloc[0]
+        raise ValueError(
+            f"forecasts: found two of {row['asset']}, model {row['model']}, seed {row['seed']}, "
+            f"origin {row['origin']}; should be one"
+        )
