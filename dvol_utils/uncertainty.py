@@ -56,7 +56,8 @@ def add_quantiles(
     `learning_rate / 24 * sum of (nominal - inside)` over the errors that became known since, inside
     being 1 where the interval given at the time held the outcome: adaptive conformal inference,
     with the lateness of the outcomes. It stays in 0..1, so no interval reaches beyond the largest
-    past error. Forecasts, widths and errors of all models are treated alike, persistence's too.
+    past error. All models are treated alike, persistence too. The mean of several seeds' quantiles
+    (`average_seeds`) is a little too wide for the mean forecast, by as much as seeds disagree.
 
     References
     ----------

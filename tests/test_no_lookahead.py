@@ -10,6 +10,7 @@ import pytest
 from market import small_jumps, small_panel, small_study
 from trainers import TINY
 
+from dvol_utils.evaluation.forecast_table import QUANTILES
 from dvol_utils.features import GROUPS, build_features, feature_columns
 from dvol_utils.folds import asked_of, fold_rows, fold_samples, study_folds
 from dvol_utils.jumps import detect_jumps
@@ -18,6 +19,7 @@ from dvol_utils.models.combination import combine
 from dvol_utils.models.lstm import LADDER
 from dvol_utils.models.networks import NETWORK_NAMES
 from dvol_utils.params import MODEL_NAMES
+from dvol_utils.uncertainty import add_quantiles
 from dvol_utils.walkforward import fold_networks, make_forecaster
 from dvol_utils.windows import build_samples
 
@@ -270,6 +272,63 @@ def made_up_forecasts(samples, folds):
             facts |= {"y_pred": origin + change, "split": samples.split[rows], "model": model}
             tables.append(pd.DataFrame(facts).assign(asset="BTC"))
     return pd.concat(tables, ignore_index=True)
+
+
+def quantiles_of(samples, forecasts, study):
+    made = add_quantiles(forecasts, samples, study.uncertainty).set_index("origin")
+    return made[made["model"] == "persistence"][list(QUANTILES)]
+
+
+@pytest.fixture(scope="module")
+def uncertain():
+    """Samples of a market, and persistence forecast at each of its later hours."""
+    study = small_study(**{"uncertainty.min_errors": 240, "uncertainty.learning_rate": 0.3})
+    panel = small_panel()
+    samples = build_samples(panel, small_jumps(panel, study), study)
+    return study, panel, samples, persistence_table(samples)
+
+
+def persistence_table(samples):
+    rows = np.arange(1_500, len(samples.times))
+    origin = samples.times[rows]
+    return pd.DataFrame(
+        {
+            "asset": "BTC",
+            "origin": origin,
+            "target_time": origin + pd.Timedelta(hours=samples.horizon),
+            "model": "persistence",
+            "seed": 0,
+            "y_true": samples.outcome[rows],
+            "y_pred": samples.dvol[rows],
+        }
+    )
+
+
+@pytest.mark.parametrize("cut", [2_304, 2_500, 3_100])
+def test_intervals(uncertain, cut):
+    """Another market after an hour moves no interval given up to that hour, and later ones."""
+    study, panel, samples, forecasts = uncertain
+    other = changed_after(panel, cut)
+    changed = build_samples(other, small_jumps(other, study), study)
+    one = quantiles_of(samples, forecasts, study)
+    two = quantiles_of(changed, persistence_table(changed), study)
+    last = samples.times[cut]
+    assert one.loc[last].notna().all()
+    pd.testing.assert_frame_equal(one[:last], two[:last], check_exact=True)
+    assert not one[last:].equals(two[last:])
+
+
+@pytest.mark.parametrize("hour", [0, 1, 13, 23])
+def test_intervals_know_an_outcome_only_when_it_has_come(uncertain, hour):
+    """One other outcome moves no interval of origins before its own hour, a horizon later."""
+    study, _, samples, forecasts = uncertain
+    target = pd.Timestamp("2022-04-20", tz="UTC") + pd.Timedelta(hours=hour)
+    at = forecasts["target_time"] == target
+    other = forecasts.assign(y_true=forecasts["y_true"].where(~at, 2 * forecasts["y_true"]))
+    one, two = (quantiles_of(samples, table, study) for table in (forecasts, other))
+    assert one.loc[target - pd.Timedelta(hours=24)].notna().all()
+    moved = one.index[(one != two).any(axis="columns") & one.notna().all(axis="columns")]
+    assert moved.min() == target.ceil("D")  # intervals change at midnight
 
 
 def test_a_leak_would_be_seen(panel, study):

@@ -146,8 +146,8 @@ def error_histogram(
 
 
 def liveliest(forecasts: pd.DataFrame, hours: int = 336, *, after: int = 0) -> pd.DataFrame:
-    """The rows whose targets lie in the stretch of `hours` with the widest range of outcomes, and in
-    as many hours as `after` behind it.
+    """The rows whose targets lie in the stretch of `hours` with the widest range of outcomes, or
+    in the `after` hours that follow it.
 
     Raises `ValueError` for no rows, or a value that is not finite.
     """

@@ -78,6 +78,7 @@ _HEADS = {
     "width_50": "width of 50 %, points",
     "width_90": "width of 90 %, points",
     "crps": "CRPS, points",
+    "persistence_crps": "CRPS of persistence, points",
     "crps_skill": "CRPS skill, %",
     "crps_difference": "mean difference in CRPS, points",
     "pinball_05": "pinball q05",

@@ -62,8 +62,9 @@ def crps_sentence(table: pd.DataFrame, model: str | None) -> str:
     ends = " to ".join(number(100 * row[end], ".1f") for end in ("low", "high"))
     return (
         f"The CRPS of {label(row['model'])} is {row['crps']:.3f} points against "
-        f"{row['persistence_crps']:.3f} of persistence with intervals from its own past errors: a skill of {percent(row['crps_skill'])} (interval {ends} %), "
-        f"Diebold-Mariano {p_text(row['p_value'])}."
+        f"{row['persistence_crps']:.3f} of persistence with intervals from its own past errors: a "
+        f"skill of {percent(row['crps_skill'])} (interval {ends} %), Diebold-Mariano "
+        f"{p_text(row['p_value'])}."
     )
 
 

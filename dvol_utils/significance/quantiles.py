@@ -43,9 +43,9 @@ def crps_against_persistence(
     -------
     DataFrame
         A row a model other than persistence: `model, crps, persistence_crps` (index points),
-        `crps_skill, low, high` (percentile interval of the skill), `crps_difference` (negative speaks for the model),
-        `statistic, p_value, p_wide` of `diebold_mariano` (`p_wide` with twice as many lags). No
-        rows where persistence has no quantiles.
+        `crps_skill, low, high` (percentile interval of the skill), `crps_difference` (negative
+        speaks for the model), `statistic, p_value, p_wide` of `diebold_mariano` (`p_wide` with
+        twice as many lags). No rows where persistence has no quantiles.
 
     Examples
     --------
