@@ -29,9 +29,11 @@ OPTIONS = --study $(call quote,$(STUDY)) $(if $(RAW),--raw $(call quote,$(RAW)))
           $(foreach setting,$(SET),--set $(call quote,$(setting)))
 
 EVERY     := $(sort $(wildcard notebooks/0*.ipynb))
-# The page on the published numbers is made for studies that ask for it.
+# Some pages are made only for studies whose file asks for them.
 JUDGED    := $(shell grep -s '^published_page: *true' params/$(STUDY).yaml)
-NOTEBOOKS := $(if $(JUDGED),$(EVERY),$(filter-out %/07_published_study.ipynb,$(EVERY)))
+COMPARED  := $(shell grep -s '^horizons:' params/$(STUDY).yaml | grep -v '\[ *\]')
+LEFT_OUT  := $(if $(JUDGED),,%/07_published_study.ipynb) $(if $(COMPARED),,%/08_horizons.ipynb)
+NOTEBOOKS := $(filter-out $(LEFT_OUT),$(EVERY))
 EXECUTED  := $(NOTEBOOKS:notebooks/%=$(RUN)/notebooks/%)
 
 # The modules that a stage is the first to use: a change runs it, and those after it, again.
@@ -47,14 +49,15 @@ CODE_04 := $(call in_package,evaluation/benchmark.py evaluation/diagnostics.py s
              plots/evaluation.py plots/uncertainty.py)
 CODE_05 := $(call in_package,plots/significance.py)
 CODE_07 := $(call in_package,published/*.py plots/published.py)
+CODE_08 := $(call in_package,horizons.py plots/horizons.py)
 CODE_site := $(call in_package,$(addprefix report/,__init__.py site.py pages.py overview.py \
                provenance.py templates/* templates/cells/*) \
                $(addprefix results/,headline.py schema.py compared.py) plots/report.py)
 CODE_none := $(call in_package,cli.py report/execute.py report/verify.py results/readme.py \
                $(addprefix data/,fetch.py http.py deribit.py onchain.py fields.py pages.py \
                download.py merge.py sources.py update.py))
-CODE_01 := $(filter-out $(CODE_02) $(CODE_03) $(CODE_04) $(CODE_05) $(CODE_07) $(CODE_site) \
-             $(CODE_none),$(call in_package,*.py */*.py))
+CODE_01 := $(filter-out $(CODE_02) $(CODE_03) $(CODE_04) $(CODE_05) $(CODE_07) $(CODE_08) \
+             $(CODE_site) $(CODE_none),$(call in_package,*.py */*.py))
 
 .PHONY: help report data test test-faults lint lab monitor verify bench bench-peers clean distclean FORCE
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
 import yaml
@@ -54,6 +54,9 @@ class StudyParams(Section):
     uncertainty: UncertaintyParams = UncertaintyParams()
     evaluation: EvaluationParams = EvaluationParams()
     significance: SignificanceParams = SignificanceParams()
+    horizons: list[Annotated[int, Field(ge=1, le=720)]] = Field(
+        [], description="hours ahead that the page on horizons compares, made where there are any"
+    )
     published_page: bool = Field(
         False, description="whether the page on the published numbers is made"
     )
@@ -133,6 +136,8 @@ class StudyParams(Section):
                 f"significance.block_hours {block} should be at least "
                 f"target.horizon_hours {self.target.horizon_hours}: targets overlap that long"
             )
+        if self.horizons != sorted(set(self.horizons)):
+            raise ValueError(f"horizons {self.horizons} should be in ascending order, each once")
         return self
 
 

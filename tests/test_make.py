@@ -19,6 +19,9 @@ import pytest
 import yaml
 from study_files import TINY_STUDY, source_notebook
 
+from dvol_utils.params import load_study
+from dvol_utils.report.site import study_notebooks
+
 ROOT = Path(__file__).parents[1]
 STAGES = ("01_first", "02_second", "03_third")
 STUB = """#!/bin/sh
@@ -319,6 +322,31 @@ def kernels(project):
     return found
 
 
+@pytest.mark.parametrize("study", sorted(path.stem for path in (ROOT / "params").glob("*.yaml")))
+def test_make_and_the_site_agree_on_the_pages_of_a_study(study):
+    pages = [path.name for path in study_notebooks(load_study(ROOT / f"params/{study}.yaml"))]
+    assert [Path(page).name for page in listed("NOTEBOOKS", f"STUDY={study}")] == pages
+
+
+@pytest.mark.parametrize(
+    ("lines", "made"),
+    [
+        ("", []),
+        ("horizons: []\n", []),
+        ("horizons: [1, 24]  # hours\n", ["08_horizons"]),
+        ("horizons:\n  - 1\n  - 24\n", ["08_horizons"]),
+        ("published_page: true\nhorizons: [1]\n", ["07_published_study", "08_horizons"]),
+        ("published_page: false\n", []),
+    ],
+)
+def test_some_pages_are_made_only_where_the_study_asks_for_them(project, lines, made):
+    for name in ("07_published_study", "08_horizons"):
+        source_notebook(project / f"notebooks/{name}.ipynb")
+    with (project / "params/tiny.yaml").open("a") as study:
+        study.write(lines)
+    assert report(project) == [*STAGES, *made, "site"]
+
+
 def test_every_stage_depends_on_the_modules_that_its_notebook_imports():
     """A module in a later stage's list, or only in the site's, would be changed unnoticed."""
     reached: set[str] = set()
@@ -331,8 +359,8 @@ def test_every_stage_depends_on_the_modules_that_its_notebook_imports():
     assert missing <= {"dvol_utils/report/execute.py"}
 
 
-def listed(variable):
-    words = ["make", "-s", "--eval", f"show: ; @echo $({variable})", "show"]
+def listed(variable, *words):
+    words = ["make", "-s", "--eval", f"show: ; @echo $({variable})", "show", *words]
     done = subprocess.run(
         words, cwd=ROOT, capture_output=True, text=True, check=True, env=environment()
     )

@@ -40,9 +40,7 @@ SPLIT = TINY_STUDY["split"]
 REFUSED = {
     "unknown key": (
         tiny(horizon=24),
-        "s.yaml: horizon: unknown key; valid keys here: name, title, data, split, jumps, "
-        "features, target, models, training, walk, ensemble, evaluation, significance, "
-        "published_page, judgement",
+        f"s.yaml: horizon: unknown key; valid keys here: {', '.join(StudyParams.model_fields)}",
     ),
     "unknown nested key": (
         tiny(target={"horizon": 24}),
@@ -119,6 +117,18 @@ REFUSED = {
         tiny(significance={"block_hours": 12}),
         "s.yaml: (whole study): significance.block_hours 12 should be at least "
         "target.horizon_hours 24: targets overlap that long",
+    ),
+    "horizons out of order": (
+        tiny(horizons=[24, 1]),
+        "s.yaml: (whole study): horizons [24, 1] should be in ascending order, each once",
+    ),
+    "horizon twice": (
+        tiny(horizons=[1, 24, 24]),
+        "s.yaml: (whole study): horizons [1, 24, 24] should be in ascending order, each once",
+    ),
+    "horizon of no hour": (
+        tiny(horizons=[0, 24]),
+        "s.yaml: horizons.0: found 0; should be greater than or equal to 1",
     ),
     "not a mapping": ("- a\n- b\n", "s.yaml: found list; should be keys such as title:"),
     "empty": ("", "s.yaml: found NoneType; should be keys such as title:"),

@@ -18,6 +18,7 @@ from dvol_utils.report.provenance import commit, provenance, recorded_study
 from dvol_utils.results.schema import Results, read_results
 
 PUBLISHED_PAGE = "07_published_study"
+HORIZONS_PAGE = "08_horizons"
 _PUBLISHED_QUESTION = (
     "What did the published study of DVOL claim, what are its numbers worth beside persistence on "
     "the same hours, and why?"
@@ -90,11 +91,12 @@ def _failures(manifest: dict[str, Any]) -> dict[str, str]:
 
 
 def study_notebooks(study: StudyParams) -> list[Path]:
-    """The project's notebooks in their order, without the page on the published numbers where the
-    study does not ask for it (`published_page`).
+    """The project's notebooks in their order, without the pages that the study does not ask for: on
+    the published numbers (`published_page`) and on horizons (`horizons`).
     """
     every = sorted((study.root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-    return [path for path in every if study.published_page or path.stem != PUBLISHED_PAGE]
+    asked = {PUBLISHED_PAGE: study.published_page, HORIZONS_PAGE: bool(study.horizons)}
+    return [path for path in every if asked.get(path.stem, True)]
 
 
 def _same_run(study: StudyParams, results: Results, manifest: dict[str, Any]) -> None:
