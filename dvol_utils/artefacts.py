@@ -39,6 +39,22 @@ _TABLES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     ),
     "metrics": ("04_regime_evaluation", ("forecasts",), ("evaluation",)),
     "significance": ("05_bootstrap_significance", ("forecasts",), ("significance", "target")),
+    "horizons": (
+        "08_horizons",
+        ("panel", "jumps"),
+        (
+            "split",
+            "jumps",
+            "features",
+            "target",
+            "models",
+            "training",
+            "walk",
+            "evaluation",
+            "significance",
+            "horizons",
+        ),
+    ),
     "compared": (
         "07_published_study",
         ("forecasts",),

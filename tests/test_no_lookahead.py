@@ -13,6 +13,7 @@ from trainers import TINY
 from dvol_utils.evaluation.forecast_table import QUANTILES
 from dvol_utils.features import GROUPS, build_features, feature_columns
 from dvol_utils.folds import asked_of, fold_rows, fold_samples, study_folds
+from dvol_utils.horizons import SIMPLE, horizon_forecasts
 from dvol_utils.jumps import detect_jumps
 from dvol_utils.jumps.periodicity import periodicity_wsd
 from dvol_utils.models.combination import combine
@@ -329,6 +330,21 @@ def test_intervals_know_an_outcome_only_when_it_has_come(uncertain, hour):
     assert one.loc[target - pd.Timedelta(hours=24)].notna().all()
     moved = one.index[(one != two).any(axis="columns") & one.notna().all(axis="columns")]
     assert moved.min() == target.ceil("D")  # intervals change at midnight
+
+
+@pytest.mark.parametrize("hours", [1, 168])
+def test_forecasts_at_other_horizons(panel, hours):
+    """Another market after an hour moves no forecast made up to then, whatever the horizon."""
+    simple = {"models": list(SIMPLE), "horizons": [hours]}
+    study, cut = small_study(**WALK, **simple), 3_200  # within the test rows
+    one, two = both(panel, study, cut, lambda p, j: horizon_forecasts(p, j, study))
+    until = panel["time"][cut]
+    shared = one.merge(two, on=["model", "origin"], suffixes=("", "_other"))
+    made = shared[shared["origin"] <= until]
+    assert (made.groupby("model")["origin"].max() == until).all()
+    np.testing.assert_array_equal(made["y_pred"], made["y_pred_other"])
+    later = shared[shared["origin"] > until]
+    assert (later["y_pred"] != later["y_pred_other"]).groupby(later["model"]).any().all()
 
 
 def test_a_leak_would_be_seen(panel, study):

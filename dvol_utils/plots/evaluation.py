@@ -89,7 +89,7 @@ def skill_over_time(rolling: pd.DataFrame, *, title: str, ax: Axes | None = None
     if absent:
         text = "not shown: " + "; ".join(absent)
         ax.annotate(text, (0.01, 0.02), xycoords="axes fraction", color=GREY, bbox=_PAPER)
-    _label_ends(ax, rolling["time"].max(), ends)
+    label_ends(ax, mdates.date2num(rolling["time"].max()), ends)
     _date_axis(ax)
     ax.set(ylabel="skill against persistence, %", title=title)
     return ax
@@ -178,8 +178,8 @@ def _model_rows(ax: Axes, models: Sequence[str]) -> None:
     ax.set_ylim(len(models) - 0.5, -0.5)
 
 
-def _label_ends(ax: Axes, time: pd.Timestamp, ends: Mapping[str, float]) -> None:
-    """Labels at the right end of lines, moved apart where they would overlap."""
+def label_ends(ax: Axes, right: float, ends: Mapping[str, float]) -> None:
+    """Models' names right of where their lines end, moved apart where they would overlap."""
     low, high = ax.get_ylim()
     gap = 0.065 * (high - low)
     places = np.clip(sorted(ends.values()), low, high)
@@ -189,7 +189,7 @@ def _label_ends(ax: Axes, time: pd.Timestamp, ends: Mapping[str, float]) -> None
     for model, place in zip(sorted(ends, key=ends.__getitem__), places - overflow, strict=True):
         ax.annotate(
             _label(model),
-            (mdates.date2num(time), place),
+            (right, place),
             xytext=(6, 0),
             textcoords="offset points",
             va="center",

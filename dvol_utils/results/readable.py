@@ -14,6 +14,10 @@ _HEADS = {
     "level_regime": "level of DVOL",
     "n": "rows",
     "r2": "R²",
+    "horizon_hours": "horizon, hours",
+    "chosen": "chosen on validation rows",
+    "rmse_persistence": "RMSE of persistence, points",
+    "apart": "targets that share no hour",
     "rmse": "RMSE, points",
     "mae": "MAE, points",
     "mape": "MAPE, %",
@@ -22,6 +26,7 @@ _HEADS = {
     "mean_difference": "mean difference, squared points",
     "p_value": "p",
     "p_wide": "p, twice the lags",
+    "p_wide_holm": "p after Holm, twice the lags",
     "p_holm": "p after Holm",
     "p_fdr": "p after Benjamini-Hochberg",
     "p_lower": "p, lower bound",
@@ -129,6 +134,14 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     new |= {"n": table["n"].map(_count)} if "n" in table else {}
     new |= {name: table[name].map({True: "yes", False: "no"}) for name in table.select_dtypes(bool)}
     return _named(table.assign(**new))
+
+
+def with_interval(table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """`readable`, with a metric and its bounds `low, high` as text in one column."""
+    values = table[[metric, "low", "high"]].itertuples(index=False)
+    cells = [_cell(metric, *row) for row in values]
+    shown = readable(table.drop(columns=["low", "high"]))
+    return shown.assign(**{_HEADS[metric]: cells})
 
 
 def interval_grid(table: pd.DataFrame, *, prefix: str = "") -> pd.DataFrame:

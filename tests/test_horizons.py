@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from forecast_tables import forecast_table as made_up
+from market import small_jumps, small_panel, small_study
+
+from dvol_utils import horizons as hz
+from dvol_utils.evaluation import evaluation_rows, score
+from dvol_utils.params import MODEL_NAMES
+from dvol_utils.plots.horizons import skill_by_horizon
+from dvol_utils.report.site import HORIZONS_PAGE, study_notebooks
+from dvol_utils.results.readable import with_interval
+from dvol_utils.significance import bootstrap_interval, diebold_mariano
+from dvol_utils.training import NetworkForecaster
+from dvol_utils.walkforward import forecast_table, make_forecaster
+from dvol_utils.windows import build_samples
+
+HORIZONS = [1, 24, 168]
+WALK = {
+    "horizons": HORIZONS,
+    "models": list(hz.SIMPLE),
+    "walk.validation": "quarterly",
+    "walk.test": "monthly",
+    "walk.stop_days": 10,
+    "significance.block_hours": 48,
+}
+
+
+@pytest.fixture(scope="module")
+def run():
+    """A walking study, its market, and its forecasts and table at three horizons."""
+    study, panel = small_study(**WALK), small_panel()
+    jumps = small_jumps(panel, study)
+    forecasts = hz.horizon_forecasts(panel, jumps, study)
+    return study, panel, jumps, forecasts, hz.horizon_table(forecasts, study)
+
+
+def test_at_the_studys_own_horizon_forecasts_are_the_studys_own(run):
+    study, panel, jumps, forecasts, _ = run
+    own, _ = forecast_table(build_samples(panel, jumps, study), study)
+    same = forecasts[forecasts["horizon_hours"] == study.target.horizon_hours]
+    pd.testing.assert_frame_equal(same.reset_index(drop=True), own, check_exact=True)
+
+
+def test_simple_models_forecast_the_same_beside_networks_and_without(
+    tmp_path, monkeypatch, tiny_ladder
+):
+    monkeypatch.setattr("dvol_utils.walkforward.default_workers", lambda: 1)
+    models = ["persistence", "har_calendar", "lstm_baseline"]
+    study, panel = (
+        small_study(models=models, horizons=[24], **{"training.epochs": 1}),
+        small_panel(),
+    )
+    study._root = tmp_path
+    jumps = small_jumps(panel, study)
+    whole, _ = forecast_table(build_samples(panel, jumps, study), study, log=lambda line: None)
+    found = hz.horizon_forecasts(panel, jumps, study)
+    simple = whole[whole["model"] != "lstm_baseline"]
+    pd.testing.assert_frame_equal(found, simple.reset_index(drop=True), check_exact=True)
+
+
+def test_simple_models_are_all_that_are_no_networks():
+    study = small_study()
+    kinds = {name: make_forecaster(name, study) for name in MODEL_NAMES}
+    networks = [name for name in kinds if isinstance(kinds[name], NetworkForecaster)]
+    assert not set(hz.SIMPLE) & set(networks)
+    assert set(hz.SIMPLE) <= set(MODEL_NAMES)
+
+
+def test_everything_that_depends_on_the_horizon_follows_it(run):
+    study = run[0]
+    own = hz.horizon_study(study, 168)
+    assert (own.overlap_hours, own.persistence_hours, own.late_hours) == (168, 168, None)
+    assert own.significance.block_hours == 168
+    assert hz.horizon_study(study, 6).significance.block_hours == 48
+    assert hz.horizon_study(small_study(), 168).significance.block_hours == "auto"
+    assert own.root == study.root
+    assert own.models == study.models
+
+
+@pytest.mark.parametrize("hours", HORIZONS)
+def test_targets_lie_a_horizon_ahead_and_splits_a_horizon_apart(run, hours):
+    study, panel, _, forecasts, _ = run
+    rows = forecasts[forecasts["horizon_hours"] == hours]
+    ahead = pd.Timedelta(hours=hours)
+    assert (rows["target_time"] - rows["origin"] == ahead).all()
+    level = panel.set_index("time")["dvol_close"]
+    np.testing.assert_array_equal(rows["y_true"], level[rows["target_time"]])
+    validation = rows[rows["split"] == "validation"]
+    assert validation["target_time"].max() == study.split.test_start - pd.Timedelta(hours=1)
+    evaluation_rows(rows, "BTC")  # a valid table, all models on the same rows
+
+
+def test_a_week_ahead_the_seasonal_naive_forecast_is_persistence(run):
+    week = run[4].set_index(["horizon_hours", "model"]).loc[(168, "seasonal_naive")]
+    assert (week["skill"], week["low"], week["high"]) == (0, 0, 0)
+    assert (week["p_value"], week["p_wide"]) == (1, 1)
+    assert np.isnan(week["direction"])
+    assert week["rmse"] == week["rmse_persistence"]
+
+
+def test_the_table_has_a_row_a_horizon_and_rival(run):
+    study, _, _, forecasts, table = run
+    rivals = study.models[1:]
+    rows = list(table[["horizon_hours", "model"]].itertuples(index=False, name=None))
+    assert rows == [(hours, model) for hours in HORIZONS for model in rivals]
+    assert (table["low"] <= table["high"]).all()
+    for hours, part in table.groupby("horizon_hours"):
+        own = forecasts[forecasts["horizon_hours"] == hours]
+        validation, test = evaluation_rows(own, "BTC")
+        scores = score(validation).set_index("model")["rmse"].drop("persistence")
+        assert part.loc[part["chosen"], "model"].tolist() == [scores.idxmin()]
+        assert (part["n"] == test["origin"].nunique()).all()
+        assert (part["apart"] == test["origin"].nunique() // hours).all()
+
+
+@pytest.mark.parametrize(("hours", "lags", "wide"), [(1, 0, 0), (24, 23, 46), (168, 167, 334)])
+def test_tests_allow_for_the_overlap_and_blocks_are_as_long(run, hours, lags, wide):
+    study, _, _, forecasts, table = run
+    _, test = evaluation_rows(forecasts[forecasts["horizon_hours"] == hours], "BTC")
+    error = (test["y_true"] - test["y_pred"]) ** 2
+    loss = {name: part.to_numpy() for name, part in error.groupby(test["model"])}
+    row = table.set_index(["horizon_hours", "model"]).loc[(hours, "har_calendar")]
+    for name, number in (("p_value", lags), ("p_wide", wide)):
+        pair = loss["har_calendar"], loss["persistence"]
+        assert row[name] == diebold_mariano(*pair, horizon=hours, lags=number)[1]
+    draws = {"block_hours": max(48, hours), "reps": study.significance.reps, "seed": 0}
+    interval = bootstrap_interval(test, "skill", **draws).set_index("model").loc["har_calendar"]
+    assert [row["low"], row["high"]] == [interval["low"], interval["high"]]
+    assert row["skill"] == pytest.approx(interval["estimate"], rel=1e-12)
+
+
+def test_holms_correction_is_over_the_chosen_models(run):
+    table = run[4]
+    chosen = table[table["chosen"]]
+    for name, corrected in (("p_value", "p_holm"), ("p_wide", "p_wide_holm")):
+        # Holm: the smallest p times 3, the next at least times 2, the largest at least itself.
+        order = np.argsort(chosen[name].to_numpy())
+        steps = np.maximum.accumulate(chosen[name].to_numpy()[order] * [3, 2, 1]).clip(max=1)
+        np.testing.assert_allclose(chosen[corrected].to_numpy()[order], steps)
+        assert table.loc[~table["chosen"], corrected].isna().all()
+
+
+def table_of(**models: tuple[float, float, int]) -> pd.DataFrame:
+    """`horizon_table` of made-up forecasts at 6 and 24 hours."""
+    knows = {"persistence": (0.0, 0.0, 1), **models}
+    tables = [
+        made_up(900, validation_rows=400, horizon=hours, models=knows, seed=hours)
+        for hours in (6, 24)
+    ]
+    return hz.horizon_table(pd.concat(tables), small_study(models=list(knows)))
+
+
+def test_the_answer_names_the_horizons_beyond_persistence():
+    table = table_of(har=(0.3, 0.1, 1), har_calendar=(0.0, 0.3, 1))
+    assert hz.beyond_persistence(table) == [6, 24]
+    first, six, day = hz.horizon_answer(table, coverage=0.95, simulated=True)
+    assert first == (
+        "In the simulated market, the model chosen on a horizon's validation rows is better than "
+        "persistence beyond chance (after Holm's correction over 2 horizons) at: **6 and 24 "
+        "hours**; with twice the lags at: 6 and 24 hours."
+    )
+    assert six.startswith("6 hours: HAR, skill 50.")
+    assert day.startswith("24 hours: HAR, skill 50.")
+    worse = table_of(har=(-0.3, 0.1, 1))
+    assert hz.beyond_persistence(worse) == []  # p-values are small, and speak for persistence
+    assert "at: **no horizon**" in hz.horizon_answer(worse, coverage=0.95, simulated=False)[0]
+
+
+def test_persistence_alone_leaves_nothing_to_compare():
+    table = table_of()
+    assert table.empty
+    assert hz.horizon_answer(table, coverage=0.95, simulated=False) == [
+        "Persistence is the only model, so there is nothing to compare."
+    ]
+    assert with_interval(table, "skill").empty
+
+
+def test_the_page_is_made_only_for_studies_that_compare_horizons(tmp_path):
+    names = ["05_bootstrap_significance", HORIZONS_PAGE]
+    (tmp_path / "notebooks").mkdir()
+    for name in names:
+        (tmp_path / f"notebooks/{name}.ipynb").touch()
+    for horizons, made in (([6], names), ([], names[:1])):
+        study = small_study(horizons=horizons)
+        study._root = tmp_path
+        assert [path.stem for path in study_notebooks(study)] == made
+
+
+@pytest.mark.parametrize(
+    ("hours", "text"),
+    [([], "none"), ([1], "1 hour"), ([6, 24], "6 and 24 hours"), ([1, 6, 9], "1, 6 and 9 hours")],
+)
+def test_horizons_in_words(hours, text):
+    assert hz.horizons_text(hours) == text
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"horizons": []}, r"horizons: found \[\]; should hold at least one horizon in hours"),
+        (
+            {"features.lags_from": "row"},
+            r"horizons: found \[1, 24\] with features.lags_from row; should be left out",
+        ),
+    ],
+)
+def test_horizons_that_mean_nothing_are_refused(overrides, message):
+    study, panel = small_study(**overrides), small_panel(200)
+    with pytest.raises(ValueError, match=message):
+        hz.horizon_forecasts(panel, panel, study)
+
+
+def test_readers_see_names_units_and_intervals(run):
+    shown = with_interval(run[4], "skill")
+    assert not [head for head in shown if "_" in head or head in ("low", "high", "rmse", "n")]
+    row = run[4].iloc[1]
+    low, high = (f"{100 * row[end]:.1f}".replace("-", "−") for end in ("low", "high"))
+    assert shown["skill, %"].iloc[1].endswith(f" ({low}\u00a0to\u00a0{high})")
+
+
+def test_the_figure_draws_each_model_at_each_horizon_and_marks_the_chosen_one():
+    table = table_of(har=(0.3, 0.1, 1), seasonal_naive=(0.0, 9.0, 1), har_calendar=(0.1, 0.1, 1))
+    ax = skill_by_horizon(table, title="t")
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["6", "24"]
+    drawn = {tuple(np.round(line.get_ydata(), 9)) for line in ax.lines}
+    for model in ("har", "har_calendar"):
+        assert tuple(np.round(100 * table.loc[table["model"] == model, "skill"], 9)) in drawn
+    full = [line for line in ax.lines if line.get_markersize() == 8 and len(line.get_xdata())]
+    assert len(full) == 1
+    assert len(full[0].get_xdata()) == 2
+    texts = [text.get_text() for text in ax.texts]
+    assert {"HAR", "HAR + calendar"} <= set(texts)
+    assert texts[-1].startswith("not shown: Seasonal naive (week) −")
+    whiskers = {
+        tuple(segment[:, 1]) for lines in ax.collections for segment in lines.get_segments()
+    }
+    own = table[table["model"] == "har"].iloc[0]
+    assert (100 * own["low"], 100 * own["high"]) in whiskers
+
+
+def test_a_model_that_leaves_the_scale_is_named_where_its_line_ends():
+    table = table_of(har=(0.3, 0.1, 1))
+    table.loc[table["horizon_hours"] == 24, "skill"] = -0.9
+    ax = skill_by_horizon(table, title="t")
+    assert [text.get_text() for text in ax.texts] == ["HAR", "not shown: HAR −90 % at 24 h"]
