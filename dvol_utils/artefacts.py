@@ -38,6 +38,7 @@ _TABLES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         ),
     ),
     "metrics": ("04_regime_evaluation", ("forecasts",), ("evaluation",)),
+    "months": ("04_regime_evaluation", ("forecasts",), ("evaluation", "significance", "target")),
     "significance": ("05_bootstrap_significance", ("forecasts",), ("significance", "target")),
     "horizons": (
         "08_horizons",

@@ -51,6 +51,8 @@ def test_every_stage_leaves_its_table(study):
     assert jumps["true_jump"].any()
     assert {"model", "metric", "value"} <= set(read_table(study, "metrics"))
     assert {"model_a", "model_b", "p_value"} <= set(read_table(study, "significance"))
+    assert {"model", "month", "p_holm"} <= set(read_table(study, "months"))
+    assert read_table(study, "horizons")["horizon_hours"].unique().tolist() == study.horizons
 
 
 def test_all_models_are_scored_on_the_same_test_rows(study):

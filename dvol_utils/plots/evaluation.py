@@ -96,6 +96,31 @@ def skill_over_time(rolling: pd.DataFrame, *, title: str, ax: Axes | None = None
 
 
 @styled
+def month_skill(scores: pd.DataFrame, *, title: str, ax: Axes | None = None) -> Axes:
+    """Skill of each model in each month, percent: `score(add_calendar(...), ("month", "model"))`.
+
+    Blue where a model is ahead of persistence, red where it is behind, and the number in each cell.
+    """
+    shown = scores[scores["model"] != "persistence"]
+    models, months = pd.unique(shown["model"]), sorted(shown["month"].unique())
+    ax = axes(ax, height=1.5 + 0.36 * len(models), width=max(8.0, 2.2 + 0.5 * len(months)))
+    grid = 100 * shown.pivot_table(index="model", columns="month", values="skill", dropna=False)
+    grid = grid.reindex(index=models, columns=months).to_numpy()
+    # A hopeless model should not take the colour from all others.
+    limit = float(np.clip(np.nanquantile(np.abs(grid), 0.8), 1.0, -SKILL_FLOOR))
+    ax.imshow(grid, cmap="RdBu", vmin=-1.2 * limit, vmax=1.2 * limit, aspect="auto")
+    for (row, column), skill in np.ndenumerate(grid):
+        text = f"{skill:.0f}".replace("-0", "0").replace("-", "−") if np.isfinite(skill) else "–"
+        colour = "white" if abs(skill) > 0.85 * limit else BLACK
+        ax.annotate(text, (column, row), ha="center", va="center", color=colour, fontsize=8.5)
+    _model_rows(ax, models)
+    ax.set_xticks(range(len(months)), _month_names(months))
+    ax.grid(visible=False)
+    ax.set(xlabel="month of the origin; skill against persistence, %", title=title)
+    return ax
+
+
+@styled
 def close_up(
     forecasts: pd.DataFrame, models: Sequence[str], *, title: str, ax: Axes | None = None
 ) -> Axes:
@@ -196,6 +221,14 @@ def label_ends(ax: Axes, right: float, ends: Mapping[str, float]) -> None:
             color=_colour(model),
             annotation_clip=False,
         )
+
+
+def _month_names(months: Sequence[pd.Timestamp]) -> list[str]:
+    """Short names, with the year below the first and below each January."""
+    return [
+        f"{month:%b\n%Y}" if place == 0 or month.month == 1 else f"{month:%b}"
+        for place, month in enumerate(months)
+    ]
 
 
 def _date_axis(ax: Axes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
+from scipy.stats import binomtest
 
 from dvol_utils.results.tables import label
 from dvol_utils.results.words import LEVEL, number, p_text, percent
@@ -92,4 +93,30 @@ def unbiased_finding(unbiased: pd.DataFrame, model: str | None) -> str:
     return (
         f"{who} cannot be taken at face value, the changes they foretell are {size} than those "
         f"that come: {line}."
+    )
+
+
+def month_finding(months: pd.DataFrame, model: str) -> str:
+    """In how many months a model is ahead of persistence, from `monthly_skill`.
+
+    Notes
+    -----
+    The sign test asks how often as many months would come out ahead if each were a toss of a coin:
+    one-sided, every month alike however many rows it holds.
+    """
+    own = months[(months["model"] == model) & months["skill"].notna()]
+    if own.empty:
+        return "Persistence is the only model, so no month speaks for another."
+    ahead, beyond = int((own["skill"] > 0).sum()), int((own["low"] > 0).sum())
+    tested = own[own["p_holm"] < LEVEL]
+    better = int((tested["skill"] > 0).sum())
+    chance = binomtest(ahead, len(own), alternative="greater").pvalue
+    best, worst = own.loc[own["skill"].idxmax()], own.loc[own["skill"].idxmin()]
+    return (
+        f"{label(model)} is ahead of persistence in {ahead} of {len(own)} months; if every month "
+        f"were a toss of a coin, as many or more would be ahead with {p_text(chance)}. Its "
+        f"interval lies above zero in {beyond} of them, and it is better at p < {LEVEL} after "
+        f"Holm's correction over the months in {better}. Its best month is {best['month']:%Y-%m} "
+        f"(skill {percent(best['skill'])}), its worst {worst['month']:%Y-%m} "
+        f"({percent(worst['skill'])})."
     )

@@ -17,6 +17,7 @@ from dvol_utils.significance.conditional import (
     giacomini_white_pairs,
 )
 from dvol_utils.significance.quantiles import crps_against_persistence, reliability
+from dvol_utils.significance.months import monthly_skill
 from dvol_utils.significance.regressions import (
     direction_test,
     mincer_zarnowitz,
@@ -40,6 +41,7 @@ __all__ = [
     "giacomini_white_pairs",
     "mincer_zarnowitz",
     "model_confidence_set",
+    "monthly_skill",
     "optimal_block",
     "regime_difference",
     "reliability",

@@ -1,0 +1,86 @@
+"""Skill month by month: with an interval each, and tested within the month."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from statsmodels.stats.multitest import multipletests
+
+from dvol_utils.evaluation.forecast_table import add_calendar, squared_errors
+from dvol_utils.evaluation.scores import score
+from dvol_utils.significance.accuracy import diebold_mariano
+from dvol_utils.significance.bootstrap import bootstrap_interval
+from dvol_utils.significance.resampling import Block
+from dvol_utils.significance.series import hac_lags
+
+_LEAST = 10  # horizons that a month has to hold: with fewer, its variance is no more than a guess
+
+
+def monthly_skill(
+    forecasts: pd.DataFrame,
+    horizon: int,
+    *,
+    block_hours: Block,
+    reps: int,
+    seed: int,
+    coverage: float = 0.95,
+) -> pd.DataFrame:
+    """Skill of each model in each month of origins, against persistence.
+
+    Parameters
+    ----------
+    forecasts : DataFrame
+        Forecasts of one asset at hourly origins, one row an origin and model (`average_seeds`),
+        `persistence` among the models.
+    horizon : int
+        Hours from origin to target.
+    block_hours, reps, seed, coverage
+        As in `bootstrap_interval`; the resamples are of all hours.
+
+    Returns
+    -------
+    DataFrame
+        `model, month` (first day, UTC), `skill, low, high`, Diebold-Mariano p-values within the
+        month (`p_value`; `p_wide` with twice the lags), `p_holm` (`p_value` after Holm's correction
+        over the model's months) and `n` (rows). p-values are missing in a month of fewer than ten
+        horizons. Persistence has no rows.
+
+    Raises
+    ------
+    ValueError
+        As `bootstrap_interval`.
+    """
+    rows = add_calendar(forecasts)
+    draws = {"block_hours": block_hours, "reps": reps, "seed": seed, "coverage": coverage}
+    intervals = bootstrap_interval(rows, "skill", by="month", **draws)
+    table = score(rows, ("model", "month"))[["model", "month", "skill", "n"]]
+    bounds = intervals[["model", "month", "low", "high"]]
+    table = table.merge(bounds, on=["model", "month"], validate="one_to_one")
+    table = table[table["model"] != "persistence"].reset_index(drop=True)
+    tests = _tests(squared_errors(forecasts), table, horizon)
+    table[["p_value", "p_wide"]] = tests
+    table["p_holm"] = table.groupby("model", sort=False)["p_value"].transform(_holm)
+    return table[["model", "month", "skill", "low", "high", "p_value", "p_wide", "p_holm", "n"]]
+
+
+def _tests(losses: pd.DataFrame, table: pd.DataFrame, horizon: int) -> np.ndarray:
+    """p-values of each row of `table`, with plain and with twice the lags, shape (rows, 2)."""
+    origin = pd.DatetimeIndex(losses.index)
+    tests = np.full((len(table), 2), np.nan)
+    for place, row in enumerate(table.itertuples()):
+        own = losses[(origin >= row.month) & (origin < row.month + pd.DateOffset(months=1))]
+        if len(own) < _LEAST * horizon:
+            continue
+        for column, lags in enumerate((horizon - 1, hac_lags(horizon))):
+            pair = own[row.model], own["persistence"]
+            tests[place, column] = diebold_mariano(*pair, horizon=horizon, lags=lags)[1]
+    return tests
+
+
+def _holm(p_values: pd.Series) -> pd.Series:
+    """Holm's correction of those that are there."""
+    corrected = p_values.copy()
+    there = p_values.notna()
+    if there.any():
+        corrected[there] = multipletests(p_values[there], method="holm")[1]
+    return corrected
