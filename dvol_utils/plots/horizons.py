@@ -19,7 +19,7 @@ def skill_by_horizon(table: pd.DataFrame, *, title: str, ax: Axes | None = None)
     """Skill with its interval at each horizon, a line a model: `horizon_table`.
 
     A full dot marks the model that was chosen on the horizon's validation rows. Models below
-    `SKILL_FLOOR` are named, not drawn.
+    `SKILL_FLOOR` are named, not drawn, and whiskers end there.
     """
     ax = axes(ax, height=4.0)
     hours, models = table["horizon_hours"].unique(), list(pd.unique(table["model"]))
