@@ -31,7 +31,8 @@ MODELS = ["persistence", "har", "har_calendar", "ridge_decay", "boosted_trees"]
 SETTINGS: dict[str, tuple[Any, ...]] = {
     "past_days": (90, 180, 730),
     "half_life_days": (30.0, 60.0, 240.0, 1e5),
-    "learning_rate": (0.0, 0.003, 0.03, 0.1),
+    "learning_rate": (0.0, 0.005, 0.01, 0.05, 0.1),
+    "jump_learning_rate": (0.0, 0.01, 0.02, 0.1, 0.2),
     "_RECENT_SHARE": (0.0, 0.2, 0.3, 0.5, 0.6),
     "_RECENT_HOURS": (12, 48, 168),
     "_USUAL_HOURS": (336, 1_440),

@@ -260,11 +260,14 @@ class UncertaintyParams(Section):
         120, ge=7, description="the weight of an error halves with every so many days"
     )
     learning_rate: float = Field(
-        0.01,
+        0.02,
         ge=0,
         le=1,
         description="an interval's level moves a day by this times the share by which the "
         "outcomes that became known missed its coverage; 0 leaves it alone",
+    )
+    jump_learning_rate: float = Field(
+        0.05, ge=0, le=1, description="the same in jump hours, which are rarer"
     )
     min_errors: int = Field(
         480, ge=24, description="quantiles are missing before so many errors (hours) are known"

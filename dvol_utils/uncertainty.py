@@ -55,8 +55,11 @@ def add_quantiles(
     The level a of an interval begins at its nominal 0.5 or 0.9 and moves once a day by
     `learning_rate / 24 * sum of (nominal - inside)` over the errors that became known since, inside
     being 1 where the interval given at the time held the outcome: adaptive conformal inference,
-    with the lateness of the outcomes. It stays in 0..1, so no interval reaches beyond the largest
-    past error. All models are treated alike, persistence too. The mean of several seeds' quantiles
+    with the lateness of the outcomes. Origins in the jump regime have levels of their own, moved by
+    their own errors and `jump_learning_rate`. Levels stay in 0..1, so no interval reaches beyond
+    the largest past error.
+
+    All models are treated alike, persistence too. The mean of several seeds' quantiles
     (`average_seeds`) is a little too wide for the mean forecast, by as much as seeds disagree.
 
     References
@@ -125,52 +128,65 @@ def _asset_quantiles(rows: pd.DataFrame, samples: Samples, params: UncertaintyPa
     weight = 2.0 ** ((targets - targets[0]) / (24 * params.half_life_days))
     found = np.empty((len(rows), len(QUANTILES)))
     series = rows.groupby(["model", "seed"], sort=False).ngroup().to_numpy()
+    regime = np.zeros(len(origins), int)
+    regime[place] = rows["jump_regime"] == "jump"
     for number in np.unique(series):
         own = series == number
         errors = np.full(len(origins), np.nan)
         errors[place[own]] = error[own]
-        found[own] = _quantiles_of_errors(errors, weight, days, params)[place[own]]
+        found[own] = _quantiles_of_errors(errors, regime, weight, days, params)[place[own]]
     forecast = rows["y_pred"].to_numpy(float)[:, None]
     moves = found * width[:, None]
     return forecast + moves if levels else forecast * np.exp(moves)
 
 
 def _quantiles_of_errors(
-    errors: np.ndarray, weight: np.ndarray, days: list[_Day], params: UncertaintyParams
+    errors: np.ndarray,
+    regime: np.ndarray,
+    weight: np.ndarray,
+    days: list[_Day],
+    params: UncertaintyParams,
 ) -> np.ndarray:
     """Quantiles of one model's scaled errors at each origin, shape (origins, 5).
 
-    `errors` (origins,), missing where not known, in order of origins like `weight`.
+    `errors` (origins,), missing where not known, in order of origins like `weight` and `regime`
+    (1 in jump hours, else 0).
     """
     found = np.full((len(errors), len(QUANTILES)), np.nan)
     order = np.argsort(errors)[: np.isfinite(errors).sum()]  # sorted once, not once a day
-    level, seen = _LEVELS, 0
+    rates = np.array([params.learning_rate, params.jump_learning_rate])
+    level, seen = np.tile(_LEVELS, (len(rates), 1)), 0
     for day in days:
         new = slice(seen, day.known)
-        level, seen = _adapted(level, errors[new], found[new], params.learning_rate), day.known
+        level = _adapted(level, errors[new], found[new], regime[new], rates)
+        seen = day.known
         past = order[(order >= day.oldest) & (order < day.known)]
         if len(past) >= params.min_errors:
             total = np.cumsum(weight[past])
             at = np.searchsorted(total, _probabilities(level) * total[-1])
-            found[day.origins] = np.sort(errors[past[at]])
+            found[day.origins] = np.sort(errors[past[at]])[regime[day.origins]]
     return found
 
 
 def _adapted(
-    level: np.ndarray, errors: np.ndarray, quantiles: np.ndarray, rate: float
+    level: np.ndarray,
+    errors: np.ndarray,
+    quantiles: np.ndarray,
+    regime: np.ndarray,
+    rates: np.ndarray,
 ) -> np.ndarray:
-    """Levels of the two intervals after outcomes: errors (n,), quantiles (n, 5) given for them."""
+    """Levels (regimes, 2) after outcomes: errors and regime (n,), quantiles (n, 5) given then."""
     low, high = quantiles[:, [1, 0]], quantiles[:, [3, 4]]
     judged = np.isfinite(low[:, 0]) & np.isfinite(errors)
     inside = (low <= errors[:, None]) & (errors[:, None] <= high)
-    missed = (_LEVELS - inside)[judged].sum(axis=0)
-    return np.clip(level + rate * missed / 24, 0.0, 1.0)
+    missed = [(_LEVELS - inside)[judged & (regime == k)].sum(axis=0) for k in range(len(rates))]
+    return np.clip(level + rates[:, None] * missed / 24, 0.0, 1.0)
 
 
 def _probabilities(level: np.ndarray) -> np.ndarray:
-    """Probabilities of the five quantiles, given the levels of the two intervals."""
-    inner, outer = level / 2
-    return np.array([0.5 - outer, 0.5 - inner, 0.5, 0.5 + inner, 0.5 + outer])
+    """Probabilities of the five quantiles (regimes, 5) by the levels of the two intervals."""
+    inner, outer = level.T / 2
+    return 0.5 + np.stack([-outer, -inner, np.zeros_like(inner), inner, outer], axis=-1)
 
 
 def _days(origins: np.ndarray, targets: np.ndarray, past_days: int) -> Iterator[_Day]:

@@ -301,6 +301,7 @@ def persistence_table(samples):
             "seed": 0,
             "y_true": samples.outcome[rows],
             "y_pred": samples.dvol[rows],
+            "jump_regime": samples.jump_regime[rows],
         }
     )
 

@@ -17,7 +17,9 @@ from dvol_utils.windows import Samples
 
 NAMES = list(QUANTILES)
 HORIZON = 24
-PLAIN = UncertaintyParams(past_days=30, half_life_days=10, min_errors=72, learning_rate=0.2)
+PLAIN = UncertaintyParams(
+    past_days=30, half_life_days=10, min_errors=72, learning_rate=0.2, jump_learning_rate=0.5
+)
 
 
 def samples_of(dvol: np.ndarray, *, asset: str = "BTC", levels: bool = False) -> Samples:
@@ -69,7 +71,7 @@ def table_of(
             "y_true": outcome,
             "y_pred": forecast,
             "y_origin": samples.dvol[rows],
-            "jump_regime": "normal",
+            "jump_regime": np.where(rows // 36 % 4, "normal", "jump"),
             "level_regime": "low",
         }
     )
@@ -102,7 +104,9 @@ def literal_quantiles(
         else:
             error.append(np.log(row.y_true / row.y_pred) / width)
     scaled: list[list[float] | None] = []
-    level, midnight, judged = {50: 0.5, 90: 0.9}, None, set()
+    rates = {"normal": params.learning_rate, "jump": params.jump_learning_rate}
+    level = {(regime, name): name / 100 for regime in rates for name in (50, 90)}
+    midnight, judged = None, set()
     for row in rows:
         if midnight != row.origin.floor("D"):
             midnight = row.origin.floor("D")
@@ -111,18 +115,19 @@ def literal_quantiles(
                 for j, other in enumerate(rows)
                 if other.target_time <= midnight and np.isfinite(error[j])
             ]
-            missed = {50: 0.0, 90: 0.0}
+            missed = dict.fromkeys(level, 0.0)
             for j in known:
                 if j in judged:
                     continue
                 judged.add(j)
                 if scaled[j] is not None:
                     q05, q25, _, q75, q95 = scaled[j]
-                    missed[50] += 0.5 - (q25 <= error[j] <= q75)
-                    missed[90] += 0.9 - (q05 <= error[j] <= q95)
-            for name in level:
-                level[name] += params.learning_rate * missed[name] / 24
-                level[name] = min(max(level[name], 0.0), 1.0)
+                    regime = rows[j].jump_regime
+                    missed[regime, 50] += 0.5 - (q25 <= error[j] <= q75)
+                    missed[regime, 90] += 0.9 - (q05 <= error[j] <= q95)
+            for regime, name in level:
+                moved = level[regime, name] + rates[regime] * missed[regime, name] / 24
+                level[regime, name] = min(max(moved, 0.0), 1.0)
             used = [
                 j
                 for j in known
@@ -135,7 +140,7 @@ def literal_quantiles(
         weight = np.array([2 ** (-age / params.half_life_days) for age in ages])
         order = np.argsort([error[j] for j in used])
         share = np.cumsum(weight[order]) / weight.sum()
-        outer, inner = (1 - level[90]) / 2, (1 - level[50]) / 2
+        outer, inner = ((1 - level[row.jump_regime, name]) / 2 for name in (90, 50))
         found = []
         for probability in (outer, inner, 0.5, 1 - inner, 1 - outer):
             place = next((k for k, s in enumerate(share) if s >= probability - 1e-12), -1)
@@ -246,23 +251,30 @@ def test_coverage_comes_back_after_errors_have_doubled():
 
 
 def test_a_level_moves_by_the_share_that_its_interval_missed():
-    """Of four outcomes one has no quantiles and one is unknown; the others count, by hand."""
-    quantiles = np.array([[-2, -1, 0, 1, 2], [-2, -1, 0, 1, 2], [np.nan] * 5, [-2, -1, 0, 1, 2]])
-    errors = np.array([1.5, 3.0, 0.0, np.nan])
-    # Inside 50 %: 0, 0; inside 90 %: 1, 0.
-    level = _adapted(np.array([0.5, 0.9]), errors, quantiles, 0.24)
-    np.testing.assert_allclose(level, [0.5 + 0.01 * (0.5 + 0.5), 0.9 + 0.01 * (-0.1 + 0.9)])
-    np.testing.assert_allclose(_adapted(level, errors[2:], quantiles[2:], 0.24), level)
-    np.testing.assert_allclose(_adapted(level, errors, quantiles, 99.0), [1, 1])
-    np.testing.assert_allclose(_adapted(level, np.zeros(4), quantiles, 99.0), [0, 0])
+    """Of five outcomes one has no quantiles and one is unknown; the others count, by hand."""
+    five = [-2.0, -1.0, 0.0, 1.0, 2.0]
+    quantiles = np.array([five, five, [np.nan] * 5, five, five])
+    errors = np.array([1.5, 3.0, 0.0, np.nan, 0.5])
+    regime = np.array([0, 0, 0, 0, 1])
+    level, rates = np.array([[0.5, 0.9], [0.5, 0.9]]), np.array([0.24, 0.48])
+    # Normal hours inside 50 %: 0, 0; inside 90 %: 1, 0. The jump hour is inside both.
+    moved = _adapted(level, errors, quantiles, regime, rates)
+    normal = [0.5 + 0.01 * (0.5 + 0.5), 0.9 + 0.01 * (-0.1 + 0.9)]
+    np.testing.assert_allclose(moved, [normal, [0.5 - 0.02 * 0.5, 0.9 - 0.02 * 0.1]])
+    unjudged = _adapted(level, errors[2:4], quantiles[2:4], regime[2:4], rates)
+    np.testing.assert_allclose(unjudged, level)
+    far = _adapted(level, errors, quantiles, regime, 1_000 * rates)
+    np.testing.assert_allclose(far, [[1, 1], [0, 0]])
 
 
 def test_a_missed_day_widens_intervals_from_the_midnight_on_at_which_it_is_known():
-    params = UncertaintyParams(min_errors=24, past_days=365, half_life_days=1e6, learning_rate=0.2)
+    params = UncertaintyParams(
+        min_errors=24, half_life_days=1e6, learning_rate=0.2, jump_learning_rate=0.0
+    )
     samples = samples_of(market(24 * 80))
     first = 763  # the first origin of a day, so that all of a day's become known together
     assert samples.times[first].hour == 0
-    table = table_of(samples, first, noise=0.0).iloc[: 24 * 30]
+    table = table_of(samples, first, noise=0.0).iloc[: 24 * 30].assign(jump_regime="normal")
     width = forecast_width(samples.dvol, HORIZON)[first : first + len(table)]
     steps = np.tile(np.linspace(-1, 1, 24), 30)
     steps[24 * 10 : 24 * 11] = 9.0  # no interval holds this day
@@ -296,7 +308,7 @@ def test_too_few_errors_leave_quantiles_missing():
 
 
 def test_quantiles_never_cross_and_lie_in_the_range_of_past_errors():
-    eager = PLAIN.model_copy(update={"learning_rate": 1.0})
+    eager = PLAIN.model_copy(update={"learning_rate": 1.0, "jump_learning_rate": 1.0})
     found = add_quantiles(TABLE, SAMPLES, eager)[NAMES].dropna().to_numpy()
     assert (np.diff(found, axis=1) >= 0).all()
     assert np.isfinite(found).all()

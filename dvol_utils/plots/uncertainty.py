@@ -20,7 +20,7 @@ def reliability_lines(shares: pd.DataFrame, by: str, *, title: str, ax: Axes | N
     `shares` is a table of `reliability`; the bands are its `low` to `high`. Lines on the diagonal
     are quantiles that say what they mean.
     """
-    ax = axes(ax, height=4.6, width=6.0)
+    ax = axes(ax, height=4.6, width=7.0)
     ax.plot([0, 100], [0, 100], color=BLACK, linewidth=0.8, linestyle="--")
     below = shares[shares["share"] == "below"]
     for place, (value, rows) in enumerate(below.groupby(by, sort=False)):
