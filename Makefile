@@ -53,7 +53,7 @@ CODE_08 := $(call in_package,horizons.py plots/horizons.py)
 CODE_site := $(call in_package,$(addprefix report/,__init__.py site.py pages.py overview.py \
                provenance.py templates/* templates/cells/*) \
                $(addprefix results/,headline.py schema.py compared.py) plots/report.py)
-CODE_none := $(call in_package,cli.py report/execute.py report/verify.py results/readme.py \
+CODE_none := $(call in_package,cli.py serving/*.py report/execute.py report/verify.py results/readme.py \
                $(addprefix data/,fetch.py http.py deribit.py onchain.py fields.py pages.py \
                download.py merge.py sources.py update.py))
 CODE_01 := $(filter-out $(CODE_02) $(CODE_03) $(CODE_04) $(CODE_05) $(CODE_07) $(CODE_08) \

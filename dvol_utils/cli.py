@@ -1,4 +1,4 @@
-"""The command `dvol`: run a notebook, build the site, show parameters, check a run."""
+"""The command `dvol`: run a notebook, build the site, check a run, forecast, score."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from dvol_utils.params import ParameterError, StudyParams, describe, load_study, parse_override
+from dvol_utils.serving import commands as serving
 
 # Heavy imports stand in the commands that need them: `dvol params` should answer at once.
 
@@ -170,6 +171,10 @@ def train(
         f"{config['best_epoch']} of {config['epochs']}, validation loss "
         f"{config['validation_loss']:.4f}: {config['folder']}"
     )
+
+
+app.command()(serving.forecast)
+app.command()(serving.score)
 
 
 @app.command()

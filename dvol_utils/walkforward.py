@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.folds import Fold, asked_of, fold_rows, fold_samples, study_folds
-from dvol_utils.models import Forecaster
+from dvol_utils.models import Forecaster, Restorable
 from dvol_utils.models.combination import NAME as ENSEMBLE
 from dvol_utils.models.combination import combine
 from dvol_utils.models.linear import RidgeForecaster, ridge_decay
@@ -24,6 +24,7 @@ from dvol_utils.training import NetworkForecaster, TrainingError
 from dvol_utils.training.devices import process_count
 from dvol_utils.training.many import Failure, default_workers, run_tasks
 from dvol_utils.training.progress import follow
+from dvol_utils.training.simple import save_simple
 from dvol_utils.windows import Samples, reweighted
 
 T = TypeVar("T")
@@ -77,7 +78,7 @@ def _network(
 
 
 def checkpoint_folder(study: StudyParams, name: str, seed: int, fold: int = 0) -> Path:
-    """Where a network's weights, configuration and history lie."""
+    """Where what a model has learnt lies, and of a network its history."""
     return study.run_dir / "checkpoints" / name / f"{fold}-{seed}"
 
 
@@ -226,18 +227,16 @@ def fold_forecast(
 def _walk_simple(
     name: str, folds: Sequence[Fold], samples: Samples, study: StudyParams
 ) -> np.ndarray:
-    """Forecasts of a model that is no network, of all folds' rows."""
-    return np.concatenate(
-        [
-            fold_forecast(
-                make_forecaster(name, study),
-                fold,
-                samples,
-                fold_samples(samples, fold, study.walk),
-            )
-            for fold in folds
-        ]
-    )
+    """Forecasts of a model that is no network, of all folds' rows; leaves what was fitted."""
+    forecasts = []
+    for fold in folds:
+        forecaster = make_forecaster(name, study)
+        learnt = fold_samples(samples, fold, study.walk)
+        forecasts.append(fold_forecast(forecaster, fold, samples, learnt))
+        if isinstance(forecaster, Restorable):
+            folder = checkpoint_folder(study, name, 0, fold.number)
+            save_simple(folder, forecaster, study, model=name, fold=fold.number)
+    return np.concatenate(forecasts)
 
 
 def _walk_networks(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -81,7 +82,13 @@ class Samples:
         return self.times[rows + self.horizon]
 
 
-def build_samples(panel: pd.DataFrame, jumps: pd.DataFrame, study: StudyParams) -> Samples:
+def build_samples(
+    panel: pd.DataFrame,
+    jumps: pd.DataFrame,
+    study: StudyParams,
+    *,
+    splits: Sequence[str] = ("train", "validation", "test"),
+) -> Samples:
     """Features, scaled target, weights and split of one asset's panel.
 
     Parameters
@@ -89,11 +96,13 @@ def build_samples(panel: pd.DataFrame, jumps: pd.DataFrame, study: StudyParams) 
     panel, jumps : DataFrame
         Rows of one asset, hourly, in the same order.
     study : StudyParams
+    splits : sequence of str
+        Those that must have rows; none where fitted models are asked about any hours.
 
     Raises
     ------
     ValueError
-        More than one asset, or a split without a single usable row.
+        More than one asset, or one of `splits` without a single usable row.
     """
     assets = panel["asset"].unique()
     if len(assets) != 1:
@@ -130,7 +139,7 @@ def build_samples(panel: pd.DataFrame, jumps: pd.DataFrame, study: StudyParams) 
         level_regime=levels.to_numpy(object),
         location=None if location is None else location.to_numpy(float),
     )
-    for name in ("train", "validation", "test"):
+    for name in splits:
         if not len(samples.rows(name)):
             raise ValueError(
                 f"the {name} split has no usable row: the panel runs from {frame.index[0]} to "

@@ -29,7 +29,7 @@ from dvol_utils.training.forecaster import train_checkpoint
 
 SHORT = {"training.epochs": 2}
 IN_EPOCH_3 = ["dvol_utils.training.loop", "_validate", 3, "before"]
-ADVICE = r"; restore it, or delete \S+/checkpoint to train this network again$"
+ADVICE = r"; restore it, or delete \S+/checkpoint to train this model again$"
 
 pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("tiny_ladder")]
 

@@ -8,11 +8,13 @@ are. A new one is one module here, its name in `stage_params.ModelName` and its 
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from dvol_utils.windows import Samples
+
+State = dict[str, np.ndarray]
 
 
 class Forecaster(Protocol):
@@ -24,4 +26,20 @@ class Forecaster(Protocol):
 
     def predict(self, samples: Samples) -> np.ndarray:
         """Forecast DVOL at origin + horizon for every hour, shape (rows,), index points."""
+        ...
+
+
+@runtime_checkable
+class Restorable(Forecaster, Protocol):
+    """A forecaster that is no network: what it learnt is a few arrays.
+
+    A new forecaster of the same model that was given them forecasts the same, to the bit.
+    """
+
+    def state(self) -> State:
+        """All that was learnt, by name; nothing for a model that learns nothing."""
+        ...
+
+    def restore(self, state: State) -> None:
+        """Take over what another has learnt, instead of `fit`."""
         ...

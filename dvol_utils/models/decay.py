@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.features import GROUPS
+from dvol_utils.models import State
 from dvol_utils.windows import Samples
 
 # Changes beyond two deviations count as two: a handful of jumps of five and more would otherwise
@@ -34,6 +35,14 @@ class Regression(Protocol):
 
     def predict(self, inputs: np.ndarray) -> np.ndarray:
         """Forecast of the target, shape (N,)."""
+        ...
+
+    def state(self) -> State:
+        """All that was learnt."""
+        ...
+
+    def restore(self, state: State) -> None:
+        """Take over what another has learnt."""
         ...
 
 
@@ -87,6 +96,14 @@ class DecayForecaster:
         forecast = np.full(len(inputs), np.nan)
         forecast[known] = self.regression.predict(inputs[known]) * unit[known]
         return samples.to_points(forecast)
+
+    def state(self) -> State:
+        """What the regression has learnt."""
+        return self.regression.state()
+
+    def restore(self, state: State) -> None:
+        """Take over what another has learnt."""
+        self.regression.restore(state)
 
     def _unit(self, samples: Samples) -> np.ndarray:
         if self.own_volatility is None:

@@ -14,6 +14,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from dvol_utils.features import feature_columns
+from dvol_utils.models import State
 from dvol_utils.models.decay import MONTH_EXPIRY, DecayForecaster
 from dvol_utils.windows import Samples
 
@@ -48,6 +49,14 @@ class RidgeForecaster:
         forecast[known] = self.pipeline.predict(inputs[known])
         return samples.to_points(forecast)
 
+    def state(self) -> State:
+        """Means and deviations of the inputs, coefficients and intercept."""
+        return _state(self.pipeline)
+
+    def restore(self, state: State) -> None:
+        """Take over what another has learnt."""
+        _restore(self.pipeline, state)
+
 
 class WeightedRidge:
     """Ridge regression of weighted rows on inputs standardised with the same weights.
@@ -70,8 +79,34 @@ class WeightedRidge:
         """Forecast of the target, shape (N,)."""
         return self.pipeline.predict(inputs)
 
+    def state(self) -> State:
+        """Means and deviations of the inputs, coefficients and intercept."""
+        return _state(self.pipeline)
+
+    def restore(self, state: State) -> None:
+        """Take over what another has learnt."""
+        _restore(self.pipeline, state)
+
 
 def ridge_decay() -> DecayForecaster:
     """Time-weighted ridge on HAR terms, calendar, releases and monthly expiries, not yet fitted."""
     columns = [*feature_columns(["har", "calendar", "macro"]), *MONTH_EXPIRY]
     return DecayForecaster(columns, WeightedRidge())
+
+
+def _state(pipeline: Pipeline) -> State:
+    scaler, ridge = (step for _, step in pipeline.steps)
+    return {
+        "mean": scaler.mean_,
+        "scale": scaler.scale_,
+        "coefficients": ridge.coef_,
+        "intercept": np.array([ridge.intercept_]),
+    }
+
+
+def _restore(pipeline: Pipeline, state: State) -> None:
+    """Leave the pipeline as fitting would have: it forecasts with the same operations."""
+    scaler, ridge = (step for _, step in pipeline.steps)
+    scaler.mean_, scaler.scale_ = state["mean"], state["scale"]
+    ridge.coef_, ridge.intercept_ = state["coefficients"], float(state["intercept"][0])
+    scaler.n_features_in_ = ridge.n_features_in_ = len(state["mean"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from dvol_utils.models import State
 from dvol_utils.windows import Samples
 
 HOURS_PER_WEEK = 168
@@ -19,6 +20,13 @@ class Persistence:
         """The origin's DVOL, shape (rows,), index points."""
         return samples.dvol.copy()
 
+    def state(self) -> State:
+        """Nothing."""
+        return {}
+
+    def restore(self, state: State) -> None:
+        """Take over nothing."""
+
 
 class SeasonalNaive:
     """DVOL at the same hour of the week as the target, in the latest week that is known."""
@@ -33,3 +41,10 @@ class SeasonalNaive:
         forecast = np.full(len(samples.dvol), np.nan)
         forecast[lag:] = samples.dvol[: len(samples.dvol) - lag]
         return forecast
+
+    def state(self) -> State:
+        """Nothing."""
+        return {}
+
+    def restore(self, state: State) -> None:
+        """Take over nothing."""

@@ -15,6 +15,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits
 
 from dvol_utils.features import feature_columns
+from dvol_utils.models import State
 from dvol_utils.models.decay import MONTH_EXPIRY, DecayForecaster
 
 # Few, small and slow trees: a day's change is nearly all noise, and hours overlap, so that 400 of
@@ -38,19 +39,68 @@ class BoostedTrees:
     def __init__(self) -> None:
         # Early stopping would set aside random rows, neighbours of those it learns from.
         self.trees = HistGradientBoostingRegressor(early_stopping=False, random_state=0, **_SIZE)
+        self.restored: State | None = None
 
     def fit(self, inputs: np.ndarray, target: np.ndarray, weight: np.ndarray) -> None:
         """Grow the trees on weighted rows."""
+        self.restored = None
         with threadpool_limits(1):
             self.trees.fit(inputs, target, sample_weight=weight)
 
     def predict(self, inputs: np.ndarray) -> np.ndarray:
         """Forecast of the target, shape (N,)."""
+        if self.restored is not None:
+            return _predict(self.restored, inputs)
         with threadpool_limits(1):
             return self.trees.predict(inputs)
+
+    def state(self) -> State:
+        """The nodes of all trees, one after the other, and where each tree begins.
+
+        `left` and `right` are the nodes that follow `feature <= threshold` and its opposite, or the
+        node itself where it is a leaf; `depth` is the largest of all trees.
+        """
+        return _nodes(self.trees) if self.restored is None else self.restored
+
+    def restore(self, state: State) -> None:
+        """Take over the trees that another has grown."""
+        self.restored = state
 
 
 def boosted_trees() -> DecayForecaster:
     """Trees on HAR terms, the clock, releases and monthly option expiries, not yet fitted."""
     columns = [*feature_columns(["har", "clock", "macro"]), *MONTH_EXPIRY]
     return DecayForecaster(columns, BoostedTrees())
+
+
+def _nodes(trees: HistGradientBoostingRegressor) -> State:
+    """Fitted trees as arrays; scikit-learn itself only knows formats that execute code."""
+    grown = [predictor.nodes for (predictor,) in trees._predictors]
+    roots = np.cumsum([0, *map(len, grown)])[:-1]
+    nodes = np.concatenate(grown)
+    own = np.arange(len(nodes))
+    first = np.repeat(roots, [len(tree) for tree in grown])
+    leaf = nodes["is_leaf"].astype(bool)
+    return {
+        "roots": roots,
+        "feature": np.where(leaf, 0, nodes["feature_idx"]).astype(np.int64),
+        "threshold": nodes["num_threshold"].astype(float),
+        "left": np.where(leaf, own, first + nodes["left"]),
+        "right": np.where(leaf, own, first + nodes["right"]),
+        "value": nodes["value"].astype(float),
+        "depth": np.array([nodes["depth"].max()], np.int64),
+        "baseline": np.asarray(trees._baseline_prediction, float).ravel(),
+    }
+
+
+def _predict(state: State, inputs: np.ndarray) -> np.ndarray:
+    """What the trees of `_nodes` forecast, shape (N,): in their order, so in the same bits."""
+    rows = np.arange(len(inputs))
+    forecast = np.full(len(inputs), state["baseline"][0])
+    for root in state["roots"]:
+        node = np.full(len(inputs), root)
+        for _ in range(int(state["depth"][0])):
+            low = inputs[rows, state["feature"][node]] <= state["threshold"][node]
+            node = np.where(low, state["left"][node], state["right"][node])
+        forecast += state["value"][node]
+    return forecast

@@ -24,7 +24,7 @@ class CheckpointError(RuntimeError):
 
 def advice(folder: Path) -> str:
     """What to do about a damaged file."""
-    return f"restore it, or delete {folder} to train this network again"
+    return f"restore it, or delete {folder} to train this model again"
 
 
 def check_file(path: Path, sha256: str) -> None:

@@ -1,0 +1,149 @@
+"""The commands `dvol forecast` and `dvol score`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+
+from dvol_utils.params import ParameterError, StudyParams, load_study, parse_override
+
+# Heavy imports stand in the commands: `dvol params` should answer at once.
+
+Study = Annotated[str, typer.Option(help="A study that was run: a file of params/, without .yaml.")]
+Raw = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the raw store; otherwise the one the study was run with."),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="What the study's run was given by --set."),
+]
+AllowChanged = Annotated[
+    bool,
+    typer.Option("--allow-changed", help="Take a history that is not the one models learnt from."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+def forecast(
+    study: Study,
+    raw: Raw = None,
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Moment of the forecast, UTC; otherwise now."),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="A model of the study; otherwise the best on validation.")
+    ] = None,
+    max_age: Annotated[
+        int, typer.Option(min=0, metavar="HOURS", help="How old the last complete hour may be.")
+    ] = 3,
+    allow_changed: AllowChanged = False,
+    as_json: Json = False,
+    settings: Settings = None,
+) -> None:
+    """Forecast DVOL one horizon ahead, from the saved models of a finished study.
+
+    The origin is the last complete hour of the raw store at the moment of the forecast; nothing
+    later is used, and of the models the newest that had not seen the origin. Refused, with what to
+    do: data older than --max-age, an imputed hour, missing inputs, another history than the one
+    that the models learnt from, a study that was not run or whose parameters have changed.
+
+    \b
+    Now, once the data are up to date:   dvol forecast --study bitcoin
+    As of an earlier hour, as JSON:      dvol forecast --study bitcoin --at '2025-09-01 12:00' --json
+    Another folder, another model:       dvol forecast --study bitcoin --raw DIR --model har
+    """
+    from dvol_utils.serving.forecast import forecast as make_forecast
+    from dvol_utils.serving.forecast import forecast_text
+
+    found = make_forecast(
+        _study(study, settings),
+        raw_dir=raw,
+        at=_time(at, "--at"),
+        model=model,
+        max_age_hours=max_age,
+        allow_changed=allow_changed,
+    )
+    typer.echo(json.dumps(found, indent=2, allow_nan=False) if as_json else forecast_text(found))
+
+
+def score(
+    study: Study,
+    raw: Raw = None,
+    first: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="TIME",
+            help="First origin, UTC; otherwise the first after the study's data.",
+        ),
+    ] = None,
+    last: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", help="Last origin, UTC; otherwise all.")
+    ] = None,
+    asset: Annotated[
+        str | None, typer.Option(help="Another index of the raw store, such as ETH.")
+    ] = None,
+    in_sample: Annotated[
+        bool, typer.Option("--in-sample", help="Also score hours that the models learnt from.")
+    ] = False,
+    allow_changed: AllowChanged = False,
+    as_json: Json = False,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE.csv", help="Also write the scores to a CSV file.")
+    ] = None,
+    settings: Settings = None,
+) -> None:
+    """Score the saved models of a finished study on data that came later, without any refit.
+
+    Every model and seed of the study, as it was fitted last, forecasts every hour that can be
+    scored: skill against persistence with its interval, errors, direction and the Diebold-Mariano
+    p-value, overall and by jump regime. Origins that the models have seen the outcome of are
+    refused. The raw store may hold the whole history or only later months.
+
+    \b
+    Months after the study:   dvol score --study bitcoin --raw DIR
+    From a day on, to a file: dvol score --study bitcoin --raw DIR --from 2025-11-01 --output a.csv
+    Another index:            dvol score --study bitcoin --raw DIR --asset ETH
+    """
+    from dvol_utils.artefacts import replacing
+    from dvol_utils.serving.later import score_json, score_later, score_text
+
+    found = score_later(
+        _study(study, settings),
+        raw_dir=raw,
+        first=_time(first, "--from"),
+        last=_time(last, "--to"),
+        asset=asset,
+        in_sample=in_sample,
+        allow_changed=allow_changed,
+    )
+    if output is not None:
+        with replacing(output) as temporary:
+            found.scores.to_csv(temporary, index=False, lineterminator="\n")
+    typer.echo(
+        json.dumps(score_json(found), indent=2, allow_nan=False) if as_json else score_text(found)
+    )
+
+
+def _study(name: str, settings: list[str] | None) -> StudyParams:
+    return load_study(name, dict(map(parse_override, settings or [])))
+
+
+def _time(text: str | None, option: str) -> pd.Timestamp | None:
+    """A moment of the command line: UTC where it names no time zone."""
+    if text is None:
+        return None
+    try:
+        time = pd.Timestamp(text)
+        time = time.tz_localize("UTC") if time.tzinfo is None else time.tz_convert("UTC")
+    except ValueError:
+        time = pd.NaT
+    if time is pd.NaT:
+        raise ParameterError(f"{option} {text!r}: should be a time such as '2025-09-01 12:00', UTC")
+    return time

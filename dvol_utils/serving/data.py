@@ -1,0 +1,171 @@
+"""The raw store as it is now: its panel, its samples, and whether it is still the study's data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from dvol_utils.data.panel import ONCHAIN_MAX_AGE_HOURS, VALUE_COLUMNS, build_panel
+from dvol_utils.features import GROUPS, SOURCES
+from dvol_utils.jumps import jumps_by_rule
+from dvol_utils.params import StudyParams
+from dvol_utils.serving.finished import Finished, ServingError, hour
+from dvol_utils.windows import Samples, build_samples
+
+
+@dataclass(frozen=True)
+class Market:
+    """An asset's hours in a raw store: where it lies, the panel, and how it differs from the study.
+
+    `notes` are what a reader should know of the data, a sentence each.
+    """
+
+    raw_dir: Path
+    asset: str
+    panel: pd.DataFrame
+    notes: list[str]
+
+
+def read_market(
+    finished: Finished,
+    raw_dir: Path | None = None,
+    *,
+    asset: str | None = None,
+    allow_changed: bool = False,
+) -> Market:
+    """Build an asset's panel from a raw store as the study did, to the store's end.
+
+    Parameters
+    ----------
+    finished : Finished
+    raw_dir : Path, optional
+        Folder of the raw store; otherwise the one that the study was run with.
+    asset : str, optional
+        Another asset than the study's.
+    allow_changed : bool
+        Take a history that differs from the one that the models were fitted on.
+
+    Raises
+    ------
+    ServingError
+        No such folder, or DVOL of an hour that the study knows is another one.
+    RawStoreError
+        A file is missing or not usable.
+    """
+    study = finished.study
+    folder = study.raw_dir if raw_dir is None else Path(raw_dir)
+    if not folder.is_dir():
+        raise ServingError(f"{folder}: no such folder; should hold the raw store's CSV files")
+    wanted = asset or finished.asset
+    params = study.data.model_copy(update={"assets": [wanted], "end": None})
+    panel = build_panel(folder, params)
+    if wanted != finished.asset:
+        note = f"the models were fitted on {finished.asset}, not on {wanted}"
+        return Market(folder, wanted, panel, [note])
+    return Market(folder, wanted, panel, _compared(finished, panel, folder, allow_changed))
+
+
+def changed_values(now: pd.DataFrame, then: pd.DataFrame) -> pd.DataFrame:
+    """How far two panels of one asset agree on the hours that both hold.
+
+    Returns
+    -------
+    DataFrame
+        `column, hours` (in both), `changed` (of them, with another value), `first_changed` (time);
+        one row a column of values. The last week of `then` is left out, but for DVOL and price:
+        daily values of its end may not have been there yet.
+    """
+    both = then.merge(now, on="time", suffixes=("_then", "_now"))
+    rows = []
+    for column in VALUE_COLUMNS:
+        settled = both
+        if not column.startswith(("dvol", "price", "volume")):
+            week = pd.Timedelta(hours=ONCHAIN_MAX_AGE_HOURS)
+            settled = both[both["time"] <= then["time"].max() - week]
+        one, two = settled[f"{column}_then"], settled[f"{column}_now"]
+        differs = ~((one == two) | (one.isna() & two.isna()))
+        first = settled.loc[differs, "time"].min()
+        rows.append((column, len(settled), int(differs.sum()), first))
+    return pd.DataFrame(rows, columns=["column", "hours", "changed", "first_changed"])
+
+
+def serving_samples(market: Market, study: StudyParams) -> Samples:
+    """Samples of a panel that need not hold the study's splits, with every input that is there.
+
+    Groups of features whose sources the panel lacks are left out: their columns are missing.
+
+    Raises
+    ------
+    ServingError
+        Not one of the study's feature groups has its sources, or the panel is too short for the
+        jump test.
+    """
+    panel = market.panel
+    groups = [name for name in study.features.groups if _has_sources(panel, name)]
+    # `har` needs DVOL alone, and what no model of the study reads costs nothing.
+    features = study.features.model_copy(update={"groups": groups or ["har"]})
+    if len(panel) <= study.jumps.window:
+        raise ServingError(
+            f"{market.raw_dir}: {len(panel)} hours of {market.asset}, from "
+            f"{hour(panel['time'].iloc[0])}; the jump test alone needs {study.jumps.window}"
+        )
+    adapted = study.model_copy(update={"features": features})
+    return build_samples(panel, jumps_by_rule(panel, study.jumps), adapted, splits=())
+
+
+def missing_inputs(samples: Samples, columns: list[str], row: int, hours: int) -> list[str]:
+    """Those of some feature columns that have no value in the `hours` up to a row."""
+    window = samples.features[columns].iloc[max(row - hours + 1, 0) : row + 1]
+    lacking = window.isna().any() if row + 1 >= hours else pd.Series(True, index=columns)
+    return list(lacking.index[lacking])
+
+
+def source_words(panel: pd.DataFrame, columns: list[str]) -> str:
+    """Where some features come from, and until when those series reach."""
+    words = []
+    for source in dict.fromkeys(SOURCES.get(name, "dvol_close") for name in columns):
+        there = panel.loc[panel[source].notna(), "time"]
+        until = f"last at {hour(there.iloc[-1])}" if len(there) else "not in the raw store"
+        words.append(f"{source}, {until}")
+    return "; ".join(words)
+
+
+def _has_sources(panel: pd.DataFrame, group: str) -> bool:
+    sources = {SOURCES.get(name, "dvol_close") for name in GROUPS[group]}
+    return all(panel[source].notna().any() for source in sources)
+
+
+def _compared(
+    finished: Finished, panel: pd.DataFrame, folder: Path, allow_changed: bool
+) -> list[str]:
+    """What a reader should know of a history beside the study's; refuses another DVOL."""
+    then = finished.panel[finished.panel["asset"] == finished.asset]
+    table = changed_values(panel, then).set_index("column")
+    hours, changed = table.loc["dvol_close", ["hours", "changed"]]
+    if not hours:
+        return [
+            f"the raw store begins at {hour(panel['time'].iloc[0])}, after the study's data, so "
+            "that the two cannot be compared"
+        ]
+    if changed:
+        text = (
+            f"DVOL differs from the study's data in {changed:,} of {hours:,} hours that both "
+            f"hold, first at {hour(table.loc['dvol_close', 'first_changed'])}"
+        )
+        if not allow_changed:
+            raise ServingError(
+                f"{folder}: {text}: its models were fitted on another history; bring that one, "
+                f"run `make report STUDY={finished.study.name}` on this one, or pass "
+                "--allow-changed"
+            )
+        return [text]
+    inputs = table[(table["changed"] > 0) & ~table.index.str.startswith("dvol")]
+    share = np.round(100 * inputs["changed"] / inputs["hours"], 2)
+    return [
+        f"{name} differs from the study's data in {share[name]:.2f} % of hours, first at "
+        f"{hour(inputs.loc[name, 'first_changed'])}"
+        for name in inputs.index
+    ]

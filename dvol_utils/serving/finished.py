@@ -1,0 +1,210 @@
+"""What a finished study left to serve from: its parameters, its forecasts, its fitted models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from pydantic import ValidationError
+
+from dvol_utils.artefacts import read_json, read_table
+from dvol_utils.models import Forecaster
+from dvol_utils.params import StudyParams, effective, study_from
+from dvol_utils.training import NetworkForecaster
+from dvol_utils.training.checkpoints import load_weights, read_config
+from dvol_utils.training.files import CheckpointError
+from dvol_utils.training.simple import SECTIONS, load_simple
+from dvol_utils.walkforward import checkpoint_folder, make_forecaster
+
+# Settings that change where and how loudly networks train, and no forecast.
+_NEUTRAL = ("data.raw_dir", "training.cluster", "training.keep_seconds", "training.log_every")
+
+
+class ServingError(RuntimeError):
+    """No forecast can be given; the message says why, and what to do about it."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A study that was run: its parameters then, its forecasts, the panel they were made from."""
+
+    study: StudyParams
+    forecasts: pd.DataFrame
+    panel: pd.DataFrame
+
+    @property
+    def asset(self) -> str:
+        """The asset whose forecasts the study is about."""
+        return self.study.data.assets[0]
+
+    @property
+    def own(self) -> pd.DataFrame:
+        """Forecasts of that asset."""
+        return self.forecasts[self.forecasts["asset"] == self.asset]
+
+
+@dataclass(frozen=True)
+class ServedFold:
+    """Fitted models: the fold's number, and before which time they knew every outcome."""
+
+    number: int
+    known_before: pd.Timestamp
+
+
+def load_finished(study: StudyParams) -> Finished:
+    """Read what a run of a study left, and check that it is one run of these parameters.
+
+    Parameters
+    ----------
+    study : StudyParams
+        The study as its file and the command line's overrides give it now.
+
+    Raises
+    ------
+    ServingError
+        The study was not run, was run with other parameters, or its forecasts need what nobody
+        knows at the origin.
+    ArtefactError
+        `forecasts.parquet` is missing, damaged, or was not made from the panel that is there.
+    """
+    path = study.run_dir / "manifest.json"
+    if not path.is_file():
+        raise ServingError(
+            f"study {study.name} has not been run: {path} is missing; "
+            f"run `make report STUDY={study.name}`"
+        )
+    recorded = _recorded(study, read_json(path))
+    changed = _differences(study, recorded)
+    if changed:
+        raise ServingError(
+            f"study {study.name}: its models were fitted with other parameters: "
+            f"{'; '.join(changed)}; run `make report STUDY={study.name}` again, or repeat with "
+            "--set what that run was given"
+        )
+    _check_leak_free(recorded)
+    forecasts = read_table(recorded, "forecasts")  # and with it the panel's hash
+    return Finished(recorded, forecasts, pd.read_parquet(study.run_dir / "panel.parquet"))
+
+
+def newest_fold(finished: Finished) -> ServedFold:
+    """The models that were fitted last."""
+    return _folds(finished)[-1]
+
+
+def fold_at(finished: Finished, origin: pd.Timestamp) -> ServedFold:
+    """The newest models that had seen no outcome from `origin` on.
+
+    Raises
+    ------
+    ServingError
+        There are none: every model has learnt from what came after the origin.
+    """
+    folds = _folds(finished)
+    honest = [fold for fold in folds if fold.known_before <= origin]
+    if not honest:
+        raise ServingError(
+            f"origin {hour(origin)}: every saved model has learnt from later hours; choose one "
+            f"from {hour(folds[0].known_before)} on"
+        )
+    return honest[-1]
+
+
+def load_models(finished: Finished, name: str, fold: ServedFold) -> list[Forecaster]:
+    """A model's fitted forecasters in a fold, one a seed.
+
+    Raises
+    ------
+    ServingError
+        The study has no such model, or it left no checkpoint.
+    CheckpointError
+        A file of it was changed or cut short since it was written.
+    """
+    rows = finished.own[finished.own["model"] == name]
+    if rows.empty:
+        raise ServingError(
+            f"model {name!r}: study {finished.study.name} has no forecasts of it; should be one "
+            f"of {', '.join(finished.own['model'].unique())}"
+        )
+    return [_load(finished.study, name, int(seed), fold.number) for seed in rows["seed"].unique()]
+
+
+def hour(time: pd.Timestamp) -> str:
+    """A time as messages and tables write it; all times are UTC."""
+    return f"{time:%Y-%m-%d %H:%M}"
+
+
+def _load(study: StudyParams, name: str, seed: int, fold: int) -> Forecaster:
+    folder = checkpoint_folder(study, name, seed, fold)
+    if not (folder / "config.json").is_file():
+        raise ServingError(
+            f"{folder} holds no fitted model: delete {study.run_dir}/notebooks/"
+            f"03_lstm_training.ipynb and run `make report STUDY={study.name}`"
+        )
+    forecaster = make_forecaster(name, study, seed=seed, fold=fold)
+    if not isinstance(forecaster, NetworkForecaster):
+        load_simple(folder, forecaster, study, model=name, fold=fold)
+        return forecaster
+    config = read_config(folder)
+    if (config["model"], config["inputs"]) != (name, forecaster.columns):
+        raise CheckpointError(
+            f"{folder / 'config.json'}: {config['model']} on {len(config['inputs'])} inputs, this "
+            f"study needs {name} on {len(forecaster.columns)}"
+        )
+    load_weights(folder, forecaster.network)
+    return forecaster
+
+
+def _folds(finished: Finished) -> list[ServedFold]:
+    """The study's folds, told by its forecasts: a fold's models knew nothing of its origins."""
+    first = finished.own.groupby("fold")["origin"].min().sort_index()
+    if finished.study.walk.is_fixed:  # the validation rows have stopped the networks
+        return [ServedFold(int(number), finished.study.split.test_start) for number in first.index]
+    return [ServedFold(int(number), start) for number, start in first.items()]
+
+
+def _recorded(study: StudyParams, manifest: dict[str, Any]) -> StudyParams:
+    try:
+        return study_from(manifest["parameters"], study.root)
+    except (ValidationError, KeyError):
+        raise ServingError(
+            f"{study.run_dir / 'manifest.json'}: its parameters are not those of this version; "
+            f"run `make report STUDY={study.name}` again"
+        ) from None
+
+
+def _differences(study: StudyParams, recorded: StudyParams) -> list[str]:
+    now, then = (flat(effective(one, SECTIONS)) for one in (study, recorded))
+    return [
+        f"{key} is {now.get(key)!r}, the run had {then.get(key)!r}"
+        for key in sorted({*now, *then} - set(_NEUTRAL))
+        if now.get(key) != then.get(key)
+    ]
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested parameters by dotted keys."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found |= (
+            flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        )
+    return found
+
+
+def _check_leak_free(study: StudyParams) -> None:
+    """Refuse published rules that need hours after the origin, or rows that are no hours."""
+    target = study.target
+    late = {
+        "features.lags_from": study.late_hours is not None,
+        "target.scaled_at": target.kind == "scaled_level" and target.scaled_at == "target",
+        "jumps.rule": study.jumps.rule == "published",
+        "data.incomplete_bars": study.data.incomplete_bars == "drop",
+        "data.publication_lag_hours": study.data.publication_lag_hours < 0,
+    }
+    found = [key for key, is_late in late.items() if is_late]
+    if found:
+        raise ServingError(
+            f"study {study.name} keeps published rules that use more than is known at the origin "
+            f"({', '.join(found)}), so there is no forecast to use; choose another study"
+        )

@@ -1,0 +1,244 @@
+"""The next forecast: one origin, one model, with what a reader needs to trust or refuse it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dvol_utils.evaluation import average_seeds, evaluation_rows, score
+from dvol_utils.params import StudyParams
+from dvol_utils.results.tables import choose, label
+from dvol_utils.serving.data import Market, read_market, serving_samples
+from dvol_utils.serving.finished import (
+    Finished,
+    ServedFold,
+    ServingError,
+    fold_at,
+    hour,
+    load_finished,
+    load_models,
+)
+from dvol_utils.serving.rows import COMBINED, check_inputs, new_rows, with_quantiles
+from dvol_utils.windows import Samples
+
+MAX_AGE_HOURS = 3
+_RECENT_HOURS = 24 * 90  # of forecasts since the study whose errors tell how wide intervals are
+_OLD_DAYS = 120
+
+
+def forecast(
+    study: StudyParams,
+    *,
+    raw_dir: Path | None = None,
+    at: pd.Timestamp | None = None,
+    model: str | None = None,
+    now: pd.Timestamp | None = None,
+    max_age_hours: int = MAX_AGE_HOURS,
+    allow_changed: bool = False,
+) -> dict[str, Any]:
+    """Forecast DVOL one horizon ahead of one hour, by a finished study's saved models.
+
+    Parameters
+    ----------
+    study : StudyParams
+        A study that was run.
+    raw_dir : Path, optional
+        Raw store with the hours up to the origin; otherwise the study's.
+    at : Timestamp, optional
+        Moment (UTC) at which the forecast is made; nothing later is used. Otherwise `now`.
+    model : str, optional
+        Otherwise the one with the lowest RMSE on the study's validation rows.
+    now : Timestamp, optional
+        The clock; otherwise the computer's. A simulated market's is its own last hour.
+    max_age_hours : int
+        How much older than the moment the origin, the last complete hour, may be.
+    allow_changed : bool
+        Take a history that differs from the one that the models were fitted on.
+
+    Returns
+    -------
+    dict
+        Plain JSON values, named in docs/forecast.md.
+
+    Raises
+    ------
+    ServingError
+        No forecast can be given: the study was not run or has changed, the data are stale, imputed
+        at the origin, lack inputs or are not the study's, or every model knows the future.
+    """
+    finished = load_finished(study)
+    market = read_market(finished, raw_dir, allow_changed=allow_changed)
+    market, origin = _at_origin(market, finished.study, at, now, max_age_hours)
+    fold = fold_at(finished, origin)
+    chosen = _chosen(finished)
+    name = model or chosen
+    samples = serving_samples(market, finished.study)
+    row = len(samples.times) - 1
+    for member in finished.study.models if name in COMBINED else [name]:
+        if member not in COMBINED:
+            check_inputs(load_models(finished, member, fold)[0], market, samples, row)
+    rows = _recent(samples, finished, fold, row)
+    new = new_rows(finished, market, samples, name, fold, rows, allow_changed=allow_changed)
+    past = finished.own[
+        (finished.own["model"] == name) & (finished.own["origin"] < new["origin"].min())
+    ]
+    new = with_quantiles(past, new, samples, finished.study)
+    last = average_seeds(new[new["origin"] == origin]).iloc[0]
+    if not np.isfinite(last["y_pred"]):
+        raise ServingError(
+            f"origin {hour(origin)}: {name} gives no forecast, because too little history lies "
+            f"before it: the raw store begins at {hour(samples.times[0])}"
+        )
+    return _facts(finished, market, fold, last) | {
+        "chosen_on_validation": name == chosen,
+        "seeds": int(new["seed"].nunique()),
+        "notes": market.notes + _age_note(fold, origin),
+    }
+
+
+def forecast_text(found: dict[str, Any]) -> str:
+    """A forecast for the terminal."""
+    lines = [
+        ("origin", f"{_short(found['origin'])} UTC   DVOL {found['dvol_now']:.2f}"),
+        (
+            "target",
+            f"{_short(found['target_time'])} UTC   DVOL {found['forecast']:.2f}   "
+            f"({found['change_points']:+.2f} points, {found['change_percent']:+.2f} %)",
+        ),
+        *((f"{share} %", _interval(found[f"interval_{share}"])) for share in (50, 90)),
+        ("regime", f"{found['jump_regime']}; level {found['level_regime'] or 'unknown'}"),
+        ("model", _model(found)),
+        ("fitted", f"on outcomes before {_short(found['fitted_before'])}, fold {found['fold']}"),
+        ("data", _data(found["data"])),
+        *(("note", note) for note in found["notes"]),
+    ]
+    simulated = ", simulated market" if found["simulated"] else ""
+    head = f"DVOL of {found['asset']} {found['horizon_hours']} hours ahead, study {found['study']}"
+    return "\n".join([head + simulated, *(f"  {name:<8}{text}" for name, text in lines)])
+
+
+def _at_origin(
+    market: Market,
+    study: StudyParams,
+    at: pd.Timestamp | None,
+    now: pd.Timestamp | None,
+    max_age_hours: int,
+) -> tuple[Market, pd.Timestamp]:
+    """The market up to the origin, the last complete hour at the moment of the forecast."""
+    panel = market.panel
+    last = panel["time"].iloc[-1]
+    moment = at if at is not None else now
+    if moment is None:
+        moment = last if study.is_simulated else pd.Timestamp.now(tz="UTC")
+    known = panel[panel["time"] <= moment]
+    if known.empty:
+        raise ServingError(
+            f"{hour(moment)} lies before the raw store {market.raw_dir}, which begins at "
+            f"{hour(panel['time'].iloc[0])}; choose a later --at"
+        )
+    complete = known.loc[~known["imputed"], "time"]
+    origin = complete.iloc[-1] if len(complete) else known["time"].iloc[0]
+    if at is not None and known["imputed"].iloc[-1] and known["time"].iloc[-1] == at.floor("h"):
+        raise ServingError(
+            f"origin {hour(known['time'].iloc[-1])}: its DVOL or price bar is missing and was "
+            f"carried forward; choose the last complete hour, --at '{hour(origin)}', or bring "
+            "the missing rows"
+        )
+    age = int((moment - origin) / pd.Timedelta(hours=1))
+    if age > max_age_hours:
+        raise ServingError(
+            f"{market.raw_dir}: the last complete hour, {hour(origin)}, is {age:,} hours older "
+            f"than {hour(moment)}; at most {max_age_hours} are allowed: {_way_out(study, origin)}"
+        )
+    upto = panel[panel["time"] <= origin].reset_index(drop=True)
+    return Market(market.raw_dir, market.asset, upto, market.notes), origin
+
+
+def _way_out(study: StudyParams, origin: pd.Timestamp) -> str:
+    fetch = "" if study.is_simulated else f"run `make data STUDY={study.name}`, "
+    return f"{fetch}forecast that hour with --at '{hour(origin)}', or raise --max-age"
+
+
+def _chosen(finished: Finished) -> str:
+    validation, _ = evaluation_rows(finished.forecasts, finished.asset)
+    return choose(score(validation)) or "persistence"
+
+
+def _recent(samples: Samples, finished: Finished, fold: ServedFold, row: int) -> np.ndarray:
+    """The origin, and the scored hours between the study's forecasts and it."""
+    since = max(finished.own["origin"].max(), fold.known_before)
+    late = np.asarray(samples.times > since) & samples.scored
+    recent = np.flatnonzero(late)
+    return np.union1d(recent[recent > row - _RECENT_HOURS], [row])
+
+
+def _facts(finished: Finished, market: Market, fold: ServedFold, last: pd.Series) -> dict[str, Any]:
+    panel, change = market.panel, last["y_pred"] - last["y_origin"]
+    return {
+        "study": finished.study.name,
+        "simulated": finished.study.is_simulated,
+        "asset": market.asset,
+        "model": last["model"],
+        "model_label": label(last["model"]),
+        "fold": fold.number,
+        "fitted_before": fold.known_before.isoformat(),
+        "origin": last["origin"].isoformat(),
+        "target_time": last["target_time"].isoformat(),
+        "horizon_hours": int(last["horizon_hours"]),
+        "dvol_now": float(last["y_origin"]),
+        "forecast": float(last["y_pred"]),
+        "change_points": float(change),
+        "change_percent": float(100 * change / last["y_origin"]),
+        "median": _number(last, "q50"),
+        "interval_50": _pair(last, "q25", "q75"),
+        "interval_90": _pair(last, "q05", "q95"),
+        "jump_regime": last["jump_regime"],
+        "level_regime": last["level_regime"] if isinstance(last["level_regime"], str) else None,
+        "data": {
+            "raw_dir": str(market.raw_dir),
+            "first": panel["time"].iloc[0].isoformat(),
+            "last": panel["time"].iloc[-1].isoformat(),
+            "hours": len(panel),
+            "imputed": int(panel["imputed"].sum()),
+        },
+    }
+
+
+def _age_note(fold: ServedFold, origin: pd.Timestamp) -> list[str]:
+    days = (origin - fold.known_before).days
+    if days <= _OLD_DAYS:
+        return []
+    return [f"the models were fitted {days} days before the origin; refit them with make report"]
+
+
+def _number(row: pd.Series, name: str) -> float | None:
+    return float(row[name]) if name in row and np.isfinite(row[name]) else None
+
+
+def _pair(row: pd.Series, low: str, high: str) -> list[float] | None:
+    bounds = [_number(row, low), _number(row, high)]
+    return None if None in bounds else bounds  # type: ignore[return-value]
+
+
+def _short(text: str) -> str:
+    return hour(pd.Timestamp(text))
+
+
+def _interval(bounds: list[float] | None) -> str:
+    return "no interval" if bounds is None else f"{bounds[0]:.2f} to {bounds[1]:.2f}"
+
+
+def _model(found: dict[str, Any]) -> str:
+    why = "chosen on validation rows" if found["chosen_on_validation"] else "as asked for"
+    seeds = f", mean of {found['seeds']} seeds" if found["seeds"] > 1 else ""
+    return f"{found['model_label']} ({found['model']}), {why}{seeds}"
+
+
+def _data(data: dict[str, Any]) -> str:
+    return (
+        f"{_short(data['first'])} to {_short(data['last'])}, {data['hours']:,} hours, "
+        f"{data['imputed']} imputed: {data['raw_dir']}"
+    )

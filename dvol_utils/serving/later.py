@@ -1,0 +1,307 @@
+"""Saved models on data that came later, or on another index: scores without any refit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dvol_utils.evaluation import METRICS, average_seeds, score
+from dvol_utils.evaluation.forecast_table import squared_errors
+from dvol_utils.params import StudyParams
+from dvol_utils.results.headline import COLUMNS, written_p
+from dvol_utils.results.tables import label
+from dvol_utils.results.words import number
+from dvol_utils.serving.data import Market, read_market, serving_samples
+from dvol_utils.serving.finished import (
+    Finished,
+    ServedFold,
+    ServingError,
+    hour,
+    load_finished,
+    load_models,
+    newest_fold,
+)
+from dvol_utils.serving.rows import COMBINED, lacking_inputs, new_rows
+from dvol_utils.significance import bootstrap_interval, diebold_mariano
+from dvol_utils.windows import Samples
+
+SCORE_COLUMNS = (
+    "jump_regime",
+    "model",
+    *METRICS,
+    "skill_low",
+    "skill_high",
+    "dm_p_value",
+    "n",
+)
+_HORIZONS = 10  # fewer than so many horizons of hours carry no interval and no test
+
+
+@dataclass(frozen=True)
+class LaterScores:
+    """What saved models are worth on some hours.
+
+    `scores` has the columns `SCORE_COLUMNS`, one row a model and jump regime (`all`, `normal`,
+    `jump`); `forecasts` is the forecast table they come from, seeds averaged. `left_out` says by
+    model why it has no scores, `facts` where the hours and the models come from, `notes` what else
+    a reader should know.
+    """
+
+    scores: pd.DataFrame
+    forecasts: pd.DataFrame
+    left_out: dict[str, str]
+    facts: dict[str, Any]
+    notes: list[str]
+
+
+def score_later(
+    study: StudyParams,
+    *,
+    raw_dir: Path | None = None,
+    first: pd.Timestamp | None = None,
+    last: pd.Timestamp | None = None,
+    asset: str | None = None,
+    in_sample: bool = False,
+    allow_changed: bool = False,
+) -> LaterScores:
+    """Score a finished study's newest saved models on a raw store's hours, without any refit.
+
+    Parameters
+    ----------
+    study : StudyParams
+        A study that was run.
+    raw_dir : Path, optional
+        Raw store with later months; otherwise the study's. It may begin before them: the longer
+        the history, the sooner every input is there.
+    first, last : Timestamp, optional
+        First and last origin (UTC); otherwise from the end of the study's data to the store's.
+    asset : str, optional
+        Another index, such as ETH. Models whose inputs the store does not hold are left out.
+    in_sample : bool
+        Also take origins from before the time up to which the models have seen outcomes.
+    allow_changed : bool
+        Take a history that differs from the one that the models were fitted on.
+
+    Raises
+    ------
+    ServingError
+        The study was not run or has changed, the hours are not out of sample, none can be scored,
+        or the data are not the study's.
+    """
+    finished = load_finished(study)
+    fold = newest_fold(finished)
+    ended = finished.panel["time"].max()
+    first = first or ended + pd.Timedelta(hours=1)
+    notes = _sample_notes(first, fold, ended, in_sample)
+    market = read_market(finished, raw_dir, asset=asset, allow_changed=allow_changed)
+    samples = serving_samples(market, finished.study)
+    rows, counted = _rows(samples, first, last, market, finished)
+    tables, left_out = [], {}
+    for name in _order(finished.study.models):
+        reason = _lack(finished, samples, name, fold, rows)
+        if reason is None:
+            table = new_rows(
+                finished, market, samples, name, fold, rows, allow_changed=allow_changed
+            )
+            blank = int(table["y_pred"].isna().sum())
+            reason = f"no forecast at {blank} of {len(table)} rows" if blank else None
+        if reason is None:
+            tables.append(table)
+        else:
+            left_out[name] = reason
+    forecasts = average_seeds(pd.concat(tables, ignore_index=True))
+    scores, few = _scores(forecasts, finished.study)
+    facts = _facts(finished, market, fold, forecasts)
+    return LaterScores(scores, forecasts, left_out, facts, market.notes + notes + counted + few)
+
+
+def score_text(found: LaterScores) -> str:
+    """Scores for the terminal."""
+    facts = found.facts
+    head = (
+        f"Saved models of study {facts['study']} on {facts['asset']}, {facts['rows']:,} hours, "
+        f"origins {hour(pd.Timestamp(facts['first_origin']))} to "
+        f"{hour(pd.Timestamp(facts['last_origin']))} UTC\n"
+        f"Fitted on outcomes before {hour(pd.Timestamp(facts['fitted_before']))}, fold "
+        f"{facts['fold']}; nothing was fitted again"
+    )
+    blocks = [head]
+    for regime, part in found.scores.groupby("jump_regime", sort=False):
+        name = "All hours" if regime == "all" else f"Origins in the {regime} regime"
+        blocks.append(f"{name}, {part['n'].iloc[0]:,}\n{_text_table(part, regime == 'all')}")
+    lines = [f"left out: {label(name)}: {reason}" for name, reason in found.left_out.items()]
+    lines += [f"note: {note}" for note in found.notes]
+    return "\n\n".join([*blocks, *(["\n".join(lines)] if lines else [])])
+
+
+def score_json(found: LaterScores) -> dict[str, Any]:
+    """Scores as plain JSON values, named in docs/forecast.md; missing numbers are null."""
+    records = found.scores.astype(object).where(found.scores.notna(), None).to_dict("records")
+    return found.facts | {
+        "scores": records,
+        "left_out": found.left_out,
+        "notes": found.notes,
+    }
+
+
+def _sample_notes(
+    first: pd.Timestamp, fold: ServedFold, ended: pd.Timestamp, in_sample: bool
+) -> list[str]:
+    if first < fold.known_before:
+        if not in_sample:
+            raise ServingError(
+                f"--from {hour(first)}: the newest models have seen outcomes up to "
+                f"{hour(fold.known_before)}, so earlier hours are no test; begin there, or pass "
+                "--in-sample"
+            )
+        return [
+            f"NOT OUT OF SAMPLE: the models have seen outcomes up to {hour(fold.known_before)}, "
+            f"these hours begin at {hour(first)}"
+        ]
+    if first <= ended:
+        return [f"hours up to {hour(ended)} are in the study's own test rows too"]
+    return []
+
+
+def _rows(
+    samples: Samples,
+    first: pd.Timestamp,
+    last: pd.Timestamp | None,
+    market: Market,
+    finished: Finished,
+) -> tuple[np.ndarray, list[str]]:
+    """Hours that can be scored, and how many of those asked for cannot."""
+    asked = np.asarray(samples.times >= first)
+    if last is not None:
+        asked &= np.asarray(samples.times <= last)
+    rows = np.flatnonzero(asked & samples.scored)
+    horizon = pd.Timedelta(hours=samples.horizon)
+    panel_last = samples.times[-1]
+    if not len(rows):
+        until = "" if last is None else f" to {hour(last)}"
+        raise ServingError(
+            f"no hour from {hour(first)}{until} can be scored: {market.raw_dir} holds "
+            f"{market.asset} from {hour(samples.times[0])} to {hour(panel_last)}, of which the "
+            f"last {samples.horizon} hours have no outcome yet and the first weeks fill the "
+            "inputs' windows; bring more months, or begin earlier with --from"
+        )
+    notes = []
+    due = int((asked & np.asarray(samples.times <= panel_last - horizon)).sum())
+    if due > len(rows):
+        notes.append(
+            f"{due - len(rows):,} of {due:,} hours could not be scored: imputed, or inputs missing"
+        )
+    longest = max(
+        finished.study.evaluation.level_window_hours,
+        finished.study.features.scaling_window_hours,
+        finished.study.target.volatility_window_hours,
+        720,
+    )
+    if rows[0] < longest:
+        notes.append(
+            f"the first hour scored has {rows[0]:,} hours of history, the study's longest window "
+            f"is {longest:,}: until it is full, inputs and regimes differ a little from those "
+            "that a longer raw store gives"
+        )
+    return rows, notes
+
+
+def _order(models: list[Any]) -> list[str]:
+    """The study's models, those made of others last."""
+    return sorted(models, key=lambda name: name in COMBINED)
+
+
+def _lack(
+    finished: Finished, samples: Samples, name: str, fold: ServedFold, rows: np.ndarray
+) -> str | None:
+    """Why a model cannot be scored; None where it can."""
+    own = finished.own
+    if not (own["model"] == name).any():
+        return "the study has no forecasts of it: it could not be trained"
+    if name in COMBINED:
+        return None
+    for forecaster in load_models(finished, name, fold)[:1]:
+        columns = lacking_inputs(forecaster, samples, int(rows[-1]))
+        if columns:
+            more = f" and {len(columns) - 3} more" if len(columns) > 3 else ""
+            return f"inputs are not in the raw store: {', '.join(columns[:3])}{more}"
+    return None
+
+
+def _scores(forecasts: pd.DataFrame, study: StudyParams) -> tuple[pd.DataFrame, list[str]]:
+    whole = score(forecasts).assign(jump_regime="all")
+    scores = pd.concat([whole, score(forecasts, ("model", "jump_regime"))], ignore_index=True)
+    order = {"all": 0, "normal": 1, "jump": 2}
+    scores = scores.sort_values("jump_regime", key=lambda c: c.map(order), kind="stable")
+    rows, needed = int(whole["n"].max()), _HORIZONS * max(24, study.target.horizon_hours)
+    if rows < needed:
+        scores = scores.assign(skill_low=np.nan, skill_high=np.nan, dm_p_value=np.nan)
+        notes = [f"{rows} hours carry no interval and no test; {needed} would"]
+    else:
+        scores, notes = _with_tests(scores, forecasts, study), []
+    return scores[list(SCORE_COLUMNS)].reset_index(drop=True), notes
+
+
+def _with_tests(scores: pd.DataFrame, forecasts: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
+    settings = study.significance.model_dump(include={"block_hours", "reps", "seed", "coverage"})
+    draws = bootstrap_interval(forecasts, "skill", **settings).assign(jump_regime="all")
+    regimes = bootstrap_interval(forecasts, "skill", by="jump_regime", **settings)
+    bounds = pd.concat([draws, regimes])[["model", "jump_regime", "low", "high"]]
+    bounds = bounds.rename(columns={"low": "skill_low", "high": "skill_high"})
+    losses = squared_errors(forecasts)
+    tests = {
+        name: diebold_mariano(
+            losses[name], losses["persistence"], horizon=study.target.horizon_hours
+        )[1]
+        for name in losses
+        if name != "persistence" and "persistence" in losses
+    }
+    p_value = scores["model"].map(tests).where(scores["jump_regime"] == "all")
+    return scores.assign(dm_p_value=p_value.astype(float)).merge(
+        bounds, on=["model", "jump_regime"], how="left"
+    )
+
+
+def _facts(
+    finished: Finished, market: Market, fold: ServedFold, forecasts: pd.DataFrame
+) -> dict[str, Any]:
+    origins = forecasts["origin"]
+    return {
+        "study": finished.study.name,
+        "simulated": finished.study.is_simulated,
+        "asset": market.asset,
+        "raw_dir": str(market.raw_dir),
+        "fold": fold.number,
+        "fitted_before": fold.known_before.isoformat(),
+        "study_data_end": finished.panel["time"].max().isoformat(),
+        "first_origin": origins.min().isoformat(),
+        "last_origin": origins.max().isoformat(),
+        "rows": int(origins.nunique()),
+        "coverage": finished.study.significance.coverage,
+    }
+
+
+def _text_table(part: pd.DataFrame, with_tests: bool) -> str:
+    shown = {"Model": [label(name) for name in part["model"]]}
+    order = ("skill", "rmse", "mae", "mape", "direction")
+    for name in order:
+        column = COLUMNS[name]
+        scale = 100 if name in ("skill", "direction") else 1
+        head = ", ".join(filter(None, (column.heading, column.unit)))
+        shown[head] = [_written(scale * value, column.decimals) for value in part[name]]
+        if name == "skill":
+            shown["interval"] = [
+                "–" if pd.isna(low) else f"{_written(100 * low, 1)} to {_written(100 * high, 1)}"
+                for low, high in zip(part["skill_low"], part["skill_high"], strict=True)
+            ]
+    if with_tests:
+        shown["DM p"] = ["–" if pd.isna(p) else written_p(p) for p in part["dm_p_value"]]
+    return pd.DataFrame(shown).to_string(index=False)
+
+
+def _written(value: float, decimals: int) -> str:
+    return "–" if pd.isna(value) else number(value, f".{decimals}f")

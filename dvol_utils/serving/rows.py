@@ -1,0 +1,197 @@
+"""New rows of the forecast table, made by saved models without any fitting."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from dvol_utils.models import Forecaster
+from dvol_utils.params import StudyParams
+from dvol_utils.serving.data import Market, missing_inputs, source_words
+from dvol_utils.serving.finished import Finished, ServedFold, ServingError, hour, load_models
+from dvol_utils.training import NetworkForecaster
+from dvol_utils.windows import Samples
+
+QUANTILES = ("q05", "q25", "q50", "q75", "q95")
+# Models made of others' forecasts. Each takes the members' new rows, the study's whole forecast
+# table and the study, and returns its own new rows with the columns of the members'.
+Combine = Callable[[pd.DataFrame, pd.DataFrame, StudyParams], pd.DataFrame]
+COMBINED: dict[str, Combine] = {}
+
+_CHECKED = 24  # hours of the study's own forecasts that saved models have to give again
+_TOLERANCE = 0.02  # points; bfloat16 on another processor moves a forecast by some thousandths
+
+
+def new_rows(
+    finished: Finished,
+    market: Market,
+    samples: Samples,
+    name: str,
+    fold: ServedFold,
+    rows: np.ndarray,
+    *,
+    allow_changed: bool = False,
+) -> pd.DataFrame:
+    """Forecasts of a saved model at some hours, a row an hour and seed.
+
+    Parameters
+    ----------
+    finished : Finished
+    market : Market
+    samples : Samples
+        `serving_samples` of the market.
+    name : str
+        Model.
+    fold : ServedFold
+        Whose models forecast.
+    rows : ndarray of int
+        Hours that are asked for, in order, positions in `samples`.
+    allow_changed : bool
+        Go on where the saved models do not give the study's own forecasts again.
+
+    Returns
+    -------
+    DataFrame
+        Columns of the forecast table, `split` "later"; `y_true` is missing where the target lies
+        ahead, `y_pred` where inputs are missing.
+
+    Raises
+    ------
+    ServingError
+        The model left no checkpoint, or it does not give the study's own forecasts again.
+    """
+    if name in COMBINED:
+        members = [member for member in finished.study.models if member not in COMBINED]
+        parts = [
+            new_rows(finished, market, samples, member, fold, rows, allow_changed=allow_changed)
+            for member in members
+        ]
+        new = pd.concat(parts, ignore_index=True)
+        return COMBINED[name](new, finished.forecasts, finished.study)
+    seeds = finished.own.loc[finished.own["model"] == name, "seed"].unique()
+    tables = []
+    for seed, forecaster in zip(seeds, load_models(finished, name, fold), strict=True):
+        stored = _stored(finished, samples, name, int(seed), fold)
+        forecast = _predict(forecaster, samples, rows, stored["row"].to_numpy())
+        if not allow_changed:
+            _check_reproduces(stored, forecast, finished.study, name)
+        tables.append(_table(samples, rows, forecast, model=name, seed=int(seed), fold=fold))
+    return pd.concat(tables, ignore_index=True)
+
+
+def lacking_inputs(forecaster: Forecaster, samples: Samples, row: int) -> list[str]:
+    """Inputs of a forecaster that have no value at an hour, or in its window up to it."""
+    hours = 1
+    if isinstance(forecaster, NetworkForecaster):
+        hours = forecaster.study.training.window_hours
+    columns = list(getattr(forecaster, "columns", []))
+    own = getattr(forecaster, "own_volatility", None)
+    return missing_inputs(samples, [*columns, *([own] if own else [])], row, hours)
+
+
+def check_inputs(forecaster: Forecaster, market: Market, samples: Samples, row: int) -> None:
+    """Refuse an origin at which inputs are missing, naming the series and how far it reaches."""
+    lacking = lacking_inputs(forecaster, samples, row)
+    if lacking:
+        more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
+        raise ServingError(
+            f"origin {hour(samples.times[row])}: inputs are missing: {', '.join(lacking[:3])}"
+            f"{more}, made from {source_words(market.panel, lacking)}; bring that series up to "
+            "date, or choose a model that does without (--model ridge_decay reads DVOL alone)"
+        )
+
+
+def with_quantiles(
+    past: pd.DataFrame, new: pd.DataFrame, samples: Samples, study: StudyParams
+) -> pd.DataFrame:
+    """The new rows with quantile columns made from each model's own past errors.
+
+    Without `dvol_utils.uncertainty` the rows as they are.
+    """
+    try:
+        from dvol_utils.uncertainty import add_quantiles
+    except ImportError:
+        return new
+    keys = ["asset", "origin", "model", "seed"]
+    shared = [name for name in new if name in past]
+    both = pd.concat([past[shared], new[shared]], ignore_index=True)
+    added = add_quantiles(both, samples, study)
+    return new.merge(added[[*keys, *(q for q in QUANTILES if q in added)]], on=keys, how="left")
+
+
+def _predict(
+    forecaster: Forecaster, samples: Samples, rows: np.ndarray, checked: np.ndarray
+) -> np.ndarray:
+    """Forecasts of every hour in index points; a network only answers near the hours asked for.
+
+    A batch of one sequence would be computed by another kernel than the study's, whose bits
+    differ: so a network always sees the sequences before it as well.
+    """
+    if not isinstance(forecaster, NetworkForecaster):
+        return forecaster.predict(samples)
+    chunk = forecaster.study.training.chunk_hours
+    asked = np.zeros(len(samples.times), bool)
+    for before in (0, chunk, 2 * chunk):
+        asked[np.maximum(np.concatenate([rows, checked]) - before, 0)] = True
+    return forecaster.predict(dataclasses.replace(samples, complete=asked))
+
+
+def _stored(
+    finished: Finished, samples: Samples, name: str, seed: int, fold: ServedFold
+) -> pd.DataFrame:
+    """The fold's first forecasts in the study's table that these samples have the hours of."""
+    own = finished.own
+    if samples.asset != finished.asset or samples.times[0] > finished.panel["time"].min():
+        return own.iloc[:0].assign(row=pd.Series(dtype=int))
+    mine = (own["model"] == name) & (own["seed"] == seed) & (own["fold"] == fold.number)
+    mine &= own["origin"] >= fold.known_before
+    first = own[mine].nsmallest(_CHECKED, "origin")
+    row = samples.times.get_indexer(pd.DatetimeIndex(first["origin"]))
+    return first.assign(row=row)[row >= 0]
+
+
+def _check_reproduces(
+    stored: pd.DataFrame, forecast: np.ndarray, study: StudyParams, name: str
+) -> None:
+    again = forecast[stored["row"].to_numpy()]
+    off = ~(np.abs(again - stored["y_pred"].to_numpy()) <= _TOLERANCE)
+    if off.any():
+        at = int(off.argmax())
+        row = stored.iloc[at]
+        raise ServingError(
+            f"{name}: forecasts {again[at]:.3f} at {hour(row['origin'])} with the data as they are "
+            f"now, the study forecast {row['y_pred']:.3f} there: inputs or checkpoints have "
+            f"changed since; run `make report STUDY={study.name}` again, or pass --allow-changed"
+        )
+
+
+def _table(
+    samples: Samples,
+    rows: np.ndarray,
+    forecast: np.ndarray,
+    *,
+    model: str,
+    seed: int,
+    fold: ServedFold,
+) -> pd.DataFrame:
+    origin = samples.times[rows]
+    return pd.DataFrame(
+        {
+            "asset": samples.asset,
+            "origin": origin,
+            "target_time": origin + pd.Timedelta(hours=samples.horizon),
+            "horizon_hours": samples.horizon,
+            "model": model,
+            "seed": seed,
+            "fold": fold.number,
+            "split": "later",
+            "y_true": samples.outcome[rows],
+            "y_pred": forecast[rows],
+            "y_origin": samples.dvol[rows],
+            "jump_regime": samples.jump_regime[rows],
+            "level_regime": samples.level_regime[rows],
+        }
+    )
