@@ -142,6 +142,13 @@ def record(study: StudyParams, stage: str, facts: dict[str, Any]) -> None:
     write_json(path, {**_provenance(study), "stages": stages})
 
 
+def sections_of(name: str) -> tuple[str, ...]:
+    """The sections of the parameters that a table depends on, through earlier tables too."""
+    _, inputs, own = _TABLES[name]
+    sections = [*own, *(section for table in inputs for section in sections_of(table))]
+    return tuple(sorted(set(sections)))
+
+
 def file_hash(path: Path) -> str:
     """SHA-256 of a file, hexadecimal."""
     with path.open("rb") as file:

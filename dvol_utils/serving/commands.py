@@ -54,12 +54,12 @@ def forecast(
     that the models learnt from, a study that was not run or whose parameters have changed.
 
     \b
-    Now, once the data are up to date:   dvol forecast --study bitcoin
-    As of an earlier hour, as JSON:      dvol forecast --study bitcoin --at '2025-09-01 12:00' --json
-    Another folder, another model:       dvol forecast --study bitcoin --raw DIR --model har
+    Now, once the data are up to date: dvol forecast --study bitcoin
+    As of an earlier hour, as JSON:    dvol forecast --study bitcoin --at '2025-09-01 12:00' --json
+    Another folder, another model:     dvol forecast --study bitcoin --raw DIR --model har
     """
     from dvol_utils.serving.forecast import forecast as make_forecast
-    from dvol_utils.serving.forecast import forecast_text
+    from dvol_utils.serving.text import forecast_text
 
     found = make_forecast(
         _study(study, settings),
@@ -112,7 +112,8 @@ def score(
     Another index:            dvol score --study bitcoin --raw DIR --asset ETH
     """
     from dvol_utils.artefacts import replacing
-    from dvol_utils.serving.later import score_json, score_later, score_text
+    from dvol_utils.serving.later import score_later
+    from dvol_utils.serving.text import score_json, score_text
 
     found = score_later(
         _study(study, settings),

@@ -74,8 +74,8 @@ def changed_values(now: pd.DataFrame, then: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `column, hours` (in both), `changed` (of them, with another value), `first_changed` (time);
-        one row a column of values. The last week of `then` is left out, but for DVOL and price:
+        `column, hours` (in both), `changed` (of them, with another value now), `first_changed`
+        (time); one row a column of values. The last week of `then` is left out, but for DVOL and price:
         daily values of its end may not have been there yet.
     """
     both = then.merge(now, on="time", suffixes=("_then", "_now"))
@@ -86,7 +86,7 @@ def changed_values(now: pd.DataFrame, then: pd.DataFrame) -> pd.DataFrame:
             week = pd.Timedelta(hours=ONCHAIN_MAX_AGE_HOURS)
             settled = both[both["time"] <= then["time"].max() - week]
         one, two = settled[f"{column}_then"], settled[f"{column}_now"]
-        differs = ~((one == two) | (one.isna() & two.isna()))
+        differs = two.notna() & (one != two)
         first = settled.loc[differs, "time"].min()
         rows.append((column, len(settled), int(differs.sum()), first))
     return pd.DataFrame(rows, columns=["column", "hours", "changed", "first_changed"])

@@ -8,17 +8,23 @@ from typing import Any
 import pandas as pd
 from pydantic import ValidationError
 
-from dvol_utils.artefacts import read_json, read_table
+from dvol_utils.artefacts import read_json, read_table, sections_of
 from dvol_utils.models import Forecaster
 from dvol_utils.params import StudyParams, effective, study_from
 from dvol_utils.training import NetworkForecaster
 from dvol_utils.training.checkpoints import load_weights, read_config
 from dvol_utils.training.files import CheckpointError
-from dvol_utils.training.simple import SECTIONS, load_simple
+from dvol_utils.training.simple import load_simple
 from dvol_utils.walkforward import checkpoint_folder, make_forecaster
 
 # Settings that change where and how loudly networks train, and no forecast.
-_NEUTRAL = ("data.raw_dir", "training.cluster", "training.keep_seconds", "training.log_every")
+_NEUTRAL = (
+    "data.raw_dir",
+    "training.cluster",
+    "training.devices",
+    "training.keep_seconds",
+    "training.log_every",
+)
 
 
 class ServingError(RuntimeError):
@@ -174,7 +180,8 @@ def _recorded(study: StudyParams, manifest: dict[str, Any]) -> StudyParams:
 
 
 def _differences(study: StudyParams, recorded: StudyParams) -> list[str]:
-    now, then = (flat(effective(one, SECTIONS)) for one in (study, recorded))
+    sections = sections_of("forecasts")
+    now, then = (_flat(effective(one, sections)) for one in (study, recorded))
     return [
         f"{key} is {now.get(key)!r}, the run had {then.get(key)!r}"
         for key in sorted({*now, *then} - set(_NEUTRAL))
@@ -182,13 +189,11 @@ def _differences(study: StudyParams, recorded: StudyParams) -> list[str]:
     ]
 
 
-def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested parameters by dotted keys."""
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in values.items():
-        found |= (
-            flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-        )
+        name = f"{prefix}{key}"
+        found |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
     return found
 
 

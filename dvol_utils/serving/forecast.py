@@ -21,7 +21,13 @@ from dvol_utils.serving.finished import (
     load_finished,
     load_models,
 )
-from dvol_utils.serving.rows import COMBINED, check_inputs, new_rows, with_quantiles
+from dvol_utils.serving.rows import (
+    ENSEMBLE,
+    check_inputs,
+    members,
+    new_rows,
+    with_quantiles,
+)
 from dvol_utils.windows import Samples
 
 MAX_AGE_HOURS = 3
@@ -77,9 +83,8 @@ def forecast(
     name = model or chosen
     samples = serving_samples(market, finished.study)
     row = len(samples.times) - 1
-    for member in finished.study.models if name in COMBINED else [name]:
-        if member not in COMBINED:
-            check_inputs(load_models(finished, member, fold)[0], market, samples, row)
+    for member in members(finished) if name == ENSEMBLE else [name]:
+        check_inputs(load_models(finished, member, fold)[0], market, samples, row)
     rows = _recent(samples, finished, fold, row)
     new = new_rows(finished, market, samples, name, fold, rows, allow_changed=allow_changed)
     past = finished.own[
@@ -97,27 +102,6 @@ def forecast(
         "seeds": int(new["seed"].nunique()),
         "notes": market.notes + _age_note(fold, origin),
     }
-
-
-def forecast_text(found: dict[str, Any]) -> str:
-    """A forecast for the terminal."""
-    lines = [
-        ("origin", f"{_short(found['origin'])} UTC   DVOL {found['dvol_now']:.2f}"),
-        (
-            "target",
-            f"{_short(found['target_time'])} UTC   DVOL {found['forecast']:.2f}   "
-            f"({found['change_points']:+.2f} points, {found['change_percent']:+.2f} %)",
-        ),
-        *((f"{share} %", _interval(found[f"interval_{share}"])) for share in (50, 90)),
-        ("regime", f"{found['jump_regime']}; level {found['level_regime'] or 'unknown'}"),
-        ("model", _model(found)),
-        ("fitted", f"on outcomes before {_short(found['fitted_before'])}, fold {found['fold']}"),
-        ("data", _data(found["data"])),
-        *(("note", note) for note in found["notes"]),
-    ]
-    simulated = ", simulated market" if found["simulated"] else ""
-    head = f"DVOL of {found['asset']} {found['horizon_hours']} hours ahead, study {found['study']}"
-    return "\n".join([head + simulated, *(f"  {name:<8}{text}" for name, text in lines)])
 
 
 def _at_origin(
@@ -221,24 +205,3 @@ def _number(row: pd.Series, name: str) -> float | None:
 def _pair(row: pd.Series, low: str, high: str) -> list[float] | None:
     bounds = [_number(row, low), _number(row, high)]
     return None if None in bounds else bounds  # type: ignore[return-value]
-
-
-def _short(text: str) -> str:
-    return hour(pd.Timestamp(text))
-
-
-def _interval(bounds: list[float] | None) -> str:
-    return "no interval" if bounds is None else f"{bounds[0]:.2f} to {bounds[1]:.2f}"
-
-
-def _model(found: dict[str, Any]) -> str:
-    why = "chosen on validation rows" if found["chosen_on_validation"] else "as asked for"
-    seeds = f", mean of {found['seeds']} seeds" if found["seeds"] > 1 else ""
-    return f"{found['model_label']} ({found['model']}), {why}{seeds}"
-
-
-def _data(data: dict[str, Any]) -> str:
-    return (
-        f"{_short(data['first'])} to {_short(data['last'])}, {data['hours']:,} hours, "
-        f"{data['imputed']} imputed: {data['raw_dir']}"
-    )

@@ -12,9 +12,7 @@ import pandas as pd
 from dvol_utils.evaluation import METRICS, average_seeds, score
 from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.params import StudyParams
-from dvol_utils.results.headline import COLUMNS, written_p
 from dvol_utils.results.tables import label
-from dvol_utils.results.words import number
 from dvol_utils.serving.data import Market, read_market, serving_samples
 from dvol_utils.serving.finished import (
     Finished,
@@ -25,7 +23,7 @@ from dvol_utils.serving.finished import (
     load_models,
     newest_fold,
 )
-from dvol_utils.serving.rows import COMBINED, lacking_inputs, new_rows
+from dvol_utils.serving.rows import ENSEMBLE, lacking_inputs, members, new_rows
 from dvol_utils.significance import bootstrap_interval, diebold_mariano
 from dvol_utils.windows import Samples
 
@@ -100,52 +98,24 @@ def score_later(
     market = read_market(finished, raw_dir, asset=asset, allow_changed=allow_changed)
     samples = serving_samples(market, finished.study)
     rows, counted = _rows(samples, first, last, market, finished)
-    tables, left_out = [], {}
+    made: dict[str, pd.DataFrame] = {}
+    left_out = {}
     for name in _order(finished.study.models):
         reason = _lack(finished, samples, name, fold, rows)
         if reason is None:
             table = new_rows(
-                finished, market, samples, name, fold, rows, allow_changed=allow_changed
+                finished, market, samples, name, fold, rows, made=made, allow_changed=allow_changed
             )
             blank = int(table["y_pred"].isna().sum())
             reason = f"no forecast at {blank} of {len(table)} rows" if blank else None
         if reason is None:
-            tables.append(table)
+            made[name] = table
         else:
             left_out[name] = reason
-    forecasts = average_seeds(pd.concat(tables, ignore_index=True))
+    forecasts = average_seeds(pd.concat(made.values(), ignore_index=True))
     scores, few = _scores(forecasts, finished.study)
     facts = _facts(finished, market, fold, forecasts)
     return LaterScores(scores, forecasts, left_out, facts, market.notes + notes + counted + few)
-
-
-def score_text(found: LaterScores) -> str:
-    """Scores for the terminal."""
-    facts = found.facts
-    head = (
-        f"Saved models of study {facts['study']} on {facts['asset']}, {facts['rows']:,} hours, "
-        f"origins {hour(pd.Timestamp(facts['first_origin']))} to "
-        f"{hour(pd.Timestamp(facts['last_origin']))} UTC\n"
-        f"Fitted on outcomes before {hour(pd.Timestamp(facts['fitted_before']))}, fold "
-        f"{facts['fold']}; nothing was fitted again"
-    )
-    blocks = [head]
-    for regime, part in found.scores.groupby("jump_regime", sort=False):
-        name = "All hours" if regime == "all" else f"Origins in the {regime} regime"
-        blocks.append(f"{name}, {part['n'].iloc[0]:,}\n{_text_table(part, regime == 'all')}")
-    lines = [f"left out: {label(name)}: {reason}" for name, reason in found.left_out.items()]
-    lines += [f"note: {note}" for note in found.notes]
-    return "\n\n".join([*blocks, *(["\n".join(lines)] if lines else [])])
-
-
-def score_json(found: LaterScores) -> dict[str, Any]:
-    """Scores as plain JSON values, named in docs/forecast.md; missing numbers are null."""
-    records = found.scores.astype(object).where(found.scores.notna(), None).to_dict("records")
-    return found.facts | {
-        "scores": records,
-        "left_out": found.left_out,
-        "notes": found.notes,
-    }
 
 
 def _sample_notes(
@@ -211,8 +181,8 @@ def _rows(
 
 
 def _order(models: list[Any]) -> list[str]:
-    """The study's models, those made of others last."""
-    return sorted(models, key=lambda name: name in COMBINED)
+    """The study's models, the one that is made of others last."""
+    return sorted(models, key=lambda name: name == ENSEMBLE)
 
 
 def _lack(
@@ -222,13 +192,13 @@ def _lack(
     own = finished.own
     if not (own["model"] == name).any():
         return "the study has no forecasts of it: it could not be trained"
-    if name in COMBINED:
-        return None
-    for forecaster in load_models(finished, name, fold)[:1]:
+    for member in members(finished) if name == ENSEMBLE else [name]:
+        forecaster = load_models(finished, member, fold)[0]
         columns = lacking_inputs(forecaster, samples, int(rows[-1]))
         if columns:
             more = f" and {len(columns) - 3} more" if len(columns) > 3 else ""
-            return f"inputs are not in the raw store: {', '.join(columns[:3])}{more}"
+            of = f" of its member {label(member)}" if name == ENSEMBLE else ""
+            return f"inputs{of} are not in the raw store: {', '.join(columns[:3])}{more}"
     return None
 
 
@@ -283,25 +253,3 @@ def _facts(
         "rows": int(origins.nunique()),
         "coverage": finished.study.significance.coverage,
     }
-
-
-def _text_table(part: pd.DataFrame, with_tests: bool) -> str:
-    shown = {"Model": [label(name) for name in part["model"]]}
-    order = ("skill", "rmse", "mae", "mape", "direction")
-    for name in order:
-        column = COLUMNS[name]
-        scale = 100 if name in ("skill", "direction") else 1
-        head = ", ".join(filter(None, (column.heading, column.unit)))
-        shown[head] = [_written(scale * value, column.decimals) for value in part[name]]
-        if name == "skill":
-            shown["interval"] = [
-                "–" if pd.isna(low) else f"{_written(100 * low, 1)} to {_written(100 * high, 1)}"
-                for low, high in zip(part["skill_low"], part["skill_high"], strict=True)
-            ]
-    if with_tests:
-        shown["DM p"] = ["–" if pd.isna(p) else written_p(p) for p in part["dm_p_value"]]
-    return pd.DataFrame(shown).to_string(index=False)
-
-
-def _written(value: float, decimals: int) -> str:
-    return "–" if pd.isna(value) else number(value, f".{decimals}f")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -16,10 +17,7 @@ from dvol_utils.training import NetworkForecaster
 from dvol_utils.windows import Samples
 
 QUANTILES = ("q05", "q25", "q50", "q75", "q95")
-# Models made of others' forecasts. Each takes the members' new rows, the study's whole forecast
-# table and the study, and returns its own new rows with the columns of the members'.
-Combine = Callable[[pd.DataFrame, pd.DataFrame, StudyParams], pd.DataFrame]
-COMBINED: dict[str, Combine] = {}
+ENSEMBLE = "ensemble"  # no forecaster: made of the forecasts of others
 
 _CHECKED = 24  # hours of the study's own forecasts that saved models have to give again
 _TOLERANCE = 0.02  # points; bfloat16 on another processor moves a forecast by some thousandths
@@ -33,6 +31,7 @@ def new_rows(
     fold: ServedFold,
     rows: np.ndarray,
     *,
+    made: Mapping[str, pd.DataFrame] = MappingProxyType({}),
     allow_changed: bool = False,
 ) -> pd.DataFrame:
     """Forecasts of a saved model at some hours, a row an hour and seed.
@@ -49,6 +48,8 @@ def new_rows(
         Whose models forecast.
     rows : ndarray of int
         Hours that are asked for, in order, positions in `samples`.
+    made : mapping
+        By model, rows that were made before and need not be made again for the ensemble.
     allow_changed : bool
         Go on where the saved models do not give the study's own forecasts again.
 
@@ -63,14 +64,16 @@ def new_rows(
     ServingError
         The model left no checkpoint, or it does not give the study's own forecasts again.
     """
-    if name in COMBINED:
-        members = [member for member in finished.study.models if member not in COMBINED]
+    if name == ENSEMBLE:
         parts = [
-            new_rows(finished, market, samples, member, fold, rows, allow_changed=allow_changed)
-            for member in members
+            made[member]
+            if member in made
+            else new_rows(
+                finished, market, samples, member, fold, rows, allow_changed=allow_changed
+            )
+            for member in members(finished)
         ]
-        new = pd.concat(parts, ignore_index=True)
-        return COMBINED[name](new, finished.forecasts, finished.study)
+        return ensemble_rows(pd.concat(parts, ignore_index=True), finished, fold)
     seeds = finished.own.loc[finished.own["model"] == name, "seed"].unique()
     tables = []
     for seed, forecaster in zip(seeds, load_models(finished, name, fold), strict=True):
@@ -80,6 +83,40 @@ def new_rows(
             _check_reproduces(stored, forecast, finished.study, name)
         tables.append(_table(samples, rows, forecast, model=name, seed=int(seed), fold=fold))
     return pd.concat(tables, ignore_index=True)
+
+
+def members(finished: Finished) -> list[str]:
+    """The models that the study's ensemble is made of."""
+    there = finished.own["model"].unique()
+    return [name for name in finished.study.ensemble.members if name in there]
+
+
+def ensemble_rows(new: pd.DataFrame, finished: Finished, fold: ServedFold) -> pd.DataFrame:
+    """The ensemble's new rows, with the weights that it had in a fold.
+
+    Parameters
+    ----------
+    new : DataFrame
+        New rows of its members.
+    finished : Finished
+        The study's forecasts, from which the weights are computed again.
+    fold : ServedFold
+
+    Returns
+    -------
+    DataFrame
+        One row an origin, columns of `new`.
+    """
+    from dvol_utils.models.combination import combine
+
+    own = finished.own
+    past = own[(own["fold"] <= fold.number) & (own["origin"] < new["origin"].min())]
+    # Weights go by split and fold: rows that join the study's last period get that period's.
+    period = own.loc[own["fold"] == fold.number, "split"].iloc[-1]
+    both = pd.concat([past[list(new)], new.assign(split=period)], ignore_index=True)
+    settings = finished.study.ensemble.model_dump()
+    rows = combine(both, **settings)
+    return rows[rows["origin"].isin(new["origin"])].assign(split="later")[list(new)]
 
 
 def lacking_inputs(forecaster: Forecaster, samples: Samples, row: int) -> list[str]:
@@ -116,9 +153,9 @@ def with_quantiles(
     except ImportError:
         return new
     keys = ["asset", "origin", "model", "seed"]
-    shared = [name for name in new if name in past]
-    both = pd.concat([past[shared], new[shared]], ignore_index=True)
-    added = add_quantiles(both, samples, study)
+    known = past[past["origin"].isin(samples.times)]  # the raw store may hold later months only
+    both = pd.concat([known[list(new)], new], ignore_index=True)
+    added = add_quantiles(both, samples, study.uncertainty)
     return new.merge(added[[*keys, *(q for q in QUANTILES if q in added)]], on=keys, how="left")
 
 

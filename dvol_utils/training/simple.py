@@ -14,7 +14,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from dvol_utils.artefacts import file_hash, replacing
+from dvol_utils.artefacts import file_hash, replacing, sections_of
 from dvol_utils.models import Restorable
 from dvol_utils.params import StudyParams, parameters_hash
 from dvol_utils.training.files import (
@@ -24,19 +24,6 @@ from dvol_utils.training.files import (
     read_sealed,
     write_sealed,
     writing,
-)
-
-# What the forecasts of a study depend on: the sections of its parameters.
-SECTIONS = (
-    "data",
-    "split",
-    "jumps",
-    "features",
-    "target",
-    "models",
-    "training",
-    "walk",
-    "evaluation",
 )
 
 
@@ -62,7 +49,7 @@ def save_simple(
             "seed": 0,
             "inputs": _inputs(forecaster),
             "numbers": sum(value.size for value in state.values()),
-            "parameters_hash": parameters_hash(study, SECTIONS),
+            "parameters_hash": parameters_hash(study, sections_of("forecasts")),
             "state_sha256": file_hash(path),
         }
         write_sealed(folder / "config.json", config)
@@ -84,7 +71,7 @@ def load_simple(
         "model": model,
         "fold": fold,
         "inputs": _inputs(forecaster),
-        "parameters_hash": parameters_hash(study, SECTIONS),
+        "parameters_hash": parameters_hash(study, sections_of("forecasts")),
     }
     for key, value in expected.items():
         if config.get(key) != value:

@@ -1,0 +1,110 @@
+"""Forecasts and scores for the terminal, and as plain JSON values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from dvol_utils.results.headline import COLUMNS, written_p
+from dvol_utils.results.tables import label
+from dvol_utils.results.words import number
+from dvol_utils.serving.finished import hour
+
+if TYPE_CHECKING:  # importing it takes a second that a forecast can do without
+    from dvol_utils.serving.later import LaterScores
+
+
+def forecast_text(found: dict[str, Any]) -> str:
+    """What `forecast` returned for the terminal."""
+    lines = [
+        ("origin", f"{_short(found['origin'])} UTC   DVOL {found['dvol_now']:.2f}"),
+        (
+            "target",
+            f"{_short(found['target_time'])} UTC   DVOL {found['forecast']:.2f}   "
+            f"({found['change_points']:+.2f} points, {found['change_percent']:+.2f} %)",
+        ),
+        *((f"{share} %", _interval(found[f"interval_{share}"])) for share in (50, 90)),
+        ("regime", f"{found['jump_regime']}; level {found['level_regime'] or 'unknown'}"),
+        ("model", _model(found)),
+        ("fitted", f"on outcomes before {_short(found['fitted_before'])}, fold {found['fold']}"),
+        ("data", _data(found["data"])),
+        *(("note", note) for note in found["notes"]),
+    ]
+    simulated = ", simulated market" if found["simulated"] else ""
+    head = f"DVOL of {found['asset']} {found['horizon_hours']} hours ahead, study {found['study']}"
+    return "\n".join([head + simulated, *(f"  {name:<8}{text}" for name, text in lines)])
+
+
+def score_text(found: LaterScores) -> str:
+    """Scores of `score_later` for the terminal."""
+    facts = found.facts
+    head = (
+        f"Saved models of study {facts['study']} on {facts['asset']}, {facts['rows']:,} hours, "
+        f"origins {hour(pd.Timestamp(facts['first_origin']))} to "
+        f"{hour(pd.Timestamp(facts['last_origin']))} UTC\n"
+        f"Fitted on outcomes before {hour(pd.Timestamp(facts['fitted_before']))}, fold "
+        f"{facts['fold']}; nothing was fitted again"
+    )
+    blocks = [head]
+    for regime, part in found.scores.groupby("jump_regime", sort=False):
+        name = "All hours" if regime == "all" else f"Origins in the {regime} regime"
+        blocks.append(f"{name}, {part['n'].iloc[0]:,}\n{_text_table(part, regime == 'all')}")
+    lines = [f"left out: {label(name)}: {reason}" for name, reason in found.left_out.items()]
+    lines += [f"note: {note}" for note in found.notes]
+    return "\n\n".join([*blocks, *(["\n".join(lines)] if lines else [])])
+
+
+def score_json(found: LaterScores) -> dict[str, Any]:
+    """Scores as plain JSON values, named in docs/forecast.md; missing numbers are null."""
+    records = found.scores.astype(object).where(found.scores.notna(), None).to_dict("records")
+    return found.facts | {
+        "scores": records,
+        "left_out": found.left_out,
+        "notes": found.notes,
+    }
+
+
+def _short(text: str) -> str:
+    return hour(pd.Timestamp(text))
+
+
+def _interval(bounds: list[float] | None) -> str:
+    return "no interval" if bounds is None else f"{bounds[0]:.2f} to {bounds[1]:.2f}"
+
+
+def _model(found: dict[str, Any]) -> str:
+    why = "chosen on validation rows" if found["chosen_on_validation"] else "as asked for"
+    seeds = f", mean of {found['seeds']} seeds" if found["seeds"] > 1 else ""
+    return f"{found['model_label']} ({found['model']}), {why}{seeds}"
+
+
+def _data(data: dict[str, Any]) -> str:
+    return (
+        f"{_short(data['first'])} to {_short(data['last'])}, {data['hours']:,} hours, "
+        f"{data['imputed']} imputed: {data['raw_dir']}"
+    )
+
+
+def _text_table(part: pd.DataFrame, with_tests: bool) -> str:
+    shown = {"Model": [label(name) for name in part["model"]]}
+    order = ("skill", "rmse", "mae", "mape", "direction")
+    for name in order:
+        column = COLUMNS[name]
+        scale = 100 if name in ("skill", "direction") else 1
+        head = ", ".join(filter(None, (column.heading, column.unit)))
+        shown[head] = [_written(scale * value, column.decimals) for value in part[name]]
+        if name == "skill":
+            shown["interval"] = [
+                "–"
+                if pd.isna(low) or low == high
+                else f"{_written(100 * low, 1)} to {_written(100 * high, 1)}"
+                for low, high in zip(part["skill_low"], part["skill_high"], strict=True)
+            ]
+    if with_tests:
+        shown["DM p"] = ["–" if pd.isna(p) else written_p(p) for p in part["dm_p_value"]]
+    return pd.DataFrame(shown).to_string(index=False)
+
+
+def _written(value: float, decimals: int) -> str:
+    return "–" if pd.isna(value) else number(value, f".{decimals}f")
