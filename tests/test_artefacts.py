@@ -17,6 +17,7 @@ from dvol_utils.artefacts import (
     read_table,
     record,
     replacing,
+    sections_of,
     write_json,
     write_table,
 )
@@ -198,3 +199,9 @@ def test_manifest_names_commit_and_local_changes(study):
     record(study, "01", {})
     changed = json.loads((study.run_dir / "manifest.json").read_text())["git_commit"]
     assert changed == f"{commit} with local changes"
+
+
+def test_a_table_depends_on_what_its_sources_depend_on():
+    assert sections_of("panel") == ("data",)
+    assert sections_of("jumps") == ("data", "jumps", "split")
+    assert set(sections_of("forecasts")) > {"data", "jumps", "models", "training"}

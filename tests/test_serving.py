@@ -32,6 +32,7 @@ from dvol_utils.serving.data import changed_values
 from dvol_utils.serving.finished import ServingError
 from dvol_utils.serving.forecast import forecast
 from dvol_utils.serving.later import SCORE_COLUMNS, score_later
+from dvol_utils.serving.text import score_json
 from dvol_utils.significance import bootstrap_interval, diebold_mariano
 from dvol_utils.training import NetworkForecaster
 from dvol_utils.training.files import CheckpointError
@@ -317,6 +318,23 @@ def test_missing_inputs_are_named_and_only_matter_to_models_that_read_them(study
     assert forecast(study, raw_dir=raw, model="ridge_decay")["forecast"] == whole["forecast"]
 
 
+def test_too_short_a_history_is_refused(study, raw):
+    start = opened(LAST - 750 * HOUR)
+    edit(raw, "price_hourly", lambda table: table[table.index > opened(LAST - 370 * HOUR)])
+    edit(raw, "dvol_hourly", lambda table: table[table.index > start])
+    message = (
+        "origin 2021-06-16 16:00: inputs are missing: dvol_rv_spread, because the history before "
+        "it is too short or has a gap: the raw store begins at 2021-05-16 11:00; bring earlier"
+    )
+    with pytest.raises(ServingError, match=message):
+        forecast(study, raw_dir=raw, model="lstm_baseline")
+    assert forecast(study, raw_dir=raw, model="persistence")["change_points"] == 0
+    edit(raw, "dvol_hourly", lambda table: table.tail(700))
+    message = "raw: 700 hours of BTC, from 2021-05-18 13:00 to .* the inputs look back over 744: br"
+    with pytest.raises(ServingError, match=message):
+        forecast(study, raw_dir=raw, model="persistence")
+
+
 def test_another_history_is_refused_with_the_number_of_hours(study, raw):
     def shift(table):
         changed = [opened(LAST - 50 * HOUR), opened(LAST - 1_000 * HOUR)]
@@ -533,8 +551,7 @@ def test_later_months_alone_are_enough_after_a_warm_up(study, later, found, tmp_
     np.testing.assert_allclose(one["lstm_baseline"], two["lstm_baseline"], rtol=0.01)
     edit(store, "dvol_hourly", lambda table: table[table.index > opened(LAST)])
     edit(store, "price_hourly", lambda table: table[table.index > opened(LAST)])
-    message = "no hour from 2021-06-16 17:00 can be scored: .*begin earlier with --from"
-    with pytest.raises(ServingError, match=message):
+    with pytest.raises(ServingError, match=r"months: 700 hours of BTC, from .*; the inputs look"):
         score_later(study, raw_dir=store)
 
 
@@ -556,6 +573,18 @@ def test_another_index_is_scored_by_the_models_that_can_read_it(study, tmp_path)
     assert scores["model"].tolist() == SIMPLE
     one, two = (part.forecasts.set_index(["model", "origin"])["y_pred"] for part in (whole, found))
     pd.testing.assert_series_equal(one[SIMPLE], two[SIMPLE])
+
+
+def test_the_keys_are_the_documented_ones(study, found):
+    text = (Path(__file__).parents[1] / "docs/forecast.md").read_text()
+    for before, told in (
+        ("The JSON object has the keys ", forecast(study)),
+        ("prints it with all the rest: ", score_json(found)),
+    ):
+        keys = re.search(f"{before}`([^`]+)`", text)[1]
+        assert sorted(keys.split(", ")) == sorted(told)
+    row = text[text.index("A row of `scores`") :]
+    assert set(re.findall(r"\w+", row)) >= set(SCORE_COLUMNS)
 
 
 def test_the_command_scores_into_a_file(study, later, found, tmp_path, monkeypatch):
@@ -580,7 +609,7 @@ def test_what_comes_after_the_moment_moves_no_forecast(study, later, tmp_path):
     at = LAST + 200 * HOUR
     store = Path(shutil.copytree(later, tmp_path / "other"))
     for series in ("dvol_hourly", "price_hourly", "funding_8h", "onchain_daily"):
-        edit(store, series, lambda table: table.mask(table.index > opened(at), 1.1 * table))
+        edit(store, series, lambda table: table.mul(1 + 0.1 * (table.index > opened(at)), axis=0))
     assert not build_panel(store, study.data).equals(build_panel(later, study.data))
     for name in ("boosted_trees", "lstm_baseline"):
         one, two = (forecast(study, raw_dir=raw, at=at, model=name) for raw in (later, store))

@@ -15,6 +15,8 @@ from dvol_utils.params import StudyParams
 from dvol_utils.serving.finished import Finished, ServingError, hour
 from dvol_utils.windows import Samples, build_samples
 
+_MONTH_HOURS = 720  # the longest lag of an input
+
 
 @dataclass(frozen=True)
 class Market:
@@ -75,8 +77,8 @@ def changed_values(now: pd.DataFrame, then: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         `column, hours` (in both), `changed` (of them, with another value now), `first_changed`
-        (time); one row a column of values. The last week of `then` is left out, but for DVOL and price:
-        daily values of its end may not have been there yet.
+        (time); one row a column of values. The last week of `then` is left out, but for DVOL and
+        price: daily values of its end may not have been there yet.
     """
     both = then.merge(now, on="time", suffixes=("_then", "_now"))
     rows = []
@@ -100,20 +102,24 @@ def serving_samples(market: Market, study: StudyParams) -> Samples:
     Raises
     ------
     ServingError
-        Not one of the study's feature groups has its sources, or the panel is too short for the
-        jump test.
+        The panel is too short for the inputs' windows, or of no use for another reason.
     """
     panel = market.panel
     groups = [name for name in study.features.groups if _has_sources(panel, name)]
     # `har` needs DVOL alone, and what no model of the study reads costs nothing.
     features = study.features.model_copy(update={"groups": groups or ["har"]})
-    if len(panel) <= study.jumps.window:
+    needed = max(study.jumps.window + 1, _MONTH_HOURS + study.target.horizon_hours)
+    if len(panel) < needed:
         raise ServingError(
             f"{market.raw_dir}: {len(panel)} hours of {market.asset}, from "
-            f"{hour(panel['time'].iloc[0])}; the jump test alone needs {study.jumps.window}"
+            f"{hour(panel['time'].iloc[0])} to {hour(panel['time'].iloc[-1])}; the inputs look "
+            f"back over {needed}: bring earlier months"
         )
     adapted = study.model_copy(update={"features": features})
-    return build_samples(panel, jumps_by_rule(panel, study.jumps), adapted, splits=())
+    try:
+        return build_samples(panel, jumps_by_rule(panel, study.jumps), adapted, splits=())
+    except ValueError as error:
+        raise ServingError(f"{market.raw_dir}: {error}") from None
 
 
 def missing_inputs(samples: Samples, columns: list[str], row: int, hours: int) -> list[str]:
@@ -123,13 +129,15 @@ def missing_inputs(samples: Samples, columns: list[str], row: int, hours: int) -
     return list(lacking.index[lacking])
 
 
-def source_words(panel: pd.DataFrame, columns: list[str]) -> str:
-    """Where some features come from, and until when those series reach."""
+def ended_sources(panel: pd.DataFrame, columns: list[str]) -> str:
+    """Which series behind some features end before the panel does, and where, in words."""
     words = []
     for source in dict.fromkeys(SOURCES.get(name, "dvol_close") for name in columns):
         there = panel.loc[panel[source].notna(), "time"]
-        until = f"last at {hour(there.iloc[-1])}" if len(there) else "not in the raw store"
-        words.append(f"{source}, {until}")
+        if there.empty:
+            words.append(f"{source}, not in the raw store")
+        elif there.iloc[-1] < panel["time"].iloc[-1]:
+            words.append(f"{source}, last at {hour(there.iloc[-1])}")
     return "; ".join(words)
 
 

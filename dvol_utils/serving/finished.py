@@ -17,14 +17,8 @@ from dvol_utils.training.files import CheckpointError
 from dvol_utils.training.simple import load_simple
 from dvol_utils.walkforward import checkpoint_folder, make_forecaster
 
-# Settings that change where and how loudly networks train, and no forecast.
-_NEUTRAL = (
-    "data.raw_dir",
-    "training.cluster",
-    "training.devices",
-    "training.keep_seconds",
-    "training.log_every",
-)
+# Settings that change no forecast, and that tables carry no mark of.
+_NEUTRAL = ("data.raw_dir", "training.cluster", "training.keep_seconds")
 
 
 class ServingError(RuntimeError):
@@ -88,9 +82,11 @@ def load_finished(study: StudyParams) -> Finished:
             f"{'; '.join(changed)}; run `make report STUDY={study.name}` again, or repeat with "
             "--set what that run was given"
         )
-    _check_leak_free(recorded)
-    forecasts = read_table(recorded, "forecasts")  # and with it the panel's hash
-    return Finished(recorded, forecasts, pd.read_parquet(study.run_dir / "panel.parquet"))
+    _check_leak_free(study)
+    data = study.data.model_copy(update={"raw_dir": recorded.data.raw_dir})
+    served = study.model_copy(update={"data": data})
+    forecasts = read_table(served, "forecasts")  # and with it the panel's hash
+    return Finished(served, forecasts, pd.read_parquet(study.run_dir / "panel.parquet"))
 
 
 def newest_fold(finished: Finished) -> ServedFold:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from dvol_utils.models import Forecaster
 from dvol_utils.params import StudyParams
-from dvol_utils.serving.data import Market, missing_inputs, source_words
+from dvol_utils.serving.data import Market, ended_sources, missing_inputs
 from dvol_utils.serving.finished import Finished, ServedFold, ServingError, hour, load_models
 from dvol_utils.training import NetworkForecaster
 from dvol_utils.windows import Samples
@@ -132,13 +132,22 @@ def lacking_inputs(forecaster: Forecaster, samples: Samples, row: int) -> list[s
 def check_inputs(forecaster: Forecaster, market: Market, samples: Samples, row: int) -> None:
     """Refuse an origin at which inputs are missing, naming the series and how far it reaches."""
     lacking = lacking_inputs(forecaster, samples, row)
-    if lacking:
-        more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
+    if not lacking:
+        return
+    more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
+    missing = (
+        f"origin {hour(samples.times[row])}: inputs are missing: {', '.join(lacking[:3])}{more}"
+    )
+    ended = ended_sources(market.panel, lacking)
+    if not ended:
         raise ServingError(
-            f"origin {hour(samples.times[row])}: inputs are missing: {', '.join(lacking[:3])}"
-            f"{more}, made from {source_words(market.panel, lacking)}; bring that series up to "
-            "date, or choose a model that does without (--model ridge_decay reads DVOL alone)"
+            f"{missing}, because the history before it is too short or has a gap: the raw store "
+            f"begins at {hour(samples.times[0])}; bring earlier months"
         )
+    raise ServingError(
+        f"{missing}, made from {ended}; bring that series up to date, or choose a model that does "
+        "without (--model ridge_decay reads DVOL alone)"
+    )
 
 
 def with_quantiles(
@@ -164,8 +173,9 @@ def _predict(
 ) -> np.ndarray:
     """Forecasts of every hour in index points; a network only answers near the hours asked for.
 
-    A batch of one sequence would be computed by another kernel than the study's, whose bits
-    differ: so a network always sees the sequences before it as well.
+    They are missing where inputs are, which a network itself would take for zeros. A batch of one
+    sequence would be computed by another kernel than the study's, whose bits differ: so a network
+    always sees the sequences before it as well.
     """
     if not isinstance(forecaster, NetworkForecaster):
         return forecaster.predict(samples)
@@ -173,15 +183,21 @@ def _predict(
     asked = np.zeros(len(samples.times), bool)
     for before in (0, chunk, 2 * chunk):
         asked[np.maximum(np.concatenate([rows, checked]) - before, 0)] = True
-    return forecaster.predict(dataclasses.replace(samples, complete=asked))
+    forecast = forecaster.predict(dataclasses.replace(samples, complete=asked))
+    missing = samples.features[forecaster.columns].isna().any(axis=1).astype(float)
+    whole = missing.rolling(forecaster.study.training.window_hours).sum() == 0
+    return np.where(whole, forecast, np.nan)
 
 
 def _stored(
     finished: Finished, samples: Samples, name: str, seed: int, fold: ServedFold
 ) -> pd.DataFrame:
-    """The fold's first forecasts in the study's table that these samples have the hours of."""
+    """The fold's first forecasts in the study's table that these samples should give again.
+
+    Another asset gives others, and so does a history that begins at another hour.
+    """
     own = finished.own
-    if samples.asset != finished.asset or samples.times[0] > finished.panel["time"].min():
+    if samples.asset != finished.asset or samples.times[0] != finished.panel["time"].min():
         return own.iloc[:0].assign(row=pd.Series(dtype=int))
     mine = (own["model"] == name) & (own["seed"] == seed) & (own["fold"] == fold.number)
     mine &= own["origin"] >= fold.known_before
