@@ -93,7 +93,11 @@ class DataParams(Section):
         "simulated", description="simulated market, or a raw store of CSV and Parquet files"
     )
     raw_dir: Path = Field(Path("data/raw"), description="folder of the raw store")
-    assets: list[Asset] = Field(["BTC"], min_length=1, description="assets in the panel")
+    assets: list[Asset] = Field(
+        ["BTC"],
+        min_length=1,
+        description="assets in the panel; the first is the one most pages are about",
+    )
     columns: dict[SeriesName, dict[str, str | None]] = Field(
         {}, description="columns with other names in the files, by series; null: not there"
     )

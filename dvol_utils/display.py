@@ -27,6 +27,13 @@ def study_header(study: StudyParams) -> None:
     parts = [f'<p class="study"><strong>{html.escape(study.title)}</strong> ({study.name})</p>']
     if study.is_simulated:
         parts.append(f'<p class="simulated" role="note">{SIMULATED_NOTICE}</p>')
+    first, *others = study.data.assets
+    if others:
+        parts.append(
+            f'<p role="note">Assets: {", ".join(study.data.assets)}. The pages on jumps, training, '
+            f"regimes and significance are about {first}, those on the data and on several assets "
+            "about all.</p>"
+        )
     rows = describe(study).to_html(index=False, border=0, classes="data", escape=True)
     parts.append(f"<details><summary>Effective parameters</summary>{rows}</details>")
     display(HTML("\n".join(parts)))

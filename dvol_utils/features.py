@@ -49,6 +49,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "macro": ("macro_ahead", "macro_later"),
     "volatility": (f"volatility_{_SHORT_HOURS}h",),
+    "asset": ("asset_place",),
 }
 SOURCES = {
     "transaction_volume": "transfer_volume_usd",
@@ -86,7 +87,8 @@ def build_features(panel: pd.DataFrame, jumps: pd.DataFrame, study: StudyParams)
         the target, the clock's hours as shares of a day and of a week from Monday 00:00, expiries
         1 within 24 hours before (`ahead`) or after them (`behind`) and else 0, `macro` columns the
         number of releases within the next 24 hours (`ahead`) and the 24 after these (`later`),
-        the rest dimensionless.
+        `asset_place` the asset's place among the study's from -1 to 1 (0 where it is the only
+        one), the rest dimensionless.
 
     Raises
     ------
@@ -109,6 +111,7 @@ def build_features(panel: pd.DataFrame, jumps: pd.DataFrame, study: StudyParams)
         **_expiry(frame.index),
         **_macro(frame.index),
         **_short_volatility(frame, flags, volatility),
+        "asset_place": np.full(len(frame), _place(str(frame["asset"].iloc[0]), study)),
     }
     features = pd.DataFrame(columns, index=frame.index, copy=False)
     _require_sources(features, study)
@@ -229,6 +232,13 @@ def _macro(times: pd.DatetimeIndex) -> dict[str, np.ndarray]:
     soon = releases_ahead(times, _RELEASE_HOURS)
     later = releases_ahead(times, 2 * _RELEASE_HOURS, after_hours=_RELEASE_HOURS)
     return {"macro_ahead": soon.astype(float), "macro_later": later.astype(float)}
+
+
+def _place(asset: str, study: StudyParams) -> float:
+    assets = study.data.assets
+    if asset not in assets:
+        raise ValueError(f"panel holds {asset}; data.assets names {', '.join(assets)}")
+    return float(np.linspace(-1, 1, len(assets))[assets.index(asset)]) if len(assets) > 1 else 0.0
 
 
 def _rolling_mean(values: pd.Series, window: int) -> pd.Series:

@@ -88,6 +88,13 @@ def fold_samples(samples: Samples, fold: Fold, walk: WalkParams) -> Samples:
     ValueError
         There is no row to learn from, or none to stop the networks by.
     """
+    learnt = known_at_start(samples, fold, walk)
+    refuse_empty(learnt, fold, walk)
+    return learnt
+
+
+def known_at_start(samples: Samples, fold: Fold, walk: WalkParams) -> Samples:
+    """`fold_samples`, whether or not there is a row to learn from."""
     if walk.is_fixed:
         return samples
     times, cut = samples.times, fold.start
@@ -98,20 +105,23 @@ def fold_samples(samples: Samples, fold: Fold, walk: WalkParams) -> Samples:
     split[recent & _known_before(samples, stop)] = "train"
     split[(times >= stop) & _known_before(samples, cut)] = "validation"
     split[fold_rows(samples, fold)] = "test"
-    learnt = dataclasses.replace(
+    return dataclasses.replace(
         samples,
         split=split,
         age_weight=_decay(times, cut, walk.half_life_days),
         fitting=recent & _known_before(samples, cut),
     )
+
+
+def refuse_empty(learnt: Samples, fold: Fold, walk: WalkParams) -> None:
+    """Refuse samples without a row to learn from, or without one to stop the networks by."""
     for name in ("train", "validation"):
         if not len(learnt.rows(name)):
             raise ValueError(
-                f"fold {fold.number}, from {cut}: no usable row to "
+                f"fold {fold.number}, from {fold.start}: no usable row to "
                 f"{'learn from' if name == 'train' else 'stop the networks by'}: the panel begins "
-                f"at {times[0]}, {walk!r}; lengthen the data, move the split or change walk"
+                f"at {learnt.times[0]}, {walk!r}; lengthen the data, move the split or change walk"
             )
-    return learnt
 
 
 def fold_summary(samples: Samples, folds: list[Fold], walk: WalkParams) -> pd.DataFrame:

@@ -121,14 +121,26 @@ class StudyParams(Section):
     def _consistent(self) -> StudyParams:
         if "persistence" not in self.models:
             raise ValueError("models should contain persistence, which every model is judged by")
-        if len(self.data.assets) > 1:
-            raise ValueError(f"data.assets {self.data.assets} should name one asset a study")
-        for key, values in (("models", self.models), ("training.seeds", self.training.seeds)):
+        for key, values in (
+            ("data.assets", self.data.assets),
+            ("models", self.models),
+            ("training.seeds", self.training.seeds),
+        ):
             if len(set(values)) < len(values):
                 raise ValueError(f"{key} {values} should name each entry once")
         if "ensemble" in self.models and not set(self.ensemble.members) & set(self.models):
             raise ValueError(
                 f"models {self.models} should have one of ensemble.members {self.ensemble.members}"
+            )
+        several = len(self.data.assets) > 1
+        if several and self.published_page:
+            raise ValueError(
+                f"data.assets {self.data.assets} should name one asset where published_page is true"
+            )
+        if several and self.walk.warm_epochs is not None:
+            raise ValueError(
+                f"walk.warm_epochs {self.walk.warm_epochs} should be left out where data.assets "
+                f"names several, found {self.data.assets}: networks on pooled rows begin anew"
             )
         block = self.significance.block_hours
         if block != "auto" and block < self.target.horizon_hours:

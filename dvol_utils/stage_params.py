@@ -26,7 +26,16 @@ ModelName = Literal[
 ]
 MODEL_NAMES: tuple[ModelName, ...] = get_args(ModelName)
 FeatureGroup = Literal[
-    "published", "har", "calendar", "market", "funding", "clock", "expiry", "macro", "volatility"
+    "published",
+    "har",
+    "calendar",
+    "market",
+    "funding",
+    "clock",
+    "expiry",
+    "macro",
+    "volatility",
+    "asset",
 ]
 
 

@@ -87,6 +87,7 @@ def build_samples(
     jumps: pd.DataFrame,
     study: StudyParams,
     *,
+    asset: str | None = None,
     splits: Sequence[str] = ("train", "validation", "test"),
 ) -> Samples:
     """Features, scaled target, weights and split of one asset's panel.
@@ -94,18 +95,25 @@ def build_samples(
     Parameters
     ----------
     panel, jumps : DataFrame
-        Rows of one asset, hourly, in the same order.
+        Hourly rows in the same order.
     study : StudyParams
+    asset : str, optional
+        Whose rows to take; without it the panel has to hold one asset.
     splits : sequence of str
         Those that must have rows; none where fitted models are asked about any hours.
 
     Raises
     ------
     ValueError
-        More than one asset, or one of `splits` without a single usable row.
+        More than one asset and none named, one that the panel does not hold, or one of `splits`
+        without a single usable row.
     """
     assets = panel["asset"].unique()
-    if len(assets) != 1:
+    if asset is not None:
+        if asset not in assets:
+            raise ValueError(f"asset: found {asset!r}; the panel holds {', '.join(assets)}")
+        panel, jumps = (table[table["asset"] == asset] for table in (panel, jumps))
+    elif len(assets) != 1:
         raise ValueError(f"panel holds assets {list(assets)}; build samples for one at a time")
     frame = panel.set_index("time")
     flags = jumps.set_index("time").reindex(frame.index)
@@ -123,7 +131,7 @@ def build_samples(
     imputed = frame["imputed"] | frame["imputed"].shift(-horizon, fill_value=True)
     complete = _complete_windows(features, study)
     samples = Samples(
-        asset=str(assets[0]),
+        asset=str(asset or assets[0]),
         times=frame.index,
         horizon=horizon,
         features=features,

@@ -118,6 +118,6 @@ class DecayForecaster:
 
 
 def decay_weights(times: pd.DatetimeIndex, half_life_days: float) -> np.ndarray:
-    """Weight of each row: 1 at the last one, half that every `half_life_days` before it."""
-    age = (times[-1] - times) / pd.Timedelta(days=1)
+    """Weight of each row: 1 at the latest one, half that every `half_life_days` before it."""
+    age = (times.max() - times) / pd.Timedelta(days=1)
     return 0.5 ** (age.to_numpy() / half_life_days)
