@@ -61,6 +61,14 @@ _TABLES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         ("forecasts",),
         ("data", "split", "features", "target", "training", "judgement"),
     ),
+    "assets": (
+        "09_assets",
+        ("panel", "jumps"),
+        (
+            *("split", "jumps", "features", "target", "models", "training", "walk"),
+            *("evaluation", "significance"),
+        ),
+    ),
 }
 _PACKAGES = (
     "torch",

@@ -21,6 +21,7 @@ from dvol_utils.models.lstm import LADDER
 from dvol_utils.models.networks import NETWORK_NAMES
 from dvol_utils.params import MODEL_NAMES
 from dvol_utils.uncertainty import add_quantiles
+from dvol_utils.pooling import LABELLED, POOLED, Fit, fit_forecaster, fit_samples
 from dvol_utils.walkforward import fold_networks, make_forecaster
 from dvol_utils.windows import build_samples
 
@@ -346,6 +347,51 @@ def test_forecasts_at_other_horizons(panel, hours):
     np.testing.assert_array_equal(made["y_pred"], made["y_pred_other"])
     later = shared[shared["origin"] > until]
     assert (later["y_pred"] != later["y_pred_other"]).groupby(later["model"]).any().all()
+
+
+BOTH = ("BTC", "ETH")
+
+
+@pytest.fixture(scope="module")
+def two_assets(panel):
+    """The walking study of two assets, their samples, and a second asset of another future."""
+    study = small_study(**{**WALK, "data.assets": list(BOTH), "features.groups": ["har"]})
+    second = small_panel(seed=1, asset="ETH").drop(index=range(300)).reset_index(drop=True)
+    btc, eth = (build_samples(p, small_jumps(p, study), study) for p in (panel, second))
+    others = []
+    for fold in study_folds(btc, study):
+        other = changed_after(second, second["time"].searchsorted(fold.start) - 1)
+        others.append(build_samples(other, small_jumps(other, study), study))
+    return study, btc, eth, others
+
+
+@pytest.mark.parametrize(("number", "moves"), [(1, False), (2, True)])
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [(n, POOLED) for n in ("ridge_decay", "boosted_trees", "lstm_baseline")]
+    + [("lstm_baseline", LABELLED)],
+)
+def test_pooled_models_do_not_know_another_assets_future(
+    two_assets, tmp_path, monkeypatch, name, way, number, moves
+):
+    """Another future of the second asset from a fold's start on: nothing of that fold's forecasts
+    of the first asset moves, and, to check the check, those of the next one do.
+    """
+    monkeypatch.setitem(LADDER, "lstm_baseline", TINY)
+    study, btc, eth, others = two_assets
+    fold = study_folds(btc, study)[number]
+    fit = Fit(name, way, 0, fold, BOTH)
+    forecasts = []
+    for folder, second in (("one", eth), ("two", others[1])):
+        study._root = tmp_path / folder
+        forecaster = fit_forecaster(fit, study)
+        forecaster.fit(fit_samples(fit, [btc, second], study))
+        forecasts.append(forecaster.predict(asked_of(btc, fold))[fold_rows(btc, fold)])
+    assert np.isfinite(forecasts[0]).all()
+    if moves:
+        assert (forecasts[0] != forecasts[1]).any()
+    else:
+        np.testing.assert_array_equal(*forecasts)
 
 
 def test_a_leak_would_be_seen(panel, study):

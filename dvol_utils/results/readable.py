@@ -93,6 +93,10 @@ _HEADS = {
     "pinball_95": "pinball q95",
     "survive": "of them flagged by the test",
     "survive_share": "share of flagged, %",
+    "way": "learns from",
+    "pooling_change": "change by pooling, percentage points",
+    "asset_a": "first asset",
+    "asset_b": "second asset",
 }
 _SHARES = (
     "skill",
