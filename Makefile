@@ -32,7 +32,9 @@ EVERY     := $(sort $(wildcard notebooks/0*.ipynb))
 # Some pages are made only for studies whose file asks for them.
 JUDGED    := $(shell grep -s '^published_page: *true' params/$(STUDY).yaml)
 COMPARED  := $(shell grep -s '^horizons:' params/$(STUDY).yaml | grep -v '\[ *\]')
-LEFT_OUT  := $(if $(JUDGED),,%/07_published_study.ipynb) $(if $(COMPARED),,%/08_horizons.ipynb)
+POOLED    := $(shell grep -sE '^ *assets: *\[[^]]*,' params/$(STUDY).yaml)
+LEFT_OUT  := $(if $(JUDGED),,%/07_published_study.ipynb) $(if $(COMPARED),,%/08_horizons.ipynb) \
+             $(if $(POOLED),,%/09_assets.ipynb)
 NOTEBOOKS := $(filter-out $(LEFT_OUT),$(EVERY))
 EXECUTED  := $(NOTEBOOKS:notebooks/%=$(RUN)/notebooks/%)
 
@@ -50,6 +52,7 @@ CODE_04 := $(call in_package,evaluation/benchmark.py evaluation/diagnostics.py s
 CODE_05 := $(call in_package,plots/significance.py)
 CODE_07 := $(call in_package,published/*.py plots/published.py)
 CODE_08 := $(call in_package,horizons.py plots/horizons.py)
+CODE_09 := $(call in_package,pooling.py results/pooled.py plots/pooled.py)
 CODE_site := $(call in_package,$(addprefix report/,__init__.py site.py pages.py overview.py \
                provenance.py templates/* templates/cells/*) \
                $(addprefix results/,headline.py schema.py compared.py) plots/report.py)
@@ -57,7 +60,7 @@ CODE_none := $(call in_package,cli.py serving/*.py report/execute.py report/veri
                $(addprefix data/,fetch.py http.py deribit.py onchain.py fields.py pages.py \
                download.py merge.py sources.py update.py))
 CODE_01 := $(filter-out $(CODE_02) $(CODE_03) $(CODE_04) $(CODE_05) $(CODE_07) $(CODE_08) \
-             $(CODE_site) $(CODE_none),$(call in_package,*.py */*.py))
+             $(CODE_09) $(CODE_site) $(CODE_none),$(call in_package,*.py */*.py))
 
 .PHONY: help report data test test-faults lint lab monitor verify bench bench-peers clean distclean FORCE
 

@@ -19,6 +19,7 @@ from dvol_utils.results.schema import Results, read_results
 
 PUBLISHED_PAGE = "07_published_study"
 HORIZONS_PAGE = "08_horizons"
+ASSETS_PAGE = "09_assets"
 _PUBLISHED_QUESTION = (
     "What did the published study of DVOL claim, what are its numbers worth beside persistence on "
     "the same hours, and why?"
@@ -92,10 +93,15 @@ def _failures(manifest: dict[str, Any]) -> dict[str, str]:
 
 def study_notebooks(study: StudyParams) -> list[Path]:
     """The project's notebooks in their order, without the pages that the study does not ask for: on
-    the published numbers (`published_page`) and on horizons (`horizons`).
+    the published numbers (`published_page`), on horizons (`horizons`), and on several assets where
+    it has one.
     """
     every = sorted((study.root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-    asked = {PUBLISHED_PAGE: study.published_page, HORIZONS_PAGE: bool(study.horizons)}
+    asked = {
+        PUBLISHED_PAGE: study.published_page,
+        HORIZONS_PAGE: bool(study.horizons),
+        ASSETS_PAGE: len(study.data.assets) > 1,
+    }
     return [path for path in every if asked.get(path.stem, True)]
 
 
