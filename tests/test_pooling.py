@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from market import small_jumps, small_panel, small_study
 from trainers import TINY
 
+from dvol_utils.artefacts import read_table
 from dvol_utils.evaluation import average_seeds, score
 from dvol_utils.folds import fold_rows, study_folds
 from dvol_utils.models.decay import decay_weights
@@ -34,6 +37,7 @@ from dvol_utils.pooling import (
     pooling_forecasts,
     study_fits,
 )
+from dvol_utils.report.execute import execute_notebook
 from dvol_utils.report.site import study_notebooks
 from dvol_utils.results.pooled import (
     WAYS,
@@ -457,3 +461,32 @@ def test_the_study_of_both_assets_loads():
     study = load_study("multi_asset")
     assert study.data.assets == ["BTC", "ETH"]
     assert pooled_models(study) == ["ridge_decay", "boosted_trees", "lstm_baseline"]
+
+
+@pytest.mark.slow
+def test_the_page_of_a_simulated_market_of_two_assets(tmp_path, monkeypatch):
+    home = Path(__file__).parents[1]
+    (tmp_path / "params").mkdir()
+    shutil.copy(home / "params/smoke.yaml", tmp_path / "params")
+    monkeypatch.chdir(tmp_path)
+    overrides = {
+        "data.assets": ["ETH", "BTC"],  # the first is not the first of the panel
+        "features.groups": ["har"],
+        "models": ["persistence", "ridge_decay", "lstm_baseline"],
+        "training.epochs": 1,
+    }
+    study = load_study("smoke", overrides)
+    for name in ("01_data_preparation", "02_jump_detection", "09_assets"):
+        target = study.run_dir / "notebooks" / f"{name}.ipynb"
+        execute_notebook(
+            home / f"notebooks/{name}.ipynb", target, study="smoke", overrides=overrides
+        )
+    assert read_table(study, "jumps")["asset"].unique().tolist() == ["BTC", "ETH"]
+    assert read_table(study, "jumps_price")["asset"].unique().tolist() == ["ETH"]
+    table = read_table(study, "assets")
+    assert table.groupby(["split", "asset"]).size().unique().tolist() == [5]
+    assert np.isfinite(table[["skill", "n"]].to_numpy()).all()
+    manifest = json.loads((study.run_dir / "manifest.json").read_text())
+    stage = manifest["stages"]["09_assets"]
+    assert stage["assets"] == ["ETH", "BTC"]
+    assert [words.split(":")[0] for words in stage["answer"][:2]] == ["ETH", "BTC"]
