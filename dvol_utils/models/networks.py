@@ -48,7 +48,7 @@ ATTENTION = NetworkKind(
     build=AttentionNetwork,
     size={"hidden_size": 16, "heads": 2, "dropout": 0.3, "window_hours": 24},
     groups=TUNED.groups,
-    training={**TUNED.training, "learning_rate": 2e-3, "epochs": 8},
+    training={**TUNED.training, "learning_rate": 2e-3, "epochs": 12},
 )
 CHOSEN = {"lstm_tuned": TUNED, "attention": ATTENTION}
 NETWORK_NAMES = (*LADDER, *CHOSEN)
