@@ -266,7 +266,7 @@ class UncertaintyParams(Section):
         365, ge=20, description="errors of so many days before an origin make its quantiles"
     )
     half_life_days: float = Field(
-        120, ge=7, description="the weight of an error halves with every so many days"
+        120.0, ge=7, description="the weight of an error halves with every so many days"
     )
     learning_rate: float = Field(
         0.02,
