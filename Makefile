@@ -137,9 +137,9 @@ monitor: $(VENV) ## watch STUDY's networks train, in TensorBoard (ARGS="--port 6
 verify: $(VENV) ## check a finished run: scores, parameters, raw files, notebooks, README
 	@$(BIN)/dvol verify $(OPTIONS)
 
-bench: $(VENV) ## measure speed: every file of benchmarks/
-	@for benchmark in benchmarks/*.py; do \
-	  if [ -f "$$benchmark" ]; then echo "$$benchmark"; $(BIN)/python "$$benchmark"; fi; \
+bench: $(VENV) ## measure speed: bootstrap, data, growth, jumps, training (those of benchmarks/)
+	@for what in bootstrap data growth jumps training; do \
+	  echo "benchmarks/$$what.py"; $(BIN)/python "benchmarks/$$what.py"; \
 	done
 
 bench-peers: $(PEERS) ## time neuralforecast's LSTM beside ours on STUDY's windows

@@ -119,7 +119,9 @@ def data(
 @app.command()
 def train(
     study: Study,
-    model: Annotated[str, typer.Option(help="lstm_baseline, lstm_large or lstm_ultra.")],
+    model: Annotated[
+        str, typer.Option(help="lstm_baseline, lstm_large, lstm_ultra, lstm_tuned, attention.")
+    ],
     seed: Annotated[int, typer.Option(min=0, help="Initial weights, order, dropout.")] = 0,
     devices: Annotated[
         str | None, typer.Option(help="auto, cpu, or processes a machine; otherwise the study's.")

@@ -58,7 +58,10 @@ def train_network(
     if model not in NETWORK_NAMES:
         names = ", ".join(NETWORK_NAMES)
         raise ParameterError(f"model {model!r}: no network; should be one of {names}")
-    samples = build_samples(*_tables(study), study, asset=study.data.assets[0])
+    try:
+        samples = build_samples(*_tables(study), study, asset=study.data.assets[0])
+    except ValueError as error:
+        raise ParameterError(f"study {study.name}: {error}") from error
     for forecaster, learnt in fold_networks(
         model, seed, study_folds(samples, study), samples, study
     ):
