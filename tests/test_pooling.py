@@ -379,10 +379,8 @@ def test_the_answer_says_for_each_asset_whether_pooling_helps():
         "Holm)."
     )
     assert eth.startswith("ETH: pooling helps Time-weighted ridge. ")
-    assert both == (
-        "1 of 2 comparisons lie beyond chance, where Holm's correction allows for their number."
-    )
-    assert found_words(made_up_table()) == "1 of 2 comparisons lie beyond chance"
+    assert both == ("1 of 2 comparisons beyond chance; Holm's correction allows for their number.")
+    assert found_words(made_up_table()) == "1 of 2 comparisons beyond chance"
 
 
 @pytest.mark.parametrize(("low", "p_holm"), [(-0.01, 0.02), (0.01, 0.08)])
@@ -391,7 +389,7 @@ def test_interval_and_corrected_test_both_have_to_agree(low, p_holm):
     table.loc[3, ["low", "p_holm"]] = [low, p_holm]
     sentences = pooling_answer(table, coverage=0.95, simulated=True)
     assert "is not shown to help or to hurt" in sentences[1]
-    assert sentences[2].startswith("0 of 2 comparisons lie beyond chance in the simulated market")
+    assert sentences[2].startswith("0 of 2 comparisons beyond chance in the simulated market")
 
 
 def test_a_loss_by_pooling_is_called_one():

@@ -144,7 +144,7 @@ def found_words(table: pd.DataFrame) -> str:
     """How many of a split's comparisons lie beyond chance."""
     tested = table[table["way"] != ALONE]
     found = int(tested.apply(is_found, axis="columns").sum())
-    return f"{found} of {len(tested)} comparisons lie beyond chance"
+    return f"{found} of {len(tested)} comparisons beyond chance"
 
 
 def pooling_answer(table: pd.DataFrame, *, coverage: float, simulated: bool) -> list[str]:
@@ -165,10 +165,10 @@ def pooling_answer(table: pd.DataFrame, *, coverage: float, simulated: bool) -> 
         for asset, rows in tested.groupby("asset", sort=False)
     ]
     where = " in the simulated market" if simulated else ""
-    verdict = f"{found_words(table)}{where}, where Holm's correction allows for their number"
+    verdict = f"{found_words(table)}{where}; Holm's correction allows for their number"
     if not tested.apply(is_found, axis="columns").any():
         verdict += (
-            ": what pooling does on these hours is too little to be told from chance, which is not "
+            ". What pooling does on these hours is too little to be told from chance, which is not "
             "to say that it does nothing"
         )
     return [*sentences, f"{verdict}."]
