@@ -45,7 +45,7 @@ def test_training_learns_a_target_that_its_inputs_explain():
 def test_the_best_epochs_weights_are_restored():
     study, samples, _ = make(
         Path("unused"),
-        **{"training.learning_rate": 0.02, "training.epochs": 5, "training.patience": 5},
+        **{"training.learning_rate": 0.02, "training.epochs": 4, "training.patience": 4},
     )
     network = build_network("lstm_baseline", samples.features.shape[1], seed=0)
     history = fit_network(network, samples, study, seed=0)
