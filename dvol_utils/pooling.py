@@ -21,7 +21,7 @@ from dvol_utils.folds import (
     study_folds,
 )
 from dvol_utils.models import Forecaster
-from dvol_utils.models.lstm import LADDER
+from dvol_utils.models.networks import NETWORK_NAMES
 from dvol_utils.params import ParameterError, StudyParams
 from dvol_utils.training import NetworkForecaster, TrainingError
 from dvol_utils.training.many import Failure
@@ -153,9 +153,9 @@ def pooled_models(study: StudyParams) -> list[str]:
     ParameterError
         The study has none of them.
     """
-    names = [name for name in study.models if name in (*_SIMPLE, *LADDER)]
+    names = [name for name in study.models if name in (*_SIMPLE, *NETWORK_NAMES)]
     if not names:
-        valid = ", ".join((*_SIMPLE, *LADDER))
+        valid = ", ".join((*_SIMPLE, *NETWORK_NAMES))
         raise ParameterError(
             f"models {study.models}: found none to pool; should name one of {valid}"
         )
@@ -172,7 +172,7 @@ def study_fits(samples: Sequence[Samples], study: StudyParams) -> list[Fit]:
     folds = study_folds(samples[0], study)
     fits = []
     for model in pooled_models(study):
-        network = model in LADDER
+        network = model in NETWORK_NAMES
         ways = [(ALONE, (asset,)) for asset in assets] + [(POOLED, assets)]
         ways += [(LABELLED, assets)] if network else []
         fits += [

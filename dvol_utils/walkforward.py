@@ -25,7 +25,7 @@ from dvol_utils.training.devices import process_count
 from dvol_utils.training.many import Failure, default_workers, run_tasks
 from dvol_utils.training.progress import follow
 from dvol_utils.training.simple import save_simple
-from dvol_utils.windows import Samples, reweighted
+from dvol_utils.windows import Samples
 
 T = TypeVar("T")
 
@@ -185,8 +185,7 @@ def fold_networks(
         number = None if study.walk.is_fixed else fold.number
         forecaster = make_forecaster(name, study, seed=seed, fold=number, after=after)
         assert isinstance(forecaster, NetworkForecaster)
-        learnt = fold_samples(samples, fold, study.walk)
-        yield forecaster, reweighted(learnt, forecaster.study.training.jump_weight)
+        yield forecaster, fold_samples(samples, fold, study.walk)
         after = number if _is_warm(name, study) else None
 
 

@@ -458,7 +458,7 @@ def test_the_page_is_made_for_studies_of_several_assets():
 def test_the_study_of_both_assets_loads():
     study = load_study("multi_asset")
     assert study.data.assets == ["BTC", "ETH"]
-    assert pooled_models(study) == ["ridge_decay", "boosted_trees", "lstm_baseline"]
+    assert pooled_models(study) == ["ridge_decay", "boosted_trees", "lstm_tuned"]
 
 
 @pytest.mark.slow
@@ -470,7 +470,7 @@ def test_the_page_of_a_simulated_market_of_two_assets(tmp_path, monkeypatch):
     overrides = {
         "data.assets": ["ETH", "BTC"],  # the first is not the first of the panel
         "features.groups": ["har"],
-        "models": ["persistence", "ridge_decay", "lstm_baseline"],
+        "models": ["persistence", "ridge_decay", "lstm_tuned"],
         "training.epochs": 1,
     }
     study = load_study("smoke", overrides)

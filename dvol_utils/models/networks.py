@@ -64,7 +64,9 @@ def network_study(name: str, study: StudyParams) -> StudyParams:
     kind = network_kind(name)
     changes: dict[str, Any] = {}
     if kind.groups is not None:
-        changes["features"] = study.features.model_copy(update={"groups": list(kind.groups)})
+        # Which asset it is stays the study's to tell.
+        groups = [*kind.groups, *({"asset"} & set(study.features.groups))]
+        changes["features"] = study.features.model_copy(update={"groups": groups})
     if kind.training:
         changes["training"] = study.training.model_copy(update=dict(kind.training))
     return study.model_copy(update=changes)

@@ -32,7 +32,7 @@ from dvol_utils.training.files import (
 from dvol_utils.training.loop import History, TrainingError, fit_network, predict_rows
 from dvol_utils.training.progress import ProgressWriter
 from dvol_utils.training.resume import TrainState, remove_state
-from dvol_utils.windows import Samples, build_sequences
+from dvol_utils.windows import Samples, build_sequences, reweighted
 
 T = TypeVar("T")
 
@@ -88,8 +88,19 @@ class NetworkForecaster:
     def fingerprint(self, samples: Samples, processes: int) -> str:
         """Hash of all that its weights depend on."""
         return fingerprint(
-            self.name, samples, self.study, self.seed, processes, begins_with=self.begins_with
+            self.name,
+            self.weighted(samples),
+            self.study,
+            self.seed,
+            processes,
+            begins_with=self.begins_with,
         )
+
+    def weighted(self, samples: Samples) -> Samples:
+        """The samples with its own weight of jump hours, where it has one."""
+        if "jump_weight" not in network_kind(self.name).training:
+            return samples
+        return reweighted(samples, self.study.training.jump_weight)
 
     def fit(self, samples: Samples) -> None:
         """Train, go on with training, or load the finished checkpoint.
@@ -186,7 +197,8 @@ def train_checkpoint(
             state.say = writer.say
             report = {"on_epoch": _each(writer.add, on_epoch), "keep": state.offer}
         seed = forecaster.seed
-        history = fit_network(forecaster.network, samples, study, seed=seed, kept=kept, **report)
+        learnt = forecaster.weighted(samples)
+        history = fit_network(forecaster.network, learnt, study, seed=seed, kept=kept, **report)
         facts = _facts(forecaster, place)
         _in_first(place, lambda: save_finished(folder, forecaster.network, of, history, facts))
         _in_first(place, lambda: remove_state(folder))
