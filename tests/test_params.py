@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -16,7 +17,10 @@ from dvol_utils.params import (
     load_study,
     parameters_hash,
     parse_override,
+    study_from,
 )
+
+HOME = Path(__file__).parents[1]
 
 
 def load_text(folder: Path, text: str) -> StudyParams:
@@ -291,3 +295,11 @@ def test_where_the_raw_files_lie_does_not_change_the_hash(tmp_project):
     )
     assert parameters_hash(here) == parameters_hash(there)
     assert parameters_hash(here) != parameters_hash(load_study("tiny", {"jumps.alpha": 0.02}))
+
+
+@pytest.mark.parametrize("path", sorted((HOME / "params").glob("*.yaml")), ids=lambda p: p.stem)
+def test_recorded_parameters_have_the_hash_of_those_that_were_recorded(path):
+    """A default that JSON would write in another way, 120 for 120.0, is no other parameter."""
+    study = load_study(path)
+    again = study_from(json.loads(json.dumps(effective(study))), study.root)
+    assert parameters_hash(again) == parameters_hash(study)

@@ -115,7 +115,10 @@ def serving_samples(market: Market, study: StudyParams) -> Samples:
             f"{hour(panel['time'].iloc[0])} to {hour(panel['time'].iloc[-1])}; the inputs look "
             f"back over {needed}: bring earlier months"
         )
-    adapted = study.model_copy(update={"features": features})
+    known = market.asset in study.data.assets
+    assets = study.data.assets if known else [market.asset]
+    data = study.data.model_copy(update={"assets": assets})
+    adapted = study.model_copy(update={"features": features, "data": data})
     try:
         return build_samples(panel, jumps_by_rule(panel, study.jumps), adapted, splits=())
     except ValueError as error:

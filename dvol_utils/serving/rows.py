@@ -197,7 +197,8 @@ def _stored(
     Another asset gives others, and so does a history that begins at another hour.
     """
     own = finished.own
-    if samples.asset != finished.asset or samples.times[0] != finished.panel["time"].min():
+    own_panel = finished.panel[finished.panel["asset"] == finished.asset]
+    if samples.asset != finished.asset or samples.times[0] != own_panel["time"].min():
         return own.iloc[:0].assign(row=pd.Series(dtype=int))
     mine = (own["model"] == name) & (own["seed"] == seed) & (own["fold"] == fold.number)
     mine &= own["origin"] >= fold.known_before
