@@ -335,6 +335,14 @@ def test_too_short_a_history_is_refused(study, raw):
         forecast(study, raw_dir=raw, model="persistence")
 
 
+def test_what_the_features_warn_of_is_a_note(study, monkeypatch, recwarn):
+    monkeypatch.setattr("dvol_utils.features.LAST_RELEASE", LAST - 50 * HOUR)
+    notes = forecast(study)["notes"]
+    assert len(notes) == 1
+    assert notes[0].startswith("releases of macroeconomic news are listed up to 2021-06-14 14:00")
+    assert not recwarn.list
+
+
 def test_another_history_is_refused_with_the_number_of_hours(study, raw):
     def shift(table):
         changed = [opened(LAST - 50 * HOUR), opened(LAST - 1_000 * HOUR)]
