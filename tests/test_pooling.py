@@ -470,7 +470,7 @@ def test_the_page_of_a_simulated_market_of_two_assets(tmp_path, monkeypatch):
     overrides = {
         "data.assets": ["ETH", "BTC"],  # the first is not the first of the panel
         "features.groups": ["har"],
-        "models": ["persistence", "ridge_decay", "lstm_tuned"],
+        "models": ["persistence", "ridge_decay", "lstm_baseline"],
         "training.epochs": 1,
     }
     study = load_study("smoke", overrides)
