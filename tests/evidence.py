@@ -63,6 +63,8 @@ def evidence(
         )
     rows += [_pair(rmse, a, b, (p or {}).get((a, b), 0.01)) for a, b in combinations(rmse, 2)]
     rows += [_difference(rmse, a, "har_calendar") for a in rmse if a.startswith("lstm")]
+    if {"ensemble", "ridge_decay"} <= set(rmse):
+        rows.append(_difference(rmse, "ensemble", "ridge_decay"))
     return pd.DataFrame(rows).reindex(columns=list(SIGNIFICANCE_COLUMNS))
 
 

@@ -188,3 +188,18 @@ def test_a_threshold_of_five_percent():
 def test_small_p_values_are_not_called_zero():
     text = sentences(evidence(p={("persistence", "lstm_ultra"): 1e-9}))[PERSISTENCE]
     assert re.search(r"p < 0\.001\.$", text)
+
+
+def test_the_strongest_simple_rival_is_judged_where_there_is_one():
+    rmse = {**RMSE, "ridge_decay": 1.72, "ensemble": 1.70}
+    for worse, holds in ((0.0, "holds"), (0.1, "does not hold, the opposite does")):
+        own = {**rmse, "ensemble": rmse["ensemble"] + worse}
+        found = claims(
+            evidence(own), validation_scores("ensemble", own), coverage=0.95, simulated=False
+        )
+        assert found[-1].startswith(f"A model beats the time-weighted ridge: {holds}; Ensemble,")
+    alone = {"persistence": 2.0, "ridge_decay": 1.9}
+    found = claims(
+        evidence(alone), validation_scores("ridge_decay", alone), coverage=0.9, simulated=False
+    )
+    assert len(found) == PUBLISHED + 1

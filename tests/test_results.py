@@ -70,6 +70,13 @@ def test_comparisons_are_of_larger_with_smaller_and_of_lstms_with_rivals():
     assert comparisons(["boosted_trees", "lstm_large", "ridge_decay"]) == [
         ("lstm_large", "ridge_decay"),
         ("lstm_large", "boosted_trees"),
+        ("boosted_trees", "ridge_decay"),
+    ]
+    assert comparisons(["ensemble", "lstm_ultra", "lstm_tuned", "ridge_decay"]) == [
+        ("lstm_tuned", "lstm_ultra"),
+        ("lstm_ultra", "ridge_decay"),
+        ("lstm_tuned", "ridge_decay"),
+        ("ensemble", "ridge_decay"),
     ]
     assert comparisons(["persistence", "har"]) == []
 

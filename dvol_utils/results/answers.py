@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.results.claims import ladder_verdict
-from dvol_utils.results.published import LADDER, PUBLISHED
+from dvol_utils.results.published import LSTMS, PUBLISHED
 from dvol_utils.results.tables import choose, label
 from dvol_utils.results.words import (
     accuracy_test,
@@ -54,7 +54,7 @@ def answer(
         last = f"its value {hours_text(ahead)} before it"
     return [
         _on_forecast(table, choose(validation), coverage, target, last),
-        _on_lstm(table, choose(validation, LADDER), coverage),
+        _on_lstm(table, choose(validation, LSTMS), coverage),
         _on_trust(table, forecasts["origin"], simulated, late_hours),
     ]
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from dvol_utils.results.published import LADDER, PUBLISHED
+from dvol_utils.results.published import LADDER, LSTMS, PUBLISHED
 from dvol_utils.results.tables import choose, label, look_up
 from dvol_utils.results.words import (
     accuracy_test,
@@ -28,7 +28,8 @@ from dvol_utils.results.words import (
 
 _Judged = tuple[str, str, str]  # claim, verdict, evidence
 _UNJUDGED = "cannot be judged"
-_ON_SKILL = (0, 1, 3, 4)  # places of the claims that inputs from after the origin bear on
+_RIDGE = "ridge_decay"
+_ON_SKILL = (0, 1, 3, 4, 6)  # places of the claims that inputs from after the origin bear on
 
 
 def claims(
@@ -59,9 +60,9 @@ def claims(
     -------
     list of str
         On persistence, size of the LSTM, jump hours, direction, LSTM against HAR with calendar,
-        and the published figures.
+        the published figures, and where the study has it the time-weighted ridge.
     """
-    best, lstm = choose(validation), choose(validation, LADDER)
+    best, lstm = choose(validation), choose(validation, LSTMS)
     judged = [
         _beats_persistence(table, validation, best, coverage),
         _larger_is_better(table),
@@ -69,6 +70,7 @@ def claims(
         _direction(table, best, coverage),
         _lstm_beats_har(table, lstm, coverage),
         _published(table, simulated),
+        *_beats_ridge(table, validation, coverage),
     ]
     where = " in the simulated market" if simulated else ""
     late = f" with inputs up to {hours_text(late_hours)} before the target" if late_hours else ""
@@ -186,6 +188,25 @@ def _lstm_beats_har(table: pd.DataFrame, lstm: str | None, coverage: float) -> _
         f"{p_text(test['p_value'])}"
     )
     return claim, verdict(-test["estimate"], test["p_value"]), evidence
+
+
+def _beats_ridge(table: pd.DataFrame, validation: pd.DataFrame, coverage: float) -> list[_Judged]:
+    """The claim about the strongest simple rival, in studies that have it and another model."""
+    among = [model for model in validation["model"] if model not in ("persistence", _RIDGE)]
+    best = choose(validation, among)
+    test = accuracy_test(table, best, _RIDGE) if best else None
+    gap = look_up(table, "difference", best, "skill", _RIDGE) if best else None
+    if test is None or gap is None:
+        return []
+    evidence = (
+        f"{label(best)}, the best other model on validation rows, has a test RMSE of "
+        f"{estimate(table, best, 'rmse'):.3f} points against {estimate(table, _RIDGE, 'rmse'):.3f} "
+        f"(skill {number(100 * gap['estimate'], '+.1f')} percentage points, "
+        f"{interval_text(gap, coverage, '.1f', 100)}), with Diebold-Mariano "
+        f"{p_text(test['p_value'])}"
+    )
+    holds = verdict(-test["estimate"], test["p_value"])
+    return [("A model beats the time-weighted ridge", holds, evidence)]
 
 
 def _published(table: pd.DataFrame, simulated: bool) -> _Judged:

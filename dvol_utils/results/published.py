@@ -9,6 +9,7 @@ import pandas as pd
 from dvol_utils.evaluation import METRICS, score
 
 LADDER = ("lstm_baseline", "lstm_large", "lstm_ultra")
+LSTMS = (*LADDER, "lstm_tuned")
 # Points, percent (mape) and share (direction), as published; "about" where the study says so.
 PUBLISHED: dict[str, Any] = {
     "source": (

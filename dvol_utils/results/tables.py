@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,7 @@ SIGNIFICANCE_COLUMNS = (
 _NOT_NESTING = ("persistence", "seasonal_naive")
 _JUDGED_BY = REGIME_TYPES[:5]  # a share in the tails needs more rows than a cell of the week has
 _RIVALS = ("har_calendar", "ridge_decay", "boosted_trees")
+_OTHERS = ("lstm_tuned", "attention", "ensemble")
 
 
 def label(model: str) -> str:
@@ -72,10 +73,18 @@ def choose(validation: pd.DataFrame, among: Sequence[str] | None = None) -> str 
 
 
 def comparisons(models: Sequence[str]) -> list[tuple[str, str]]:
-    """The pairs of models that claims are about: (larger, smaller) LSTM, (LSTM, simple rival)."""
-    ladder = [model for model in LADDER if model in models]
+    """The pairs of models that claims are about.
+
+    (Larger, smaller) size of the ladder, (tuned LSTM, size of the ladder), (network or ensemble,
+    simple rival) and (simple rival, the one before it).
+    """
+    ladder, rivals, others = (
+        [model for model in names if model in models] for names in (LADDER, _RIVALS, _OTHERS)
+    )
     pairs = [(large, small) for small, large in combinations(ladder, 2)]
-    return pairs + [(model, rival) for rival in _RIVALS if rival in models for model in ladder]
+    pairs += [("lstm_tuned", size) for size in ladder if "lstm_tuned" in models]
+    pairs += [(model, rival) for rival in rivals for model in (*ladder, *others)]
+    return pairs + [(better, rival) for rival, better in pairwise(rivals)]
 
 
 def nested_pairs(models: Sequence[str]) -> list[tuple[str, str]]:
