@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from dvol_utils.models.combination import combination_weights, combine
+from dvol_utils.results.tables import weights_by_fold
 
 HOURS = 600
 MEMBERS = ["ridge_decay", "boosted_trees"]
@@ -129,3 +130,12 @@ def test_seeds_are_averaged_and_absent_members_left_out():
 def test_an_ensemble_of_nothing_is_refused():
     with pytest.raises(ValueError, match="found models har; an ensemble needs one of ridge_decay"):
         combine(table(har=truth()), MEMBERS, 1.0)
+
+
+def test_weights_are_shown_with_a_row_a_fold():
+    wide = weights_by_fold(combination_weights(two_members(), MEMBERS, 1.0))
+    assert list(wide) == ["fold", "learnt_from", "Time-weighted ridge", "Boosted trees"]
+    assert wide["fold"].tolist() == [0, 1, 2]
+    np.testing.assert_array_equal(
+        wide[["Time-weighted ridge", "Boosted trees"]], weights(two_members())
+    )

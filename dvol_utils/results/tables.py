@@ -72,6 +72,14 @@ def choose(validation: pd.DataFrame, among: Sequence[str] | None = None) -> str 
     return None if candidates.empty else candidates.loc[candidates["rmse"].idxmin(), "model"]
 
 
+def weights_by_fold(weights: pd.DataFrame) -> pd.DataFrame:
+    """`combination_weights` with a row a fold: fold, learnt_from (hours), a column a member."""
+    keyed = weights.set_index(["split", "fold", "rows", "model"])["weight"]
+    wide = keyed.unstack(sort=False).reset_index()  # noqa: PD010 nothing to aggregate
+    named = wide.drop(columns="split").rename(columns={"rows": "learnt_from"})
+    return named.rename(columns=label).rename_axis(columns=None)
+
+
 def comparisons(models: Sequence[str]) -> list[tuple[str, str]]:
     """The pairs of models that claims are about.
 
