@@ -43,6 +43,11 @@ def test_three_sentences():
         ),
         (1, evidence(p={("lstm_large", "lstm_ultra"): 0.5}), "Some larger LSTMs forecast better"),
         (1, evidence(p={("har_calendar", "lstm_ultra"): 0.5}), "and does not beat the linear HAR"),
+        (
+            0,
+            evidence({**RMSE, "lstm_ultra": 1.997}),
+            "p = 0.010); the interval holds zero, so the evidence is not strong.",
+        ),
         (2, evidence(r2=0.85), "R² of 0.850, below the published 0.9076"),
     ],
 )

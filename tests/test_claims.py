@@ -67,6 +67,16 @@ def test_a_whole_sentence():
             evidence(with_rmse(har=1.5)),
             "HAR scored higher on the test rows (43.8 %), which nobody could know beforehand",
         ),
+        (
+            PERSISTENCE,
+            evidence(with_rmse(lstm_ultra=1.997)),
+            ": holds; LSTM ultra, chosen on validation rows",
+        ),
+        (
+            PERSISTENCE,
+            evidence(with_rmse(lstm_ultra=1.997)),
+            "; the interval of the skill holds zero, so the two do not agree",
+        ),
         (LADDER, evidence(), ": holds;"),
         (LADDER, evidence(p={("lstm_large", "lstm_ultra"): 0.05}), ": holds in part;"),
         (

@@ -12,6 +12,7 @@ from dvol_utils.results.words import (
     accuracy_test,
     estimate,
     hours_text,
+    interval_disagrees,
     is_gain,
     p_text,
     percent,
@@ -114,11 +115,14 @@ def _on_forecast(
         lead = f"{target} is forecast better than by {last}, but not beyond chance"
     else:
         lead = f"{target} is forecast no better than by {last}"
+    doubt = ""
+    if interval_disagrees(table, best, test):
+        doubt = "; the interval holds zero, so the evidence is not strong"
     return (
         f"{lead}: {label(best)}, the model chosen on validation rows, has a test RMSE of "
         f"{estimate(table, best, 'rmse'):.3f} points against "
         f"{estimate(table, 'persistence', 'rmse'):.3f} of persistence (skill "
-        f"{skill_text(table, best, coverage)}, Diebold-Mariano {p_text(test['p_value'])})."
+        f"{skill_text(table, best, coverage)}, Diebold-Mariano {p_text(test['p_value'])}){doubt}."
     )
 
 

@@ -17,6 +17,7 @@ from dvol_utils.results.words import (
     accuracy_test,
     estimate,
     hours_text,
+    interval_disagrees,
     interval_text,
     is_gain,
     number,
@@ -106,6 +107,8 @@ def _beats_persistence(
         f"{estimate(table, 'persistence', 'rmse'):.3f}, a skill of "
         f"{skill_text(table, best, coverage)}, with Diebold-Mariano {p_text(test['p_value'])}"
     )
+    if interval_disagrees(table, best, test):
+        evidence += "; the interval of the skill holds zero, so the two do not agree"
     skills = table[(table["kind"] == "interval") & (table["metric"] == "skill")]
     top = skills.loc[skills["estimate"].idxmax()]
     if top["model_a"] not in (best, "persistence"):

@@ -19,6 +19,12 @@ def is_gain(test: pd.Series) -> bool:
     return bool(test["estimate"] < 0 and test["p_value"] < LEVEL)
 
 
+def interval_disagrees(table: pd.DataFrame, model: str, test: pd.Series) -> bool:
+    """Whether the test finds a gain over persistence and the interval of the skill holds zero."""
+    skill = look_up(table, "interval", model, "skill")
+    return is_gain(test) and skill is not None and bool(skill["low"] <= 0)
+
+
 def verdict(gain: float, p: float) -> str:
     """Whether a claim holds: `gain` is positive where the estimate speaks for it."""
     if p >= LEVEL:
