@@ -17,7 +17,7 @@ from dvol_utils.models.combination import NAME as ENSEMBLE
 from dvol_utils.models.combination import combine
 from dvol_utils.models.linear import RidgeForecaster, ridge_decay
 from dvol_utils.models.naive import Persistence, SeasonalNaive
-from dvol_utils.models.networks import NETWORK_NAMES, network_study
+from dvol_utils.models.networks import NETWORK_NAMES, stopping_networks
 from dvol_utils.models.trees import boosted_trees
 from dvol_utils.params import StudyParams
 from dvol_utils.training import NetworkForecaster, TrainingError
@@ -263,8 +263,7 @@ def _walk_networks(
 
 def _is_warm(name: str, study: StudyParams) -> bool:
     """Whether a network goes on from the last fold's weights."""
-    training = network_study(name, study).training
-    return study.walk.warm_epochs is not None and training.patience is not None
+    return study.walk.warm_epochs is not None and name in stopping_networks(study)
 
 
 def _joined(chains: Sequence[np.ndarray | Failure]) -> np.ndarray | Failure:

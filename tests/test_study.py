@@ -96,7 +96,9 @@ def test_the_site_has_a_page_for_each_notebook_and_says_that_data_is_simulated(s
     pages = sorted(path.stem for path in study.report_dir.glob("*.html"))
     assert pages == sorted([*(path.stem for path in NOTEBOOKS), "index"])
     for page in study.report_dir.glob("*.html"):
-        assert "Simulated data" in page.read_text(encoding="utf-8"), page.name
+        text = page.read_text(encoding="utf-8")
+        assert "Simulated data" in text, page.name
+        assert str(study.root) not in text, f"{page.name}: a path of this machine"
 
 
 def test_training_again_gives_the_same_bits_and_page(project, study, tmp_path, monkeypatch):

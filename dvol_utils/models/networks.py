@@ -78,3 +78,9 @@ def build_network(name: str, input_size: int, seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return kind.build(input_size, **kind.size)
+
+
+def stopping_networks(study: StudyParams) -> list[str]:
+    """The study's networks that stop by rows they have not learnt from."""
+    names = [name for name in study.models if name in NETWORK_NAMES]
+    return [name for name in names if network_study(name, study).training.patience is not None]
