@@ -3,8 +3,9 @@
     python benchmarks/networks.py --study bitcoin --raw DIR [--model lstm_tuned attention]
 
 Every quarter of the validation rows is forecast by networks that know what was known at its start,
-with one setting at a time other than the chosen ones (those of the first row). Columns: skill of
-the seeds' mean forecast, all hours and those of the jump regime; the single seeds' mean skill.
+with one setting at a time other than the chosen ones (those of the first row). Columns: skill (%)
+of the seeds' mean forecast, in all hours, those of the jump regime and the others; the single
+seeds' mean skill.
 `--set split.validation_start=... split.test_start=...` shows an earlier time. Test rows are not
 touched.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,14 @@ import torch
 from dvol_utils.data.panel import build_panel
 from dvol_utils.data.simulated import write_store
 from dvol_utils.features import feature_columns
-from dvol_utils.folds import fold_rows, fold_samples, study_folds
+from dvol_utils.folds import Fold, fold_rows, fold_samples, study_folds
 from dvol_utils.jumps import jumps_by_rule
+from dvol_utils.models import Forecaster
 from dvol_utils.models.networks import CHOSEN, NetworkKind, network_kind
 from dvol_utils.params import StudyParams, load_study, parse_override
 from dvol_utils.training import fit_network, predict_rows
 from dvol_utils.training.many import Failure, run_tasks
+from dvol_utils.walkforward import fold_forecast
 from dvol_utils.windows import Samples, build_samples, build_sequences, reweighted
 
 WALK = {"walk.validation": "quarterly", "walk.test": "never"}
@@ -45,6 +48,7 @@ SHARED: list[dict[str, Any]] = [
     {"groups": ("published", *GROUPS)},
     {"groups": (*GROUPS, "market", "funding")},
     {"training": {"jump_weight": 2.0}},
+    {"training": {"jump_weight": 4.0}},
     {"training": {"target_limit": None}},
     {"training": {"target_limit": None, "loss": "huber"}},
     {"training": {"window_hours": 72}},
@@ -95,31 +99,78 @@ def load(overrides: Mapping[str, Any], study_name: str) -> tuple[Samples, StudyP
     return build_samples(panel, jumps_by_rule(panel, study.jumps), study), study
 
 
-def forecast(kind: NetworkKind, samples: Samples, study: StudyParams, seed: int) -> np.ndarray:
-    """Forecasts of the validation rows, index points."""
-    torch.set_num_threads(1)
-    training = study.training.model_copy(update=dict(kind.training))
-    groups = list(kind.groups or study.features.groups)
-    features = study.features.model_copy(update={"groups": groups})
-    own = study.model_copy(update={"training": training, "features": features})
-    data, parts = build_sequences(samples, own), []
-    for fold in study_folds(samples, study):
-        rows = fold_rows(samples, fold)
-        rows = rows[samples.split[rows] == "validation"]
-        if not len(rows):
-            continue
-        learnt = reweighted(fold_samples(samples, fold, study.walk), training.jump_weight)
+@dataclasses.dataclass
+class Network:
+    """A network of any kind behind the forecaster interface, without a checkpoint."""
+
+    kind: NetworkKind
+    study: StudyParams
+    seed: int
+
+    def fit(self, samples: Samples) -> None:
+        torch.set_num_threads(1)
+        training = self.study.training.model_copy(update=dict(self.kind.training))
+        groups = list(self.kind.groups or self.study.features.groups)
+        features = self.study.features.model_copy(update={"groups": groups})
+        self.own = self.study.model_copy(update={"training": training, "features": features})
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            network = kind.build(len(feature_columns(groups)), **kind.size)
-        fit_network(network, learnt, own, seed=seed)
-        parts.append(samples.to_points(predict_rows(network, data, rows, training), rows))
-    return np.concatenate(parts)
+            torch.manual_seed(self.seed)
+            self.network = self.kind.build(len(feature_columns(groups)), **self.kind.size)
+        learnt = reweighted(samples, training.jump_weight)
+        fit_network(self.network, learnt, self.own, seed=self.seed)
+
+    def predict(self, samples: Samples) -> np.ndarray:
+        rows, forecast = np.flatnonzero(samples.complete), np.full(len(samples.dvol), np.nan)
+        data = build_sequences(samples, self.own)
+        forecast[rows] = predict_rows(self.network, data, rows, self.own.training)
+        return samples.to_points(forecast)
+
+
+def validation_folds(samples: Samples, study: StudyParams) -> list[Fold]:
+    """Those whose rows are all of the validation split."""
+    folds = [f for f in study_folds(samples, study) if f.start < study.split.test_start]
+    assert all((samples.split[fold_rows(samples, fold)] == "validation").all() for fold in folds)
+    return folds
+
+
+def forecast(
+    make: Callable[[], Forecaster],
+    samples: Samples,
+    study: StudyParams,
+    change: Callable[[Samples], Samples] = lambda learnt: learnt,
+) -> np.ndarray:
+    """Forecasts of the validation rows, points, each by a model fitted before its quarter.
+
+    `change` alters what each model learns from.
+    """
+    return np.concatenate(
+        [
+            fold_forecast(make(), fold, samples, change(fold_samples(samples, fold, study.walk)))
+            for fold in validation_folds(samples, study)
+        ]
+    )
 
 
 def skill(samples: Samples, rows: np.ndarray, points: np.ndarray) -> float:
     outcome, origin = samples.outcome[rows], samples.dvol[rows]
     return 100 * (1 - np.sum((points - outcome) ** 2) / np.sum((origin - outcome) ** 2))
+
+
+def skills(samples: Samples, rows: np.ndarray, points: np.ndarray) -> dict[str, float]:
+    jump = samples.jump_regime[rows] == "jump"
+    return {
+        "skill": skill(samples, rows, points),
+        "jump hours": skill(samples, rows[jump], points[jump]),
+        "normal hours": skill(samples, rows[~jump], points[~jump]),
+    }
+
+
+def side_by_side(tasks: Sequence[Callable[[], np.ndarray]]) -> list[np.ndarray]:
+    """Their results; ends with the first that failed."""
+    found = run_tasks(tasks)
+    if failed := [result for result in found if isinstance(result, Failure)]:
+        raise SystemExit(failed[0].error)
+    return found
 
 
 def compare(name: str, args: argparse.Namespace) -> pd.DataFrame:
@@ -129,18 +180,15 @@ def compare(name: str, args: argparse.Namespace) -> pd.DataFrame:
     for change in [*SHARED, *OWN[name]]:
         samples, study = load({**WALK, **raw, **given, **change.get("study", {})}, args.study)
         own = varied(kind, change)
-        tasks = [partial(forecast, own, samples, study, seed) for seed in range(args.seeds)]
-        found = run_tasks(tasks)
-        if failed := [result for result in found if isinstance(result, Failure)]:
-            raise SystemExit(failed[0].error)
+        made = [partial(Network, own, study, seed) for seed in range(args.seeds)]
+        found = side_by_side([partial(forecast, make, samples, study) for make in made])
         rows = samples.rows("validation")
-        jump, mean = samples.jump_regime[rows] == "jump", np.mean(found, axis=0)
+        mean = np.mean(found, axis=0)
         table.append(
             {
                 "model": name,
                 "changed": ", ".join(f"{k} {v}" for k, v in _flat(change).items()) or "none",
-                "skill": skill(samples, rows, mean),
-                "jump hours": skill(samples, rows[jump], mean[jump]),
+                **skills(samples, rows, mean),
                 "single": np.mean([skill(samples, rows, points) for points in found]),
             }
         )
