@@ -8,13 +8,13 @@ from market import small_jumps, small_panel, small_study
 
 from dvol_utils import horizons as hz
 from dvol_utils.evaluation import evaluation_rows, score
+from dvol_utils.models.networks import NETWORK_NAMES
 from dvol_utils.params import MODEL_NAMES
 from dvol_utils.plots.horizons import skill_by_horizon
 from dvol_utils.report.site import HORIZONS_PAGE, study_notebooks
 from dvol_utils.results.readable import with_interval
 from dvol_utils.significance import bootstrap_interval, diebold_mariano
-from dvol_utils.training import NetworkForecaster
-from dvol_utils.walkforward import forecast_table, make_forecaster
+from dvol_utils.walkforward import forecast_table
 from dvol_utils.windows import build_samples
 
 HORIZONS = [1, 24, 168]
@@ -62,11 +62,7 @@ def test_simple_models_forecast_the_same_beside_networks_and_without(
 
 
 def test_simple_models_are_all_that_are_no_networks():
-    study = small_study()
-    kinds = {name: make_forecaster(name, study) for name in MODEL_NAMES}
-    networks = [name for name in kinds if isinstance(kinds[name], NetworkForecaster)]
-    assert not set(hz.SIMPLE) & set(networks)
-    assert set(hz.SIMPLE) <= set(MODEL_NAMES)
+    assert set(hz.SIMPLE) == set(MODEL_NAMES) - set(NETWORK_NAMES) - {"ensemble"}
 
 
 def test_everything_that_depends_on_the_horizon_follows_it(run):
