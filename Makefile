@@ -50,6 +50,7 @@ CODE_04 := $(call in_package,evaluation/benchmark.py evaluation/diagnostics.py s
              results/answers.py results/claims.py results/findings.py results/uncertainty.py \
              plots/evaluation.py plots/uncertainty.py)
 CODE_05 := $(call in_package,plots/significance.py)
+CODE_06 := $(call in_package,trading/*.py plots/trading.py)
 CODE_07 := $(call in_package,published/*.py plots/published.py)
 CODE_08 := $(call in_package,horizons.py plots/horizons.py)
 CODE_09 := $(call in_package,pooling.py results/pooled.py plots/pooled.py)
@@ -59,7 +60,7 @@ CODE_site := $(call in_package,$(addprefix report/,__init__.py site.py pages.py 
 CODE_none := $(call in_package,cli.py serving/*.py report/execute.py report/verify.py results/readme.py \
                $(addprefix data/,fetch.py http.py deribit.py onchain.py fields.py pages.py \
                download.py merge.py sources.py update.py))
-CODE_01 := $(filter-out $(CODE_02) $(CODE_03) $(CODE_04) $(CODE_05) $(CODE_07) $(CODE_08) \
+CODE_01 := $(filter-out $(CODE_02) $(CODE_03) $(CODE_04) $(CODE_05) $(CODE_06) $(CODE_07) $(CODE_08) \
              $(CODE_09) $(CODE_site) $(CODE_none),$(call in_package,*.py */*.py))
 
 .PHONY: help report data test test-faults lint lab monitor verify bench bench-peers clean distclean FORCE

@@ -40,6 +40,11 @@ _TABLES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "metrics": ("04_regime_evaluation", ("forecasts",), ("evaluation",)),
     "months": ("04_regime_evaluation", ("forecasts",), ("evaluation", "significance", "target")),
     "significance": ("05_bootstrap_significance", ("forecasts",), ("significance", "target")),
+    "trades": (
+        "06_trading_simulation",
+        ("panel", "forecasts"),
+        ("split", "target", "significance", "trading"),
+    ),
     "horizons": (
         "08_horizons",
         ("panel", "jumps"),

@@ -27,6 +27,7 @@ from dvol_utils.stage_params import (
     SignificanceParams,
     SplitParams,
     TargetParams,
+    TradingParams,
     TrainingParams,
     UncertaintyParams,
     WalkParams,
@@ -54,6 +55,7 @@ class StudyParams(Section):
     uncertainty: UncertaintyParams = UncertaintyParams()
     evaluation: EvaluationParams = EvaluationParams()
     significance: SignificanceParams = SignificanceParams()
+    trading: TradingParams = TradingParams()
     horizons: list[Annotated[int, Field(ge=1, le=720)]] = Field(
         [], description="hours ahead that the page on horizons compares, made where there are any"
     )

@@ -297,6 +297,53 @@ class SignificanceParams(Section):
     seed: int = Field(0, ge=0, description="seed of the resampling")
 
 
+class TradingParams(Section):
+    """The trading simulation: what a position is, and what it costs."""
+
+    hour: int = Field(8, ge=0, le=23, description="hour of the day's one decision, UTC")
+    target_volatility: float = Field(
+        10.0, gt=0, le=100, description="volatility that sizes aim at, % of capital a year"
+    )
+    volatility_days: int = Field(
+        30, ge=2, le=1_000, description="days of the trailing volatility that sizes go by"
+    )
+    position_cap: float = Field(
+        0.5, gt=0, le=100, description="largest position, % of capital an index point"
+    )
+    stop_drawdown: float = Field(
+        15.0, gt=0, description="loss from the peak that closes the position, % of capital"
+    )
+    stop_days: int = Field(30, ge=1, le=1_000, description="days without a position after that")
+    half_spread: float = Field(
+        0.5, ge=0, le=10, description="half the spread taken as realistic, points a side"
+    )
+    half_spreads: list[Annotated[float, Field(ge=0, le=10)]] = Field(
+        [0.25, 0.5, 1.0], min_length=1, description="half-spreads of the grid, points a side"
+    )
+    delays_hours: list[Annotated[int, Field(ge=1, le=23)]] = Field(
+        [1, 2], min_length=1, description="hours from origin to fill; the first is taken throughout"
+    )
+    slippage: float = Field(0.05, ge=0, le=10, description="points a side beyond the half-spread")
+    fee_pct: float = Field(
+        0.05, ge=0, le=5, description="fee on index and futures, % of the level a side; assumed"
+    )
+    straddle_fee: float = Field(
+        0.53, ge=0, le=10, description="fees of a straddle's round trip, points"
+    )
+    tick: float = Field(0.1, gt=0, le=10, description="the futures' smallest step of price, points")
+    block_days: int = Field(
+        10, ge=1, le=1_000, description="mean block of the bootstrap of daily returns, days"
+    )
+
+    @validator(mode="after")
+    def _ordered(self) -> TradingParams:
+        for name in ("half_spreads", "delays_hours"):
+            values = getattr(self, name)
+            if values != sorted(set(values)):
+                raise ValueError(f"{name} {values} should be in ascending order, each once")
+        return self
+
+
 class JudgementParams(Section):
     """How the page on the published numbers trains its own networks."""
 

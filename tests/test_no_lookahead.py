@@ -21,6 +21,7 @@ from dvol_utils.models.lstm import LADDER
 from dvol_utils.models.networks import NETWORK_NAMES
 from dvol_utils.params import MODEL_NAMES
 from dvol_utils.pooling import LABELLED, POOLED, Fit, fit_forecaster, fit_samples
+from dvol_utils.trading import hourly, simulate, strategies
 from dvol_utils.uncertainty import add_quantiles
 from dvol_utils.walkforward import fold_networks, make_forecaster
 from dvol_utils.windows import build_samples
@@ -401,3 +402,49 @@ def test_a_leak_would_be_seen(panel, study):
         p["dvol_close"].rolling(25, center=True).mean() for p in (panel, changed_after(panel, cut))
     )
     assert not one[: cut + 1].equals(two[: cut + 1])
+
+
+def test_positions_never_depend_on_their_fill_hour_or_later(panel, study):
+    """Change what comes after an origin, forecasts and market alike: positions up to it stay."""
+    origins = panel["time"][2_400:3_400]
+    level = panel.set_index("time")["dvol_close"]
+    forecasts = daily_forecasts(level, origins)
+    pairs = strategies(["persistence", "har"], "har")
+    stopping = study.model_copy(
+        update={"trading": study.trading.model_copy(update={"stop_drawdown": 2.0, "stop_days": 3})}
+    )
+    one = simulate(forecasts, hourly(panel, "BTC"), stopping, pairs)
+    assert one["stopped"].any()
+    cut = one["origin"].unique()[20]
+    row = int(panel.index[panel["time"] == cut][0])
+    other = changed_after(panel, row)
+    changed = daily_forecasts(other.set_index("time")["dvol_close"], origins)
+    early = (changed["origin"] <= cut).to_numpy()
+    for name in ("y_pred", "y_origin", "q05", "q25", "q75", "q95"):  # what is known stays
+        np.testing.assert_array_equal(changed.loc[early, name], forecasts.loc[early, name])
+    two = simulate(changed, hourly(other, "BTC"), stopping, pairs)
+    decided = (one["origin"] <= cut).to_numpy()
+    assert (one.loc[decided, "fill"].max() - cut) == pd.Timedelta(hours=1)
+    free = ["origin", "instrument", "model", "rule", "signal", "position", "stopped"]
+    pd.testing.assert_frame_equal(one.loc[decided, free], two.loc[decided, free], check_exact=True)
+    assert not one.loc[~decided, "position"].equals(two.loc[~decided, "position"])
+
+
+def daily_forecasts(level, origins):
+    """Forecasts from the last day's change, all that they need known at the origin."""
+    start = level[origins].to_numpy()
+    guess = start - 0.3 * level.diff(24)[origins].to_numpy()
+    spread = dict(zip(("q05", "q25", "q50", "q75", "q95"), (-2, -0.3, 0, 0.3, 2), strict=True))
+    return pd.DataFrame(
+        {
+            "asset": "BTC",
+            "origin": origins.to_numpy(),
+            "target_time": origins.to_numpy() + pd.Timedelta(hours=24),
+            "model": "har",
+            "split": "test",
+            "y_origin": start,
+            "y_pred": guess,
+            "jump_regime": "normal",
+            **{name: guess + shift for name, shift in spread.items()},
+        }
+    )

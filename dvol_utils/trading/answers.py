@@ -1,0 +1,155 @@
+"""What the trading simulation found, in words made from its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from dvol_utils.params import StudyParams
+from dvol_utils.results.tables import label
+from dvol_utils.results.words import hours_text, number
+from dvol_utils.trading.costs import FUTURES, PAPER, STRADDLE
+
+LABELS = {
+    PAPER: "paper index (not tradable)",
+    FUTURES: "DVOL-futures proxy",
+    STRADDLE: "straddle, approximated",
+    "flat": "Flat",
+    "always_short": "Always short",
+    "momentum": "Momentum (sign of persistence's last error)",
+    "reversal": "Reversal of it",
+    "sign": "plain sign",
+    "scaled": "sign, scaled by confidence",
+    "interval_50": "50 % interval excludes no change",
+    "interval_90": "90 % interval excludes no change",
+    "none": "–",
+}
+_SURE = 0.95  # probability that a Sharpe ratio is more than the luck of several trials
+
+
+def named(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with instruments, benchmarks and rules by name, for readers."""
+    there = [name for name in ("instrument", "model", "rule") if name in table]
+    return table.assign(
+        **{name: table[name].map(lambda key: LABELS.get(key, key)) for name in there}
+    )
+
+
+def trading_answer(
+    results: pd.DataFrame,
+    strategy: tuple[str, str],
+    chance: Mapping[str, Mapping[str, float]],
+    study: StudyParams,
+) -> list[str]:
+    """Whether anything survives realistic costs.
+
+    Parameters
+    ----------
+    results : DataFrame
+        `summary` of the test rows at the study's costs, a row an instrument and strategy.
+    strategy : (model, rule)
+        Chosen on validation rows.
+    chance : mapping
+        `deflated` of the strategy by instrument.
+    study : StudyParams
+
+    Returns
+    -------
+    list of str
+        Which strategy; a sentence an instrument; others that earn; whether anything survives.
+    """
+    model, rule = strategy
+    mine = results[(results["model"] == model) & (results["rule"] == rule)]
+    where = "In the simulated market, on" if study.is_simulated else "On"
+    first = (
+        f"{where} the test rows, {label(model)} is traded by the rule that did best on validation "
+        f"rows ({LABELS[rule]}), at a half-spread of {study.trading.half_spread:g} points and a "
+        f"fill {hours_text(study.trading.delays_hours[0])} after the forecast."
+    )
+    rows = [_instrument_sentence(row, chance[row.instrument], study) for row in mine.itertuples()]
+    tradable = results[(results["instrument"] != PAPER) & (results["sharpe_low"] > 0)]
+    own = tradable[(tradable["model"] == model) & (tradable["rule"] == rule)]
+    sure = [name for name in own["instrument"] if chance[name]["probability"] >= _SURE]
+    return [
+        first,
+        *rows,
+        _others_sentence(results, tradable),
+        _verdict(mine, list(own["instrument"]), sure),
+    ]
+
+
+def foresight_sentence(study: StudyParams) -> str:
+    """A warning where a study's forecasts could not have been traded; empty where they could."""
+    target, delay = study.target, study.trading.delays_hours[0]
+    if target.kind == "scaled_level" and target.scaled_at == "target":
+        return (
+            "**Not a simulation of what could have been done:** this study's forecasts are mapped "
+            "back to points with a mean and a deviation that include the target hour, which nobody "
+            "knows at the origin."
+        )
+    if target.horizon_hours <= delay:
+        return (
+            f"**Not worth trading:** the forecasts reach {hours_text(target.horizon_hours)} ahead "
+            f"and are filled {hours_text(delay)} later, when the hour they are about is over."
+        )
+    return ""
+
+
+def _instrument_sentence(row: tuple, chance: Mapping[str, float], study: StudyParams) -> str:
+    name = LABELS[row.instrument]
+    name = name[0].upper() + name[1:]
+    if row.in_market == 0:
+        return f"{name}: no position was taken."
+    cover = f"{study.significance.coverage:.0%}".replace("%", " %")
+    text = (
+        f"{name}: {number(row.annual_return, '.1f')} % of capital a year after costs "
+        f"({number(row.annual_gross, '.1f')} % before), Sharpe ratio {number(row.sharpe, '.2f')}, "
+        f"{cover} interval {number(row.sharpe_low, '.2f')} to {number(row.sharpe_high, '.2f')}; "
+        f"costs of {number(row.break_even, '.2f')} points a side would take all of it"
+    )
+    if pd.isna(chance["probability"]):
+        return text + "."
+    return (
+        f"{text}; probability of more than the luck of {chance['trials']} trials "
+        f"{number(chance['probability'], '.2f')}."
+    )
+
+
+def _others_sentence(results: pd.DataFrame, sure: pd.DataFrame) -> str:
+    tried = (results["instrument"] != PAPER).sum()
+    names = [
+        f"{LABELS.get(row.model) or label(row.model)}"
+        + (f" ({LABELS[row.rule]})" if row.rule != "none" else "")
+        + f" on the {LABELS[row.instrument]}"
+        for row in sure.itertuples()
+    ]
+    found = "; ".join(names) or "none"
+    return (
+        f"Of all {tried} back-tests on futures proxy and straddle, benchmarks included, those with "
+        f"an interval of the Sharpe ratio above zero: {found}."
+    )
+
+
+def _verdict(mine: pd.DataFrame, beyond: list[str], sure: list[str]) -> str:
+    if sure:
+        names = " and ".join(LABELS[name] for name in sure)
+        return (
+            f"**The forecast survives realistic costs on the {names}, as far as this approximation "
+            "goes.**"
+        )
+    if beyond:
+        return (
+            "**The forecast earns after realistic costs, but not beyond the luck of the "
+            "configurations tried.**"
+        )
+    earning = mine[(mine["instrument"] != PAPER) & (mine["annual_return"] > 0)]
+    if len(earning):
+        names = " and ".join(LABELS[name] for name in earning["instrument"])
+        return (
+            f"**Nothing is shown to survive realistic costs: the gain on the {names} is within "
+            "what chance would bring.**"
+        )
+    return (
+        "**The forecast does not survive realistic costs on any instrument that could be traded.**"
+    )

@@ -1,0 +1,50 @@
+"""What a trade costs: half the spread, slippage and fee, points a side."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from dvol_utils.params import TradingParams
+
+PAPER, FUTURES, STRADDLE = "paper_index", "futures_proxy", "straddle"
+INSTRUMENTS = (PAPER, FUTURES, STRADDLE)
+
+
+def side_cost(
+    instrument: str, level: np.ndarray, params: TradingParams, half_spread: float | None = None
+) -> np.ndarray:
+    """Cost of trading one point of position once.
+
+    Parameters
+    ----------
+    instrument : str
+        One of `INSTRUMENTS`.
+    level : ndarray of shape (trades,)
+        DVOL at the origin, points: the fee of index and futures is a share of it.
+    params : TradingParams
+    half_spread : float, optional
+        Points, in place of `params.half_spread`.
+
+    Returns
+    -------
+    ndarray of shape (trades,)
+        Points. A future's half-spread is rounded up to whole ticks; half of a straddle's
+        round-trip fees is paid on each side.
+
+    Raises
+    ------
+    ValueError
+        An unknown instrument.
+    """
+    if instrument not in INSTRUMENTS:
+        known = ", ".join(INSTRUMENTS)
+        raise ValueError(f"instrument: found {instrument!r}; should be one of {known}")
+    half = params.half_spread if half_spread is None else half_spread
+    if instrument == FUTURES:
+        half = params.tick * math.ceil(round(half / params.tick, 9))
+    fee = params.fee_pct / 100 * np.asarray(level, dtype=float)
+    if instrument == STRADDLE:
+        fee = np.full(np.shape(level), params.straddle_fee / 2)
+    return half + params.slippage + fee

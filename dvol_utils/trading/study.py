@@ -1,0 +1,220 @@
+"""The trading simulation of a study: strategies, instruments, costs, on given rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from dvol_utils.params import StudyParams
+from dvol_utils.trading.backtest import back_test, schedule, unit_sizes
+from dvol_utils.trading.costs import FUTURES, side_cost
+from dvol_utils.trading.evaluation import KEYS, summary
+from dvol_utils.trading.instruments import instrument_gains, weekly_persistence
+from dvol_utils.trading.signals import BENCHMARKS, RULES, benchmark_signal, forecast_signal
+
+NO_RULE = "none"
+_HAR = ("har", "har_calendar")
+
+
+def strategies(models: Iterable[str], chosen: str) -> list[tuple[str, str]]:
+    """What is back-tested: (model, rule), every rule of the chosen model and of HAR, benchmarks.
+
+    Parameters
+    ----------
+    models : iterable of str
+        Those that the study has.
+    chosen : str
+        The model chosen on validation rows.
+    """
+    there = list(models)
+    har = next((name for name in _HAR if name in there), None)
+    traded = dict.fromkeys([chosen, *([har] if har else [])])
+    pairs = [(model, rule) for model in traded for rule in RULES]
+    return [*pairs, *((name, NO_RULE) for name in BENCHMARKS)]
+
+
+def simulate(
+    forecasts: pd.DataFrame,
+    hours: pd.DataFrame,
+    study: StudyParams,
+    traded: Sequence[tuple[str, str]],
+    *,
+    delay_hours: int | None = None,
+    half_spread: float | None = None,
+    hour: int | None = None,
+    instruments: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Back-tests of strategies on one split's rows, each from a flat start.
+
+    Parameters
+    ----------
+    forecasts : DataFrame
+        One split's rows of `evaluation_rows`.
+    hours : DataFrame
+        `hourly` of the same asset.
+    study : StudyParams
+    traded : sequence of (model, rule)
+        Of `strategies`.
+    delay_hours, half_spread, hour : optional
+        In place of the study's.
+    instruments : sequence of str, optional
+        Without it all that the data allow.
+
+    Returns
+    -------
+    DataFrame
+        Rows of `back_test` with `asset, split, instrument, model, rule, jump_regime`: a row a trade
+        (a position from its fill to the next). Nothing of it depends on what comes after a
+        position's origin but `gain` and what follows from it.
+
+    Raises
+    ------
+    ValueError
+        The rows are too few for a single trade.
+    """
+    params, first = study.trading, forecasts["origin"].min()
+    days = schedule(
+        first,
+        min(forecasts["target_time"].max(), hours.index[-1]),
+        hour=params.hour if hour is None else hour,
+        delay_hours=params.delays_hours[0] if delay_hours is None else delay_hours,
+        horizon_hours=study.target.horizon_hours,
+    )
+    if days.empty:
+        raise ValueError(
+            f"forecasts: found origins from {first} to {forecasts['origin'].max()}; should span "
+            "at least one trade, from a decision to the next one's fill"
+        )
+    learnt = hours["dvol"][hours.index < study.split.validation_start]
+    market = instrument_gains(days, hours, persistence=weekly_persistence(learnt), tick=params.tick)
+    facts = forecasts.drop_duplicates("origin").set_index("origin")["jump_regime"]
+    level = hours["dvol"].reindex(days["origin"]).to_numpy()
+    common = {
+        "size": unit_sizes(days, hours["dvol"], params),
+        "tradable": hours["tradable"].reindex(days["fill"]).to_numpy(dtype=bool),
+        "params": params,
+    }
+    signals = {pair: _signal(pair, forecasts, hours, study) for pair in traded}
+    tables = []
+    for instrument in instruments or market:
+        if instrument not in market:
+            continue
+        cost = side_cost(instrument, level, params)
+        for (model, rule), signal in signals.items():
+            table = back_test(days, signal, market[instrument], side_cost=cost, **common)
+            if half_spread is not None:
+                other = side_cost(instrument, level, params, half_spread)
+                held = table["position"].to_numpy()
+                table = back_test(
+                    days, signal, market[instrument], side_cost=other, positions=held, **common
+                )
+            names = {"instrument": instrument, "model": model, "rule": rule}
+            tables.append(table.assign(**names))
+    return _labelled(pd.concat(tables, ignore_index=True), forecasts, facts)
+
+
+def cost_grid(
+    forecasts: pd.DataFrame,
+    hours: pd.DataFrame,
+    study: StudyParams,
+    strategy: tuple[str, str],
+) -> pd.DataFrame:
+    """One strategy at every half-spread and delay of the study.
+
+    The positions at a delay are those of the study's own half-spread, so that a row differs from
+    another by its costs alone.
+
+    Returns
+    -------
+    DataFrame
+        `instrument, delay_hours, half_spread`, and the columns of `summary`, without intervals.
+    """
+    tables = []
+    for delay in study.trading.delays_hours:
+        for half in study.trading.half_spreads:
+            trades = simulate(
+                forecasts, hours, study, [strategy], delay_hours=delay, half_spread=half
+            )
+            row = summary(trades, reps=2).assign(delay_hours=delay, half_spread=half)
+            tables.append(row.drop(columns=["model", "rule", "sharpe_low", "sharpe_high"]))
+    grid = pd.concat(tables, ignore_index=True)
+    first = ["instrument", "delay_hours", "half_spread"]
+    grid = grid.sort_values(first, key=_places, kind="stable", ignore_index=True)
+    return grid[[*first, *(name for name in grid if name not in first)]]
+
+
+def by_hour(
+    forecasts: pd.DataFrame,
+    hours: pd.DataFrame,
+    study: StudyParams,
+    strategy: tuple[str, str],
+    instrument: str = FUTURES,
+) -> pd.DataFrame:
+    """One strategy with its decision at each hour of the day.
+
+    Returns
+    -------
+    DataFrame
+        `hour` (0 to 23), `annual_gross, annual_return` (% of capital), `sharpe`.
+    """
+    rows = []
+    for hour in range(24):
+        trades = simulate(forecasts, hours, study, [strategy], hour=hour, instruments=[instrument])
+        rows.append(summary(trades, reps=2).assign(hour=hour))
+    return pd.concat(rows, ignore_index=True)[["hour", "annual_gross", "annual_return", "sharpe"]]
+
+
+def choose_rule(tried: pd.DataFrame, chosen: str) -> str:
+    """The chosen model's rule with the highest Sharpe ratio; the plain sign where none has one.
+
+    Parameters
+    ----------
+    tried : DataFrame
+        `summary` of validation rows, one instrument.
+    chosen : str
+        The model.
+    """
+    own = tried[(tried["model"] == chosen) & tried["sharpe"].notna()]
+    return "sign" if own.empty else str(own.loc[own["sharpe"].idxmax(), "rule"])
+
+
+def one(trades: pd.DataFrame, instrument: str, strategy: tuple[str, str]) -> pd.DataFrame:
+    """The rows of one back-test."""
+    mine = trades[list(KEYS)].eq([instrument, *strategy]).all(axis="columns")
+    return trades[mine].reset_index(drop=True)
+
+
+def half_years(trades: pd.DataFrame) -> pd.Series:
+    """Calendar half-year of each fill, such as "2025 H1"."""
+    fill = trades["fill"].dt
+    return fill.year.astype(str) + np.where(fill.month <= 6, " H1", " H2")
+
+
+def _signal(
+    pair: tuple[str, str], forecasts: pd.DataFrame, hours: pd.DataFrame, study: StudyParams
+) -> pd.Series:
+    model, rule = pair
+    if rule == NO_RULE:
+        return benchmark_signal(model, hours["dvol"], study.persistence_hours)
+    return forecast_signal(forecasts[forecasts["model"] == model], rule)
+
+
+def _labelled(
+    trades: pd.DataFrame, forecasts: pd.DataFrame, jump_regime: pd.Series
+) -> pd.DataFrame:
+    regime = trades["origin"].map(jump_regime).fillna("unknown")
+    labels = {name: forecasts[name].iloc[0] for name in ("asset", "split")}
+    trades = trades.assign(**labels, jump_regime=regime)
+    first = ["asset", "split", *KEYS]
+    return trades[[*first, *(name for name in trades if name not in first)]]
+
+
+def _places(column: pd.Series) -> pd.Series:
+    """Order of appearance for names, value for numbers."""
+    return (
+        column
+        if column.dtype.kind in "if"
+        else column.map({name: place for place, name in enumerate(column.unique())})
+    )

@@ -1,0 +1,405 @@
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+from forecast_tables import forecast_table
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from market import small_panel, small_study
+from scipy import stats
+
+from dvol_utils import trading
+from dvol_utils.evaluation import evaluation_rows
+from dvol_utils.params import ParameterError, TradingParams
+from dvol_utils.plots import trading as plots
+from dvol_utils.trading.answers import foresight_sentence, named, trading_answer
+
+DAYS = trading.schedule(
+    pd.Timestamp("2024-01-01 00:00", tz="UTC"),
+    pd.Timestamp("2024-01-06 09:00", tz="UTC"),
+    hour=8,
+    delay_hours=1,
+)
+FREE = TradingParams(position_cap=100, stop_drawdown=1e9)
+
+
+def run(signal, gain, *, cost=0.6, size=1.0, params=FREE, marked=None, rolled=False, tradable=True):
+    """A back-test of made-up gains, one a day."""
+    gain = np.asarray(gain, dtype=float)
+    start = pd.Timestamp("2024-01-01 08:00", tz="UTC")
+    days = trading.schedule(
+        start, start + pd.Timedelta(days=len(gain), hours=1), hour=8, delay_hours=1
+    )
+    gains = pd.DataFrame(
+        {"gain": gain, "marked": gain if marked is None else marked, "rolled": rolled}
+    )
+    return trading.back_test(
+        days,
+        pd.Series(signal, days["origin"], dtype=float),
+        gains,
+        size=np.full(len(gain), size),
+        side_cost=np.full(len(gain), cost),
+        tradable=np.broadcast_to(tradable, len(gain)),
+        params=params,
+    )
+
+
+def test_five_trades_by_hand_to_the_cent():
+    """100,000 dollars, 0.2 % a point: 200 dollars a point; 0.60 points a side are 120 dollars."""
+    trades = run([1, 1, -1, 0, -1], [1.50, -2.25, -3.00, 4.00, 0.75], size=0.2)
+    dollars = (1_000 * trades[["gross", "cost", "net", "equity"]]).round(2)
+    assert dollars["gross"].tolist() == [300.00, -450.00, 600.00, 0.00, -150.00]
+    # in; kept; turned round; out; in and, at the end, out again
+    assert dollars["cost"].tolist() == [120.00, 0.00, 240.00, 120.00, 240.00]
+    assert dollars["net"].tolist() == [180.00, -450.00, 360.00, -120.00, -390.00]
+    assert dollars["equity"].tolist() == [180.00, -270.00, 90.00, -30.00, -420.00]
+
+
+def test_a_day_is_decided_filled_and_left_an_hour_after_the_next_decision():
+    assert len(DAYS) == 5
+    first = DAYS.iloc[0]
+    assert [str(first[name])[5:16] for name in ("origin", "fill", "next_origin", "exit")] == [
+        "01-01 08:00",
+        "01-01 09:00",
+        "01-02 08:00",
+        "01-02 09:00",
+    ]
+    assert (DAYS["exit"][:-1].to_numpy() == DAYS["fill"][1:].to_numpy()).all()
+    week = trading.schedule(
+        DAYS["origin"][0],
+        DAYS["origin"][0] + pd.Timedelta(days=30),
+        hour=8,
+        delay_hours=2,
+        horizon_hours=168,
+    )
+    assert set(week["origin"].diff().dropna()) == {pd.Timedelta(days=7)}
+    with pytest.raises(ValueError, match="delay_hours: found 0; should be at least 1"):
+        trading.schedule(DAYS["origin"][0], DAYS["exit"][0], hour=8, delay_hours=0)
+
+
+def test_zero_positions_give_zeros():
+    trades = run([0, 0, 0, 0], [3, -2, 5, 1])
+    assert (trades[["position", "traded", "gross", "cost", "net", "equity"]] == 0).all(axis=None)
+    row = trading.summary(trades.assign(instrument="a", model="b", rule="c"), reps=50).iloc[0]
+    assert (row["annual_return"], row["drawdown"], row["turnover"]) == (0, 0, 0)
+    assert row[["sharpe", "sharpe_low", "hit_rate", "break_even"]].isna().all()
+
+
+def test_a_perfect_forecast_earns_and_a_random_one_loses_the_costs():
+    rng = np.random.default_rng(0)
+    gain = 2 * rng.standard_normal(4_000)
+    perfect = run(np.sign(gain), gain)
+    assert perfect["net"].mean() == pytest.approx(np.abs(gain).mean() - 0.6, abs=0.03)
+    random = run(rng.choice([-1, 1], len(gain)), gain)
+    # Half of the days turn the position round: two sides of 0.6 points.
+    assert random["cost"].mean() == pytest.approx(0.6, abs=0.03)
+    assert abs(random["gross"].mean()) < 3 * 2 / len(gain) ** 0.5
+    assert random["net"].mean() < -0.45
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from([-1, 0, 1]), st.floats(-5, 5)), min_size=2, max_size=20))
+def test_costs_are_monotone_and_exhaust_the_gain_at_the_break_even(pairs):
+    signal, gain = zip(*pairs, strict=True)
+    nets = [run(signal, gain, cost=cost)["net"].to_numpy() for cost in (0.0, 0.25, 0.5, 1.0)]
+    assert all((cheap >= dear).all() for cheap, dear in pairwise(nets))
+    trades = run(signal, gain)
+    row = trading.summary(trades.assign(instrument="a", model="b", rule="c"), reps=2).iloc[0]
+    if trades["traded"].sum() > 0:
+        assert run(signal, gain, cost=row["break_even"])["net"].sum() == pytest.approx(0, abs=1e-9)
+
+
+def test_a_rolled_contract_is_paid_for_on_both_sides():
+    trades = run([1, 1, 1], [0, 0, 0], rolled=np.array([False, True, False]))
+    assert trades["traded"].tolist() == [1, 2, 1]
+
+
+def test_positions_are_capped_and_kept_where_nothing_is_known_or_nobody_trades():
+    params = TradingParams(position_cap=0.5, stop_drawdown=1e9)
+    trades = run([1, np.nan, -1, -1], [0] * 4, params=params, tradable=[True, True, False, True])
+    assert trades["position"].tolist() == [0.5, 0.5, 0.5, -0.5]
+
+
+def test_the_stop_closes_the_position_for_its_days_and_counts_anew():
+    params = TradingParams(position_cap=100, stop_drawdown=5, stop_days=2)
+    gain = [-3, -3, -9, -9, -3, -3, -3]
+    trades = run([1] * 7, gain, cost=0.0, params=params)
+    assert trades["position"].tolist() == [1, 1, 0, 0, 1, 1, 0]
+    assert trades["stopped"].tolist() == [False, False, True, True, False, False, True]
+    # Seen at the next origin only half was lost, so the stop comes a day later.
+    later = run([1] * 4, [-3, -3, -9, -9], cost=0.0, params=params, marked=[-3, -1, -9, -9])
+    assert later["position"].tolist() == [1, 1, 1, 0]
+
+
+def test_deflated_sharpe_is_that_of_the_paper():
+    expected, probability = trading.deflated_sharpe(
+        2.5 / 250**0.5, n=1_250, skew=-3, kurtosis=10, trials=100, variance=0.5 / 250
+    )
+    assert (round(expected, 4), round(probability, 4)) == (0.1132, 0.9004)
+    with pytest.raises(ValueError, match="n, trials: found 9 and 1; should be at least 2"):
+        trading.deflated_sharpe(0.1, n=9, skew=0, kurtosis=3, trials=1, variance=1)
+
+
+def test_summary_against_a_literal_reckoning():
+    rng = np.random.default_rng(1)
+    trades = run(rng.choice([-1, 0, 1], 200), rng.standard_normal(200), size=0.3)
+    trades = trades.assign(instrument="a", model="b", rule="c")
+    row = trading.summary(trades, reps=200, block_days=5).iloc[0]
+    net, years = trades["net"], 200 / 365.25
+    assert row["annual_return"] == pytest.approx(net.sum() / years)
+    assert row["volatility"] == pytest.approx(net.std() * 365.25**0.5)
+    assert row["sharpe"] == pytest.approx(net.mean() / net.std() * 365.25**0.5)
+    worst = max(max(0.0, *net.cumsum()[: i + 1]) - net.cumsum()[i] for i in range(len(net)))
+    assert row["drawdown"] == pytest.approx(worst)
+    held = trades[trades["position"] != 0]
+    assert row["hit_rate"] == pytest.approx((held["net"] > 0).mean())
+    assert row["turnover"] == pytest.approx(trades["traded"].sum() / 0.3 / years)
+    assert row["sharpe_low"] < row["sharpe"] < row["sharpe_high"]
+
+
+def test_the_interval_of_the_sharpe_ratio_is_about_as_wide_as_theory_says():
+    """Independent normal returns: standard error sqrt((1 + SR^2 / 2) / T) of a day's ratio."""
+    net = 0.1 + np.random.default_rng(2).standard_normal(2_000)
+    low, high = trading.evaluation.sharpe_interval(
+        net, 1, block=1, reps=2_000, coverage=0.95, seed=0
+    )
+    width = 2 * 1.96 * math.sqrt((1 + 0.1**2 / 2) / len(net))
+    assert high - low == pytest.approx(width, rel=0.08)
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("sign", [1, -1, 1, 0]),
+        ("scaled", [1, -0.5, 0, 0]),
+        ("interval_50", [1, 0, 0, 0]),
+        ("interval_90", [0, 0, 0, 0]),
+    ],
+)
+def test_signals_by_rule(rule, expected):
+    rows = pd.DataFrame(
+        {
+            "origin": DAYS["origin"][:4],
+            "y_origin": 60.0,
+            "y_pred": [62.0, 59.0, 61.0, 60.0],
+            "q05": [59, 55, np.nan, 56],
+            "q25": [60.5, 57, np.nan, 58],
+            "q75": [63.5, 61, np.nan, 62],
+            "q95": [66, 65, np.nan, 64],
+        }
+    )
+    assert trading.forecast_signal(rows, rule).tolist() == expected
+
+
+def test_benchmarks_follow_or_oppose_the_last_error_of_persistence():
+    dvol = pd.Series([50.0, 51, 49, 49], pd.date_range("2024", periods=4, freq="h", tz="UTC"))
+    assert trading.benchmark_signal("momentum", dvol, 1)[1:].tolist() == [1, -1, 0]
+    assert trading.benchmark_signal("reversal", dvol, 1)[1:].tolist() == [-1, 1, 0]
+    assert (trading.benchmark_signal("always_short", dvol, 1) == -1).all()
+    assert (trading.benchmark_signal("flat", dvol, 1) == 0).all()
+    with pytest.raises(ValueError, match="name: found 'long'; should be one of flat, always_short"):
+        trading.benchmark_signal("long", dvol, 1)
+
+
+@pytest.fixture(scope="module")
+def hours():
+    return trading.hourly(small_panel(1_400), "BTC")
+
+
+@pytest.fixture(scope="module")
+def days(hours):
+    return trading.schedule(hours.index[800], hours.index[-1], hour=8, delay_hours=1)
+
+
+def test_the_paper_index_earns_the_change_of_dvol(hours, days):
+    gains = trading.instruments.paper_index(days, hours)
+    row = days.iloc[3]
+    assert gains["gain"][3] == hours["dvol"][row["exit"]] - hours["dvol"][row["fill"]]
+    assert gains["marked"][3] == hours["dvol"][row["next_origin"]] - hours["dvol"][row["fill"]]
+
+
+def test_futures_expire_on_wednesdays_and_price_in_the_return_to_the_mean(hours, days):
+    gains = trading.instruments.futures_proxy(days, hours, persistence=0.5, tick=0.1)
+    expiry = gains["expiry"]
+    assert set(expiry.dt.day_of_week) == {2}
+    assert set(expiry.dt.hour) == {8}
+    assert (expiry >= days["exit"]).all()
+    assert (expiry - days["exit"] < pd.Timedelta(days=7)).all()
+    assert gains["rolled"].sum() == expiry.nunique() - 1
+    row, mean = days.iloc[5], hours["dvol"].rolling(720, min_periods=1).mean()
+    prices = []
+    for time in (row["fill"], row["exit"]):
+        left = (expiry[5] - time) / pd.Timedelta(days=7)
+        exact = mean[time] + (hours["dvol"][time] - mean[time]) * 0.5**left
+        prices.append(round(exact / 0.1) * 0.1)
+    assert gains["gain"][5] == pytest.approx(prices[1] - prices[0], abs=1e-9)
+    at_expiry = trading.instruments.futures_proxy(days, hours, persistence=1, tick=1e-9)
+    paper = trading.instruments.paper_index(days, hours)
+    np.testing.assert_allclose(at_expiry["gain"], paper["gain"], atol=1e-6)
+
+
+def test_weekly_persistence_of_a_series_that_halves():
+    gap = 8 * 0.5 ** (np.arange(3_000) / 168)
+    dvol = pd.Series(60 + gap)
+    mean = dvol.rolling(720, min_periods=1).mean()
+    now, later = (dvol - mean)[:-168], (dvol.shift(-168) - mean)[:-168]
+    expected = np.linalg.lstsq(now.to_numpy()[:, None], later.to_numpy(), rcond=None)[0][0]
+    assert trading.weekly_persistence(dvol) == pytest.approx(min(max(expected, 0), 1))
+    assert trading.weekly_persistence(dvol[:10]) == 1
+
+
+def black_scholes(spot, strike, sigma, years):
+    d1 = (np.log(spot / strike) + sigma**2 * years / 2) / (sigma * years**0.5)
+    call = spot * stats.norm.cdf(d1) - strike * stats.norm.cdf(d1 - sigma * years**0.5)
+    return 2 * call - spot + strike, 2 * stats.norm.cdf(d1) - 1, d1
+
+
+def test_a_straddles_gain_is_that_of_revaluation_and_hedge():
+    """One hour of a price move and a change of volatility, by Black and Scholes in full."""
+    times = pd.date_range("2024-01-01 08:00", periods=3, freq="h", tz="UTC")
+    market = pd.DataFrame(
+        {"dvol": [60.0, 60.0, 60.3], "price": [100.0, 100.0, 100.8], "tradable": True}, times
+    )
+    day = pd.DataFrame(
+        {"origin": times[:1], "fill": times[1:2], "next_origin": times[2:], "exit": times[2:]}
+    )
+    found = trading.instruments.straddle(day, market).iloc[0]
+    years, hour = 30 / 365, 1 / 8_760
+    before, delta, d1 = black_scholes(100, 100, 0.6, years)
+    after, _, _ = black_scholes(100.8, 100, 0.603, years - hour)
+    vega = 2 * 100 * stats.norm.pdf(d1) * years**0.5 / 100  # per volatility point
+    assert found["gain"] == pytest.approx((after - before - delta * 0.8) / vega, rel=0.02)
+    assert found["gain"] == found["vega_part"] + found["gamma_part"]
+    assert found["vega_part"] == pytest.approx(0.3)
+
+
+def test_cost_a_side_of_each_instrument():
+    params = TradingParams(half_spread=0.25, slippage=0.05, fee_pct=0.05, straddle_fee=0.53)
+    costs = {
+        name: trading.side_cost(name, np.array([60.0]), params)[0] for name in trading.INSTRUMENTS
+    }
+    assert costs == pytest.approx(
+        {
+            "paper_index": 0.25 + 0.05 + 0.03,
+            "futures_proxy": 0.3 + 0.05 + 0.03,  # whole ticks
+            "straddle": 0.25 + 0.05 + 0.265,
+        }
+    )
+    with pytest.raises(ValueError, match="instrument: found 'spot'; should be one of paper_index"):
+        trading.side_cost("spot", np.array([60.0]), params)
+
+
+def test_sizes_aim_at_the_target_volatility(hours, days):
+    sizes = trading.unit_sizes(days, hours["dvol"], TradingParams(target_volatility=20))
+    change = hours["dvol"].diff(24)[: days["origin"][4]].tail(720)
+    assert sizes[4] == pytest.approx(20 / 365.25**0.5 / (change**2).mean() ** 0.5)
+
+
+@pytest.fixture(scope="module")
+def market():
+    """Validation and test rows of made-up forecasts, and the hours they are about."""
+    table = forecast_table(1_500, validation_rows=1_000, seed=3)
+    spread = np.array([-3, -1, 0, 1, 3]) / 4
+    change = table["y_pred"] - table["y_origin"]
+    quantiles = {
+        name: table["y_pred"] + 0.5 * z * (1 + change.abs())
+        for name, z in zip(["q05", "q25", "q50", "q75", "q95"], spread, strict=True)
+    }
+    table = table.assign(**quantiles)
+    rows = table[(table["model"] == "har")]
+    level = pd.concat(
+        [rows.set_index("origin")["y_origin"], rows.set_index("target_time")["y_true"].tail(24)]
+    )
+    price = 30_000 * np.exp(0.006 * np.random.default_rng(0).standard_normal(len(level)).cumsum())
+    panel = pd.DataFrame({"time": level.index, "asset": "BTC", "dvol_close": level.to_numpy()})
+    panel = panel.assign(price_close=price, imputed=False)
+    return *evaluation_rows(table, "BTC"), trading.hourly(panel, "BTC")
+
+
+def test_a_study_is_traded_on_every_instrument_by_every_strategy(market):
+    validation, test, hours = market
+    study = small_study(
+        **{"split.validation_start": "2024-11-01 00:00", "split.test_start": "2024-11-22 05:00"}
+    )
+    pairs = trading.strategies(["persistence", "har", "lstm_large"], "lstm_large")
+    assert len(pairs) == 4 + 4 + 4
+    tried = trading.simulate(validation, hours, study, pairs, instruments=["futures_proxy"])
+    assert tried["exit"].max() <= validation["target_time"].max()
+    rule = trading.choose_rule(trading.summary(tried, reps=20), "lstm_large")
+    trades = trading.simulate(test, hours, study, pairs)
+    sizes = trades.groupby(["instrument", "model", "rule"]).size()
+    assert (sizes == sizes.iloc[0]).all()
+    assert len(sizes) == 3 * len(pairs)
+    assert set(trades["instrument"]) == set(trading.INSTRUMENTS)
+    grid = trading.cost_grid(test, hours, study, ("lstm_large", rule))
+    assert len(grid) == 3 * 2 * 3
+    for _, part in grid.groupby(["instrument", "delay_hours"]):
+        assert part["annual_return"].is_monotonic_decreasing
+        assert np.ptp(part["annual_gross"]) == 0
+    whole = trading.summary(trades, reps=20)
+    base = grid[(grid["half_spread"] == 0.5) & (grid["delay_hours"] == 1)].set_index("instrument")
+    mine = whole[(whole["model"] == "lstm_large") & (whole["rule"] == rule)].set_index("instrument")
+    np.testing.assert_allclose(base["annual_return"], mine["annual_return"])
+    hourly = trading.by_hour(test, hours, study, ("lstm_large", rule))
+    own = hourly.set_index("hour")["annual_return"][study.trading.hour]
+    assert own == pytest.approx(mine["annual_return"]["futures_proxy"])
+    chance = {
+        name: trading.deflated(
+            trading.one(trades, name, ("lstm_large", rule)), trading.summary(tried, reps=2)
+        )
+        for name in trading.INSTRUMENTS
+    }
+    assert chance["straddle"]["trials"] == 12
+    told = trading_answer(whole, ("lstm_large", rule), chance, study)
+    assert len(told) == 1 + 3 + 2
+    assert told[-1].startswith("**")
+    assert set(named(whole)["instrument"]) != set(whole["instrument"])
+    assert set(trading.half_years(trades)) == {"2024 H2", "2025 H1"}
+
+
+def test_figures_draw_what_they_get(market):
+    _, test, hours = market
+    study = small_study(
+        **{"split.validation_start": "2024-11-01 00:00", "split.test_start": "2024-11-22 05:00"}
+    )
+    trades = trading.simulate(test, hours, study, [("har", "sign"), ("always_short", "none")])
+    mine = trading.one(trades, "straddle", ("har", "sign"))
+    band = trading.equity_band(mine, block_days=5, reps=50, coverage=0.9, seed=0)
+    assert (band["low"] <= band["high"]).all()
+    ax = plots.equity_curves({"HAR": band, "other": mine}, title="t")
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), mine["net"].cumsum())
+    assert {"HAR", "other"} <= {text.get_text() for text in ax.texts}
+    ax = plots.straddle_parts(mine, title="t")
+    total = sum(ax.lines[i].get_ydata()[-1] for i in range(3))
+    assert ax.lines[3].get_ydata()[-1] == pytest.approx(total)
+    grid = trading.cost_grid(test, hours, study, ("har", "sign"))
+    ax = plots.cost_lines(grid, title="t")
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), grid["annual_return"][:3])
+    ax = plots.hour_bars(trading.by_hour(test, hours, study, ("har", "sign")), 8, title="t")
+    assert len(ax.patches) == 24
+
+
+def test_forecasts_that_nobody_could_trade_are_named():
+    assert foresight_sentence(small_study()) == ""
+    short = small_study(**{"target.horizon_hours": 1})
+    assert foresight_sentence(short).startswith("**Not worth trading:** the forecasts reach 1 hour")
+    leaky = small_study(**{"target.kind": "scaled_level"})
+    assert foresight_sentence(leaky).startswith(
+        "**Not a simulation of what could have been done:**"
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("half_spreads", [0.5, 0.25], r"half_spreads \[0.5, 0.25\] should be in ascending order"),
+        ("delays_hours", [0], "trading.delays_hours.0: found 0; should be greater than or equal"),
+    ],
+)
+def test_parameters_that_cannot_be_are_refused(key, value, message):
+    with pytest.raises(ParameterError, match=message):
+        small_study(**{f"trading.{key}": value})
