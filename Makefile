@@ -28,7 +28,7 @@ quote   = '$(subst ','\'',$(1))'
 OPTIONS = --study $(call quote,$(STUDY)) $(if $(RAW),--raw $(call quote,$(RAW))) \
           $(foreach setting,$(SET),--set $(call quote,$(setting)))
 
-EVERY     := $(sort $(wildcard notebooks/0*.ipynb))
+EVERY     := $(sort $(wildcard notebooks/[0-9][0-9]_*.ipynb))
 # Some pages are made only for studies whose file asks for them.
 JUDGED    := $(shell grep -s '^published_page: *true' params/$(STUDY).yaml)
 COMPARED  := $(shell grep -s '^horizons:' params/$(STUDY).yaml | grep -v '\[ *\]')
@@ -54,14 +54,15 @@ CODE_06 := $(call in_package,trading/*.py plots/trading.py)
 CODE_07 := $(call in_package,published/*.py plots/published.py)
 CODE_08 := $(call in_package,horizons.py plots/horizons.py)
 CODE_09 := $(call in_package,pooling.py results/pooled.py plots/pooled.py)
+CODE_10 := $(call in_package,evaluation/worst.py plots/card.py report/provenance.py \
+             $(addprefix results/,card.py established.py failing.py headline.py schema.py))
 CODE_site := $(call in_package,$(addprefix report/,__init__.py site.py pages.py overview.py \
-               provenance.py templates/* templates/cells/*) \
-               $(addprefix results/,headline.py schema.py compared.py) plots/report.py)
+               templates/* templates/cells/*) results/compared.py plots/report.py)
 CODE_none := $(call in_package,cli.py serving/*.py report/execute.py report/verify.py results/readme.py \
                $(addprefix data/,fetch.py http.py deribit.py onchain.py fields.py pages.py \
                download.py merge.py sources.py update.py))
 CODE_01 := $(filter-out $(CODE_02) $(CODE_03) $(CODE_04) $(CODE_05) $(CODE_06) $(CODE_07) $(CODE_08) \
-             $(CODE_09) $(CODE_site) $(CODE_none),$(call in_package,*.py */*.py))
+             $(CODE_09) $(CODE_10) $(CODE_site) $(CODE_none),$(call in_package,*.py */*.py))
 
 .PHONY: help report data test test-faults lint lab monitor verify bench bench-peers clean distclean FORCE
 

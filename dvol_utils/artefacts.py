@@ -74,6 +74,7 @@ _TABLES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
             *("evaluation", "significance"),
         ),
     ),
+    "regimes": ("10_model_card", ("forecasts",), ("evaluation", "significance", "target")),
 }
 _PACKAGES = (
     "torch",

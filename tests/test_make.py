@@ -350,7 +350,7 @@ def test_some_pages_are_made_only_where_the_study_asks_for_them(project, lines, 
 def test_every_stage_depends_on_the_modules_that_its_notebook_imports():
     """A module in a later stage's list, or only in the site's, would be changed unnoticed."""
     reached: set[str] = set()
-    for notebook in sorted((ROOT / "notebooks").glob("0*.ipynb")):
+    for notebook in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")):
         reached |= set(listed(f"CODE_{notebook.name[:2]}"))
         missing = {str(path.relative_to(ROOT)) for path in imported(notebook)} - reached
         assert missing == set(), f"Makefile: {notebook.name} uses modules listed later or nowhere"

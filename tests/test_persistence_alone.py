@@ -60,7 +60,7 @@ def pages(tmp_path_factory):
         panel = build_panel(study.raw_dir, study.data)
         write_table(study, "panel", panel)
         write_table(study, "jumps", jumps_by_rule(panel, study.jumps))
-        shown = {name: run_cells(name) for name in ("03", "04", "05")}
+        shown = {name: run_cells(name) for name in ("03", "04", "05", "10")}
     source_notebook(root / "notebooks/04_regime_evaluation.ipynb")
     executed_notebook(study, study.run_dir / "notebooks/04_regime_evaluation.ipynb", "Regimes")
     index = BeautifulSoup(build_site(study).read_text(encoding="utf-8"), "html.parser")
@@ -76,6 +76,8 @@ def test_every_stage_runs_and_says_that_there_is_nothing_to_compare(pages):
     assert "First model less second model: none in this study." in shown["05"]
     assert "Persistence is the only model, so there is nothing to compare." in shown["05"]
     assert "was forecast by persistence alone" in shown["05"]
+    assert "the card is about it, and has no figure of skill" in shown["10"]
+    assert shown["10"].endswith("so there is no other to vouch for.")
     for text in shown.values():
         assert "nan" not in text.split()
 

@@ -20,6 +20,7 @@ from dvol_utils.results.schema import Results, read_results
 PUBLISHED_PAGE = "07_published_study"
 HORIZONS_PAGE = "08_horizons"
 ASSETS_PAGE = "09_assets"
+CARD_PAGE = "10_model_card"
 _PUBLISHED_QUESTION = (
     "What did the published study of DVOL claim, what are its numbers worth beside persistence on "
     "the same hours, and why?"
@@ -89,6 +90,12 @@ def _question(study: StudyParams) -> str:
 def _failures(manifest: dict[str, Any]) -> dict[str, str]:
     """Models that could not be trained, and why."""
     return manifest["stages"].get("03_lstm_training", {}).get("failures", {})
+
+
+def _card(manifest: dict[str, Any]) -> dict[str, str] | None:
+    """Where the model card lies and what it says; None for a run without one."""
+    said = manifest["stages"].get(CARD_PAGE, {}).get("summary")
+    return None if said is None else {"file": f"{CARD_PAGE}.html", "summary": said}
 
 
 def study_notebooks(study: StudyParams) -> list[Path]:
@@ -161,6 +168,7 @@ def _index_html(
     return templates.get_template("index.html.j2").render(
         question=_question(study),
         failures=_failures(manifest),
+        card=_card(manifest),
         figure=overview.skill_figure(results, coverage),
         headline=overview.headline(results, coverage),
         regimes=overview.regimes(results),

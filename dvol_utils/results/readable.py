@@ -118,6 +118,16 @@ _HEADS = {
     "pooling_change": "change by pooling, percentage points",
     "asset_a": "first asset",
     "asset_b": "second asset",
+    "week": "week from",
+    "excess": "lost to persistence, squared points",
+    "largest_move": "largest move, points",
+    "smallest": "smallest move, points",
+    "largest": "its largest, points",
+    "foreseen": "foreseen, % of the move",
+    "in_jump": "of them in jump hours, %",
+    "longest": "longest, hours",
+    "farthest": "farthest outside, points",
+    "farthest_target": "at target hour",
 }
 _SHARES = (
     "skill",
@@ -140,6 +150,8 @@ _SHARES = (
     "crps_skill",
     "in_market",
     "hit_rate",
+    "foreseen",
+    "in_jump",
 )
 
 

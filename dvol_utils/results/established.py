@@ -1,0 +1,247 @@
+"""What is established about a model and what is not, in sentences made from the numbers.
+
+A statement on skill is established where its p-value is below `words.LEVEL`, with twice the lags
+too, and the bootstrap interval of the skill, where there is one, lies above zero. Where only some
+of these hold the tests disagree. A statement on several regimes is established where that interval
+lies above zero in each of them.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+from scipy.stats import binomtest
+
+from dvol_utils.results.tables import label, look_up
+from dvol_utils.results.uncertainty import AIMS, coverage_sentences
+from dvol_utils.results.words import (
+    LEVEL,
+    accuracy_test,
+    interval_text,
+    is_gain,
+    number,
+    p_text,
+    percent,
+    skill_text,
+)
+
+ESTABLISHED, DISPUTED = "established", "the tests disagree"
+NOT, OPEN = "not established", "cannot be judged"
+_Judged = tuple[str, str, str]  # statement, verdict, evidence
+_REGIMES = {
+    "half": "it has skill in both halves of the test",
+    "jump_regime": "it has skill in jump hours and in normal ones",
+    "level_regime": "it has skill at every level of DVOL",
+}
+
+
+def established(
+    table: pd.DataFrame,
+    model: str,
+    rival: str | None,
+    *,
+    regimes: pd.DataFrame,
+    months: pd.DataFrame,
+    shares: tuple[pd.DataFrame, pd.DataFrame],
+    coverage: float,
+) -> pd.DataFrame:
+    """Statements on a model, whether each is established, and on what evidence.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `significance_table` of the test rows.
+    model : str
+        The model that was chosen on validation rows.
+    rival : str or None
+        The best simple model on validation rows.
+    regimes : DataFrame
+        `regime_skill` by `half`, `jump_regime` and `level_regime`.
+    months : DataFrame
+        `monthly_skill`.
+    shares : tuple of DataFrame
+        `reliability` on all rows and by `jump_regime`.
+    coverage : float
+        Coverage of the intervals in `table` and `regimes`.
+
+    Returns
+    -------
+    DataFrame
+        `statement, verdict` (established, the tests disagree, not established, cannot be judged),
+        `evidence`. No rows for persistence, of which there is nothing to establish.
+    """
+    names = ["statement", "verdict", "evidence"]
+    if model == "persistence":
+        return pd.DataFrame([], None, names)
+    judged = [
+        _better(table, model, "persistence", "it beats persistence", coverage),
+        _jointly(table),
+        _beats_rival(table, model, rival, coverage),
+        *(_everywhere(regimes, model, kind, text) for kind, text in _REGIMES.items()),
+        _months(months, model),
+        _direction(table, model, coverage),
+        _covers(shares, model),
+        _sharper(table, model, coverage),
+    ]
+    return pd.DataFrame(judged, columns=names)
+
+
+def statements(found: pd.DataFrame) -> list[str]:
+    """One sentence a row of `established`."""
+    return [
+        f"**{row.verdict.capitalize()}:** {row.statement}. {row.evidence}."
+        for row in found.itertuples()
+    ]
+
+
+def summary(found: pd.DataFrame, model: str, *, rows: int, simulated: bool) -> str:
+    """What is and what is not established about a model, in one or two sentences.
+
+    Parameters
+    ----------
+    found : DataFrame
+        `established`.
+    model : str
+    rows : int
+        Test hours.
+    simulated : bool
+        Whether the data come from the simulated market.
+    """
+    if found.empty:
+        return "Persistence is the study's only model, so there is no other to vouch for."
+    where = "simulated " if simulated else ""
+    lead = f"Of {label(model)} on {rows:,} {where}test hours"
+    listed = {
+        verdict: "; that ".join(part["statement"]) for verdict, part in found.groupby("verdict")
+    }
+    said = [f"{lead} nothing of what was asked is established."]
+    if ESTABLISHED in listed:
+        said = [f"{lead} it is established that {listed[ESTABLISHED]}."]
+    if DISPUTED in listed:
+        said.append(f"The tests disagree on this: that {listed[DISPUTED]}.")
+    if NOT in listed:
+        said.append(f"Not established: that {listed[NOT]}.")
+    if OPEN in listed:
+        said.append(f"Cannot be judged: that {listed[OPEN]}.")
+    return " ".join(said)
+
+
+def _better(table: pd.DataFrame, model: str, rival: str, text: str, coverage: float) -> _Judged:
+    test = accuracy_test(table, model, rival)
+    evidence = f"Diebold-Mariano {p_text(test['p_value'])}{_wide(test)}"
+    if rival == "persistence":
+        evidence = f"Skill {skill_text(table, model, coverage)}; {evidence}"
+    else:
+        direction = "smaller" if test["estimate"] < 0 else "larger"
+        evidence = f"Its squared error is {direction}; {evidence}"
+    found = "difference" if rival != "persistence" else "interval"
+    other = None if rival == "persistence" else rival
+    interval = look_up(table, found, model, "skill", other)
+    low = None if interval is None else interval["low"]
+    return text, _verdict(is_gain(test), test, low), evidence
+
+
+def _beats_rival(table: pd.DataFrame, model: str, rival: str | None, coverage: float) -> _Judged:
+    if rival is None:
+        return "it beats the best simple rival", OPEN, "The study has no other simple model"
+    text = f"it beats {label(rival)}, the best simple rival on validation rows"
+    text, verdict, evidence = _better(table, model, rival, text, coverage)
+    return text, verdict, f"The rival's skill is {skill_text(table, rival, coverage)}. {evidence}"
+
+
+def _jointly(table: pd.DataFrame) -> _Judged:
+    text = "some model beats persistence even if the choice among all is allowed for"
+    rows = table[table["kind"] == "superior_ability"].dropna(subset=["p_value"])
+    if rows.empty:
+        return text, OPEN, "The study has no test of all models at once"
+    top = rows.loc[rows["p_value"].idxmin()]
+    evidence = f"Superior predictive ability, {len(rows)} models: {p_text(top['p_value'])}"
+    return text, ESTABLISHED if top["p_value"] < LEVEL else NOT, evidence
+
+
+def _everywhere(regimes: pd.DataFrame, model: str, kind: str, text: str) -> _Judged:
+    rows = regimes[(regimes["model"] == model) & (regimes["regime_type"] == kind)]
+    rows = rows.dropna(subset=["skill"])
+    if len(rows) < 2:
+        return text, OPEN, "The test rows are all of one kind"
+    listed = "; ".join(
+        f"{row.regime} {percent(row.skill)} ({number(100 * row.low, '.1f')} to "
+        f"{number(100 * row.high, '.1f')} %{_tested(row.p_value)})"
+        for row in rows.itertuples()
+    )
+    holds = bool((rows["low"] > 0).all())
+    ahead = int((rows["skill"] > 0).sum())
+    less = "" if holds else f"; ahead in {ahead} of {len(rows)}, not in each beyond chance"
+    return text, ESTABLISHED if holds else NOT, f"Skill: {listed}{less}"
+
+
+def _months(months: pd.DataFrame, model: str) -> _Judged:
+    text = "it is ahead of persistence in more months than chance gives"
+    own = months[months["model"] == model].dropna(subset=["skill"])
+    if own.empty:
+        return text, OPEN, "There is no month with a skill"
+    ahead = int((own["skill"] > 0).sum())
+    chance = float(binomtest(ahead, len(own), alternative="greater").pvalue)
+    evidence = f"{ahead} of {len(own)} months, sign test {p_text(chance)}"
+    return text, ESTABLISHED if chance < LEVEL else NOT, evidence
+
+
+def _direction(table: pd.DataFrame, model: str, coverage: float) -> _Judged:
+    text = "it calls the direction"
+    test = look_up(table, "direction", model, "direction")
+    share = look_up(table, "interval", model, "direction")
+    if test is None or share is None or pd.isna(test["p_value"]):
+        return text, OPEN, "It calls one direction only"
+    evidence = (
+        f"{percent(share['estimate'])} right, "
+        f"{interval_text(share, coverage, '.1f', 100, ' %')}; {p_text(test['p_value'])}"
+    )
+    holds = test["estimate"] > 0 and test["p_value"] < LEVEL
+    return text, ESTABLISHED if holds else NOT, evidence
+
+
+def _covers(shares: tuple[pd.DataFrame, pd.DataFrame], model: str) -> _Judged:
+    text = "its 90 % interval covers what it says, in jump hours too"
+    said = " ".join(coverage_sentences(*shares, model)).removesuffix(".")
+    held = []
+    for regime, rows in zip(("all", "jump"), shares, strict=True):
+        own = rows[(rows["model"] == model) & (rows["share"] == "within")]
+        own = own[own["nominal"] == 0.9]
+        own = own if regime == "all" else own[own["jump_regime"] == regime]
+        held += [AIMS[regime][0] <= value <= AIMS[regime][1] for value in own["observed"]]
+    if len(held) < len(shares):
+        return text, OPEN if all(held) else NOT, said
+    return text, ESTABLISHED if all(held) else NOT, said
+
+
+def _sharper(table: pd.DataFrame, model: str, coverage: float) -> _Judged:
+    text = "its intervals are better than those of persistence (CRPS)"
+    row = look_up(table, "crps", model, "crps_skill", "persistence")
+    if row is None or pd.isna(row["p_value"]):
+        return text, OPEN, "There are no intervals to compare"
+    evidence = (
+        f"CRPS skill {percent(row['estimate'])}, "
+        f"{interval_text(row, coverage, '.1f', 100, ' %')}; {p_text(row['p_value'])}{_wide(row)}"
+    )
+    holds = bool(row["estimate"] > 0 and row["p_value"] < LEVEL)
+    return text, _verdict(holds, row, row["low"]), evidence
+
+
+def _verdict(holds: bool, test: pd.Series, low: float | None) -> str:
+    """Whether test, test with twice the lags and interval (its lower end) all speak for it."""
+    wide = test.get("p_wide")
+    agreed = [holds]
+    agreed += [] if wide is None or pd.isna(wide) else [holds and wide < LEVEL]
+    agreed += [] if low is None or pd.isna(low) else [low > 0]
+    if all(agreed):
+        return ESTABLISHED
+    return DISPUTED if any(agreed) else NOT
+
+
+def _wide(test: pd.Series) -> str:
+    """The same test with twice the lags, where there is one."""
+    wide = test.get("p_wide")
+    return "" if wide is None or pd.isna(wide) else f" ({p_text(wide)} with twice the lags)"
+
+
+def _tested(p_value: float) -> str:
+    return "" if pd.isna(p_value) else f", {p_text(p_value)}"

@@ -1,0 +1,119 @@
+"""Skill regime by regime: with an interval each, and tested within the regime."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from dvol_utils.evaluation.forecast_table import squared_errors
+from dvol_utils.evaluation.scores import score
+from dvol_utils.significance.bootstrap import bootstrap_interval
+from dvol_utils.significance.resampling import Block
+from dvol_utils.significance.series import hac_lags, long_run_variance
+
+_LEAST = 10  # horizons that a regime has to hold: with fewer, its variance is no more than a guess
+
+
+def regime_skill(
+    forecasts: pd.DataFrame,
+    horizon: int,
+    by: Sequence[str],
+    *,
+    block_hours: Block,
+    reps: int,
+    seed: int,
+    coverage: float = 0.95,
+) -> pd.DataFrame:
+    """Skill of each model in each regime, against persistence.
+
+    Parameters
+    ----------
+    forecasts : DataFrame
+        Forecasts of one asset at hourly origins, one row an origin and model (`average_seeds`),
+        `persistence` among the models.
+    horizon : int
+        Hours from origin to target.
+    by : sequence of str
+        Columns whose values are regimes, such as `jump_regime`.
+    block_hours, reps, seed, coverage
+        As in `bootstrap_interval`; the resamples are of all hours.
+
+    Returns
+    -------
+    DataFrame
+        `model, regime_type` (the column), `regime` (its value, text), `skill, low, high`,
+        Diebold-Mariano p-values within the regime (`p_value`; `p_wide` with twice the lags),
+        `p_holm` (`p_value` after Holm's correction over the model's regimes of one type) and `n`
+        (rows). p-values are missing in a regime of fewer than ten horizons. Persistence has no
+        rows.
+
+    Raises
+    ------
+    ValueError
+        As `bootstrap_interval`.
+
+    Notes
+    -----
+    A regime's hours are scattered, so its mean difference in loss is a ratio of two means over all
+    hours, (difference, in the regime) to (in the regime). With `m` that mean and `inside` 1 in the
+    regime and 0 elsewhere, its variance is `T V / n^2`, `V` the long-run variance of
+    `inside (d - m)` over all T hours and `n` the number inside. The small-sample factor and the
+    reference to Student's t are those of `diebold_mariano` with `n` hours; where the regime holds
+    all hours the two tests are the same.
+    """
+    draws = {"block_hours": block_hours, "reps": reps, "seed": seed, "coverage": coverage}
+    losses = squared_errors(forecasts)
+    tables = []
+    for column in by:
+        bounds = bootstrap_interval(forecasts, "skill", by=column, **draws)
+        table = score(forecasts, ("model", column))[["model", column, "skill", "n"]]
+        keys = ["model", column]
+        table = table.merge(bounds[[*keys, "low", "high"]], on=keys, validate="one_to_one")
+        table = table[table["model"] != "persistence"].reset_index(drop=True)
+        regime = forecasts.drop_duplicates("origin").set_index("origin")[column].loc[losses.index]
+        table[["p_value", "p_wide"]] = _tests(losses, table, regime, horizon)
+        table["p_holm"] = table.groupby("model", sort=False)["p_value"].transform(_holm)
+        named = {"regime_type": column, "regime": table[column].astype("str")}
+        tables.append(table.assign(**named))
+    names = ["skill", "low", "high", "p_value", "p_wide", "p_holm", "n"]
+    return pd.concat(tables, ignore_index=True)[["model", "regime_type", "regime", *names]]
+
+
+def _tests(
+    losses: pd.DataFrame, table: pd.DataFrame, regime: pd.Series, horizon: int
+) -> np.ndarray:
+    """p-values of each row of `table`, with plain and with twice the lags, shape (rows, 2)."""
+    tests = np.full((len(table), 2), np.nan)
+    for place, (model, value) in enumerate(zip(table["model"], table[regime.name], strict=True)):
+        difference = (losses[model] - losses["persistence"]).to_numpy()
+        inside = (regime == value).to_numpy()
+        if inside.sum() < _LEAST * horizon:
+            continue
+        for column, lags in enumerate((horizon - 1, hac_lags(horizon))):
+            tests[place, column] = _within(difference, inside, horizon, lags)
+    return tests
+
+
+def _within(difference: np.ndarray, inside: np.ndarray, horizon: int, lags: int) -> float:
+    """p-value of a mean difference of zero within the hours `inside`."""
+    n = int(inside.sum())
+    mean = difference[inside].mean()
+    if np.ptp(difference[inside]) == 0:
+        return 0.0 if mean else 1.0
+    moments = (inside * (difference - mean))[:, None]
+    variance = long_run_variance(moments, lags).item() * len(difference) / n**2
+    small = (n + 1 - 2 * horizon + horizon * (horizon - 1) / n) / n
+    return float(2 * stats.t.sf(abs(mean) * np.sqrt(small / variance), n - 1))
+
+
+def _holm(p_values: pd.Series) -> pd.Series:
+    """Holm's correction of those that are there."""
+    corrected = p_values.copy()
+    there = p_values.notna()
+    if there.any():
+        corrected[there] = multipletests(p_values[there], method="holm")[1]
+    return corrected
