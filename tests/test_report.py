@@ -239,6 +239,14 @@ def test_overview_names_the_networks_that_could_not_be_trained(study):
     assert told == "lstm_ultra seed 1: TrainingError: loss is nan"
 
 
+def test_overview_says_what_is_established_and_leads_to_the_model_card(study):
+    assert built(study)["index.html"].find(id="established") is None
+    record(study, "10_model_card", {"summary": "It is established that a < b."})
+    told = built(study)["index.html"].find(id="established").find_next("p")
+    assert told.get_text() == "It is established that a < b. Model card"
+    assert told.a["href"] == "10_model_card.html"
+
+
 @pytest.mark.parametrize("name", ["results.json", "manifest.json"])
 def test_missing_artefact_names_the_command(study, name):
     (study.run_dir / name).unlink()
