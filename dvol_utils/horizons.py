@@ -85,7 +85,8 @@ def horizon_forecasts(panel: pd.DataFrame, jumps: pd.DataFrame, study: StudyPara
     tables = []
     for hours in study.horizons:
         own = horizon_study(study, hours)
-        table, _ = forecast_table(build_samples(panel, jumps, own), own)
+        # The study's checkpoints are those of its own horizon.
+        table, _ = forecast_table(build_samples(panel, jumps, own), own, keep_simple=False)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
 

@@ -102,7 +102,11 @@ def network_folders(
 
 
 def forecast_table(
-    samples: Samples, study: StudyParams, *, log: Callable[[str], None] = print
+    samples: Samples,
+    study: StudyParams,
+    *,
+    log: Callable[[str], None] = print,
+    keep_simple: bool = True,
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """Fit every model of the study in every fold and forecast the validation and test rows.
 
@@ -112,6 +116,8 @@ def forecast_table(
     study : StudyParams
     log : callable
         Receives the networks' progress lines while they train.
+    keep_simple : bool
+        Whether models that are no networks leave what they learnt in the study's checkpoints.
 
     Returns
     -------
@@ -130,7 +136,7 @@ def forecast_table(
     folds = study_folds(samples, study)
     forecasts = _walk_networks(folds, samples, study, log)
     forecasts |= {
-        (name, 0): _walk_simple(name, folds, samples, study)
+        (name, 0): _walk_simple(name, folds, samples, study, keep_simple)
         for name in study.models
         if name not in (*NETWORK_NAMES, ENSEMBLE)
     }
@@ -224,15 +230,15 @@ def fold_forecast(
 
 
 def _walk_simple(
-    name: str, folds: Sequence[Fold], samples: Samples, study: StudyParams
+    name: str, folds: Sequence[Fold], samples: Samples, study: StudyParams, keep: bool
 ) -> np.ndarray:
-    """Forecasts of a model that is no network, of all folds' rows; leaves what was fitted."""
+    """Forecasts of a model that is no network, of all folds' rows; may leave what was fitted."""
     forecasts = []
     for fold in folds:
         forecaster = make_forecaster(name, study)
         learnt = fold_samples(samples, fold, study.walk)
         forecasts.append(fold_forecast(forecaster, fold, samples, learnt))
-        if isinstance(forecaster, Restorable):
+        if keep and isinstance(forecaster, Restorable):
             folder = checkpoint_folder(study, name, 0, fold.number)
             save_simple(folder, forecaster, study, model=name, fold=fold.number)
     return np.concatenate(forecasts)

@@ -29,9 +29,10 @@ WALK = {
 
 
 @pytest.fixture(scope="module")
-def run():
+def run(tmp_path_factory):
     """A walking study, its market, and its forecasts and table at three horizons."""
     study, panel = small_study(**WALK), small_panel()
+    study._root = tmp_path_factory.mktemp("project")
     jumps = small_jumps(panel, study)
     forecasts = hz.horizon_forecasts(panel, jumps, study)
     return study, panel, jumps, forecasts, hz.horizon_table(forecasts, study)
@@ -39,7 +40,9 @@ def run():
 
 def test_at_the_studys_own_horizon_forecasts_are_the_studys_own(run):
     study, panel, jumps, forecasts, _ = run
-    own, _ = forecast_table(build_samples(panel, jumps, study), study)
+    assert not study.run_dir.exists(), "the checkpoints are those of the study's own horizon"
+    own, _ = forecast_table(build_samples(panel, jumps, study), study, keep_simple=False)
+    assert not study.run_dir.exists()
     same = forecasts[forecasts["horizon_hours"] == study.target.horizon_hours]
     pd.testing.assert_frame_equal(same.reset_index(drop=True), own, check_exact=True)
 
