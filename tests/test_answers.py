@@ -46,7 +46,7 @@ def test_three_sentences():
         (
             0,
             evidence({**RMSE, "lstm_ultra": 1.997}),
-            "p = 0.010); the interval holds zero, so the evidence is not strong.",
+            "by its last value, but the tests do not agree that it is: LSTM ultra",
         ),
         (2, evidence(r2=0.85), "R² of 0.850, below the published 0.9076"),
     ],

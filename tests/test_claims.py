@@ -70,7 +70,7 @@ def test_a_whole_sentence():
         (
             PERSISTENCE,
             evidence(with_rmse(lstm_ultra=1.997)),
-            ": holds; LSTM ultra, chosen on validation rows",
+            ": is not settled; LSTM ultra, chosen on validation rows",
         ),
         (
             PERSISTENCE,

@@ -109,20 +109,19 @@ def _on_forecast(
     if best is None:
         return f"{target} was forecast by persistence alone, so there is nothing to compare."
     test = accuracy_test(table, best, "persistence")
-    if is_gain(test):
+    if interval_disagrees(table, best, test):
+        lead = f"{target} is forecast better than by {last}, but the tests do not agree that it is"
+    elif is_gain(test):
         lead = f"{target} can be forecast better than by {last}"
     elif test["estimate"] < 0:
         lead = f"{target} is forecast better than by {last}, but not beyond chance"
     else:
         lead = f"{target} is forecast no better than by {last}"
-    doubt = ""
-    if interval_disagrees(table, best, test):
-        doubt = "; the interval holds zero, so the evidence is not strong"
     return (
         f"{lead}: {label(best)}, the model chosen on validation rows, has a test RMSE of "
         f"{estimate(table, best, 'rmse'):.3f} points against "
         f"{estimate(table, 'persistence', 'rmse'):.3f} of persistence (skill "
-        f"{skill_text(table, best, coverage)}, Diebold-Mariano {p_text(test['p_value'])}){doubt}."
+        f"{skill_text(table, best, coverage)}, Diebold-Mariano {p_text(test['p_value'])})."
     )
 
 

@@ -107,7 +107,9 @@ def _beats_persistence(
         f"{estimate(table, 'persistence', 'rmse'):.3f}, a skill of "
         f"{skill_text(table, best, coverage)}, with Diebold-Mariano {p_text(test['p_value'])}"
     )
+    holds = verdict(-test["estimate"], test["p_value"])
     if interval_disagrees(table, best, test):
+        holds = "is not settled"
         evidence += "; the interval of the skill holds zero, so the two do not agree"
     skills = table[(table["kind"] == "interval") & (table["metric"] == "skill")]
     top = skills.loc[skills["estimate"].idxmax()]
@@ -116,7 +118,7 @@ def _beats_persistence(
             f"; {label(top['model_a'])} scored higher on the test rows "
             f"({percent(top['estimate'])}), which nobody could know beforehand"
         )
-    return claim, verdict(-test["estimate"], test["p_value"]), evidence
+    return claim, holds, evidence
 
 
 def _larger_is_better(table: pd.DataFrame) -> _Judged:
