@@ -1,4 +1,4 @@
-"""A hunt for leaks on validation rows: what must give no skill gives none, and a leak is caught.
+"""A hunt for leaks on validation rows: what must give no skill gives none, and a leak shows.
 
     python benchmarks/leaks.py --study bitcoin --raw DIR [--model ridge_decay lstm_tuned ...]
 
@@ -11,8 +11,9 @@ Walks models through the validation rows, refitted every quarter, and alters one
   skill that is the week's pattern stays.
 - `inputs late by N h`: learns and forecasts with the inputs of N hours earlier, the clock's too.
   The level that the change is added to stays that of the origin. One hour costs little.
-- `inputs early by N h`: the inputs of N hours later, a leak put there on purpose. The inputs see
-  part of the change to be forecast (all of it at 24 hours), so that skill has to leap.
+- `inputs early by N h`: the inputs of N hours later, a leak put there on purpose. At 24 hours they
+  see the whole change to be forecast and skill leaps; one hour of it is worth little, so that a
+  leak of an hour is for `tests/test_no_lookahead.py` to find.
 
 Skill in percent, mean over repeats where chance plays a part, with the lowest and the highest; of
 all hours and of the first and the second half of the validation rows. Test rows are not touched.

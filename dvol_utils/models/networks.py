@@ -31,7 +31,7 @@ class NetworkKind:
 
 # As small as it can be, told what the strong simple rivals are told, and trained for a fixed number
 # of epochs: two months before a fold are too few to tell when to stop. Chosen on validation rows:
-# benchmarks/choices.py networks.
+# benchmarks/networks.py.
 TUNED = NetworkKind(
     build=DirectLSTM,
     size={"hidden_size": 8, "num_layers": 1, "dropout": 0.3},
