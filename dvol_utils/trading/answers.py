@@ -17,8 +17,8 @@ LABELS = {
     STRADDLE: "straddle, approximated",
     "flat": "Flat",
     "always_short": "Always short",
-    "momentum": "Momentum (sign of persistence's last error)",
-    "reversal": "Reversal of it",
+    "momentum": "Momentum",
+    "reversal": "Reversal",
     "sign": "plain sign",
     "scaled": "sign, scaled by confidence",
     "interval_50": "50 % interval excludes no change",
@@ -106,8 +106,15 @@ def _instrument_sentence(row: tuple, chance: Mapping[str, float], study: StudyPa
         f"{name}: {number(row.annual_return, '.1f')} % of capital a year after costs "
         f"({number(row.annual_gross, '.1f')} % before), Sharpe ratio {number(row.sharpe, '.2f')}, "
         f"{cover} interval {number(row.sharpe_low, '.2f')} to {number(row.sharpe_high, '.2f')}; "
-        f"costs of {number(row.break_even, '.2f')} points a side would take all of it"
     )
+    if row.annual_gross > 0:
+        paid = row.break_even * row.annual_cost / row.annual_gross
+        text += (
+            f"a cost of {number(row.break_even, '.2f')} points a side takes the whole gain, and "
+            f"{number(paid, '.2f')} is paid"
+        )
+    else:
+        text += "it loses before any cost"
     if pd.isna(chance["probability"]):
         return text + "."
     return (
