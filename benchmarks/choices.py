@@ -4,6 +4,7 @@
     python benchmarks/choices.py rivals --study bitcoin --raw DIR [--set KEY=VALUE ...]
     python benchmarks/choices.py ablation --study bitcoin --raw DIR [--model NAME ...]
     python benchmarks/choices.py importance --study bitcoin --raw DIR [--model NAME ...]
+    python benchmarks/choices.py ensemble --study bitcoin
 
 `inputs` compares feature groups of a published network, fitted once. Prints one row a run and the
 mean of each choice: validation skill against persistence, weighted validation loss, seconds.
@@ -14,7 +15,8 @@ all hours, those of the jump regime and the others. `rivals` changes one value a
 time-weighted ridge and the boosted trees (chosen values: first row). `ablation` leaves out one
 group of inputs at a time, or adds one that is not used, and refits. `importance` refits nothing:
 it exchanges the inputs' values between the hours of a forecast quarter, in whole days, and prints
-the skill that this costs, mean and standard deviation over repeats. An earlier
+the skill that this costs, mean and standard deviation over repeats. `ensemble` combines the
+validation forecasts of a finished run with weights more or less equal. An earlier
 `split.validation_start` shows how much of it lasts; `data.assets=[ETH]`, elsewhere.
 """
 
@@ -32,14 +34,17 @@ import numpy as np
 import pandas as pd
 
 import networks
+from dvol_utils.artefacts import read_table
+from dvol_utils.evaluation import score
 from dvol_utils.features import GROUPS, feature_columns
 from dvol_utils.folds import asked_of, fold_rows, fold_samples
 from dvol_utils.models import Forecaster
+from dvol_utils.models.combination import combine
 from dvol_utils.models.decay import HALF_LIFE_DAYS, MONTH_EXPIRY, TARGET_CLIP, DecayForecaster
 from dvol_utils.models.linear import WeightedRidge
 from dvol_utils.models.networks import TUNED, build_network
 from dvol_utils.models.trees import BoostedTrees
-from dvol_utils.params import StudyParams, parse_override
+from dvol_utils.params import StudyParams, load_study, parse_override
 from dvol_utils.training import fit_network
 from dvol_utils.windows import Samples
 from networks import WALK, Network, side_by_side, skill, skills, validation_folds, varied
@@ -50,6 +55,7 @@ INPUTS = (
     ["published", "har", "calendar"],
     ["published", "har", "calendar", "market", "funding"],
 )
+SHRINKAGES = (0.0, 0.3, 1.0, 3.0, 10.0, 1e6)
 RIVALS = {
     "ridge_decay": (WeightedRidge, ("har", "calendar")),
     "boosted_trees": (BoostedTrees, ("har", "clock")),
@@ -263,7 +269,24 @@ def cost(
     return pd.DataFrame(table)
 
 
+def ensemble(args: argparse.Namespace) -> None:
+    """How strongly the ensemble's weights are drawn to equal ones, on a finished run's rows."""
+    study = load_study(args.study, dict(map(parse_override, args.set)))
+    forecasts = read_table(study, "forecasts")
+    validation = forecasts[forecasts["split"] == "validation"]
+    members, rows = study.ensemble.members, []
+    for chosen in (members, members[:1] + members[2:3], members[:2], members[:3]):
+        for shrinkage in SHRINKAGES:
+            found = combine(validation, chosen, shrinkage)
+            scores = score(pd.concat([validation[validation["model"] == "persistence"], found]))
+            skill_pct = 100 * scores.set_index("model").loc["ensemble", "skill"]
+            rows.append({"members": ", ".join(chosen), "shrinkage": shrinkage, "skill": skill_pct})
+    table = pd.DataFrame(rows).set_index(["members", "shrinkage"])["skill"].unstack()  # noqa: PD010
+    print(table.round(2).to_string())
+
+
 WHAT = {
+    "ensemble": ensemble,
     "inputs": compare_inputs,
     "rivals": compare_rivals,
     "ablation": ablation,
