@@ -20,9 +20,9 @@ LABELS = {
     "momentum": "Momentum",
     "reversal": "Reversal",
     "sign": "plain sign",
-    "scaled": "sign, scaled by confidence",
-    "interval_50": "50 % interval excludes no change",
-    "interval_90": "90 % interval excludes no change",
+    "scaled": "scaled sign",
+    "interval_50": "50 % interval",
+    "interval_90": "90 % interval",
     "none": "–",
 }
 _SURE = 0.95  # probability that a Sharpe ratio is more than the luck of several trials
