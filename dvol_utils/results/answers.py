@@ -110,7 +110,9 @@ def _on_forecast(
         return f"{target} was forecast by persistence alone, so there is nothing to compare."
     test = accuracy_test(table, best, "persistence")
     if interval_disagrees(table, best, test):
-        lead = f"{target} is forecast better than by {last}, but the tests disagree whether beyond chance"
+        lead = (
+            f"{target} is forecast better than by {last}, but the tests disagree whether by chance"
+        )
     elif is_gain(test):
         lead = f"{target} can be forecast better than by {last}"
     elif test["estimate"] < 0:
