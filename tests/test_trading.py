@@ -407,3 +407,28 @@ def test_forecasts_that_nobody_could_trade_are_named():
 def test_parameters_that_cannot_be_are_refused(key, value, message):
     with pytest.raises(ParameterError, match=message):
         small_study(**{f"trading.{key}": value})
+
+
+@pytest.mark.parametrize(
+    ("annual_return", "low", "probability", "words"),
+    [
+        (9.0, 0.5, 0.97, "survives realistic costs on the DVOL-futures proxy, as far as"),
+        (9.0, 0.5, 0.60, "earns after realistic costs, but not beyond the luck"),
+        (9.0, -0.5, 0.60, "Nothing is shown to survive realistic costs: the gain on the DVOL-fut"),
+        (-9.0, -3.0, 0.0, "does not survive realistic costs on any instrument"),
+    ],
+)
+def test_the_closing_sentence_follows_from_the_numbers(annual_return, low, probability, words):
+    row = {"model": "har", "rule": "sign", "annual_return": annual_return, "annual_gross": 20.0}
+    row |= {"annual_cost": 20 - annual_return, "sharpe": 1.0, "sharpe_low": low}
+    row |= {"sharpe_high": 3.0, "break_even": 0.4, "in_market": 1.0}
+    paper = row | {"instrument": "paper_index", "sharpe_low": 9.0}
+    results = pd.DataFrame([paper, row | {"instrument": "futures_proxy"}])
+    chance = {"trials": 12, "probability": probability}
+    both = dict.fromkeys(["paper_index", "futures_proxy"], chance)
+    told = trading_answer(results, ("har", "sign"), both, small_study())
+    assert words in told[-1]
+    paid = 0.4 * (20 - annual_return) / 20
+    assert f"0.40 points a side takes the whole gain, and {paid:.2f} is paid" in told[2]
+    flat = trading_answer(results.assign(in_market=0.0), ("har", "sign"), both, small_study())
+    assert flat[-1].startswith("**No position was taken")

@@ -139,6 +139,8 @@ def _others_sentence(results: pd.DataFrame, sure: pd.DataFrame) -> str:
 
 
 def _verdict(mine: pd.DataFrame, beyond: list[str], sure: list[str]) -> str:
+    if (mine["in_market"] == 0).all():
+        return "**No position was taken, so there is nothing that costs could take.**"
     if sure:
         names = " and ".join(LABELS[name] for name in sure)
         return (
