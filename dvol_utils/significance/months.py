@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
 
 from dvol_utils.evaluation.forecast_table import add_calendar, squared_errors
 from dvol_utils.evaluation.scores import score
 from dvol_utils.significance.accuracy import diebold_mariano
 from dvol_utils.significance.bootstrap import bootstrap_interval
+from dvol_utils.significance.regimes import LEAST_HORIZONS, holm
 from dvol_utils.significance.resampling import Block
 from dvol_utils.significance.series import hac_lags
-
-_LEAST = 10  # horizons that a month has to hold: with fewer, its variance is no more than a guess
 
 
 def monthly_skill(
@@ -49,6 +47,18 @@ def monthly_skill(
     ------
     ValueError
         As `bootstrap_interval`.
+
+    Examples
+    --------
+    >>> from dvol_utils.significance.example import example_forecasts
+    >>> draws = {"block_hours": 48, "reps": 200, "seed": 0}
+    >>> found = monthly_skill(example_forecasts(900), 24, **draws)
+    >>> good = found[found["model"] == "good"].set_index("month")
+    >>> good[["skill", "p_value", "n"]].round(2)
+                               skill  p_value    n
+    month
+    2025-01-01 00:00:00+00:00   0.19      0.0  744
+    2025-02-01 00:00:00+00:00   0.41      NaN  156
     """
     rows = add_calendar(forecasts)
     draws = {"block_hours": block_hours, "reps": reps, "seed": seed, "coverage": coverage}
@@ -59,7 +69,7 @@ def monthly_skill(
     table = table[table["model"] != "persistence"].reset_index(drop=True)
     tests = _tests(squared_errors(forecasts), table, horizon)
     table[["p_value", "p_wide"]] = tests
-    table["p_holm"] = table.groupby("model", sort=False)["p_value"].transform(_holm)
+    table["p_holm"] = table.groupby("model", sort=False)["p_value"].transform(holm)
     return table[["model", "month", "skill", "low", "high", "p_value", "p_wide", "p_holm", "n"]]
 
 
@@ -69,18 +79,9 @@ def _tests(losses: pd.DataFrame, table: pd.DataFrame, horizon: int) -> np.ndarra
     tests = np.full((len(table), 2), np.nan)
     for place, row in enumerate(table.itertuples()):
         own = losses[(origin >= row.month) & (origin < row.month + pd.DateOffset(months=1))]
-        if len(own) < _LEAST * horizon:
+        if len(own) < LEAST_HORIZONS * horizon:
             continue
         for column, lags in enumerate((horizon - 1, hac_lags(horizon))):
             pair = own[row.model], own["persistence"]
             tests[place, column] = diebold_mariano(*pair, horizon=horizon, lags=lags)[1]
     return tests
-
-
-def _holm(p_values: pd.Series) -> pd.Series:
-    """Holm's correction of those that are there."""
-    corrected = p_values.copy()
-    there = p_values.notna()
-    if there.any():
-        corrected[there] = multipletests(p_values[there], method="holm")[1]
-    return corrected

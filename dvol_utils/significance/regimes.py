@@ -15,7 +15,8 @@ from dvol_utils.significance.bootstrap import bootstrap_interval
 from dvol_utils.significance.resampling import Block
 from dvol_utils.significance.series import hac_lags, long_run_variance
 
-_LEAST = 10  # horizons that a regime has to hold: with fewer, its variance is no more than a guess
+# That a regime or month has to hold: with fewer, its variance is no more than a guess.
+LEAST_HORIZONS = 10
 
 
 def regime_skill(
@@ -64,6 +65,16 @@ def regime_skill(
     `inside (d - m)` over all T hours and `n` the number inside. The small-sample factor and the
     reference to Student's t are those of `diebold_mariano` with `n` hours; where the regime holds
     all hours the two tests are the same.
+
+    Examples
+    --------
+    >>> from dvol_utils.significance.example import example_forecasts
+    >>> draws = {"block_hours": 48, "reps": 200, "seed": 0}
+    >>> found = regime_skill(example_forecasts(2000), 24, ["jump_regime"], **draws)
+    >>> found.loc[found["model"] == "good", ["regime", "skill", "p_value", "n"]].round(2)
+       regime  skill  p_value     n
+    2  normal   0.27     0.00  1592
+    3    jump   0.20     0.01   408
     """
     draws = {"block_hours": block_hours, "reps": reps, "seed": seed, "coverage": coverage}
     losses = squared_errors(forecasts)
@@ -76,7 +87,7 @@ def regime_skill(
         table = table[table["model"] != "persistence"].reset_index(drop=True)
         regime = forecasts.drop_duplicates("origin").set_index("origin")[column].loc[losses.index]
         table[["p_value", "p_wide"]] = _tests(losses, table, regime, horizon)
-        table["p_holm"] = table.groupby("model", sort=False)["p_value"].transform(_holm)
+        table["p_holm"] = table.groupby("model", sort=False)["p_value"].transform(holm)
         named = {"regime_type": column, "regime": table[column].astype("str")}
         tables.append(table.assign(**named))
     names = ["skill", "low", "high", "p_value", "p_wide", "p_holm", "n"]
@@ -91,7 +102,7 @@ def _tests(
     for place, (model, value) in enumerate(zip(table["model"], table[regime.name], strict=True)):
         difference = (losses[model] - losses["persistence"]).to_numpy()
         inside = (regime == value).to_numpy()
-        if inside.sum() < _LEAST * horizon:
+        if inside.sum() < LEAST_HORIZONS * horizon:
             continue
         for column, lags in enumerate((horizon - 1, hac_lags(horizon))):
             tests[place, column] = _within(difference, inside, horizon, lags)
@@ -110,8 +121,8 @@ def _within(difference: np.ndarray, inside: np.ndarray, horizon: int, lags: int)
     return float(2 * stats.t.sf(abs(mean) * np.sqrt(small / variance), n - 1))
 
 
-def _holm(p_values: pd.Series) -> pd.Series:
-    """Holm's correction of those that are there."""
+def holm(p_values: pd.Series) -> pd.Series:
+    """Holm's correction of the p-values that are there; the others stay missing."""
     corrected = p_values.copy()
     there = p_values.notna()
     if there.any():
