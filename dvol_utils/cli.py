@@ -198,6 +198,14 @@ def params(study: Study, raw: Raw = None, settings: Settings = None) -> None:
 
 
 @app.command()
+def reference() -> None:
+    """Print docs/parameters.md: every parameter there is, with its type, range and default."""
+    from dvol_utils.reference import parameter_reference
+
+    typer.echo(parameter_reference(), nl=False)
+
+
+@app.command()
 def verify(study: Study, raw: Raw = None, settings: Settings = None) -> None:
     """Check a finished run: scores, parameters, raw files, notebooks, README."""
     from dvol_utils.report.verify import verify as run_checks
