@@ -12,13 +12,14 @@ import yaml
 from dvol_utils.artefacts import record, write_table
 from dvol_utils.data import simulated
 from dvol_utils.data.panel import build_panel
+from dvol_utils.horizons import SIMPLE as SIMPLE_MODELS
 from dvol_utils.jumps import jumps_by_rule
 from dvol_utils.params import SimulatedParams, StudyParams, load_study
 from dvol_utils.walkforward import forecast_table
 from dvol_utils.windows import build_samples
 
 HOURS, LATER_HOURS = 4_000, 4_700
-SIMPLE = ["persistence", "seasonal_naive", "har", "har_calendar", "ridge_decay", "boosted_trees"]
+SIMPLE = list(SIMPLE_MODELS)
 SERVED = {
     "title": "A served study",
     "data": {

@@ -1,5 +1,6 @@
 """What is written beside the code: parameters as they are, links that lead somewhere."""
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -9,8 +10,10 @@ import yaml
 from typer.testing import CliRunner
 
 from dvol_utils.cli import app
-from dvol_utils.params import StudyParams, describe, load_study
+from dvol_utils.features import GROUPS
+from dvol_utils.params import MODEL_NAMES, StudyParams, describe, load_study
 from dvol_utils.reference import parameter_reference
+from dvol_utils.results.card import _MEANINGS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -128,3 +131,46 @@ def test_the_citation_is_of_this_version():
     assert citation["cff-version"] == "1.2.0"
     assert {"message", "title", "authors"} <= set(citation)
     assert citation["version"] == project["version"]
+
+
+def test_every_model_and_group_of_inputs_is_described():
+    page = (ROOT / "docs/models.md").read_text(encoding="utf-8")
+    for name in (*MODEL_NAMES, *GROUPS):
+        assert re.search(rf"^\|[^|]*`{name}`", page, re.MULTILINE), f"docs/models.md lacks {name}"
+    assert set(_MEANINGS) == set(GROUPS)  # what the model card says of them
+
+
+def test_the_messages_of_troubleshooting_are_those_of_the_code():
+    page = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
+    quoted = [
+        part.strip(" ':;,()<>")
+        for row in re.findall(r"^\| (.+?) \|", page, re.MULTILINE)
+        for message in re.findall(r"`([^`]+)`", row)
+        for part in re.split(r"\.\.\.?", message)
+    ]
+    quoted = [part for part in quoted if len(part) >= 8]
+    said = literals()
+    assert len(quoted) > 60
+    assert [part for part in quoted if not any(part in text for text in said)] == []
+
+
+def literals() -> set[str]:
+    """What the code can print: its strings, those with values in them in pieces."""
+    modules = [*(ROOT / "dvol_utils").rglob("*.py"), ROOT / "tests/test_browser.py"]
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in modules]
+    nodes = (node for tree in trees for node in ast.walk(tree))
+    texts = {node.value for node in nodes if isinstance(node, ast.Constant)}
+    return {text for text in texts if isinstance(text, str)} | {(ROOT / "Makefile").read_text()}
+
+
+@pytest.mark.parametrize("page", ["method", "extending"])
+def test_modules_and_tests_that_are_named_are_there(page):
+    text = (ROOT / f"docs/{page}.md").read_text(encoding="utf-8")
+    code = re.findall(r"`([^`\n]+)`", text)
+    paths = {name for name in code if re.fullmatch(r"[\w/]+(\.py|\.md|/)", name)}
+    places = (ROOT, ROOT / "dvol_utils", *([ROOT / "dvol_utils/significance"] * (page == "method")))
+    assert len(paths) > 15
+    assert {name for name in paths if not any((p / name).exists() for p in places)} == set()
+    defined = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("tests/test_*.py"))
+    tests = {name for name in code if re.fullmatch(r"test_\w+", name)}
+    assert {name for name in tests if f"def {name}(" not in defined} == set()

@@ -2,8 +2,7 @@
 
 A forecaster learns with `fit(samples)` from the train rows (networks stop on the validation rows)
 and answers `predict(samples)` with one forecast an hour, in index points, missing where its inputs
-are. A new one is one module here, its name in `stage_params.ModelName` and its line in
-`walkforward.make_forecaster`.
+are. docs/extending.md says what a new one needs.
 """
 
 from __future__ import annotations
