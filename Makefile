@@ -58,7 +58,8 @@ CODE_10 := $(call in_package,evaluation/worst.py plots/card.py report/provenance
              $(addprefix results/,card.py established.py failing.py headline.py schema.py))
 CODE_site := $(call in_package,$(addprefix report/,__init__.py site.py pages.py overview.py \
                templates/* templates/cells/*) results/compared.py plots/report.py)
-CODE_none := $(call in_package,cli.py reference.py serving/*.py report/execute.py report/verify.py results/readme.py \
+CODE_none := $(call in_package,cli.py reference.py serving/*.py report/execute.py \
+               report/verify.py report/compare.py results/readme.py results/shared_rows.py \
                $(addprefix data/,fetch.py http.py deribit.py onchain.py fields.py pages.py \
                download.py merge.py sources.py update.py))
 CODE_01 := $(filter-out $(CODE_02) $(CODE_03) $(CODE_04) $(CODE_05) $(CODE_06) $(CODE_07) $(CODE_08) \

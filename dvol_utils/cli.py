@@ -188,6 +188,21 @@ def site(study: Study) -> None:
 
 
 @app.command()
+def compare(
+    studies: Annotated[
+        list[str], typer.Argument(metavar="STUDY STUDY...", help="Finished ones, by name or path.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option(help="The page; otherwise reports/compare-STUDY-STUDY.html.")
+    ] = None,
+) -> None:
+    """Put finished studies side by side on one page, with tests where their rows match."""
+    from dvol_utils.report.compare import compare_studies
+
+    typer.echo(f"compare: {compare_studies(studies, output)}")
+
+
+@app.command()
 def params(study: Study, raw: Raw = None, settings: Settings = None) -> None:
     """Show a study's effective parameters."""
     table = describe(_study(study, raw, settings))

@@ -132,7 +132,7 @@ def _compared(results: Results, comparison: Comparison, coverage: float) -> dict
     for row in compared_table(comparison).itertuples():
         values = {name: getattr(row, name) for name in COMPARED_COLUMNS}
         cells = [
-            _cell(
+            cell(
                 value,
                 written(value, COMPARED_COLUMNS[name].decimals),
                 bounds(row) if name == "skill" else "",
@@ -163,12 +163,13 @@ def _headline_row(row: Any, best: dict[str, set[str]]) -> dict[str, Any]:
         value = getattr(row, name)
         text = written_p(value) if name == "dm_p_value" else written(value, column.decimals)
         note = bounds(row) if name == "skill" else ""
-        cells.append(_cell(value, text, note, row.Index in best.get(name, ())))
-    cells.append(_cell(float(row.in_mcs), "yes" if row.in_mcs else "no", "", False))
+        cells.append(cell(value, text, note, row.Index in best.get(name, ())))
+    cells.append(cell(float(row.in_mcs), "yes" if row.in_mcs else "no", "", False))
     return {"label": row.label, "cells": cells}
 
 
-def _cell(value: float, text: str, note: str, best: bool) -> dict[str, Any]:
+def cell(value: float, text: str, note: str, best: bool) -> dict[str, Any]:
+    """A number as the templates' tables take it: `value` to sort by, `text` and `note` to read."""
     return {"value": "" if pd.isna(value) else value, "text": text, "note": note, "best": best}
 
 

@@ -51,7 +51,7 @@ def build_site(study: StudyParams) -> Path:
     """
     results = read_results(study)
     manifest = read_json(study.run_dir / "manifest.json")
-    _same_run(study, results, manifest)
+    same_run(study, results, manifest)
     pages = [notebook_page(path) for path in executed_notebooks(study)]
     templates = _templates(results, commit(manifest), pages)
     texts = {study.report_dir / page.file: _notebook_html(templates, page, pages) for page in pages}
@@ -112,7 +112,8 @@ def study_notebooks(study: StudyParams) -> list[Path]:
     return [path for path in every if asked.get(path.stem, True)]
 
 
-def _same_run(study: StudyParams, results: Results, manifest: dict[str, Any]) -> None:
+def same_run(study: StudyParams, results: Results, manifest: dict[str, Any]) -> None:
+    """Refuse results and manifest of different runs (`ArtefactError`)."""
     if results.parameters_hash != manifest["parameters_hash"]:
         raise ArtefactError(
             f"{study.run_dir}: results.json (parameters {results.parameters_hash}) and "
@@ -129,7 +130,14 @@ def _replace_all(texts: dict[Path, str], *, last: Path) -> None:
 
 
 def _templates(results: Results, code: str, pages: list[Page]) -> jinja2.Environment:
-    """The templates, with what every page shows."""
+    """The templates, with what every page of a study shows."""
+    return page_templates(
+        results=results, commit=code, pages=pages, simulated_notice=SIMULATED_NOTICE
+    )
+
+
+def page_templates(**shown: Any) -> jinja2.Environment:
+    """The templates with style, script and what else every page shows."""
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -141,14 +149,7 @@ def _templates(results: Results, code: str, pages: list[Page]) -> jinja2.Environ
         Markup((TEMPLATES / name).read_text(encoding="utf-8"))  # noqa: S704 the package's own files
         for name in ("style.css", "site.js")
     )
-    templates.globals.update(
-        style=style,
-        script=script,
-        results=results,
-        commit=code,
-        pages=pages,
-        simulated_notice=SIMULATED_NOTICE,
-    )
+    templates.globals.update(style=style, script=script, **shown)
     return templates
 
 

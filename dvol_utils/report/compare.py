@@ -1,0 +1,287 @@
+"""One page with several finished studies side by side: results, parameters, differences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+from pydantic import ValidationError
+
+from dvol_utils.artefacts import ArtefactError, read_json, replacing
+from dvol_utils.display import MISSING, written
+from dvol_utils.evaluation import score
+from dvol_utils.evaluation.benchmark import study_rows
+from dvol_utils.params import ParameterError, StudyParams, describe, load_study
+from dvol_utils.report import overview
+from dvol_utils.report.provenance import commit, recorded_study
+from dvol_utils.report.site import page_templates, same_run
+from dvol_utils.results.headline import Column, hour, written_p
+from dvol_utils.results.schema import Results, read_results
+from dvol_utils.results.shared_rows import (
+    difference_sentence,
+    least_rows,
+    prefixed,
+    rows_mismatch,
+    settings_mismatch,
+    shared_rows,
+    study_differences,
+)
+from dvol_utils.results.tables import choose, label
+from dvol_utils.results.words import number
+
+_OWN_NAMES = ("name", "title")  # they differ between any two studies
+
+
+class Run(NamedTuple):
+    """A finished study: the parameters of its run, what it found, where from, its test rows."""
+
+    study: StudyParams
+    results: Results
+    code: str
+    test: pd.DataFrame
+    chosen: str | None
+
+
+def compare_studies(names: Sequence[str | Path], output: Path | None = None) -> Path:
+    """Write one page that shows finished studies side by side.
+
+    Parameters
+    ----------
+    names : sequence of str or Path
+        Two or more studies, as `load_study` takes them.
+    output : Path, optional
+        The page, `.html`; otherwise `reports/compare-<study>-<study>.html` beside the first
+        study's pages.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    ParameterError
+        Fewer than two studies, one of them twice, an unknown one, or an `output` that is no page.
+    ArtefactError
+        A study is not finished; the message says which command makes it.
+    """
+    studies = [_known(name) for name in names]
+    _check_names([study.name for study in studies])
+    page = output or studies[0].report_dir.parent / (
+        f"compare-{'-'.join(study.name for study in studies)}.html"
+    )
+    if page.suffix != ".html" or page.is_dir():
+        raise ParameterError(f"output {str(page)!r}: should be a file that ends in .html")
+    html = comparison_html([finished_run(study) for study in studies])
+    with replacing(page) as temporary:
+        temporary.write_text(html, encoding="utf-8")
+    return page
+
+
+def finished_run(study: StudyParams) -> Run:
+    """Read what a run of a study left, with the parameters that it was run with.
+
+    Raises
+    ------
+    ArtefactError
+        Something is missing, damaged, or of another run; the message says which command makes it.
+    """
+    path, advice = study.run_dir / "manifest.json", f"run `make report STUDY={study.name}`"
+    if not path.is_file():
+        raise ArtefactError(f"study {study.name} is not finished: {path} is missing: {advice}")
+    results, manifest = read_results(study), read_json(path)
+    same_run(study, results, manifest)
+    try:
+        recorded = recorded_study(study, manifest)
+    except ValidationError:
+        raise ArtefactError(
+            f"{path}: its parameters are not those of this version: {advice}"
+        ) from None
+    validation, test = study_rows(recorded)
+    return Run(recorded, results, commit(manifest), test, choose(score(validation)))
+
+
+def comparison_html(runs: Sequence[Run]) -> str:
+    """The page of finished studies; the same runs give the same text."""
+    templates = page_templates(title=" and ".join(run.study.name for run in runs))
+    return templates.get_template("compare.html.j2").render(
+        studies=[_study_facts(run) for run in runs],
+        headline=headline(runs),
+        parameters=parameter_differences([run.study for run in runs]).to_dict("records"),
+        names=[run.study.name for run in runs],
+        pairs=[compared_pair(a, b) for a, b in combinations(runs, 2)],
+        simulated=[run.study.name for run in runs if run.results.simulated],
+    )
+
+
+def headline(runs: Sequence[Run]) -> dict[str, Any]:
+    """The headline tables below one another: `caption`, `columns`, and `rows` that name a study."""
+    tables = {
+        run.study.name: overview.headline(
+            run.results.model_copy(update={"comparison": None}), run.study.significance.coverage
+        )
+        for run in runs
+    }
+    rows = [{"study": name, **row} for name, table in tables.items() for row in table["rows"]]
+    return {
+        "columns": next(iter(tables.values()))["columns"],
+        "rows": rows,
+        "caption": (
+            "Every model on all test hours of its own study, as that study reported it. Brackets: "
+            "bootstrap interval. Skill and DM p: against the study's persistence. MCS: model "
+            "confidence set. Bold: best of its column within its study. Rows of two studies can be "
+            "set against each other only where their test hours match, as above."
+        ),
+    }
+
+
+def parameter_differences(studies: Sequence[StudyParams]) -> pd.DataFrame:
+    """Parameters whose values differ between studies.
+
+    Returns
+    -------
+    DataFrame
+        `parameter, meaning`, and `values`: the studies' values in their order, `none` for an
+        empty list and a dash where a study has no such parameter.
+    """
+    tables = [describe(study).replace("", "none").set_index("parameter") for study in studies]
+    meanings: dict[str, str] = {}
+    for table in tables:
+        meanings = {**table["meaning"], **meanings}
+    rows = [
+        (parameter, meanings[parameter], values)
+        for parameter in meanings
+        if parameter not in _OWN_NAMES
+        and len(set(values := [table["value"].get(parameter, MISSING) for table in tables])) > 1
+    ]
+    return pd.DataFrame(rows, columns=["parameter", "meaning", "values"])
+
+
+def compared_pair(a: Run, b: Run) -> dict[str, Any]:
+    """Two studies on their shared test rows, as the page writes it.
+
+    Returns
+    -------
+    dict
+        `title`; `reason` where rows do not match; otherwise `sentence`, and `table` with `caption`,
+        `columns` and `rows` of cells.
+    """
+    title = f"{a.study.name} and {b.study.name}"
+    settings, overlap = a.study.significance, a.study.overlap_hours
+    reason = settings_mismatch(a.study, b.study) or rows_mismatch(
+        a.test, b.test, least_rows(settings, overlap)
+    )
+    pairs = _model_pairs(a, b)
+    if reason is None and not pairs:
+        reason = "no model but persistence in both studies"
+    if reason is not None:
+        return {"title": title, "reason": reason}
+    rows = shared_rows({run.study.name: run.test for run in (a, b)})
+    named = [(prefixed(a.study.name, x), prefixed(b.study.name, y)) for x, y in pairs]
+    table = study_differences(rows, named, overlap_hours=overlap, settings=settings)
+    hours = int(rows["origin"].nunique())
+    chosen = pairs.index((a.chosen, b.chosen)) if (a.chosen, b.chosen) in pairs else None
+    return {
+        "title": title,
+        "reason": None,
+        "sentence": ""
+        if chosen is None
+        else difference_sentence(table.iloc[chosen], hours, settings.coverage),
+        "table": {
+            "caption": _caption(a, b, hours),
+            "columns": _columns(a.study.name, b.study.name),
+            "rows": [
+                {"label": _pair_label(x, y, (a.chosen, b.chosen)), "cells": _cells(row)}
+                for (x, y), row in zip(pairs, table.itertuples(), strict=True)
+            ],
+        },
+    }
+
+
+def _known(name: str | Path) -> StudyParams:
+    try:
+        return load_study(name)
+    except ParameterError as error:
+        raise ParameterError(
+            f"{error}\nOnly finished studies are compared: once its file is right, run "
+            f"`make report STUDY={Path(name).stem}`"
+        ) from None
+
+
+def _check_names(names: list[str]) -> None:
+    if len(names) < 2:
+        raise ParameterError(f"studies: found {len(names)}; should be two or more to compare")
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if twice:
+        raise ParameterError(f"studies: found {twice[0]} twice; should be different studies")
+
+
+def _study_facts(run: Run) -> dict[str, Any]:
+    first, *others = run.study.data.assets
+    test = run.results.test
+    return {
+        "name": run.study.name,
+        "title": run.results.title,
+        "data": "simulated" if run.results.simulated else "real",
+        "asset": f"{first} (learnt with {', '.join(others)})" if others else first,
+        "horizon": f"{run.study.target.horizon_hours} h",
+        "origins": f"{hour(test.start)} to {hour(test.end)}",
+        "rows": f"{test.rows:,}",
+        "parameters": run.results.parameters_hash,
+        "commit": run.code,
+    }
+
+
+def _model_pairs(a: Run, b: Run) -> list[tuple[str, str]]:
+    """The chosen models, then every model that both have; persistence is the same by definition."""
+    theirs = set(b.test["model"])
+    both = [(m, m) for m in a.results.models if m in theirs and m != "persistence"]
+    chosen = [(a.chosen, b.chosen)] if a.chosen and b.chosen else []
+    return list(dict.fromkeys([*chosen, *both]))
+
+
+def _pair_label(x: str, y: str, chosen: tuple[str | None, str | None]) -> str:
+    name = label(x) if x == y else f"{label(x)} against {label(y)}"
+    return f"{name} (chosen)" if (x, y) == chosen else name
+
+
+def _columns(a: str, b: str) -> list[Column]:
+    return [
+        Column("RMSE", a, 3, None),
+        Column("RMSE", b, 3, None),
+        Column("Skill, %", a, 1, None),
+        Column("Skill, %", b, 1, None),
+        Column("Difference", "percentage points", 1, None),
+        Column("DM p", "", 3, None),
+        Column("DM p", "Holm", 3, None),
+    ]
+
+
+def _cells(row: Any) -> list[dict[str, Any]]:
+    plain = [(row.rmse_a, 3), (row.rmse_b, 3), (100 * row.skill_a, 1), (100 * row.skill_b, 1)]
+    bounds = f"({_points(row.low)} to {_points(row.high)})"
+    return [
+        *(overview.cell(value, written(value, decimals), "", False) for value, decimals in plain),
+        overview.cell(100 * row.difference, _points(row.difference, "+.1f"), bounds, False),
+        *(overview.cell(p, written_p(p), "", False) for p in (row.p_value, row.p_holm)),
+    ]
+
+
+def _points(share: float, form: str = ".1f") -> str:
+    return number(100 * share, form)
+
+
+def _caption(a: Run, b: Run, hours: int) -> str:
+    coverage = 100 * a.study.significance.coverage
+    names = a.study.name, b.study.name
+    return (
+        f"Models of {names[0]} and {names[1]} on the {hours:,} test rows that both have, with the "
+        f"same outcomes. Difference: skill in {names[0]} less skill in {names[1]}, positive where "
+        f"{names[0]} is better; brackets: {coverage:g} % bootstrap interval, both on the same "
+        f"resamples, with the settings of {names[0]}. DM p: Diebold-Mariano test of equal squared "
+        "error; Holm: after a correction for the number of lines. Chosen: the models with the "
+        "lowest error on each study's own validation rows."
+    )
