@@ -190,7 +190,8 @@ def site(study: Study) -> None:
 @app.command()
 def compare(
     studies: Annotated[
-        list[str], typer.Argument(metavar="STUDY STUDY...", help="Finished ones, by name or path.")
+        list[str],
+        typer.Argument(metavar="STUDY", help="Finished ones, two or more, by name or path."),
     ],
     output: Annotated[
         Path | None, typer.Option(help="The page; otherwise reports/compare-STUDY-STUDY.html.")

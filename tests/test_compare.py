@@ -28,6 +28,7 @@ from dvol_utils.results.shared_rows import (
 )
 
 BETTER = {**MODELS, "har_calendar": (0.5, 0.2, 1)}
+OTHERS = {**MODELS, "har_calendar": (0.5, 0.2, 1), "lstm_large": (0.1, 0.3, 1)}
 QUICK = {"significance": {"reps": 60}}
 SETTINGS = SignificanceParams(reps=80, block_hours=30, seed=4)
 
@@ -133,12 +134,15 @@ def test_swapped_studies_swap_signs_and_keep_p_values():
     assert there["difference"].iloc[1] < -0.3
 
 
-def test_holm_multiplies_the_smallest_p_value_by_the_number_of_lines():
-    joined = shared_rows({"one": rows_of(), "two": rows_of(BETTER)})
-    pairs = [(f"one:{m}", f"two:{m}") for m in ("har_calendar", "seasonal_naive", "lstm_ultra")]
+def test_p_values_are_corrected_for_the_number_of_lines_by_holm():
+    joined = shared_rows({"one": rows_of(), "two": rows_of(OTHERS)})
+    pairs = [(f"one:{m}", f"two:{m}") for m in ("har_calendar", "lstm_large", "lstm_ultra")]
     table = study_differences(joined, pairs, overlap_hours=24, settings=SETTINGS)
-    first = table["p_value"].idxmin()
-    assert table.loc[first, "p_holm"] == pytest.approx(min(1, 3 * table.loc[first, "p_value"]))
+    first, second, third = sorted(table["p_value"])
+    literal = [3 * first, max(3 * first, 2 * second), max(3 * first, 2 * second, third)]
+    assert first < second < third
+    assert sorted(table["p_holm"]) == pytest.approx([min(1, p) for p in literal])
+    assert literal[1] < 1
 
 
 def test_shared_rows_are_the_origins_of_both_with_models_named_by_study():
@@ -220,7 +224,7 @@ def test_comparison_needs_ten_overlaps_and_a_block():
 
 
 def test_only_parameters_that_differ_are_listed(tmp_project):
-    one = load_study("tiny", {"title": "Other", "training.epochs": 3})
+    one = load_study("tiny", {"title": "Other", "data.raw_dir": "far", "training.epochs": 3})
     two = load_study("tiny", {"training.epochs": 4, "horizons": [1, 24]})
     table = parameter_differences([one, two]).set_index("parameter")
     assert table["values"].to_dict() == {
@@ -302,6 +306,7 @@ def test_three_studies_make_three_pairs_and_each_mismatch_has_its_reason(two):
         target={"horizon_hours": 1},
     )
     page = page_of(compare_studies(["one", "two", "hourly"]))
+    assert page.h1.get_text() == "one, two and hourly compared"
     pairs = page.find(id="differences").find_all_next("h3")
     assert [pair.get_text() for pair in pairs] == [
         "one and two",

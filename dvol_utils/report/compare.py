@@ -32,7 +32,8 @@ from dvol_utils.results.shared_rows import (
 from dvol_utils.results.tables import choose, label
 from dvol_utils.results.words import number
 
-_OWN_NAMES = ("name", "title")  # they differ between any two studies
+# A study's own names, and where its raw files lie, which changes no result.
+_NO_DIFFERENCE = ("name", "title", "data.raw_dir")
 
 
 class Run(NamedTuple):
@@ -106,7 +107,8 @@ def finished_run(study: StudyParams) -> Run:
 
 def comparison_html(runs: Sequence[Run]) -> str:
     """The page of finished studies; the same runs give the same text."""
-    templates = page_templates(title=" and ".join(run.study.name for run in runs))
+    *first, last = (run.study.name for run in runs)
+    templates = page_templates(title=f"{', '.join(first)} and {last}")
     return templates.get_template("compare.html.j2").render(
         studies=[_study_facts(run) for run in runs],
         headline=headline(runs),
@@ -139,7 +141,7 @@ def headline(runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def parameter_differences(studies: Sequence[StudyParams]) -> pd.DataFrame:
-    """Parameters whose values differ between studies.
+    """Parameters whose values differ between studies, without names and `data.raw_dir`.
 
     Returns
     -------
@@ -154,7 +156,7 @@ def parameter_differences(studies: Sequence[StudyParams]) -> pd.DataFrame:
     rows = [
         (parameter, meanings[parameter], values)
         for parameter in meanings
-        if parameter not in _OWN_NAMES
+        if parameter not in _NO_DIFFERENCE
         and len(set(values := [table["value"].get(parameter, MISSING) for table in tables])) > 1
     ]
     return pd.DataFrame(rows, columns=["parameter", "meaning", "values"])
