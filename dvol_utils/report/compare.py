@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-from pydantic import ValidationError
 
 from dvol_utils.artefacts import ArtefactError, read_json, replacing
 from dvol_utils.display import MISSING, written
@@ -95,12 +94,7 @@ def finished_run(study: StudyParams) -> Run:
         raise ArtefactError(f"study {study.name} is not finished: {path} is missing: {advice}")
     results, manifest = read_results(study), read_json(path)
     same_run(study, results, manifest)
-    try:
-        recorded = recorded_study(study, manifest)
-    except ValidationError:
-        raise ArtefactError(
-            f"{path}: its parameters are not those of this version: {advice}"
-        ) from None
+    recorded = recorded_study(study, manifest)
     validation, test = study_rows(recorded)
     return Run(recorded, results, commit(manifest), test, choose(score(validation)))
 

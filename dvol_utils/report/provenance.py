@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from pydantic import ValidationError
+
+from dvol_utils.artefacts import ArtefactError
 from dvol_utils.params import StudyParams
 from dvol_utils.results.headline import hour
 from dvol_utils.results.schema import Results
@@ -14,8 +17,20 @@ _SHORT = 12
 
 
 def recorded_study(study: StudyParams, manifest: dict[str, Any]) -> StudyParams:
-    """The parameters that the run was made with: those of the file, and overrides."""
-    recorded = StudyParams(**manifest["parameters"])
+    """The parameters that the run was made with: those of the file, and overrides.
+
+    Raises
+    ------
+    ArtefactError
+        They are not those of this version of the code.
+    """
+    try:
+        recorded = StudyParams(**manifest["parameters"])
+    except ValidationError:
+        raise ArtefactError(
+            f"{study.run_dir / 'manifest.json'}: its parameters are not those of this version: run "
+            f"`make report STUDY={study.name}`"
+        ) from None
     recorded._root = study.root
     return recorded
 
