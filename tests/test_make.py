@@ -276,8 +276,7 @@ def test_killed_kernel_leaves_no_target(real):
 
 @pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
 def test_interrupted_stage_leaves_no_target_and_the_next_run_completes(real, blow):
-    # Again and again: a first line may come before anybody listens.
-    wait = "import os, time\nwhile not os.path.exists('go'):\n    print('tick', flush=True)"
+    wait = "import os, time\nprint('tick', flush=True)\nwhile not os.path.exists('go'):"
     source_notebook(real / "notebooks/01_first.ipynb", f"{wait}\n    time.sleep(0.05)")
     target = "runs/tiny/notebooks/01_first.ipynb"
     interrupt_at_tick(real, target, blow)
