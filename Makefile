@@ -42,7 +42,7 @@ EXECUTED  := $(NOTEBOOKS:notebooks/%=$(RUN)/notebooks/%)
 # A module that is in no list belongs to the first stage, so forgetting one is never wrong.
 in_package = $(wildcard $(addprefix dvol_utils/,$(1)))
 CODE_02 := $(call in_package,jumps/patterns.py jumps/quality.py jumps/answer.py plots/jumps.py)
-CODE_03 := $(call in_package,events.py features.py windows.py folds.py models/*.py training/*.py \
+CODE_03 := $(call in_package,events.py features.py windows.py sequences.py folds.py models/*.py training/*.py \
              walkforward.py uncertainty.py evaluation/__init__.py evaluation/forecast_table.py \
              evaluation/scores.py evaluation/quantiles.py results/__init__.py results/tables.py results/published.py \
              results/readable.py results/words.py plots/training.py)

@@ -24,9 +24,10 @@ from dvol_utils.jumps import jumps_by_rule
 from dvol_utils.models.lstm import LADDER
 from dvol_utils.models.networks import build_network
 from dvol_utils.params import StudyParams, load_study
+from dvol_utils.sequences import build_sequences
 from dvol_utils.training import fit_network, predict_rows
 from dvol_utils.training.many import Failure, run_tasks
-from dvol_utils.windows import Samples, build_samples, build_sequences
+from dvol_utils.windows import Samples, build_samples
 
 MODES = [(way, precision) for way in ("last", "dense") for precision in ("float32", "bfloat16")]
 SPLITS = ("validation", "test")

@@ -16,20 +16,22 @@ from pydantic import model_validator as validator
 from dvol_utils.data_params import DataParams, Section
 from dvol_utils.data_params import QualityParams as QualityParams
 from dvol_utils.data_params import SimulatedParams as SimulatedParams
+from dvol_utils.judging_params import (
+    EvaluationParams,
+    JudgementParams,
+    SignificanceParams,
+    TradingParams,
+    UncertaintyParams,
+)
 from dvol_utils.stage_params import (
     MODEL_NAMES,
     EnsembleParams,
-    EvaluationParams,
     FeatureParams,
-    JudgementParams,
     JumpParams,
     ModelName,
-    SignificanceParams,
     SplitParams,
     TargetParams,
-    TradingParams,
     TrainingParams,
-    UncertaintyParams,
     WalkParams,
 )
 

@@ -1,4 +1,4 @@
-"""Rolling scaling, target, splits and sequence indices: features in, rows to learn from out."""
+"""Rolling scaling, target and splits: features in, rows to learn from out."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor
 
 from dvol_utils.features import (
     build_features,
@@ -279,73 +277,6 @@ def split_labels(times: pd.DatetimeIndex, split: SplitParams, horizon: int) -> n
     labels[(times >= split.validation_start) & (target_times < split.test_start)] = "validation"
     labels[times >= split.test_start] = "test"
     return labels
-
-
-def sequence_starts(rows: np.ndarray, window: int, chunk: int, offset: int = 0) -> np.ndarray:
-    """First row of each sequence of `window - 1 + chunk` hours whose last `chunk` hold `rows`.
-
-    Chunks lie on one grid from row 0, moved by `offset`, so no later row moves an earlier chunk.
-    With `chunk` 1 each row has its own window, as in the published study.
-    """
-    blocks = np.unique((rows - offset) // chunk)
-    return blocks * chunk + offset - (window - 1)
-
-
-@dataclass(frozen=True)
-class Sequences:
-    """Inputs and targets as tensors of one length, with zero rows around them.
-
-    Sequences are cut out by index, never copied up front: x (N, F), target and weight (N,) where
-    weight is 0 outside the rows to learn from. `pad` rows precede row 0 of the samples.
-    """
-
-    x: Tensor
-    target: Tensor
-    window: int
-    chunk: int
-    pad: int
-
-    def cut(self, starts: np.ndarray, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Sequences that begin at `starts`: x (B, L, F), target (B, C), weight (B, C)."""
-        first = torch.from_numpy(starts + self.pad)[:, None]
-        hours = first + torch.arange(self.window - 1 + self.chunk)  # (B, L)
-        goals = hours[:, -self.chunk :]
-        return self.x[hours], self.target[goals], weight[goals]
-
-    def total_weight(self, starts: np.ndarray, weight: Tensor) -> float:
-        """Sum of the weights of all targets of the sequences that begin at `starts`."""
-        first = torch.from_numpy(starts + self.pad + self.window - 1)[:, None]
-        return weight[first + torch.arange(self.chunk)].sum().item()
-
-    def spread(self, rows: np.ndarray, values: np.ndarray | float) -> Tensor:
-        """A tensor (N,) that holds `values` at the samples' rows and 0 elsewhere."""
-        out = torch.zeros(len(self.target))
-        out[rows + self.pad] = torch.as_tensor(values, dtype=torch.float32)
-        return out
-
-
-def build_sequences(samples: Samples, study: StudyParams) -> Sequences:
-    """Tensors of a study's inputs; missing values become 0, the weight of their rows is 0."""
-    training = study.training
-    chunk = training.chunk_hours if training.supervision == "dense" else 1
-    pad = training.window_hours + 2 * chunk
-    columns = feature_columns(study.features.groups)
-    inputs = np.zeros((len(samples.times) + 2 * pad, len(columns)), np.float32)
-    for place, name in enumerate(columns):
-        values = samples.features[name].to_numpy()
-        inputs[pad : pad + len(samples.times), place] = _zero_missing(values)
-    return Sequences(
-        x=torch.from_numpy(inputs),
-        target=torch.from_numpy(np.pad(_zero_missing(samples.target).astype(np.float32), pad)),
-        window=training.window_hours,
-        chunk=chunk,
-        pad=pad,
-    )
-
-
-def _zero_missing(values: np.ndarray) -> np.ndarray:
-    """Missing values as 0; an infinite one stays, so that the loss shows it."""
-    return np.where(np.isnan(values), values.dtype.type(0), values)
 
 
 def _complete_windows(features: pd.DataFrame, study: StudyParams) -> pd.Series:

@@ -47,9 +47,10 @@ from dvol_utils.results.pooled import (
     pooling_table,
     readable_pooling,
 )
+from dvol_utils.sequences import sequence_starts
 from dvol_utils.significance import diebold_mariano
 from dvol_utils.walkforward import forecast_table
-from dvol_utils.windows import Samples, build_samples, sequence_starts
+from dvol_utils.windows import Samples, build_samples
 
 WALK = {
     "data.assets": ["BTC", "ETH"],

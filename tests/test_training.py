@@ -14,9 +14,10 @@ from market import small_jumps, small_panel, small_study
 
 from dvol_utils.features import GROUPS
 from dvol_utils.models.networks import build_network
+from dvol_utils.sequences import build_sequences
 from dvol_utils.training import NetworkForecaster, TrainingError, fit_network, predict_rows
 from dvol_utils.training.progress import HISTORY
-from dvol_utils.windows import build_samples, build_sequences
+from dvol_utils.windows import build_samples
 
 
 def make(tmp_path: Path, **overrides):

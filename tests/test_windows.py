@@ -11,13 +11,12 @@ from hypothesis import strategies as st
 from market import small_jumps, small_panel, small_study
 
 from dvol_utils.features import build_features
+from dvol_utils.sequences import build_sequences, sequence_starts
 from dvol_utils.windows import (
     OWN_PAST,
     build_samples,
-    build_sequences,
     rolling_location_scale,
     scale_features,
-    sequence_starts,
     split_labels,
 )
 

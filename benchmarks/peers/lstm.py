@@ -61,8 +61,9 @@ from dvol_utils.jumps import detect_jumps
 from dvol_utils.models.lstm import LADDER
 from dvol_utils.models.networks import build_network
 from dvol_utils.params import StudyParams, load_study, parse_override
+from dvol_utils.sequences import build_sequences
 from dvol_utils.training import fit_network, predict_rows
-from dvol_utils.windows import Samples, build_samples, build_sequences
+from dvol_utils.windows import Samples, build_samples
 
 BATCH, RATE = 128, 1e-4
 INFERENCE_BATCH = 1024  # windows

@@ -15,6 +15,7 @@ from torch import nn
 from dvol_utils.features import feature_columns
 from dvol_utils.models.networks import build_network, network_kind, network_study
 from dvol_utils.params import StudyParams
+from dvol_utils.sequences import build_sequences
 from dvol_utils.training.checkpoints import (
     fingerprint,
     load_finished,
@@ -32,7 +33,7 @@ from dvol_utils.training.files import (
 from dvol_utils.training.loop import History, TrainingError, fit_network, predict_rows
 from dvol_utils.training.progress import ProgressWriter
 from dvol_utils.training.resume import TrainState, remove_state
-from dvol_utils.windows import Samples, build_sequences, reweighted
+from dvol_utils.windows import Samples, reweighted
 
 T = TypeVar("T")
 
