@@ -59,7 +59,7 @@ CODE_10 := $(call in_package,evaluation/worst.py plots/card.py report/provenance
 CODE_site := $(call in_package,$(addprefix report/,__init__.py site.py pages.py overview.py \
                templates/* templates/cells/*) results/compared.py plots/report.py)
 CODE_none := $(call in_package,cli.py reference.py serving/*.py report/execute.py \
-               report/verify.py report/compare.py results/readme.py results/shared_rows.py \
+               report/verify.py report/expected.py report/compare.py results/readme.py results/shared_rows.py \
                $(addprefix data/,fetch.py http.py deribit.py onchain.py fields.py pages.py \
                download.py merge.py sources.py update.py))
 CODE_01 := $(filter-out $(CODE_02) $(CODE_03) $(CODE_04) $(CODE_05) $(CODE_06) $(CODE_07) $(CODE_08) \
@@ -137,8 +137,8 @@ lab: $(VENV) ## open the notebooks in JupyterLab (ARGS="--no-browser" and the li
 monitor: $(VENV) ## watch STUDY's networks train, in TensorBoard (ARGS="--port 6007")
 	$(BIN)/tensorboard --logdir $(RUN)/checkpoints $(ARGS)
 
-verify: $(VENV) ## check a finished run: scores, parameters, raw files, notebooks, README
-	@$(BIN)/dvol verify $(OPTIONS)
+verify: $(VENV) ## run a study with expected numbers (demo) again and compare; check others' finished run
+	@$(BIN)/dvol verify $(OPTIONS) $(if $(wildcard params/$(STUDY).expected.json),--rerun)
 
 bench: $(VENV) ## measure speed: bootstrap, data, growth, jumps, training (those of benchmarks/)
 	@for what in bootstrap data growth jumps training; do \

@@ -185,6 +185,11 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def package_versions() -> dict[str, str]:
+    """Installed versions of the packages that a run's numbers come from, by name."""
+    return {name: importlib.metadata.version(name) for name in _PACKAGES}
+
+
 def _sync(path: Path) -> None:
     """A full or broken disk shows here, before the rename."""
     with path.open("rb+") as file:
@@ -209,7 +214,7 @@ def _provenance(study: StudyParams) -> dict[str, Any]:
         "parameters_hash": parameters_hash(study),
         "git_commit": _git_commit(study.root),
         "python": platform.python_version(),
-        "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "packages": package_versions(),
         "seeds": study.training.seeds,
     }
 

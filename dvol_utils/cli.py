@@ -222,11 +222,43 @@ def reference() -> None:
 
 
 @app.command()
-def verify(study: Study, raw: Raw = None, settings: Settings = None) -> None:
-    """Check a finished run: scores, parameters, raw files, notebooks, README."""
+def verify(
+    study: Study,
+    raw: Raw = None,
+    settings: Settings = None,
+    rerun: Annotated[
+        bool, typer.Option("--rerun", help="Run it from nothing, and compare all numbers.")
+    ] = False,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="With --rerun: expect these numbers from now on.")
+    ] = False,
+) -> None:
+    """Check a finished run: scores, parameters, raw files, notebooks, README.
+
+    With --rerun the study runs from nothing in runs/.verify, a finished run is left alone, and
+    every headline number is compared with params/STUDY.expected.json: bit for bit on the platform
+    named there, within stated tolerances elsewhere.
+    """
+    from dvol_utils.report import expected
     from dvol_utils.report.verify import verify as run_checks
 
-    checks = run_checks(_study(study, raw, settings))
+    loaded = _study(study, raw, settings)
+    if accept and not rerun:
+        raise ParameterError("--accept: needs --rerun, whose numbers it accepts")
+    checked = loaded
+    if rerun:
+        if not accept:
+            expected.read_expected(loaded)  # refused now rather than after the run
+        checked = expected.run_again(loaded, _overrides(raw, settings))
+    if accept:
+        path = expected.write_expected(loaded, expected.headline_numbers(checked))
+        typer.echo(f"verify: {path}")
+    checks = run_checks(checked)
+    if rerun:
+        table, check = expected.check_numbers(loaded, checked)
+        if not table.empty:
+            typer.echo(table.to_string(index=False))
+        checks.append(check)
     for check in checks:
         typer.echo(f"{check.name:<10}  {'ok' if check.ok else 'FAILED':<6}  {check.detail}")
     if not all(check.ok for check in checks):

@@ -137,6 +137,12 @@ def beyond_persistence(table: pd.DataFrame, p: str = "p_holm") -> list[int]:
     return found["horizon_hours"].tolist()
 
 
+def chosen_skill(table: pd.DataFrame) -> dict[str, float]:
+    """Skill of the model that each horizon's validation rows choose, by hours."""
+    chosen = table[table["chosen"]]
+    return dict(zip(chosen["horizon_hours"].astype(str), chosen["skill"], strict=True))
+
+
 def horizons_text(hours: list[int], none: str = "none") -> str:
     """Horizons in words: `6, 24 and 72 hours`."""
     if not hours:

@@ -46,7 +46,7 @@ def test_three_sentences():
         (
             0,
             evidence({**RMSE, "lstm_ultra": 1.997}),
-            "by its last value, but the tests disagree whether by chance: LSTM ultra",
+            "on the test rows, but whether by more than chance is not settled: LSTM ultra",
         ),
         (2, evidence(r2=0.85), "R² of 0.850, below the published 0.9076"),
     ],

@@ -29,9 +29,11 @@ from dvol_utils.results.headline import (
     bounds,
     headline_table,
     hour,
+    significance_mark,
     written_p,
 )
 from dvol_utils.results.schema import Comparison, ModelResult, Results
+from dvol_utils.results.words import LEVEL
 
 _DOTS_PER_INCH = 130
 _HOURS = {"overall": "all hours", "normal": "normal hours", "jump": "jump hours"}
@@ -120,7 +122,8 @@ def headline(results: Results, coverage: float) -> dict[str, Any]:
             f"All models on the same {results.test.rows:,} test hours, origins "
             f"{hour(results.test.start)} to {hour(results.test.end)} UTC. Brackets: "
             f"{100 * coverage:g} % bootstrap interval. Skill is against "
-            f"{persistence_words(results)}. DM p: Diebold-Mariano test against it. MCS: model "
+            f"{persistence_words(results)}. DM p: Diebold-Mariano test against it; * below "
+            f"{LEVEL:g}, ** with an interval of the skill that leaves zero out as well. MCS: model "
             "confidence set, the models that no other one beats beyond chance. Bold: best of "
             "its column."
         ),
@@ -163,14 +166,20 @@ def _headline_row(row: Any, best: dict[str, set[str]]) -> dict[str, Any]:
         value = getattr(row, name)
         text = written_p(value) if name == "dm_p_value" else written(value, column.decimals)
         note = bounds(row) if name == "skill" else ""
-        cells.append(cell(value, text, note, row.Index in best.get(name, ())))
+        marks = significance_mark(row) if name == "dm_p_value" else None
+        cells.append(cell(value, text, note, row.Index in best.get(name, ()), marks))
     cells.append(cell(float(row.in_mcs), "yes" if row.in_mcs else "no", "", False))
     return {"label": row.label, "cells": cells}
 
 
-def cell(value: float, text: str, note: str, best: bool) -> dict[str, Any]:
-    """A number as the templates' tables take it: `value` to sort by, `text` and `note` to read."""
-    return {"value": "" if pd.isna(value) else value, "text": text, "note": note, "best": best}
+def cell(
+    value: float, text: str, note: str, best: bool, marks: tuple[str, str] | None = None
+) -> dict[str, Any]:
+    """A number as the templates' tables take it: `value` to sort by, `text`, `note` and `marks` (a
+    mark, maybe empty, and its meaning) to read.
+    """
+    shown = {"text": text, "note": note, "best": best, "marks": marks}
+    return {"value": "" if pd.isna(value) else value, **shown}
 
 
 def regimes(results: Results) -> dict[str, Any]:

@@ -27,13 +27,16 @@ class Heading(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A notebook's page: `number` and `short` come from its file name, the rest from its cells."""
+    """A notebook's page: `stage`, `number` and `short` come from its file name, the rest from its
+    cells; `question` is what the first paragraph asks.
+    """
 
     file: str
+    stage: str
     number: str
     short: str
     title: str
-    summary: str
+    question: str
     contents: list[Heading]
     body: Markup
 
@@ -67,10 +70,11 @@ def notebook_page(path: Path) -> Page:
     number, _, name = path.stem.partition("_")
     return Page(
         file=f"{path.stem}.html",
+        stage=path.stem,
         number=number,
         short=name.replace("_", " "),
         title=_text(title),
-        summary=_text(first) if first else "",
+        question=_question(_text(first)) if first else "",
         contents=contents,
         body=Markup(soup.decode(formatter="minimal")),  # noqa: S704 a page shows its notebook
     )
@@ -145,6 +149,12 @@ def _tidy_table(table: Tag, soup: BeautifulSoup) -> None:
     box["class"] = "scroll"
     box["aria-label"] = _text(caption) if caption else "Table"
     table.wrap(box)
+
+
+def _question(text: str) -> str:
+    """A paragraph up to its first question mark; whole where it asks nothing."""
+    asked, mark, _ = text.partition("?")
+    return asked + mark
 
 
 def _text(element: Tag) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -59,9 +60,22 @@ def commit(manifest: dict[str, Any]) -> str:
 
 
 def provenance(
-    study: StudyParams, results: Results, manifest: dict[str, Any]
+    study: StudyParams,
+    results: Results,
+    manifest: dict[str, Any],
+    durations: Mapping[str, float],
 ) -> list[tuple[str, list[str]]]:
-    """What a reader needs to trace the numbers: pairs of a name and its values, one a line."""
+    """What a reader needs to trace the numbers: pairs of a name and its values, one a line.
+
+    Parameters
+    ----------
+    study : StudyParams
+        The study with the run's own parameters.
+    results, manifest
+        `results.json` and `manifest.json`.
+    durations : mapping
+        Seconds that each stage took, by its name.
+    """
     test = results.test
     versions = {"Python": manifest["python"], **manifest["packages"]}
     devices = {
@@ -75,9 +89,23 @@ def provenance(
         ("Parameters", [results.parameters_hash]),
         ("Seeds of the networks", [", ".join(map(str, manifest["seeds"]))]),
         ("Trained on", sorted(devices)),
+        ("Durations", _taken(durations)),
         ("Versions", [", ".join(f"{name} {version}" for name, version in versions.items())]),
     ]
     return [(name, values) for name, values in rows if values]
+
+
+def _taken(durations: Mapping[str, float]) -> list[str]:
+    """Each stage's duration and the sum, on a line; none where nothing is known."""
+    if not durations:
+        return []
+    stages = [f"{stage[:2]} {_span(seconds)}" for stage, seconds in durations.items()]
+    return [f"stages {', '.join(stages)}; together {_span(sum(durations.values()))}"]
+
+
+def _span(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _range(manifest: dict[str, Any]) -> list[str]:

@@ -13,6 +13,7 @@ from dvol_utils.artefacts import ArtefactError, read_json, replacing
 from dvol_utils.display import SIMULATED_NOTICE
 from dvol_utils.params import StudyParams, describe
 from dvol_utils.report import overview
+from dvol_utils.report.execute import read_executed
 from dvol_utils.report.pages import TEMPLATES, Page, notebook_page
 from dvol_utils.report.provenance import commit, provenance, recorded_study
 from dvol_utils.results.schema import Results, read_results
@@ -92,10 +93,27 @@ def _failures(manifest: dict[str, Any]) -> dict[str, str]:
     return manifest["stages"].get("03_lstm_training", {}).get("failures", {})
 
 
+def _durations(study: StudyParams) -> dict[str, float]:
+    """Seconds that each stage took, as its executed notebook tells."""
+    notebooks = {path.stem: read_executed(path) for path in executed_notebooks(study)}
+    told = {stage: notebook.metadata.get("papermill", {}) for stage, notebook in notebooks.items()}
+    return {stage: facts["duration"] for stage, facts in told.items() if facts.get("duration")}
+
+
 def _card(manifest: dict[str, Any]) -> dict[str, str] | None:
     """Where the model card lies and what it says; None for a run without one."""
     said = manifest["stages"].get(CARD_PAGE, {}).get("summary")
     return None if said is None else {"file": f"{CARD_PAGE}.html", "summary": said}
+
+
+def _found(manifest: dict[str, Any]) -> dict[str, str]:
+    """What the stages found, in words, by stage; the card's stands in a section of its own."""
+    stages = manifest["stages"].items()
+    return {
+        stage: facts["summary"].replace("**", "")
+        for stage, facts in stages
+        if "summary" in facts and stage != CARD_PAGE
+    }
 
 
 def study_notebooks(study: StudyParams) -> list[Path]:
@@ -157,6 +175,7 @@ def _notebook_html(templates: jinja2.Environment, page: Page, pages: list[Page])
     place = pages.index(page)
     return templates.get_template("notebook.html.j2").render(
         page=page,
+        notebook=f"../../notebooks/{page.stage}.ipynb",
         previous=pages[place - 1] if place else None,
         following=pages[place + 1] if place + 1 < len(pages) else None,
     )
@@ -170,10 +189,11 @@ def _index_html(
         question=_question(study),
         failures=_failures(manifest),
         card=_card(manifest),
+        found=_found(manifest),
         figure=overview.skill_figure(results, coverage),
         headline=overview.headline(results, coverage),
         regimes=overview.regimes(results),
         published=overview.published(results),
-        provenance=provenance(study, results, manifest),
+        provenance=provenance(study, results, manifest, _durations(study)),
         parameters=describe(study).to_dict("records"),
     )

@@ -111,7 +111,8 @@ def _on_forecast(
     test = accuracy_test(table, best, "persistence")
     if interval_disagrees(table, best, test):
         lead = (
-            f"{target} is forecast better than by {last}, but the tests disagree whether by chance"
+            f"{target} is forecast better than by {last} on the test rows, but whether by more "
+            "than chance is not settled"
         )
     elif is_gain(test):
         lead = f"{target} can be forecast better than by {last}"

@@ -8,6 +8,7 @@ import pandas as pd
 
 from dvol_utils.display import written
 from dvol_utils.results.schema import ModelResult, Results, Scores
+from dvol_utils.results.words import LEVEL
 
 
 class Column(NamedTuple):
@@ -63,6 +64,19 @@ def written_p(value: float) -> str:
     if value < smallest:
         return f"< {smallest:g}"
     return written(value, COLUMNS["dm_p_value"].decimals)
+
+
+def significance_mark(row: Any) -> tuple[str, str]:
+    """How sure it is that a `headline_table` row differs from persistence: a mark and its meaning.
+
+    Two stars where the Diebold-Mariano test and the interval of the skill agree that it does, one
+    where the test alone says so, none otherwise.
+    """
+    if not row.dm_p_value < LEVEL:
+        return "", ""
+    if row.skill_low > 0 or row.skill_high < 0:
+        return "**", "beyond chance by test and interval"
+    return "*", "beyond chance by the test alone"
 
 
 def bounds(row: Any) -> str:

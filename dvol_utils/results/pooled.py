@@ -174,15 +174,24 @@ def pooling_answer(table: pd.DataFrame, *, coverage: float, simulated: bool) -> 
     return [*sentences, f"{verdict}."]
 
 
-def _asset_sentence(asset: str, rows: pd.DataFrame, coverage: float) -> str:
-    """What pooling does for an asset, model by model."""
+def pooling_summary(table: pd.DataFrame) -> str:
+    """What pooling does for each asset in a few words, from `pooling_table` of one split."""
+    tested = table[table["way"] != ALONE].groupby("asset", sort=False)
+    return " ".join(f"{asset}: pooling {_pooling_words(rows)}." for asset, rows in tested)
+
+
+def _pooling_words(rows: pd.DataFrame) -> str:
     found = [row for _, row in rows.iterrows() if is_found(row)]
     words = [
         f"{verb} {', '.join(names)}"
         for verb, sign in (("helps", 1), ("hurts", -1))
         if (names := dict.fromkeys(label(r["model"]) for r in found if sign * r["difference"] > 0))
     ]
-    word = " and ".join(words) or "is not shown to help or to hurt"
+    return " and ".join(words) or "is not shown to help or to hurt"
+
+
+def _asset_sentence(asset: str, rows: pd.DataFrame, coverage: float) -> str:
+    """What pooling does for an asset, model by model."""
     parts = [
         f"{label(row.model)} {number(100 * row.difference, '+.2f')} percentage points "
         f"({100 * coverage:.0f} % interval {number(100 * row.low, '.2f')} to "
@@ -190,4 +199,5 @@ def _asset_sentence(asset: str, rows: pd.DataFrame, coverage: float) -> str:
         + ("" if row.way == POOLED else " when told which asset a row is of")
         for row in rows.itertuples()
     ]
-    return f"{asset}: pooling {word}. Skill pooled less skill alone: {'; '.join(parts)}."
+    verdict = f"{asset}: pooling {_pooling_words(rows)}"
+    return f"{verdict}. Skill pooled less skill alone: {'; '.join(parts)}."

@@ -3,6 +3,7 @@
 from dvol_utils.trading.backtest import back_test, schedule, unit_sizes
 from dvol_utils.trading.costs import FUTURES, INSTRUMENTS, PAPER, STRADDLE, side_cost
 from dvol_utils.trading.evaluation import (
+    annual_gains,
     deflated,
     deflated_sharpe,
     deflated_table,
@@ -29,6 +30,7 @@ __all__ = [
     "PAPER",
     "RULES",
     "STRADDLE",
+    "annual_gains",
     "back_test",
     "benchmark_signal",
     "by_hour",

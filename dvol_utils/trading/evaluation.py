@@ -264,6 +264,20 @@ def equity_band(
     )
 
 
+def annual_gains(results: pd.DataFrame, strategy: tuple[str, str]) -> dict[str, dict[str, float]]:
+    """A strategy's gain in percent of capital a year `before` and `after` costs, by instrument.
+
+    Parameters
+    ----------
+    results : DataFrame
+        `summary` by instrument, model and rule.
+    strategy : (model, rule)
+    """
+    mine = results[(results["model"] == strategy[0]) & (results["rule"] == strategy[1])]
+    names = {"annual_gross": "before", "annual_return": "after"}
+    return mine.set_index("instrument")[list(names)].rename(columns=names).to_dict("index")
+
+
 def worst_days(trades: pd.DataFrame, count: int = 5) -> pd.DataFrame:
     """The days of one back-test that lost most, the worst first.
 

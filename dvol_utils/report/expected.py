@@ -1,0 +1,256 @@
+"""What a study is expected to find (`params/<study>.expected.json`), and what a new run finds.
+
+On the platform that the file names every number has to be the same to the last bit; on others,
+within the tolerances stated here.
+"""
+
+from __future__ import annotations
+
+import math
+import platform
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import chdir
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from dvol_utils.artefacts import ArtefactError, package_versions, read_json, write_json
+from dvol_utils.params import StudyParams, load_study, parameters_hash
+from dvol_utils.report.execute import execute_notebook
+from dvol_utils.report.site import study_notebooks
+from dvol_utils.report.verify import Check
+from dvol_utils.results.schema import read_results
+
+# Largest difference allowed on another platform, in the number's own unit, by what it is: a part of
+# its name. What is not here (rows, flags, names, verdicts) may not differ at all.
+TOLERANCES: dict[str, float] = {}
+_WORKSPACE = ".verify"
+_VECTORS = ("avx", "amx", "fma", "sve", "asimd", "bf16")  # what arithmetic chooses its kernels by
+
+
+def expected_path(study: StudyParams) -> Path:
+    """`params/<study>.expected.json`, whether or not it is there."""
+    return study.root / "params" / f"{study.name}.expected.json"
+
+
+def read_expected(study: StudyParams) -> dict[str, Any]:
+    """Read what a study is expected to find: `parameters_hash`, `platform`, `numbers`.
+
+    Raises
+    ------
+    ArtefactError
+        The file is missing or damaged, or is of other parameters than the study's.
+    """
+    path = expected_path(study)
+    advice = f"`dvol verify --study {study.name} --rerun --accept` writes it"
+    if not path.is_file():
+        raise ArtefactError(f"{path} is missing: {advice}")
+    expected = read_json(path)
+    for key, kind in (("parameters_hash", str), ("platform", dict), ("numbers", dict)):
+        if not isinstance(expected, dict) or not isinstance(expected.get(key), kind):
+            raise ArtefactError(f"{path}: {key} is missing or of another type: {advice}")
+    now = parameters_hash(study)
+    if expected["parameters_hash"] != now:
+        raise ArtefactError(
+            f"{path} is of parameters {expected['parameters_hash']}, the study has {now}: "
+            f"{advice} anew, and without --set the study's own are used"
+        )
+    return expected
+
+
+def write_expected(study: StudyParams, numbers: Mapping[str, Any]) -> Path:
+    """Write what a study's run on this platform found as what is expected from now on."""
+    path = expected_path(study)
+    write_json(
+        path,
+        {
+            "parameters_hash": parameters_hash(study),
+            "platform": this_platform(),
+            "numbers": dict(numbers),
+        },
+    )
+    return path
+
+
+def run_again(study: StudyParams, overrides: Mapping[str, Any]) -> StudyParams:
+    """Run a study from nothing in a project folder of its own, `runs/.verify`.
+
+    No finished run is touched; what an earlier call left there is removed.
+
+    Parameters
+    ----------
+    study : StudyParams
+        The study.
+    overrides : mapping
+        Those that it was loaded with.
+
+    Returns
+    -------
+    StudyParams
+        The study in that folder; its `run_dir` holds what the run left.
+
+    Raises
+    ------
+    NotebookError
+        A notebook failed; as far as it came it is kept in that folder.
+    """
+    root = study.root / "runs" / _WORKSPACE
+    shutil.rmtree(root, ignore_errors=True)
+    (root / "params").mkdir(parents=True)
+    file = Path("params") / f"{study.name}.yaml"
+    for name in (file, Path("README.md")):
+        if (study.root / name).is_file():
+            shutil.copy(study.root / name, root / name)
+    shutil.copytree(study.root / "notebooks", root / "notebooks")
+    again = load_study(root / file, overrides)
+    with chdir(root):  # a study's name is looked up from here
+        for notebook in study_notebooks(again):
+            target = again.run_dir / "notebooks" / notebook.name
+            execute_notebook(notebook, target, study=study.name, overrides=overrides)
+    return again
+
+
+def headline_numbers(study: StudyParams) -> dict[str, Any]:
+    """The numbers of a finished run by name, such as `models.har.skill.low`.
+
+    Returns
+    -------
+    dict
+        Scores, intervals, tests, regimes and test rows of `results.json`, and what the stages noted
+        in `manifest.json`: numbers, names, verdicts; None where a number is not defined. Sentences
+        and hashes of files are left out: the one repeat the numbers, the others stand in the site.
+
+    Raises
+    ------
+    ArtefactError
+        There is no finished run.
+    """
+    read_results(study)  # refuses what is not whole
+    results = read_json(study.run_dir / "results.json")
+    regimes = {
+        f"{row['regime']}.{row['model']}": {key: row[key] for key in ("n", "rmse", "skill")}
+        for row in results.get("regimes", [])
+    }
+    manifest = read_json(study.run_dir / "manifest.json")
+    parts = {key: results[key] for key in ("models", "test")} | {"regimes": regimes}
+    parts |= {key[3:]: facts for key, facts in manifest["stages"].items()}
+    return dict(_leaves(parts, ""))
+
+
+def differences(
+    expected: Mapping[str, Any], found: Mapping[str, Any], *, exact: bool
+) -> pd.DataFrame:
+    """Every number that is not the same bit for bit, a row each.
+
+    Parameters
+    ----------
+    expected, found : mapping
+        Numbers by name, as `headline_numbers` gives them.
+    exact : bool
+        Whether any difference is too large; otherwise `TOLERANCES` say.
+
+    Returns
+    -------
+    DataFrame
+        `number`, `expected`, `found`, `difference` (NaN where it is not one of two numbers),
+        `allowed`, `ok`; a number that only one side has shows "missing" on the other.
+    """
+    rows = []
+    for name in sorted(expected.keys() | found.keys()):
+        pair = [values.get(name, "missing") for values in (expected, found)]
+        if _same(*pair):
+            continue
+        allowed = 0.0 if exact else _tolerance(name)
+        numeric = all(isinstance(value, int | float) for value in pair)
+        difference = float(pair[1]) - float(pair[0]) if numeric else math.nan
+        rows.append((name, *pair, difference, allowed, bool(abs(difference) <= allowed)))
+    columns = ["number", "expected", "found", "difference", "allowed", "ok"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def check_numbers(study: StudyParams, again: StudyParams) -> tuple[pd.DataFrame, Check]:
+    """Compare a run with what the study is expected to find.
+
+    Parameters
+    ----------
+    study : StudyParams
+        The study, which has the file of expected numbers.
+    again : StudyParams
+        The same study where `run_again` ran it.
+
+    Returns
+    -------
+    DataFrame
+        `differences`.
+    Check
+        Whether all of them are allowed, and how many there are.
+
+    Raises
+    ------
+    ArtefactError
+        As `read_expected`.
+    """
+    expected, found = read_expected(study), headline_numbers(again)
+    here = this_platform()
+    other = [key for key, value in here.items() if expected["platform"].get(key) != value]
+    table = differences(expected["numbers"], found, exact=not other)
+    where = f"another platform ({', '.join(other)})" if other else "the same platform, exactly"
+    too_large = int((~table["ok"]).sum())
+    detail = (
+        f"{len(expected['numbers'])} compared on {where}: {len(table)} differ, "
+        f"{too_large} by more than is allowed"
+    )
+    return table, Check("numbers", not too_large, detail)
+
+
+def this_platform() -> dict[str, Any]:
+    """What the last bit of a number may depend on: machine, processor, kernels, versions."""
+    import torch  # heavy, and only wanted here
+    from threadpoolctl import threadpool_info
+
+    kernels = {pool["architecture"] for pool in threadpool_info() if "architecture" in pool}
+    return {
+        "machine": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "vectors": torch.backends.cpu.get_cpu_capability(),
+        "kernels": sorted(kernels),
+        "python": platform.python_version(),
+        "packages": package_versions(),
+    }
+
+
+def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, list):
+        items = enumerate(value)
+    else:
+        if not isinstance(value, str) or len(value) < 40:
+            yield name, value
+        return
+    for key, inner in items:
+        yield from _leaves(inner, f"{name}.{key}".lstrip("."))
+
+
+def _same(expected: Any, found: Any) -> bool:
+    return type(expected) is type(found) and expected == found
+
+
+def _tolerance(name: str) -> float:
+    parts = name.split(".")
+    return next((TOLERANCES[part] for part in parts if part in TOLERANCES), 0.0)
+
+
+def _processor() -> str:
+    """The processor's name and the vector instructions that it has, where the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    told = dict(line.split(":", 1) for line in reversed(lines) if ":" in line)
+    told = {key.strip(): text.strip() for key, text in told.items()}
+    flags = told.get("flags", told.get("Features", "")).split()
+    vectors = sorted(flag for flag in flags if any(word in flag for word in _VECTORS))
+    return " ".join([told.get("model name", platform.processor()), *vectors]).strip()
