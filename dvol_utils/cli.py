@@ -257,7 +257,7 @@ def verify(
     if rerun:
         table, check = expected.check_numbers(loaded, checked)
         if not table.empty:
-            typer.echo(table.to_string(index=False))
+            typer.echo(table.to_string(index=False, formatters={"expected": str, "found": str}))
         checks.append(check)
     for check in checks:
         typer.echo(f"{check.name:<10}  {'ok' if check.ok else 'FAILED':<6}  {check.detail}")

@@ -96,11 +96,14 @@ def provenance(
 
 
 def _taken(durations: Mapping[str, float]) -> list[str]:
-    """Each stage's duration and the sum, on a line; none where nothing is known."""
+    """Each stage's duration and the sum; none where nothing is known."""
     if not durations:
         return []
-    stages = [f"{stage[:2]} {_span(seconds)}" for stage, seconds in durations.items()]
-    return [f"stages {', '.join(stages)}; together {_span(sum(durations.values()))}"]
+    stages = [f"{stage[:2]}: {_span(seconds)}" for stage, seconds in durations.items()]
+    return [
+        f"{', '.join(stages)}; together {_span(sum(durations.values()))}",
+        "of each page's last run, which reads networks that were trained before",
+    ]
 
 
 def _span(seconds: float) -> str:
