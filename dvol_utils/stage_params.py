@@ -193,7 +193,9 @@ class TrainingParams(Section):
         "dense", description="one target a window (published), or one an hour of long sequences"
     )
     precision: Literal["float32", "bfloat16"] = Field(
-        "bfloat16", description="arithmetic of the networks' matrix products"
+        "bfloat16",
+        description="arithmetic of the networks' matrix products; float32 where the device has no "
+        "instructions for bfloat16",
     )
     window_hours: int = Field(
         24, ge=2, le=2_000, description="input window; in dense mode the burn-in before a target"

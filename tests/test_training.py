@@ -15,7 +15,13 @@ from market import small_jumps, small_panel, small_study
 from dvol_utils.features import GROUPS
 from dvol_utils.models.networks import build_network
 from dvol_utils.sequences import build_sequences
-from dvol_utils.training import NetworkForecaster, TrainingError, fit_network, predict_rows
+from dvol_utils.training import (
+    NetworkForecaster,
+    TrainingError,
+    devices,
+    fit_network,
+    predict_rows,
+)
 from dvol_utils.training.progress import HISTORY
 from dvol_utils.windows import build_samples
 
@@ -57,6 +63,23 @@ def test_the_best_epochs_weights_are_restored():
     weight = samples.weight[rows]
     loss = np.sum(weight * (forecast - samples.target[rows]) ** 2) / weight.sum()
     assert loss == pytest.approx(min(losses), rel=1e-12)
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_bfloat16_gives_way_to_float32_without_its_instructions(monkeypatch, has):
+    monkeypatch.setattr(devices, "_has_bfloat16", lambda device_type: has)
+    forecasts = {}
+    for precision in ("float32", "bfloat16"):
+        overrides = {"training.epochs": 1, "training.precision": precision}
+        study, samples, _ = make(Path("unused"), **overrides)
+        used = devices.arithmetic(torch.device("cpu"), study.training)
+        assert used == (precision if has else "float32")
+        network = build_network("lstm_baseline", samples.features.shape[1], seed=0)
+        fit_network(network, samples, study, seed=0)
+        sequences = build_sequences(samples, study)
+        rows = samples.rows("validation")
+        forecasts[precision] = predict_rows(network, sequences, rows, study.training)
+    assert np.array_equal(forecasts["float32"], forecasts["bfloat16"]) == (not has)
 
 
 def test_training_stops_when_patience_is_over():

@@ -79,7 +79,9 @@ def provenance(
     test = results.test
     versions = {"Python": manifest["python"], **manifest["packages"]}
     devices = {
-        str(facts["device"]) for facts in manifest.get("stages", {}).values() if "device" in facts
+        ", ".join(facts[key] for key in ("device", "arithmetic") if key in facts)
+        for facts in manifest.get("stages", {}).values()
+        if "device" in facts
     }
     rows = [
         ("Data", [_data(study), *_range(manifest)]),

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 
 import numpy as np
 import torch
@@ -61,6 +62,25 @@ def pick_device(devices: str | int = "auto", index: int = 0) -> torch.device:
     if torch.cuda.is_available() and devices != "cpu":
         return torch.device("cuda", index)
     return torch.device("cpu")
+
+
+def arithmetic(device: torch.device, params: TrainingParams) -> str:
+    """What the networks' products are computed in on a device: `training.precision`, if it can.
+
+    bfloat16 takes instructions of its own; without them it is emulated, many times slower than
+    float32, which then takes its place.
+    """
+    if params.precision == "bfloat16" and not _has_bfloat16(device.type):
+        return "float32"
+    return params.precision
+
+
+@cache
+def _has_bfloat16(device_type: str) -> bool:
+    if device_type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    known = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return known is not None and known()
 
 
 def process_count(devices: str | int) -> int:

@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from dvol_utils.params import StudyParams, TrainingParams
 from dvol_utils.sequences import Sequences, build_sequences, sequence_starts
-from dvol_utils.training.devices import Place, here, scaled_rate
+from dvol_utils.training.devices import Place, arithmetic, here, scaled_rate
 from dvol_utils.training.memory import keep_freed_memory
 from dvol_utils.windows import Samples
 
@@ -305,6 +305,6 @@ def predict_rows(
 
 
 def _forward(network: nn.Module, x: Tensor, chunk: int, params: TrainingParams) -> Tensor:
-    low = params.precision == "bfloat16"
+    low = arithmetic(x.device, params) == "bfloat16"
     with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=low):
         return network(x, last=chunk)
