@@ -27,6 +27,7 @@ from dvol_utils.results.schema import read_results
 # its name. What is not here (rows, flags, names, verdicts) may not differ at all.
 TOLERANCES: dict[str, float] = {}
 _WORKSPACE = ".verify"
+_PLATFORM_FACTS = ("device", "arithmetic")  # where it was computed, not what was found
 _VECTORS = ("avx", "amx", "fma", "sve", "asimd", "bf16")  # what arithmetic chooses its kernels by
 
 
@@ -121,6 +122,7 @@ def headline_numbers(study: StudyParams) -> dict[str, Any]:
         Scores, intervals, tests, regimes and test rows of `results.json`, and what the stages noted
         in `manifest.json`: numbers, names, verdicts; None where a number is not defined. Sentences
         and hashes of files are left out: the one repeat the numbers, the others stand in the site.
+        So is where it was computed.
 
     Raises
     ------
@@ -135,7 +137,8 @@ def headline_numbers(study: StudyParams) -> dict[str, Any]:
     }
     manifest = read_json(study.run_dir / "manifest.json")
     parts = {key: results[key] for key in ("models", "test")} | {"regimes": regimes}
-    parts |= {key[3:]: facts for key, facts in manifest["stages"].items()}
+    for stage, facts in manifest["stages"].items():
+        parts[stage[3:]] = {key: fact for key, fact in facts.items() if key not in _PLATFORM_FACTS}
     return dict(_leaves(parts, ""))
 
 
