@@ -124,6 +124,32 @@ def test_positions_are_capped_and_kept_where_nothing_is_known_or_nobody_trades()
     assert trades["position"].tolist() == [0.5, 0.5, 0.5, -0.5]
 
 
+def test_the_stop_closes_a_position_that_has_no_forecast():
+    params = TradingParams(position_cap=100, stop_drawdown=5, stop_days=2)
+    trades = run([1, np.nan, np.nan, 1], [-9, -9, -9, -9], cost=0.0, params=params)
+    assert trades["position"].tolist() == [1, 0, 0, 1]
+    nobody = run([1, 1, 1, 1], [-9] * 4, params=params, tradable=[True, False, True, True])
+    assert nobody["position"].tolist() == [1, 1, 0, 1]
+
+
+def test_the_stop_rests_for_days_where_decisions_are_a_week_apart():
+    start = pd.Timestamp("2024-01-01 08:00", tz="UTC")
+    weeks = trading.schedule(
+        start, start + pd.Timedelta(days=50), hour=8, delay_hours=1, horizon_hours=168
+    )
+    gains = pd.DataFrame({"gain": -9.0, "marked": -9.0, "rolled": False}, weeks.index)
+    trades = trading.back_test(
+        weeks,
+        pd.Series(1.0, weeks["origin"]),
+        gains,
+        size=np.ones(len(weeks)),
+        side_cost=np.zeros(len(weeks)),
+        tradable=np.ones(len(weeks), dtype=bool),
+        params=TradingParams(position_cap=100, stop_drawdown=5, stop_days=14),
+    )
+    assert trades["stopped"].tolist() == [False, True, True, False, True, True, False]
+
+
 def test_the_stop_closes_the_position_for_its_days_and_counts_anew():
     params = TradingParams(position_cap=100, stop_drawdown=5, stop_days=2)
     gain = [-3, -3, -9, -9, -3, -3, -3]
@@ -169,6 +195,34 @@ def test_the_interval_of_the_sharpe_ratio_is_about_as_wide_as_theory_says():
     )
     width = 2 * 1.96 * math.sqrt((1 + 0.1**2 / 2) / len(net))
     assert high - low == pytest.approx(width, rel=0.08)
+
+
+def test_the_interval_of_the_sharpe_ratio_counts_resamples_without_a_trade():
+    """One good day of 300 is missing from a third of the resamples: zero is in the interval."""
+    net = np.zeros(300)
+    net[100] = 5.0
+    low, high = trading.evaluation.sharpe_interval(
+        net, 365.25, block=10, reps=500, coverage=0.95, seed=0
+    )
+    assert low == 0
+    assert high > 1
+
+
+def test_blocks_are_days_where_decisions_are_a_week_apart(monkeypatch):
+    blocks = []
+    drawn = trading.evaluation._resamples
+    monkeypatch.setattr(
+        trading.evaluation,
+        "_resamples",
+        lambda values, block, *rest: (blocks.append(block), drawn(values, block, *rest))[1],
+    )
+    trades = run(np.ones(20), np.random.default_rng(0).standard_normal(20))
+    trades = trades.assign(instrument="a", model="b", rule="c")
+    weekly = trades.assign(exit=trades["fill"] + pd.Timedelta(days=7))
+    for rows in (trades, weekly):
+        trading.summary(rows, block_days=14, reps=20)
+        trading.equity_band(rows, block_days=14, reps=20, coverage=0.9, seed=0)
+    assert blocks == [14, 14, 2, 2]
 
 
 @pytest.mark.parametrize(
@@ -275,6 +329,43 @@ def test_a_straddles_gain_is_that_of_revaluation_and_hedge():
     assert found["gain"] == pytest.approx((after - before - delta * 0.8) / vega, rel=0.02)
     assert found["gain"] == found["vega_part"] + found["gamma_part"]
     assert found["vega_part"] == pytest.approx(0.3)
+
+
+def test_a_day_of_straddles_is_unbiased_against_revaluation():
+    """Each day of a market with moving volatility: struck, hedged each hour, revalued, closed."""
+    rng = np.random.default_rng(4)
+    count = 24 * 600 + 1
+    sigma = 0.6 * np.exp(0.3 * np.sin(np.arange(count) / 500) + 0.003 * rng.standard_normal(count))
+    price = 100 * np.exp(np.cumsum(0.65 / 8_760**0.5 * rng.standard_normal(count)))
+    times = pd.date_range("2024-01-01 09:00", periods=count, freq="h", tz="UTC")
+    market = pd.DataFrame({"dvol": 100 * sigma, "price": price, "tradable": True}, times)
+    fill = times[24:-1:24]
+    days = pd.DataFrame({"origin": fill - pd.Timedelta(hours=1), "fill": fill})
+    days = days.assign(
+        next_origin=days["origin"] + pd.Timedelta(days=1), exit=fill + pd.Timedelta(days=1)
+    )
+    found = trading.instruments.straddle(days, market)["gain"].to_numpy()
+    start, years = np.arange(24, count - 1, 24), 30 / 365
+    strike = price[start]
+    value, delta, d1 = black_scholes(strike, strike, sigma[start], years)
+    vega = 2 * strike * stats.norm.pdf(d1) * years**0.5 / 100
+    hedged = np.zeros(len(start))
+    for hour in range(1, 25):
+        now, before = price[start + hour], price[start + hour - 1]
+        after, later, _ = black_scholes(now, strike, sigma[start + hour], years - hour / 8_760)
+        hedged += after - value - delta * (now - before)
+        value, delta = after, later
+    exact = hedged / vega
+    assert np.corrcoef(found, exact)[0, 1] > 0.99
+    assert abs((found - exact).mean()) < 0.01
+    assert np.abs(exact).mean() > 0.3
+
+
+def test_a_straddle_is_struck_anew_on_wednesdays(hours):
+    for hour, roll in ((8, "Wed 09:00"), (7, "Wed 08:00"), (5, "Thu 06:00")):
+        days = trading.schedule(hours.index[800], hours.index[-1], hour=hour, delay_hours=1)
+        rolled = trading.instruments.straddle(days, hours)["rolled"]
+        assert set(days["fill"][rolled].dt.strftime("%a %H:%M")) == {roll}
 
 
 def test_cost_a_side_of_each_instrument():
@@ -409,26 +500,75 @@ def test_parameters_that_cannot_be_are_refused(key, value, message):
         small_study(**{f"trading.{key}": value})
 
 
+def answer_of(study=None, *, days=300, chance=0.97, rivals=(), **changes):
+    """The sentences about one strategy on paper index and futures proxy, and its rivals."""
+    row = {"model": "har", "rule": "sign", "annual_return": 9.0, "annual_gross": 20.0, "days": days}
+    row |= {"sharpe": 1.0, "sharpe_low": 0.5, "sharpe_high": 3.0, "break_even": 0.4}
+    row |= {"in_market": 1.0, **changes}
+    row["annual_cost"] = 20 - row["annual_return"]
+    paper = row | {"instrument": "paper_index", "sharpe_low": 9.0}
+    own = row | {"instrument": "futures_proxy"}
+    others = [own | {"model": name, "rule": "none", "sharpe": ratio} for name, ratio in rivals]
+    found = {"trials": 12, "probability": chance}
+    both = {"paper_index": found, "futures_proxy": found}
+    results = pd.DataFrame([paper, own, *others])
+    return trading_answer(results, ("har", "sign"), both, study or real_study())
+
+
+def real_study(**overrides):
+    return small_study(**{"data.source": "raw_store", **overrides})
+
+
 @pytest.mark.parametrize(
-    ("annual_return", "low", "probability", "words"),
+    ("found", "words"),
     [
-        (9.0, 0.5, 0.97, "survives realistic costs on the DVOL-futures proxy, as far as"),
-        (9.0, 0.5, 0.60, "earns after realistic costs, but not beyond the luck"),
-        (9.0, -0.5, 0.60, "Nothing is shown to survive realistic costs: the gain on the DVOL-fut"),
-        (-9.0, -3.0, 0.0, "does not survive realistic costs on any instrument"),
+        (
+            {},
+            "The forecast survives realistic costs on the DVOL-futures proxy, as far as this "
+            "approximation goes.",
+        ),
+        (
+            {"chance": 0.6},
+            "The forecast earns after realistic costs on the DVOL-futures proxy, but not beyond "
+            "the luck of the configurations tried.",
+        ),
+        (
+            {"sharpe_low": -0.5},
+            "The forecast is not shown to survive realistic costs: the gain on the DVOL-futures "
+            "proxy is within what chance would bring.",
+        ),
+        (
+            {"annual_return": -9.0, "sharpe_low": -3.0, "chance": 0.0},
+            "The forecast does not survive realistic costs on any instrument that could be traded.",
+        ),
+        (
+            {"in_market": 0.0, "sharpe": math.nan, "sharpe_low": math.nan, "chance": math.nan},
+            "The forecast led to no position, so there is nothing that costs could take.",
+        ),
+        (
+            {"days": 290, "in_market": 0.1},
+            "The forecast earns after realistic costs on the DVOL-futures proxy, but in too few "
+            "trades (29) to tell that from luck.",
+        ),
+        (
+            {"rivals": [("always_short", 1.0), ("momentum", 0.9)]},
+            "The forecast survives realistic costs on the DVOL-futures proxy, as far as this "
+            "approximation goes; a rule without a model does as well: Always short on the "
+            "DVOL-futures proxy.",
+        ),
     ],
 )
-def test_the_closing_sentence_follows_from_the_numbers(annual_return, low, probability, words):
-    row = {"model": "har", "rule": "sign", "annual_return": annual_return, "annual_gross": 20.0}
-    row |= {"annual_cost": 20 - annual_return, "sharpe": 1.0, "sharpe_low": low}
-    row |= {"sharpe_high": 3.0, "break_even": 0.4, "in_market": 1.0}
-    paper = row | {"instrument": "paper_index", "sharpe_low": 9.0}
-    results = pd.DataFrame([paper, row | {"instrument": "futures_proxy"}])
-    chance = {"trials": 12, "probability": probability}
-    both = dict.fromkeys(["paper_index", "futures_proxy"], chance)
-    told = trading_answer(results, ("har", "sign"), both, small_study())
-    assert words in told[-1]
-    paid = 0.4 * (20 - annual_return) / 20
-    assert f"0.40 points a side takes the whole gain, and {paid:.2f} is paid" in told[2]
-    flat = trading_answer(results.assign(in_market=0.0), ("har", "sign"), both, small_study())
-    assert flat[-1].startswith("**No position was taken")
+def test_the_closing_sentence_follows_from_the_numbers(found, words):
+    told = answer_of(**found)
+    assert told[-1] == f"**{words}**"
+    if "annual_return" not in found and found.get("in_market") != 0:
+        assert "0.40 points a side takes the whole gain, and 0.22 is paid" in told[2]
+
+
+def test_the_closing_sentence_says_what_it_rests_on():
+    assert answer_of(small_study())[-1].startswith("**In the simulated market, the forecast surv")
+    leaky = real_study(**{"target.kind": "scaled_level"})
+    assert answer_of(leaky)[-1].startswith("**With what nobody knows at the origin, the forecast")
+    free = real_study(**{"trading.half_spread": 0})
+    assert "survives costs without a spread on the DVOL-futures proxy" in answer_of(free)[-1]
+    assert "Of all 1 back-tests on DVOL-futures proxy, benchmarks" in answer_of()[-2]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
@@ -26,6 +26,7 @@ LABELS = {
     "none": "–",
 }
 _SURE = 0.95  # probability that a Sharpe ratio is more than the luck of several trials
+_ENOUGH = 30  # days with a position; below that no interval of a Sharpe ratio is to be trusted
 
 
 def named(table: pd.DataFrame) -> pd.DataFrame:
@@ -63,7 +64,7 @@ def trading_answer(
     mine = results[(results["model"] == model) & (results["rule"] == rule)]
     where = "In the simulated market, on" if study.is_simulated else "On"
     first = (
-        f"{where} the test rows, {label(model)} is traded by the rule that did best on validation "
+        f"{where} the test rows, {label(model)} is traded by the rule chosen on validation "
         f"rows ({LABELS[rule]}), at a half-spread of {study.trading.half_spread:g} points and a "
         f"fill {hours_text(study.trading.delays_hours[0])} after the forecast."
     )
@@ -75,14 +76,14 @@ def trading_answer(
         first,
         *rows,
         _others_sentence(results, tradable),
-        _verdict(mine, list(own["instrument"]), sure),
+        _verdict(results, mine, list(own["instrument"]), sure, study),
     ]
 
 
 def foresight_sentence(study: StudyParams) -> str:
     """A warning where a study's forecasts could not have been traded; empty where they could."""
     target, delay = study.target, study.trading.delays_hours[0]
-    if target.kind == "scaled_level" and target.scaled_at == "target":
+    if _knows_target(study):
         return (
             "**Not a simulation of what could have been done:** this study's forecasts are mapped "
             "back to points with a mean and a deviation that include the target hour, which nobody "
@@ -94,6 +95,10 @@ def foresight_sentence(study: StudyParams) -> str:
             f"and are filled {hours_text(delay)} later, when the hour they are about is over."
         )
     return ""
+
+
+def _knows_target(study: StudyParams) -> bool:
+    return study.target.kind == "scaled_level" and study.target.scaled_at == "target"
 
 
 def _instrument_sentence(row: tuple, chance: Mapping[str, float], study: StudyParams) -> str:
@@ -124,41 +129,85 @@ def _instrument_sentence(row: tuple, chance: Mapping[str, float], study: StudyPa
 
 
 def _others_sentence(results: pd.DataFrame, sure: pd.DataFrame) -> str:
-    tried = (results["instrument"] != PAPER).sum()
-    names = [
-        f"{LABELS.get(row.model) or label(row.model)}"
-        + (f" ({LABELS[row.rule]})" if row.rule != "none" else "")
-        + f" on the {LABELS[row.instrument]}"
-        for row in sure.itertuples()
-    ]
-    found = "; ".join(names) or "none"
+    tradable = results[results["instrument"] != PAPER]
+    where = _listed(tradable["instrument"].unique())
+    found = "; ".join(
+        f"{_name(row)} on the {_listed([row.instrument])}" for row in sure.itertuples()
+    )
     return (
-        f"Of all {tried} back-tests on futures proxy and straddle, benchmarks included, those with "
-        f"an interval of the Sharpe ratio above zero: {found}."
+        f"Of all {len(tradable)} back-tests on {where}, benchmarks included, those with "
+        f"an interval of the Sharpe ratio above zero: {found or 'none'}."
     )
 
 
-def _verdict(mine: pd.DataFrame, beyond: list[str], sure: list[str]) -> str:
+def _name(row: tuple) -> str:
+    rule = f" ({LABELS[row.rule]})" if row.rule != "none" else ""
+    return f"{LABELS.get(row.model) or label(row.model)}{rule}"
+
+
+def _verdict(
+    results: pd.DataFrame,
+    mine: pd.DataFrame,
+    beyond: list[str],
+    sure: list[str],
+    study: StudyParams,
+) -> str:
+    """The closing sentence; `beyond`: interval above zero, `sure`: more than the trials' luck."""
+    text = f"the {_claim(results, mine, beyond, sure, study)}."
+    if _knows_target(study):
+        text = f"with what nobody knows at the origin, {text}"
+    if study.is_simulated:
+        text = f"in the simulated market, {text}"
+    return f"**{text[0].upper()}{text[1:]}**"
+
+
+def _claim(
+    results: pd.DataFrame,
+    mine: pd.DataFrame,
+    beyond: list[str],
+    sure: list[str],
+    study: StudyParams,
+) -> str:
+    costs = "realistic costs" if study.trading.half_spread > 0 else "costs without a spread"
     if (mine["in_market"] == 0).all():
-        return "**No position was taken, so there is nothing that costs could take.**"
-    if sure:
-        names = " and ".join(LABELS[name] for name in sure)
+        return "forecast led to no position, so there is nothing that costs could take"
+    held = mine["days"] * mine["in_market"]
+    most = round(held[mine["instrument"].isin(beyond)].max()) if beyond else 0
+    if 0 < most < _ENOUGH:
         return (
-            f"**The forecast survives realistic costs on the {names}, as far as this approximation "
-            "goes.**"
+            f"forecast earns after {costs} on the {_listed(beyond)}, but in too few trades "
+            f"({most}) to tell that from luck"
+        )
+    if sure:
+        return (
+            f"forecast survives {costs} on the {_listed(sure)}, as far as this approximation goes"
+            f"{_rivals(results, mine, sure)}"
         )
     if beyond:
         return (
-            "**The forecast earns after realistic costs, but not beyond the luck of the "
-            "configurations tried.**"
+            f"forecast earns after {costs} on the {_listed(beyond)}, but not beyond the luck of "
+            f"the configurations tried{_rivals(results, mine, beyond)}"
         )
     earning = mine[(mine["instrument"] != PAPER) & (mine["annual_return"] > 0)]
     if len(earning):
-        names = " and ".join(LABELS[name] for name in earning["instrument"])
         return (
-            f"**Nothing is shown to survive realistic costs: the gain on the {names} is within "
-            "what chance would bring.**"
+            f"forecast is not shown to survive {costs}: the gain on the "
+            f"{_listed(earning['instrument'])} is within what chance would bring"
         )
-    return (
-        "**The forecast does not survive realistic costs on any instrument that could be traded.**"
-    )
+    return f"forecast does not survive {costs} on any instrument that could be traded"
+
+
+def _rivals(results: pd.DataFrame, mine: pd.DataFrame, instruments: list[str]) -> str:
+    """Rules without a model that have as good a Sharpe ratio where the forecast earns."""
+    own = dict(zip(mine["instrument"], mine["sharpe"], strict=True))
+    names = [
+        f"{_name(row)} on the {_listed([row.instrument])}"
+        for row in results[results["rule"] == "none"].itertuples()
+        if row.instrument in instruments and row.sharpe >= own[row.instrument]
+    ]
+    return f"; a rule without a model does as well: {', '.join(names)}" if names else ""
+
+
+def _listed(instruments: Iterable[str]) -> str:
+    prose = LABELS | {STRADDLE: "approximated straddle"}
+    return " and ".join(prose[name] for name in instruments)

@@ -73,6 +73,12 @@ def step_days(horizon_hours: int) -> int:
     return math.ceil(horizon_hours / 24)
 
 
+def days_apart(trades: pd.DataFrame) -> float:
+    """Days from the fill of a schedule's or back-test's rows to their exit."""
+    held = trades["exit"].iloc[0] - trades["fill"].iloc[0]
+    return held / pd.Timedelta(days=1)
+
+
 def unit_sizes(days: pd.DataFrame, dvol: pd.Series, params: TradingParams) -> np.ndarray:
     """Position of a signal of 1 that aims at the target volatility, % of capital a point.
 
@@ -116,7 +122,7 @@ def back_test(
     days : DataFrame
         `schedule`.
     signal : Series
-        By origin, -1 to 1. Where it is missing, the position before is kept.
+        By origin, -1 to 1. Where it is missing, the position before is kept, unless stopped.
     gains : DataFrame
         Of an instrument, for the same days: `gain, marked, rolled`.
     size : ndarray of shape (days,)
@@ -141,16 +147,25 @@ def back_test(
     Notes
     -----
     The stop is checked at each origin, on the equity that is known there: the position marked at
-    the origin, costs paid. After it there is no position for `stop_days` decisions; losses then
-    count from a new peak.
+    the origin, costs paid. After it there is no position until `stop_days` have passed, whether or
+    not there are forecasts, from the first fill hour that has a price; losses then count from a new
+    peak.
     """
     wanted = signal.reindex(days["origin"]).to_numpy(dtype=float)
     gain, marked = gains["gain"].to_numpy(), gains["marked"].to_numpy()
     rolled = gains["rolled"].to_numpy()
     aim = np.clip(wanted * size, -params.position_cap, params.position_cap)
-    free = tradable & ~np.isnan(wanted)
     if positions is None:
-        positions, stopped = _positions(aim, free, gain, marked, rolled, side_cost, params)
+        positions, stopped = _positions(
+            aim,
+            tradable,
+            gain,
+            marked,
+            rolled,
+            side_cost,
+            limit=params.stop_drawdown,
+            rest=math.ceil(params.stop_days / days_apart(days)) if len(days) else 0,
+        )
     else:
         stopped = np.zeros(len(days), dtype=bool)
     traded = traded_positions(positions, rolled)
@@ -186,27 +201,33 @@ def traded_positions(positions: np.ndarray, rolled: np.ndarray) -> np.ndarray:
 
 def _positions(
     aim: np.ndarray,
-    free: np.ndarray,
+    tradable: np.ndarray,
     gain: np.ndarray,
     marked: np.ndarray,
     rolled: np.ndarray,
     side_cost: np.ndarray,
-    params: TradingParams,
+    *,
+    limit: float,
+    rest: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Positions day by day, and whether the stop keeps a day without one."""
+    """Positions day by day, and whether the stop keeps a day without one.
+
+    A loss beyond `limit` closes the position for `rest` decisions.
+    """
     positions, stopped = np.zeros(len(aim)), np.zeros(len(aim), dtype=bool)
     paid = peak = before = 0.0  # equity without the gain of the position that is held; its peak
     resting = 0
     for day in range(len(aim)):
         known = paid + (before * marked[day - 1] if day else 0.0)
         peak = max(peak, known)
-        if resting == 0 and peak - known > params.stop_drawdown:
-            resting = params.stop_days
+        if resting == 0 and peak - known > limit:
+            resting = rest
         stopped[day] = resting > 0
         if resting:
             resting -= 1
             peak = known
-        position = (0.0 if stopped[day] else aim[day]) if free[day] else before
+        want = 0.0 if stopped[day] else aim[day]
+        position = want if tradable[day] and not math.isnan(want) else before
         traded = abs(before) + abs(position) if rolled[day] else abs(position - before)
         paid += (before * gain[day - 1] if day else 0.0) - traded * side_cost[day]
         positions[day] = before = position

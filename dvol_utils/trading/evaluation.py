@@ -10,7 +10,7 @@ import pandas as pd
 from arch.bootstrap import StationaryBootstrap
 from scipy import stats
 
-from dvol_utils.trading.backtest import DAYS_PER_YEAR
+from dvol_utils.trading.backtest import DAYS_PER_YEAR, days_apart
 
 KEYS = ("instrument", "model", "rule")
 _EULER = 0.5772156649015329
@@ -49,9 +49,15 @@ def summary(
     rows = []
     for names, group in trades.groupby(list(by), sort=False, dropna=False):
         net = group["net"].to_numpy()
-        years = len(group) * _step_days(group) / DAYS_PER_YEAR
+        apart = days_apart(group)
+        years = len(group) * apart / DAYS_PER_YEAR
         held = group["position"] != 0
-        drawn = {"block": block_days, "reps": reps, "coverage": coverage, "seed": seed}
+        drawn = {
+            "block": _rows(block_days, apart),
+            "reps": reps,
+            "coverage": coverage,
+            "seed": seed,
+        }
         low, high = sharpe_interval(net, len(group) / years, **drawn)
         traded, mean_position = group["traded"].sum(), group.loc[held, "position"].abs().mean()
         row = {
@@ -104,7 +110,7 @@ def sharpe_interval(
     Returns
     -------
     low, high : float
-        Missing where the returns never move.
+        Missing where the returns never move. A resample that never does has a ratio of 0.
 
     References
     ----------
@@ -114,10 +120,11 @@ def sharpe_interval(
     if _deviation(returns) == 0:
         return math.nan, math.nan
     draws = _resamples(returns, block, reps, seed)
+    # Resamples without a trade count as zero: left out, one good day of a year would look certain.
     means, deviations = draws.mean(axis=1), draws.std(axis=1, ddof=1)
-    ratios = means[deviations > 0] / deviations[deviations > 0] * math.sqrt(periods)
-    if not len(ratios):
-        return math.nan, math.nan
+    moves = deviations > 1e-12 * np.abs(draws).max(axis=1)
+    ratios = np.divide(means, deviations, out=np.zeros(len(means)), where=moves)
+    ratios *= math.sqrt(periods)
     low, high = np.quantile(ratios, [(1 - coverage) / 2, (1 + coverage) / 2])
     return float(low), float(high)
 
@@ -199,7 +206,7 @@ def deflated(trades: pd.DataFrame, tried: pd.DataFrame) -> dict[str, float]:
         back-test never moved or fewer than two were tried.
     """
     net = trades["net"].to_numpy()
-    periods = DAYS_PER_YEAR / _step_days(trades)
+    periods = DAYS_PER_YEAR / days_apart(trades)
     ratios = tried["sharpe"].dropna()
     found = {"trials": len(tried), "sharpe": sharpe(net, periods)}
     if math.isnan(found["sharpe"]) or len(ratios) < 2:
@@ -252,7 +259,8 @@ def equity_band(
         `exit` (UTC), `equity`, `low, high`: the interval of the resampled sums at each day.
     """
     net = trades["net"].to_numpy()
-    paths = np.cumsum(_resamples(net, block_days, reps, seed), axis=1)
+    block = _rows(block_days, days_apart(trades))
+    paths = np.cumsum(_resamples(net, block, reps, seed), axis=1)
     low, high = np.quantile(paths, [(1 - coverage) / 2, (1 + coverage) / 2], axis=0)
     return pd.DataFrame(
         {
@@ -293,6 +301,11 @@ def worst_days(trades: pd.DataFrame, count: int = 5) -> pd.DataFrame:
     return losses[columns].reset_index(drop=True)
 
 
+def _rows(days: int, apart: float) -> int:
+    """Rows of a back-test that make a block of so many days."""
+    return max(1, round(days / apart))
+
+
 def _resamples(values: np.ndarray, block: int, reps: int, seed: int) -> np.ndarray:
     """Resampled series, shape (reps, rows)."""
     sampler = StationaryBootstrap(min(block, len(values)), np.arange(len(values)), seed=seed)
@@ -304,9 +317,3 @@ def _deviation(returns: np.ndarray) -> float:
     if len(returns) < 2 or np.ptp(returns) <= 1e-12 * np.abs(returns).max():
         return 0.0
     return float(returns.std(ddof=1))
-
-
-def _step_days(trades: pd.DataFrame) -> float:
-    """Days that a row's position is held."""
-    held = trades["exit"].iloc[0] - trades["fill"].iloc[0]
-    return held / pd.Timedelta(days=1)
