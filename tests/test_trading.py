@@ -452,6 +452,91 @@ def test_a_study_is_traded_on_every_instrument_by_every_strategy(market):
     assert set(trading.half_years(trades)) == {"2024 H2", "2025 H1"}
 
 
+def literal_trades(rows, hours, params, learnt, *, delay, instrument):
+    """Net gains of the plain sign, hour by hour from the page's text and in its simplest words."""
+    dvol, hour = hours["dvol"], pd.Timedelta(hours=1)
+    mean = dvol.rolling(720, min_periods=1).mean()
+    early = (dvol - mean)[dvol.index < learnt].iloc[:-168]
+    later = early.index + 168 * hour
+    b = (early * (dvol[later].to_numpy() - mean[early.index])).sum() / (early**2).sum()
+
+    def wednesday(time):
+        while (time.weekday(), time.hour) != (2, 8):
+            time += hour
+        return time
+
+    def price(time, fill, leave):
+        if instrument == "futures_proxy":
+            left = (wednesday(leave) - time) / pd.Timedelta(days=7)
+            exact = mean[time] + (dvol[time] - mean[time]) * min(max(b, 0), 1) ** left
+            return round(exact / params.tick) * params.tick
+        gamma, sigma = 0.0, dvol[fill] / 100
+        if instrument == "straddle":
+            for at in pd.date_range(fill + hour, time, freq="h"):
+                squared = np.log(hours["price"][at] / hours["price"][at - hour]) ** 2
+                gamma += 100 * (squared - sigma**2 / 8_760) / (2 * sigma * 30 / 365)
+        return dvol[time] + gamma
+
+    nets, peak, before, rest, week, entry = [], 0.0, 0.0, 0, None, None
+    last = rows.index[-1] + 24 * hour
+    origins = [at for at in rows.index if at.hour == 8 and at + (24 + delay) * hour <= last]
+    for at in origins:
+        fill, leave = at + delay * hour, at + (24 + delay) * hour
+        marked = sum(nets)
+        if entry is not None:  # the last trade is known to this origin only
+            marked -= before * (price(entry[1], *entry) - price(at, *entry))
+        peak = max(peak, marked)
+        if rest == 0 and peak - marked > params.stop_drawdown:
+            rest = params.stop_days
+        changes = dvol.diff(24)[:at].tail(24 * params.volatility_days)
+        unit = params.target_volatility / (365.25 * (changes**2).mean()) ** 0.5
+        wanted = min(unit, params.position_cap) * np.sign(rows["y_pred"][at] - rows["y_origin"][at])
+        if rest:
+            rest, wanted, peak = rest - 1, 0.0, marked
+        new = wednesday(leave if instrument == "futures_proxy" else fill + hour)
+        rolled = instrument != "paper_index" and week is not None and new != week
+        traded = abs(wanted) + abs(before) if rolled else abs(wanted - before)
+        if at == origins[-1]:
+            traded += abs(wanted)
+        fee = params.fee_pct / 100 * dvol[at]
+        if instrument == "straddle":
+            fee = params.straddle_fee / 2
+        gain = price(leave, fill, leave) - price(fill, fill, leave)
+        nets.append(wanted * gain - traded * (params.half_spread + params.slippage + fee))
+        week, entry, before = new, (fill, leave), wanted
+    return nets
+
+
+@pytest.mark.parametrize("delay", [1, 2])
+@pytest.mark.parametrize("instrument", trading.INSTRUMENTS)
+def test_a_whole_simulation_against_a_literal_reckoning(market, instrument, delay):
+    _, test, hours = market
+    study = small_study(
+        **{
+            "split.validation_start": "2024-11-01 00:00",
+            "split.test_start": "2024-11-22 05:00",
+            "trading.stop_drawdown": 2,
+            "trading.stop_days": 3,
+            "trading.volatility_days": 10,
+        }
+    )
+    found = trading.simulate(
+        test, hours, study, [("har", "sign")], delay_hours=delay, instruments=[instrument]
+    )
+    rows = test[test["model"] == "har"].set_index("origin")
+    expected = literal_trades(
+        rows,
+        hours,
+        study.trading,
+        study.split.validation_start,
+        delay=delay,
+        instrument=instrument,
+    )
+    assert found["stopped"].any()
+    assert not found["stopped"].all()
+    np.testing.assert_allclose(found["net"], expected, atol=1e-9)
+
+
 def test_figures_draw_what_they_get(market):
     _, test, hours = market
     study = small_study(
