@@ -55,6 +55,15 @@ def test_the_numbers_pick_the_words(place, table, words):
     assert words in three(table)[place]
 
 
+def test_a_gain_that_twice_the_lags_undo_is_not_told_as_one():
+    table = evidence()
+    table.loc[table["kind"].eq("diebold_mariano"), "p_wide"] = 0.06
+    first, second, _ = three(table)
+    assert "but the tests disagree whether by chance: LSTM ultra" in first
+    assert second.startswith("Larger LSTMs do not forecast better than smaller ones beyond chance;")
+    assert ", and the tests disagree whether it beats the linear HAR model with" in second
+
+
 def test_a_simulated_market_is_named():
     first, _, last = three(evidence(), simulated=True)
     assert first.startswith("In the simulated market, DVOL 24 hours ahead can")

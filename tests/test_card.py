@@ -224,10 +224,12 @@ def test_trained_on_tells_rows_folds_and_hashes():
     assert (facts["Parameters"], facts["Code"]) == ("abc", "not under version control")
 
 
-def judged(table=None, *, low=0.01, share=0.9, ahead=10) -> pd.DataFrame:
+def judged(
+    table=None, *, low=0.01, share=0.9, ahead=10, levels=("low", "middle", "high")
+) -> pd.DataFrame:
     """`established` of HAR with chosen regimes, coverage and months."""
     names = ["first", "second"]
-    kinds = dict.fromkeys(KINDS, names)
+    kinds = dict.fromkeys(KINDS, names) | {"level_regime": levels}
     regimes = pd.DataFrame(
         [
             {"model": "har", "regime_type": kind, "regime": name, "skill": 0.05, "low": low,
@@ -279,6 +281,27 @@ def test_skill_is_established_only_where_test_and_interval_agree(low, p, p_wide,
     assert f"(p = {p_wide:.3f} with twice the lags)" in found["evidence"][0]
 
 
+def test_the_direction_is_established_only_where_more_than_half_is_called_right_too():
+    table = evidence()
+    own = table["kind"].eq("interval") & table["model_a"].eq("har")
+    own &= table["metric"].eq("direction")
+    assert own.any()
+    for low, verdict in ((0.51, "established"), (0.49, "the tests disagree")):
+        table.loc[own, "low"] = low
+        found = judged(table).set_index("statement")["verdict"]
+        assert found["it calls the direction"] == verdict
+
+
+def test_skill_at_every_level_is_not_judged_where_a_level_is_missing():
+    text = "it has skill at every level of DVOL"
+    assert judged().set_index("statement")["verdict"][text] == "established"
+    found = judged(levels=("low", "high")).set_index("statement").loc[text]
+    assert found["verdict"] == "cannot be judged"
+    assert found["evidence"].endswith("; 1 of 3 not among the test rows")
+    weak = judged(levels=("low", "high"), low=-0.01).set_index("statement").loc[text]
+    assert weak["verdict"] == "not established"
+
+
 def test_summary_lists_each_verdict_and_names_simulated_data():
     found = judged()
     text = summary(found, "har", rows=1234, simulated=True)
@@ -304,7 +327,9 @@ def test_persistence_alone_and_missing_intervals_are_said():
     found = established(evidence(RMSE), "har", None, **told).set_index("statement")
     open_ones = found.index[found["verdict"] == "cannot be judged"]
     assert "it beats the best simple rival" in open_ones
-    assert "its 90 % interval covers what it says, in jump hours too" in open_ones
+    assert (
+        "its 90 % interval covered about what it says on these rows, in jump hours too" in open_ones
+    )
     assert "its intervals are better than those of persistence (CRPS)" in open_ones
 
 

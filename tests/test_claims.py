@@ -117,6 +117,43 @@ def test_the_numbers_pick_the_words(claim, table, words):
     assert words in sentences(table)[claim]
 
 
+@pytest.mark.parametrize(
+    ("claim", "model", "rival"),
+    [(PERSISTENCE, "lstm_ultra", "persistence"), (LSTM, "lstm_ultra", "har_calendar")],
+)
+@pytest.mark.parametrize(
+    ("low", "p_wide", "words"),
+    [
+        (0.01, 0.04, ": holds;"),
+        (0.01, 0.06, "; with twice the lags p = 0.060, so the two do not agree"),
+        (-0.01, 0.04, "; the interval of the skill holds zero, so the two do not agree"),
+    ],
+)
+def test_a_gain_is_not_settled_where_interval_or_twice_the_lags_disagree(
+    claim, model, rival, low, p_wide, words
+):
+    table = evidence()
+    kind, other = ("interval", table["model_b"].isna())
+    if rival != "persistence":
+        kind, other = "difference", table["model_b"].eq(rival)
+    own = table["kind"].eq(kind) & table["model_a"].eq(model) & table["metric"].eq("skill") & other
+    assert own.sum() == 1
+    table.loc[own, "low"] = low
+    table.loc[table["kind"].eq("diebold_mariano"), "p_wide"] = p_wide
+    found = sentences(table)[claim]
+    assert words in found
+    assert (": is not settled;" in found) == (words != ": holds;")
+
+
+def test_a_direction_that_is_right_in_half_of_the_hours_is_not_settled():
+    table = evidence()
+    own = table["kind"].eq("interval") & table["metric"].eq("direction")
+    table.loc[own, "low"] = 0.49
+    found = sentences(table)[DIRECTION]
+    assert ": is not settled; LSTM ultra calls 55.0 %" in found
+    assert found.endswith("; the interval of the share holds a half.")
+
+
 def test_the_model_is_chosen_on_validation_rows_not_on_test_rows():
     found = sentences(evidence(), best="har")
     assert "HAR, chosen on validation rows" in found[PERSISTENCE]
@@ -181,12 +218,21 @@ def test_what_a_study_lacks_is_not_judged(models, unjudged):
                 ("lstm_large", "lstm_ultra"): 0.2,
                 ("lstm_baseline", "lstm_ultra"): 0.2,
             },
-            "does not hold",
+            "does not hold beyond chance",
         ),
     ],
 )
 def test_ladder_verdict(p, verdict):
     assert ladder_verdict(evidence(p=p)) == verdict
+
+
+def test_a_step_of_the_ladder_needs_more_than_one_test():
+    table = evidence()
+    steps = table["kind"].eq("diebold_mariano") & table["model_a"].str.startswith("lstm")
+    table.loc[steps, "p_wide"] = 0.06
+    assert ladder_verdict(table) == "does not hold beyond chance"
+    larger = with_rmse(lstm_large=1.9, lstm_ultra=1.95)
+    assert ladder_verdict(evidence(larger)) == "does not hold"
 
 
 def test_a_threshold_of_five_percent():

@@ -7,12 +7,12 @@ import pandas as pd
 
 from dvol_utils.results.claims import ladder_verdict
 from dvol_utils.results.published import LSTMS, PUBLISHED
-from dvol_utils.results.tables import choose, label
+from dvol_utils.results.tables import choose, label, look_up
 from dvol_utils.results.words import (
     accuracy_test,
+    doubt,
     estimate,
     hours_text,
-    interval_disagrees,
     is_gain,
     p_text,
     percent,
@@ -109,7 +109,7 @@ def _on_forecast(
     if best is None:
         return f"{target} was forecast by persistence alone, so there is nothing to compare."
     test = accuracy_test(table, best, "persistence")
-    if interval_disagrees(table, best, test):
+    if doubt(test, look_up(table, "interval", best, "skill")):
         lead = (
             f"{target} is forecast better than by {last} on the test rows, but whether by more "
             "than chance is not settled"
@@ -135,6 +135,8 @@ def _on_lstm(table: pd.DataFrame, lstm: str | None, coverage: float) -> str:
     start = {
         "holds": f"Larger LSTMs forecast better; {best}",
         "holds in part": f"Some larger LSTMs forecast better than smaller ones; {best}",
+        "does not hold beyond chance": "Larger LSTMs do not forecast better than smaller ones "
+        f"beyond chance; {best}",
         "does not hold": f"Larger LSTMs do not forecast better than smaller ones; {best}",
         "cannot be judged": f"One LSTM size was trained; {label(lstm)} has",
     }[ladder_verdict(table)]
@@ -142,6 +144,8 @@ def _on_lstm(table: pd.DataFrame, lstm: str | None, coverage: float) -> str:
     rival = ""
     if test is not None:
         words = "beats" if is_gain(test) else "does not beat"
+        if doubt(test, look_up(table, "difference", lstm, "skill", "har_calendar")):
+            words = "the tests disagree whether it beats"
         rival = (
             f", and {words} the linear HAR model with calendar terms ({p_text(test['p_value'])})"
         )

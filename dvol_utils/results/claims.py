@@ -1,7 +1,8 @@
 """Closing sentences, made from the numbers: each says whether a claim holds, and the evidence.
 
 The model that a claim is about is chosen on validation rows and judged on test rows. A claim holds
-where its test has a p-value below `words.LEVEL`; the p-values are those of single tests.
+where its test has a p-value below `words.LEVEL`; the p-values are those of single tests. A gain is
+not settled where the interval of the skill holds zero or twice the lags undo the test.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from dvol_utils.results.published import LADDER, LSTMS, PUBLISHED
 from dvol_utils.results.tables import choose, label, look_up
 from dvol_utils.results.words import (
     accuracy_test,
+    doubt,
     estimate,
     hours_text,
-    interval_disagrees,
     interval_text,
     is_gain,
     number,
@@ -87,10 +88,18 @@ def ladder_verdict(table: pd.DataFrame) -> str:
     sizes = _sizes(table)
     if len(sizes) < 2:
         return _UNJUDGED
-    gained = {step: is_gain(accuracy_test(table, *step)) for step in _steps(sizes)}
+    tests = {step: accuracy_test(table, *step) for step in _steps(sizes)}
+    gained = {
+        (large, small): is_gain(test)
+        and not doubt(test, look_up(table, "difference", large, "skill", small))
+        for (large, small), test in tests.items()
+    }
     if all(gained[large, small] for small, large in pairwise(sizes)):
         return "holds"
-    return "holds in part" if any(gained.values()) else "does not hold"
+    if any(gained.values()):
+        return "holds in part"
+    ahead = tests[sizes[-1], sizes[0]]["estimate"] < 0
+    return "does not hold beyond chance" if ahead else "does not hold"
 
 
 def _beats_persistence(
@@ -107,10 +116,7 @@ def _beats_persistence(
         f"{estimate(table, 'persistence', 'rmse'):.3f}, a skill of "
         f"{skill_text(table, best, coverage)}, with Diebold-Mariano {p_text(test['p_value'])}"
     )
-    holds = verdict(-test["estimate"], test["p_value"])
-    if interval_disagrees(table, best, test):
-        holds = "is not settled"
-        evidence += "; the interval of the skill holds zero, so the two do not agree"
+    holds, evidence = _settled(test, look_up(table, "interval", best, "skill"), evidence)
     skills = table[(table["kind"] == "interval") & (table["metric"] == "skill")]
     top = skills.loc[skills["estimate"].idxmax()]
     if top["model_a"] not in (best, "persistence"):
@@ -175,7 +181,10 @@ def _direction(table: pd.DataFrame, best: str | None, coverage: float) -> _Judge
         f"overlapping targets gives t = {number(test['statistic'], '.2f')}, "
         f"{p_text(test['p_value'])}"
     )
-    return claim, verdict(test["estimate"], test["p_value"]), evidence
+    holds = verdict(test["estimate"], test["p_value"])
+    if holds == "holds" and share["low"] <= 0.5:
+        return claim, "is not settled", f"{evidence}; the interval of the share holds a half"
+    return claim, holds, evidence
 
 
 def _lstm_beats_har(table: pd.DataFrame, lstm: str | None, coverage: float) -> _Judged:
@@ -192,7 +201,7 @@ def _lstm_beats_har(table: pd.DataFrame, lstm: str | None, coverage: float) -> _
         f"{interval_text(gap, coverage, '.1f', 100)}), with Diebold-Mariano "
         f"{p_text(test['p_value'])}"
     )
-    return claim, verdict(-test["estimate"], test["p_value"]), evidence
+    return claim, *_settled(test, gap, evidence)
 
 
 def _beats_ridge(table: pd.DataFrame, validation: pd.DataFrame, coverage: float) -> list[_Judged]:
@@ -210,8 +219,15 @@ def _beats_ridge(table: pd.DataFrame, validation: pd.DataFrame, coverage: float)
         f"{interval_text(gap, coverage, '.1f', 100)}), with Diebold-Mariano "
         f"{p_text(test['p_value'])}"
     )
-    holds = verdict(-test["estimate"], test["p_value"])
-    return [("A model beats the time-weighted ridge", holds, evidence)]
+    return [("A model beats the time-weighted ridge", *_settled(test, gap, evidence))]
+
+
+def _settled(test: pd.Series, interval: pd.Series | None, evidence: str) -> tuple[str, str]:
+    """Verdict and evidence; not settled where interval or twice the lags do not confirm a gain."""
+    against = doubt(test, interval)
+    if against:
+        return "is not settled", f"{evidence}; {against}, so the two do not agree"
+    return verdict(-test["estimate"], test["p_value"]), evidence
 
 
 def _published(table: pd.DataFrame, simulated: bool) -> _Judged:

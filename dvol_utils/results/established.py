@@ -3,7 +3,8 @@
 A statement on skill is established where its p-value is below `words.LEVEL`, with twice the lags
 too, and the bootstrap interval of the skill, where there is one, lies above zero. Where only some
 of these hold the tests disagree. A statement on several regimes is established where that interval
-lies above zero in each of them.
+lies above zero in each of them; one on the direction where the interval of the share that is
+called right lies above a half as well.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ _REGIMES = {
     "jump_regime": "it has skill in jump hours and in normal ones",
     "level_regime": "it has skill at every level of DVOL",
 }
+_KINDS = {"half": 2, "jump_regime": 2, "level_regime": 3}
 
 
 def established(
@@ -163,6 +165,7 @@ def _everywhere(regimes: pd.DataFrame, model: str, kind: str, text: str) -> _Jud
     rows = rows.dropna(subset=["skill"])
     if len(rows) < 2:
         return text, OPEN, "The test rows are all of one kind"
+    missing = _KINDS[kind] - len(rows)
     listed = "; ".join(
         f"{row.regime} {percent(row.skill)} ({number(100 * row.low, '.1f')} to "
         f"{number(100 * row.high, '.1f')} %{_tested(row.p_value)})"
@@ -171,6 +174,8 @@ def _everywhere(regimes: pd.DataFrame, model: str, kind: str, text: str) -> _Jud
     holds = bool((rows["low"] > 0).all())
     ahead = int((rows["skill"] > 0).sum())
     less = "" if holds else f"; ahead in {ahead} of {len(rows)}, not in each beyond chance"
+    if holds and missing > 0:
+        return text, OPEN, f"Skill: {listed}; {missing} of {_KINDS[kind]} not among the test rows"
     return text, ESTABLISHED if holds else NOT, f"Skill: {listed}{less}"
 
 
@@ -195,12 +200,12 @@ def _direction(table: pd.DataFrame, model: str, coverage: float) -> _Judged:
         f"{percent(share['estimate'])} right, "
         f"{interval_text(share, coverage, '.1f', 100, ' %')}; {p_text(test['p_value'])}"
     )
-    holds = test["estimate"] > 0 and test["p_value"] < LEVEL
-    return text, ESTABLISHED if holds else NOT, evidence
+    holds = bool(test["estimate"] > 0 and test["p_value"] < LEVEL)
+    return text, _verdict(holds, test, share["low"] - 0.5), evidence
 
 
 def _covers(shares: tuple[pd.DataFrame, pd.DataFrame], model: str) -> _Judged:
-    text = "its 90 % interval covers what it says, in jump hours too"
+    text = "its 90 % interval covered about what it says on these rows, in jump hours too"
     said = " ".join(coverage_sentences(*shares, model)).removesuffix(".")
     held = []
     for regime, rows in zip(("all", "jump"), shares, strict=True):

@@ -19,10 +19,22 @@ def is_gain(test: pd.Series) -> bool:
     return bool(test["estimate"] < 0 and test["p_value"] < LEVEL)
 
 
-def interval_disagrees(table: pd.DataFrame, model: str, test: pd.Series) -> bool:
-    """Whether the test finds a gain over persistence and the interval of the skill holds zero."""
-    skill = look_up(table, "interval", model, "skill")
-    return is_gain(test) and skill is not None and bool(skill["low"] <= 0)
+def doubt(test: pd.Series, interval: pd.Series | None) -> str:
+    """What does not agree with an accuracy test that finds a gain; empty where nothing does.
+
+    Parameters
+    ----------
+    test : Series
+        `accuracy_test`.
+    interval : Series or None
+        Row of the skill, or of its difference, with `low`.
+    """
+    if not is_gain(test):
+        return ""
+    if interval is not None and interval["low"] <= 0:
+        return "the interval of the skill holds zero"
+    wide = test.get("p_wide")
+    return f"with twice the lags {p_text(wide)}" if wide is not None and wide >= LEVEL else ""
 
 
 def verdict(gain: float, p: float) -> str:
