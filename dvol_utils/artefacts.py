@@ -112,9 +112,9 @@ def read_table(study: StudyParams, name: str) -> pd.DataFrame:
     ArtefactError
         The table is missing, unreadable, or stale; the message says which command makes it.
     """
-    path = study.run_dir / f"{name}.parquet"
-    notebook = _TABLES[name][0]
-    advice = f"run `make report STUDY={study.name}`, or notebook {notebook} with these parameters"
+    path = study.artefact(f"{name}.parquet")
+    whole = "" if study.trial else f"`make report STUDY={study.name}`, or "
+    advice = f"run {whole}notebook {_TABLES[name][0]} with these parameters"
     if not path.is_file():
         raise ArtefactError(f"{path} is missing: {advice}")
     try:
@@ -149,11 +149,14 @@ def read_json(path: Path) -> Any:
 
 def record(study: StudyParams, stage: str, facts: dict[str, Any]) -> None:
     """Add a stage's facts (durations, devices, file hashes) to `runs/<study>/manifest.json`."""
+    _write_manifest(study, {stage: facts})
+
+
+def claim(study: StudyParams) -> None:
+    """Say in the manifest, before a stage is run, that the study's run has these parameters."""
     path = study.run_dir / "manifest.json"
-    manifest = read_json(path) if path.is_file() else {}
-    stages = manifest.get("stages", {})
-    stages[stage] = facts
-    write_json(path, {**_provenance(study), "stages": stages})
+    if not path.is_file() or read_json(path).get("parameters") != effective(study):
+        _write_manifest(study, {})
 
 
 def sections_of(name: str) -> tuple[str, ...]:
@@ -202,9 +205,16 @@ def _origin(study: StudyParams, name: str) -> dict[str, Any]:
     if not inputs:
         origin["raw store"] = str(study.raw_dir.resolve())
     for table in inputs:
-        path = study.run_dir / f"{table}.parquet"
+        path = study.artefact(f"{table}.parquet")
         origin[f"{table}.parquet"] = file_hash(path) if path.is_file() else "missing"
     return origin
+
+
+def _write_manifest(study: StudyParams, facts: dict[str, dict[str, Any]]) -> None:
+    path = study.artefact("manifest.json")
+    stages = read_json(path).get("stages", {}) if path.is_file() else {}
+    content = {**_provenance(study), "stages": {**stages, **facts}}
+    write_json(study.run_dir / "manifest.json", content)
 
 
 def _provenance(study: StudyParams) -> dict[str, Any]:

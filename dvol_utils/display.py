@@ -27,6 +27,16 @@ def study_header(study: StudyParams) -> None:
     parts = [f'<p class="study"><strong>{html.escape(study.title)}</strong> ({study.name})</p>']
     if study.is_simulated:
         parts.append(f'<p class="simulated" role="note">{SIMULATED_NOTICE}</p>')
+    if study.trial:
+        changes = "; ".join(
+            f"{key} is {now}, the run has {then}"
+            for key, (now, then) in study.trial.changes.items()
+        )
+        parts.append(
+            f'<p class="trial" role="note">Trial: {html.escape(changes)}. What this notebook makes '
+            f"goes to runs/{study.name}/trials/{study.trial.name}; the study's run and its pages "
+            "stay as they are.</p>"
+        )
     first, *others = study.data.assets
     if others:
         parts.append(

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import pandas as pd
 import yaml
@@ -40,6 +40,13 @@ class ParameterError(ValueError):
     """A study file or an override that cannot be used; the message names file, key and value."""
 
 
+class Trial(NamedTuple):
+    """Parameters that a notebook tries beside the study's run: see `trials.open_study`."""
+
+    name: str
+    changes: dict[str, tuple[Any, Any]]  # key: value, value of the run
+
+
 class StudyParams(Section):
     """All that defines a study. `root` is the folder that holds `params/`, `runs/`, `reports/`."""
 
@@ -66,6 +73,7 @@ class StudyParams(Section):
     )
     judgement: JudgementParams = JudgementParams()
     _root: Path = PrivateAttr(Path("."))
+    _trial: Trial | None = PrivateAttr(None)
 
     @property
     def root(self) -> Path:
@@ -74,8 +82,19 @@ class StudyParams(Section):
 
     @property
     def run_dir(self) -> Path:
-        """Where the study's artefacts live."""
-        return self._root / "runs" / self.name
+        """Where what is made lives: the study's artefacts, or those of a trial beside them."""
+        run = self._root / "runs" / self.name
+        return run if self._trial is None else run / "trials" / self._trial.name
+
+    @property
+    def trial(self) -> Trial | None:
+        """What a notebook tries in place of the parameters of the study's run, if it does."""
+        return self._trial
+
+    def artefact(self, name: str) -> Path:
+        """A file or folder of `runs/<study>/` to read: a trial's own where there is one."""
+        own = self.run_dir / name
+        return own if own.exists() else self._root / "runs" / self.name / name
 
     @property
     def report_dir(self) -> Path:
@@ -86,7 +105,9 @@ class StudyParams(Section):
     def raw_dir(self) -> Path:
         """The raw store that is read; a simulated market writes its own under `runs/`."""
         if self.data.source == "simulated":
-            return self.run_dir / "raw"
+            changed = self._trial.changes if self._trial else {}
+            own = any(key.startswith("data.") for key in changed)
+            return (self.run_dir if own else self._root / "runs" / self.name) / "raw"
         return self._root / self.data.raw_dir
 
     @property
@@ -214,6 +235,15 @@ def effective(study: StudyParams, sections: Iterable[str] | None = None) -> dict
     include = set(sections) if sections is not None else None
     plain = study.model_dump(include=include)
     return json.loads(json.dumps(plain, default=str))
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested parameters by their dotted keys."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        found |= flat(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
+    return found
 
 
 def parameters_hash(study: StudyParams, sections: Iterable[str] | None = None) -> str:

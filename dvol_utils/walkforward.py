@@ -79,7 +79,11 @@ def _network(
 
 def checkpoint_folder(study: StudyParams, name: str, seed: int, fold: int = 0) -> Path:
     """Where what a model has learnt lies, and of a network its history."""
-    return study.run_dir / "checkpoints" / name / f"{fold}-{seed}"
+    return study.run_dir / _place(name, seed, fold)
+
+
+def _place(name: str, seed: int, fold: int) -> str:
+    return f"checkpoints/{name}/{fold}-{seed}"
 
 
 def network_folders(
@@ -92,7 +96,7 @@ def network_folders(
     """
     numbers = [int(fold) for fold in folds]
     return [
-        checkpoint_folder(study, name, seed, fold)
+        study.artefact(_place(name, seed, fold))
         for name in study.models
         if name in NETWORK_NAMES
         for seed in study.training.seeds

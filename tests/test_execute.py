@@ -9,7 +9,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from study_files import source_notebook
 
-from dvol_utils.params import ParameterError
+from dvol_utils.artefacts import claim
+from dvol_utils.params import ParameterError, load_study
 from dvol_utils.report import execute
 from dvol_utils.report.execute import (
     NotebookError,
@@ -17,6 +18,7 @@ from dvol_utils.report.execute import (
     incomplete_cells,
     read_executed,
 )
+from dvol_utils.trials import open_study
 
 
 @pytest.fixture
@@ -88,11 +90,20 @@ def test_full_disk_leaves_no_target(target, monkeypatch):
     def full_disk(_handle):
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    claim(load_study("tiny"))  # the disk fills up while the notebook runs
     monkeypatch.setattr(execute, "_papermill", fake_papermill())
     monkeypatch.setattr(os, "fsync", full_disk)
     with pytest.raises(NotebookError, match=r"OSError: \[Errno 28\] No space left on device"):
         run(target)
     assert os.listdir(target.parent) == ["01_first.failed.ipynb"]
+
+
+def test_the_run_is_of_the_notebook_s_parameters_before_its_first_cell(target, monkeypatch):
+    monkeypatch.setattr(execute, "_papermill", fake_papermill(then=KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        run(target, overrides={"training.epochs": 3})
+    assert open_study("tiny", {"training.epochs": 3}).trial is None
+    assert open_study("tiny").trial.changes["training.epochs"][1] == 3
 
 
 def test_interrupt_leaves_nothing(target, monkeypatch):

@@ -14,7 +14,7 @@ import nbformat
 from nbformat import NotebookNode
 from traitlets.config import Config
 
-from dvol_utils.artefacts import ArtefactError
+from dvol_utils.artefacts import ArtefactError, claim
 from dvol_utils.params import load_study
 
 
@@ -50,7 +50,7 @@ def execute_notebook(
         Unknown study, or a parameter that cannot be used.
     """
     plain = json.loads(json.dumps(dict(overrides or {}), default=str))
-    root = load_study(study, plain).root
+    loaded = load_study(study, plain)
     _check_source(source)
     target.parent.mkdir(parents=True, exist_ok=True)
     running = target.with_name(f".{target.stem}.running.ipynb")
@@ -60,7 +60,8 @@ def execute_notebook(
     print(f"{source.stem}: running", flush=True)
     start = time.monotonic()
     try:
-        _papermill(source, running, {"study": study, "overrides": plain}, root)
+        claim(loaded)
+        _papermill(source, running, {"study": study, "overrides": plain}, loaded.root)
         _finish(running, target)
     except Exception as error:
         kept = _keep(running, failed)

@@ -11,7 +11,7 @@ import pandas as pd
 from dvol_utils.artefacts import ArtefactError, file_hash, read_json, read_table
 from dvol_utils.evaluation import METRICS, score
 from dvol_utils.evaluation.benchmark import study_rows
-from dvol_utils.params import StudyParams, effective, parameters_hash
+from dvol_utils.params import StudyParams, effective, flat, parameters_hash
 from dvol_utils.report.execute import read_executed
 from dvol_utils.report.provenance import raw_hashes, recorded_study
 from dvol_utils.report.site import executed_notebooks
@@ -121,7 +121,7 @@ def _parameters(
         )
         if found != run
     ]
-    now, then = _flat(effective(study)), _flat(effective(recorded))
+    now, then = flat(effective(study)), flat(effective(recorded))
     # where the raw files lie may differ; what they hold is another check
     faults += [
         f"{key} is {now.get(key)!r}, the run had {then.get(key)!r}"
@@ -129,14 +129,6 @@ def _parameters(
         if now.get(key) != then.get(key) and key != "data.raw_dir"
     ]
     return faults, run
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        flat |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
-    return flat
 
 
 def _raw_files(recorded: StudyParams, manifest: dict[str, Any]) -> tuple[list[str], str]:

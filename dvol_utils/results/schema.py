@@ -94,7 +94,7 @@ def read_results(study: StudyParams) -> Results:
     ArtefactError
         The file is missing, damaged, or lacks a key; the message says which command makes it.
     """
-    path = study.run_dir / "results.json"
+    path = study.artefact("results.json")
     advice = f"run `make report STUDY={study.name}`"
     if not path.is_file():
         raise ArtefactError(f"{path} is missing: {advice}")

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from dvol_utils.artefacts import read_json, read_table, sections_of
 from dvol_utils.models import Forecaster
-from dvol_utils.params import StudyParams, effective, study_from
+from dvol_utils.params import StudyParams, effective, flat, study_from
 from dvol_utils.training import NetworkForecaster
 from dvol_utils.training.checkpoints import load_weights, read_config
 from dvol_utils.training.files import CheckpointError
@@ -177,20 +177,12 @@ def _recorded(study: StudyParams, manifest: dict[str, Any]) -> StudyParams:
 
 def _differences(study: StudyParams, recorded: StudyParams) -> list[str]:
     sections = sections_of("forecasts")
-    now, then = (_flat(effective(one, sections)) for one in (study, recorded))
+    now, then = (flat(effective(one, sections)) for one in (study, recorded))
     return [
         f"{key} is {now.get(key)!r}, the run had {then.get(key)!r}"
         for key in sorted({*now, *then} - set(_NEUTRAL))
         if now.get(key) != then.get(key)
     ]
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        found |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
-    return found
 
 
 def _check_leak_free(study: StudyParams) -> None:

@@ -1,0 +1,54 @@
+"""Other parameters than those of a study's run, tried in a notebook without harm to the run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dvol_utils.artefacts import read_json
+from dvol_utils.params import StudyParams, Trial, effective, flat, load_study
+
+_NEUTRAL = ("training.cluster", "training.keep_seconds")  # the results are the same
+
+
+def open_study(name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -> StudyParams:
+    """The study as a notebook works on it, beside the study's run where that is another.
+
+    Parameters
+    ----------
+    name_or_path, overrides
+        As `load_study` takes them.
+
+    Returns
+    -------
+    StudyParams
+        With the parameters of the run in `runs/<study>/`, as its manifest has them, the notebook
+        works there. With others it is a trial: what it makes goes to
+        `runs/<study>/trials/<hash>/`, what it reads comes from there, or from the run where the
+        changed parameters make no difference. Before there is a run, overrides make the trial.
+
+    Raises
+    ------
+    ParameterError
+        As `load_study` raises it.
+    ArtefactError
+        The run's manifest is damaged.
+    """
+    study = load_study(name_or_path, overrides)
+    manifest = study.run_dir / "manifest.json"
+    recorded = read_json(manifest).get("parameters", {}) if manifest.is_file() else None
+    now = flat(effective(study))
+    then = flat(effective(load_study(name_or_path)) if recorded is None else recorded)
+    changes = {
+        key: (now.get(key), then.get(key))
+        for key in sorted({*now, *then} - set(_NEUTRAL))
+        if now.get(key) != then.get(key)
+    }
+    if changes:
+        kept = {key: value for key, value in now.items() if key not in _NEUTRAL}
+        digest = hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+        study._trial = Trial(digest[:12], changes)
+    return study

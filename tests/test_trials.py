@@ -1,0 +1,127 @@
+"""A notebook with other parameters than its study's run: what it reads and where it writes."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from dvol_utils.artefacts import (
+    ArtefactError,
+    claim,
+    file_hash,
+    read_json,
+    read_table,
+    record,
+    write_json,
+    write_table,
+)
+from dvol_utils.params import effective, load_study
+from dvol_utils.trials import open_study
+
+PANEL, JUMPS, FORECASTS = (pd.DataFrame({"value": [number]}) for number in range(3))
+ALPHA = {"jumps.alpha": 0.05}
+
+
+@pytest.fixture
+def study(tmp_project):
+    """The study after a run up to its forecasts."""
+    study = load_study("tiny")
+    claim(study)
+    for name, table in (("panel", PANEL), ("jumps", JUMPS), ("forecasts", FORECASTS)):
+        write_table(study, name, table)
+    record(study, "01_data_preparation", {"rows": 1})
+    return study
+
+
+def hashes(study):
+    return {path: file_hash(path) for path in study.run_dir.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("overrides", [None, {}, {"jumps.alpha": 0.01}, {"training.cluster": None}])
+def test_the_parameters_of_the_run_are_no_trial(study, overrides):
+    opened = open_study("tiny", overrides)
+    assert opened.trial is None
+    assert opened.run_dir == study.run_dir
+    assert effective(opened) == effective(study)
+
+
+def test_other_parameters_work_beside_the_run(study):
+    before = hashes(study)
+    trial = open_study("tiny", ALPHA)
+    assert trial.trial.changes == {"jumps.alpha": (0.05, 0.01)}
+    assert trial.run_dir == study.run_dir / "trials" / trial.trial.name
+    pd.testing.assert_frame_equal(read_table(trial, "panel"), PANEL)
+    write_table(trial, "jumps", FORECASTS)
+    record(trial, "02_jump_detection", {"flags": 1})
+    pd.testing.assert_frame_equal(read_table(trial, "jumps"), FORECASTS)
+    pd.testing.assert_frame_equal(read_table(study, "jumps"), JUMPS)
+    stages = read_json(trial.artefact("manifest.json"))["stages"]
+    assert stages == {"01_data_preparation": {"rows": 1}, "02_jump_detection": {"flags": 1}}
+    assert {path: hash_ for path, hash_ in hashes(study).items() if path in before} == before
+
+
+def test_the_same_overrides_find_the_same_trial_and_others_another(study):
+    names = [
+        open_study("tiny", overrides).trial.name
+        for overrides in (ALPHA, {"jumps": {"alpha": 0.05}}, {"jumps.alpha": 0.02})
+    ]
+    assert names[0] == names[1] != names[2]
+
+
+def test_a_trial_refuses_tables_of_the_run_that_its_parameters_would_change(study):
+    trial = open_study("tiny", ALPHA)
+    stale = r"jumps\.parquet was made with other parameters: run notebook 02_jump_detection with"
+    with pytest.raises(ArtefactError, match=stale):
+        read_table(trial, "jumps")
+    write_table(trial, "jumps", JUMPS)
+    stale = r"forecasts\.parquet was made with other \S+: run notebook 03_lstm_training with these"
+    with pytest.raises(ArtefactError, match=stale):
+        read_table(trial, "forecasts")
+
+
+def test_a_trial_whose_earlier_stage_was_run_anew_is_refused(study):
+    trial = open_study("tiny", ALPHA)
+    write_table(trial, "jumps", JUMPS)
+    write_table(study, "panel", FORECASTS)
+    with pytest.raises(ArtefactError, match=r"jumps\.parquet was made with other panel\.parquet"):
+        read_table(trial, "jumps")
+
+
+def test_a_simulated_market_of_its_own_lies_with_the_trial(study):
+    assert open_study("tiny", ALPHA).raw_dir == study.raw_dir
+    other = open_study("tiny", {"data.simulated.seed": 4})
+    assert other.raw_dir == other.run_dir / "raw"
+    with pytest.raises(ArtefactError, match=r"panel\.parquet was made with other parameters"):
+        read_table(other, "panel")
+
+
+def test_before_there_is_a_run_overrides_are_a_trial_and_their_lack_is_none(tmp_project):
+    assert open_study("tiny").trial is None
+    assert open_study("tiny", ALPHA).trial.changes == {"jumps.alpha": (0.05, 0.01)}
+
+
+def test_a_run_with_settings_is_left_alone_by_a_notebook_without(tmp_project):
+    """As after `make report SET="jumps.alpha=0.05"`."""
+    claim(load_study("tiny", ALPHA))
+    assert open_study("tiny", ALPHA).trial is None
+    assert open_study("tiny").trial.changes == {"jumps.alpha": (0.01, 0.05)}
+
+
+def test_a_claim_keeps_the_stages_and_changes_nothing_twice(study):
+    path = study.run_dir / "manifest.json"
+    before = path.stat().st_ino
+    claim(study)
+    assert path.stat().st_ino == before
+    other = load_study("tiny", ALPHA)
+    claim(other)
+    manifest = read_json(path)
+    assert manifest["parameters"] == effective(other)
+    assert manifest["stages"] == {"01_data_preparation": {"rows": 1}}
+
+
+def test_a_run_of_an_earlier_version_is_left_alone(study):
+    path = study.run_dir / "manifest.json"
+    manifest = read_json(path)
+    del manifest["parameters"]["jumps"]["alpha"]
+    write_json(path, manifest)
+    assert open_study("tiny").trial.changes == {"jumps.alpha": (0.01, None)}
