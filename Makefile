@@ -11,6 +11,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 # Python's string hashes may order sets, and with them what a page shows.
 export PYTHONHASHSEED := 0
+# Notebooks run in .venv's own kernel, whatever other `python3` kernels a user has.
+export JUPYTER_PATH := $(CURDIR)/.venv/share/jupyter$(if $(JUPYTER_PATH),:$(JUPYTER_PATH))
 
 ifneq ($(words $(STUDY))$(findstring /,$(STUDY))$(findstring .,$(STUDY)),1)
 $(error STUDY='$(STUDY)': should be one name of params/ without .yaml, e.g. STUDY=demo)
@@ -132,7 +134,7 @@ lint: $(VENV) ## check style, format, and that notebooks hold no outputs
 	$(if $(EVERY),$(BIN)/nbstripout --verify --keep-id $(EVERY))
 
 lab: $(VENV) ## open the notebooks in JupyterLab (ARGS="--no-browser" and the like)
-	$(BIN)/jupyter-lab --ServerApp.root_dir=notebooks $(ARGS)
+	$(BIN)/jupyter-lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks $(ARGS)
 
 monitor: $(VENV) ## watch STUDY's networks train, in TensorBoard (ARGS="--port 6007")
 	$(BIN)/tensorboard --logdir $(RUN)/checkpoints $(ARGS)
