@@ -29,8 +29,7 @@ def study_header(study: StudyParams) -> None:
         parts.append(f'<p class="simulated" role="note">{SIMULATED_NOTICE}</p>')
     if study.trial:
         changes = "; ".join(
-            f"{key} is {now}, the run has {then}"
-            for key, (now, then) in study.trial.changes.items()
+            f"{key} is {now} in place of {then}" for key, (now, then) in study.trial.changes.items()
         )
         parts.append(
             f'<p class="trial" role="note">Trial: {html.escape(changes)}. What this notebook makes '

@@ -221,18 +221,18 @@ def test_notebook_runs_from_top_to_bottom(runs, name):
 
 def test_nothing_but_the_run_is_written(lab, runs):
     assert [run.error for run in runs.values()] == [None] * len(runs)
-    for folder in ("notebooks", "params"):
-        for path in (lab.root / folder).iterdir():
-            assert path.read_bytes() == (HOME / folder / path.name).read_bytes(), path.name
+    for path in [*lab.root.glob("notebooks/*.ipynb"), *lab.root.glob("params/*")]:
+        assert path.read_bytes() == (HOME / path.relative_to(lab.root)).read_bytes(), path.name
     assert [path.name for path in (lab.root / "runs").iterdir()] == ["smoke"]
-    assert not (lab.root / "runs/smoke/trials").exists()
+    assert not (lab.root / "reports").exists()
 
 
 def test_changed_overrides_show_their_effect_and_leave_files_and_run_alone(lab, runs):
+    assert not (lab.root / "runs/smoke/trials").exists()
     before = hashes(lab.root)
     trial = lab.run("02_jump_detection.ipynb", {"jumps.alpha": 0.05})
     assert trial.error is None
-    assert "Trial: jumps.alpha is 0.05, the run has 0.01." in trial.shown("text/html")
+    assert "Trial: jumps.alpha is 0.05 in place of 0.01." in trial.shown("text/html")
     assert trial.outputs[-1] != runs["02_jump_detection.ipynb"].outputs[-1], "the same answer"
     after = hashes(lab.root)
     new = {path for path in after if path not in before}
@@ -256,6 +256,31 @@ def test_changed_overrides_show_their_effect_and_leave_files_and_run_alone(lab, 
     assert costly.outputs[-1] != runs["06_trading_simulation.ipynb"].outputs[-1]
     after = hashes(lab.root)
     assert {path: after[path] for path in before} == before
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the path")
+def test_the_page_of_the_lab_runs_a_notebook_from_its_menu(lab, runs):
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    answer = runs["02_jump_detection.ipynb"].outputs[-1][-1]["text/markdown"]
+    words = answer.split("** ")[1].split(",")[0]
+    with sync_api.sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-gpu"]
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        page = chromium.new_page(viewport={"width": 1400, "height": 1000})
+        page.set_default_timeout(60_000)
+        page.goto(f"{lab.url}/lab/tree/notebooks/02_jump_detection.ipynb?token={TOKEN}")
+        page.locator(".jp-Toolbar-kernelName", has_text="Python 3 (ipykernel)").wait_for()
+        page.locator(".jp-CodeCell .cm-content").first.click()
+        page.keyboard.press("Control+A")
+        page.keyboard.insert_text(PARAMETERS.format(study="smoke", overrides={}))
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        page.get_by_text(words).wait_for()
+        shown = page.locator("figure img").evaluate_all("all => all.map(e => e.naturalWidth)")
+        assert shown
+        assert min(shown) > 600
+        assert page.locator("[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+        chromium.close()
 
 
 def hashes(root: Path) -> dict[Path, str]:
