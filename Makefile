@@ -134,7 +134,8 @@ lint: $(VENV) ## check style, format, and that notebooks hold no outputs
 	$(if $(EVERY),$(BIN)/nbstripout --verify --keep-id $(EVERY))
 
 lab: $(VENV) ## open the notebooks in JupyterLab (ARGS="--no-browser" and the like)
-	$(BIN)/jupyter-lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks $(ARGS)
+	$(BIN)/jupyter-lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks \
+	  --KernelManager.transport_encryption=auto $(ARGS)
 
 monitor: $(VENV) ## watch STUDY's networks train, in TensorBoard (ARGS="--port 6007")
 	$(BIN)/tensorboard --logdir $(RUN)/checkpoints $(ARGS)

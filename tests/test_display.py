@@ -13,6 +13,7 @@ from study_files import HOSTILE, code_cell
 
 from dvol_utils import display
 from dvol_utils.params import describe, load_study
+from dvol_utils.trials import open_study
 
 
 def shown(call) -> BeautifulSoup:
@@ -92,6 +93,18 @@ def test_header_of_real_data_says_nothing_of_simulation(tmp_project):
     header = shown(lambda: display.study_header(study))
     assert header.select(".simulated") == []
     assert display.SIMULATED_NOTICE not in header.text
+
+
+def test_header_of_a_trial_says_what_was_changed_and_where_it_goes(tmp_project):
+    study = open_study("tiny", {"jumps.alpha": 0.05, "training.seeds": [2]})
+    said = shown(lambda: display.study_header(study)).select_one(".trial").text
+    assert said == (
+        "Trial: jumps.alpha is 0.05 in place of 0.01; training.seeds is [2] in place of [0, 1]. "
+        "What this notebook makes goes to "
+        f"runs/tiny/trials/{study.trial.name}; the study's run and its pages stay as they are."
+    )
+    run = shown(lambda: display.study_header(open_study("tiny")))
+    assert run.select(".trial") == []
 
 
 def test_answer_is_markdown():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import nbformat
 import pandas as pd
 import pytest
 
@@ -18,6 +21,7 @@ from dvol_utils.artefacts import (
 from dvol_utils.params import effective, load_study
 from dvol_utils.trials import open_study
 
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 PANEL, JUMPS, FORECASTS = (pd.DataFrame({"value": [number]}) for number in range(3))
 ALPHA = {"jumps.alpha": 0.05}
 
@@ -125,3 +129,10 @@ def test_a_run_of_an_earlier_version_is_left_alone(study):
     del manifest["parameters"]["jumps"]["alpha"]
     write_json(path, manifest)
     assert open_study("tiny").trial.changes == {"jumps.alpha": (0.01, None)}
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_every_notebook_leaves_a_run_of_other_parameters_alone(path):
+    code = "\n".join(cell["source"] for cell in nbformat.read(path, 4).cells)
+    assert code.count("study_params = open_study(study, overrides)\n") == 1
+    assert "load_study" not in code
