@@ -29,6 +29,7 @@ def open_study(name_or_path: str | Path, overrides: Mapping[str, Any] | None = N
         works there. With others it is a trial: what it makes goes to
         `runs/<study>/trials/<hash>/`, what it reads comes from there, or from the run where the
         changed parameters make no difference. Before there is a run, overrides make the trial.
+        The raw store is that of the run unless the overrides name one.
 
     Raises
     ------
@@ -40,6 +41,9 @@ def open_study(name_or_path: str | Path, overrides: Mapping[str, Any] | None = N
     study = load_study(name_or_path, overrides)
     manifest = study.run_dir / "manifest.json"
     recorded = read_json(manifest).get("parameters", {}) if manifest.is_file() else None
+    raw = flat(recorded or {}).get("data.raw_dir")
+    if raw is not None and "data.raw_dir" not in flat(overrides or {}):
+        study = load_study(name_or_path, {**(overrides or {}), "data.raw_dir": raw})
     now = flat(effective(study))
     then = flat(effective(load_study(name_or_path)) if recorded is None else recorded)
     changes = {

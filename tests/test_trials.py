@@ -49,6 +49,16 @@ def test_the_parameters_of_the_run_are_no_trial(study, overrides):
     assert effective(opened) == effective(study)
 
 
+def test_the_raw_store_of_the_run_stays_unless_overrides_name_another(tmp_project):
+    claim(load_study("tiny", {"data.raw_dir": "/elsewhere"}))
+    assert open_study("tiny").trial is None
+    assert str(open_study("tiny").data.raw_dir) == "/elsewhere"
+    changes = {"data.raw_dir": ("/other", "/elsewhere")}
+    for overrides in ({"data.raw_dir": "/other"}, {"data": {"raw_dir": "/other"}}):
+        assert open_study("tiny", overrides).trial.changes == changes
+    assert open_study("tiny", ALPHA).trial.changes == {"jumps.alpha": (0.05, 0.01)}
+
+
 def test_other_parameters_work_beside_the_run(study):
     before = hashes(study)
     trial = open_study("tiny", ALPHA)
