@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import html
 import io
 from collections.abc import Mapping
@@ -14,12 +15,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dvol_utils.params import StudyParams, describe
+from dvol_utils.plots.style import fit_titles
 
 SIMULATED_NOTICE = (
     "Simulated data: every number on this page comes from a simulated market with known jumps. "
     "It shows that the method works, not how Bitcoin's DVOL behaves."
 )
 MISSING = "–"
+_SHOWN = 0.7  # pixels of a page for each of an image, which stays sharp on dense screens
 
 
 def study_header(study: StudyParams) -> None:
@@ -49,32 +52,54 @@ def study_header(study: StudyParams) -> None:
 
 
 def figure(plot: Axes | Figure, caption: str, alt: str) -> None:
-    """Show a figure with its caption and its text for readers who cannot see it, then close it."""
+    """Show a figure with its caption and its text for readers who cannot see it, then close it.
+
+    All figures have letters of the same size, whatever their width.
+    """
     fig = plot if isinstance(plot, Figure) else plot.get_figure()
+    fit_titles(fig)
     buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=130, bbox_inches="tight", metadata={"Software": None})
+    fig.savefig(buffer, format="png", dpi=144, bbox_inches="tight", metadata={"Software": None})
     plt.close(fig)
-    image = base64.b64encode(buffer.getvalue()).decode()
+    image = buffer.getvalue()
+    width, height = (round(_SHOWN * int.from_bytes(image[i : i + 4])) for i in (16, 20))
     display(
         HTML(
-            f'<figure><img src="data:image/png;base64,{image}" alt="{html.escape(alt)}">'
+            f'<figure><img src="data:image/png;base64,{base64.b64encode(image).decode()}" '
+            f'width="{width}" height="{height}" alt="{html.escape(alt)}">'
             f"<figcaption>{html.escape(caption)}</figcaption></figure>"
         )
     )
 
 
-def table(frame: pd.DataFrame, caption: str, *, decimals: int = 3, index: bool = False) -> None:
+def table(
+    frame: pd.DataFrame,
+    caption: str,
+    *,
+    decimals: int = 3,
+    percent_decimals: int | None = None,
+    index: bool = False,
+) -> None:
     """Show a table with its caption; numbers rounded for reading, the files keep them whole.
 
-    Times are UTC and shown to the minute; `share_pct` heads its column as "share, %". A table
-    without rows is words: its caption, and that there is none.
+    Times are UTC and shown to the minute; `share_pct` heads its column as "share, %". Percentages
+    have no more than two decimals, and one where a column reaches ten, unless `percent_decimals`
+    says how many. A table without rows is words: its caption, and that there is none.
     """
     if frame.empty:
         display(Markdown(f"{caption}: none in this study."))
         return
     times = frame.select_dtypes(["datetime", "datetimetz"]).columns
     frame = frame.assign(**{name: frame[name].dt.strftime("%Y-%m-%d %H:%M") for name in times})
-    frame = frame.rename(columns=_head)
+    yes_no = {
+        name: frame[name].map({True: "yes", False: "no"}) for name in frame.select_dtypes(bool)
+    }
+    frame = frame.assign(**yes_no).rename(columns=_head)
+    places = {
+        name: _percent_places(frame[name], decimals, percent_decimals)
+        for name in frame.select_dtypes("float").columns
+        if str(name).endswith("%")
+    }
     body = frame.to_html(
         index=index,
         border=0,
@@ -83,7 +108,12 @@ def table(frame: pd.DataFrame, caption: str, *, decimals: int = 3, index: bool =
         na_rep=MISSING,
         float_format=lambda value: written(value, decimals),
         formatters={
-            name: "{:,}".format for name in frame.select_dtypes("integer").columns if name != "year"
+            name: functools.partial(written, decimals=number) for name, number in places.items()
+        }
+        | {
+            name: functools.partial(written, decimals=0)
+            for name in frame.select_dtypes("integer").columns
+            if name != "year"
         },
     )
     caption_html = f"<caption>{html.escape(caption)}</caption>"
@@ -98,7 +128,13 @@ def failures(messages: Mapping[str, str]) -> None:
 
 
 def _head(name: str) -> str:
-    return str(name).replace("_pct", ", %").replace("_", " ")
+    return str(name).replace("_pct", ", %").replace("_percent", ", %").replace("_", " ")
+
+
+def _percent_places(values: pd.Series, decimals: int, asked: int | None) -> int:
+    if asked is not None:
+        return asked
+    return min(decimals, 1 if values.abs().max() >= 10 else 2)
 
 
 def written(value: float, decimals: int) -> str:

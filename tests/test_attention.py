@@ -377,7 +377,8 @@ def test_the_figure_shows_the_largest_weights_by_regime():
     dots = {line.get_label(): list(line.get_xdata()) for line in ax.lines}
     assert dots["normal hours"] == pytest.approx([55, 35])
     assert dots["jump hours"] == pytest.approx([30, 20])
-    assert ax.get_title(loc="left") == "The largest weight, 50 %, goes to gap_24h"
+    title = "The largest weight, 50.0 %, goes to gap_24h: 1.5 times an equal share"
+    assert ax.get_title(loc="left") == title
 
 
 def test_columns_belong_to_their_group():

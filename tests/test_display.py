@@ -45,6 +45,28 @@ def test_table_escapes_and_rounds():
     assert table.find_all(["script", "b"]) == []
 
 
+def test_percentages_have_decimals_that_mean_something():
+    frame = pd.DataFrame(
+        {
+            "skill, %": [-291.583, 7.273],
+            "share_pct": [0.8097, 1.7584],
+            "rmse": [1.6054, 2.0],
+            "lag_hours": [-24, 1000],
+            "kept": [True, False],
+        }
+    )
+    rows = shown(lambda: display.table(frame, "c"))
+    cells = [[cell.text for cell in row.find_all("td")] for row in rows.tbody.find_all("tr")]
+    assert cells == [
+        ["−291.6", "0.81", "1.605", "−24", "yes"],
+        ["7.3", "1.76", "2.000", "1,000", "no"],
+    ]
+    exact = shown(lambda: display.table(frame[["share_pct"]], "c", percent_decimals=4))
+    assert [cell.text for cell in exact.tbody.find_all("td")] == ["0.8097", "1.7584"]
+    coarse = shown(lambda: display.table(frame[["share_pct"]], "c", decimals=0))
+    assert [cell.text for cell in coarse.tbody.find_all("td")] == ["1", "2"]
+
+
 def test_table_shows_times_to_the_minute_and_leaves_the_frame_alone():
     times = pd.to_datetime(["2024-11-22 05:00", None], utc=True)
     frame = pd.DataFrame({"time": times, "naive": times.tz_localize(None), "text": "2024"})
@@ -66,6 +88,10 @@ def test_figure_is_embedded_with_caption_and_alt_and_then_closed():
     assert kind == "data:image/png;base64"
     height, width, _ = matplotlib.image.imread(io.BytesIO(base64.b64decode(image))).shape
     assert width > height > 50
+    assert (figure.img["width"], figure.img["height"]) == (
+        str(round(0.7 * width)),
+        str(round(0.7 * height)),
+    )
     assert plt.get_fignums() == []
 
 

@@ -227,7 +227,7 @@ def test_the_figure_draws_each_model_at_each_horizon_and_marks_the_chosen_one():
     drawn = {tuple(np.round(line.get_ydata(), 9)) for line in ax.lines}
     for model in ("har", "har_calendar"):
         assert tuple(np.round(100 * table.loc[table["model"] == model, "skill"], 9)) in drawn
-    full = [line for line in ax.lines if line.get_markersize() == 8 and len(line.get_xdata())]
+    full = [line for line in ax.lines if line.get_markersize() == 9 and len(line.get_xdata())]
     assert len(full) == 1
     assert len(full[0].get_xdata()) == 2
     texts = [text.get_text() for text in ax.texts]

@@ -250,8 +250,9 @@ def test_words_and_figures_of_a_whole_study(market):
     assert drawn.sum() == jumps["is_jump"].sum()
     lines = plots.plot_periodicity(pd.DataFrame({k: f["BTC"] for k, f in factors.items()}))
     assert {text.get_text() for text in lines.texts} == {"by day", "by week"}
-    figure = plots.plot_events(event_windows(panel, jumps, event_days(jumps, [])))
+    figure = plots.plot_events(event_windows(panel, jumps, event_days(jumps, [])), title="Days")
     assert isinstance(figure, Figure)
+    assert figure.get_suptitle() == "Days"
     assert sum(ax.get_title(loc="left") != "" for ax in figure.axes) == 6
 
 
@@ -275,4 +276,5 @@ def test_a_study_without_flags_says_so():
     assert "The test flags none of 90 hours." in words
     assert "nan" not in words
     plots.plot_sizes(jumps)
-    assert not plots.plot_events(event_windows(small_panel(100), jumps, [])).axes[0].axison
+    empty = plots.plot_events(event_windows(small_panel(100), jumps, []), title="None")
+    assert not empty.axes[0].axison

@@ -94,19 +94,20 @@ def test_a_series_is_drawn_as_given_with_its_boundaries(panel):
 
 def test_a_histogram_draws_both_densities(panel):
     density = histogram(panel["dvol_close"], bins=10)
-    ax = plots.plot_histogram(density, title="Spread", xlabel="DVOL, index points", log=True)
+    ax = plots.plot_histogram(density, title="Spread", xlabel="DVOL", unit="point", log=True)
+    assert ax.get_ylabel() == "density, per point"
     assert [bar.get_height() for bar in ax.patches] == density["density"].tolist()
     assert ax.lines[0].get_ydata().tolist() == density["normal"].tolist()
 
 
-def test_slots_that_are_clear_of_zero_are_coloured(panel):
+def test_slots_that_are_clear_of_zero_are_filled(panel):
     means = change_by_hour(panel)
     ax = plots.plot_slot_means(means, title="Hours", unit="bp", xlabel="hour")
     colours = [mpl.colors.to_hex(bar.get_facecolor()).upper() for bar in ax.patches]
     clear = (means["low"] > 0) | (means["high"] < 0)
-    assert colours == [plots.BLUE if flag else plots.GREY for flag in clear]
+    assert colours == [plots.BLUE if flag else "#FFFFFF" for flag in clear]
     assert colours[8] == plots.BLUE
-    assert plots.GREY in colours
+    assert "#FFFFFF" in colours
 
 
 def test_weekdays_are_named(panel):
@@ -121,8 +122,9 @@ def test_activity_has_a_line_a_series_on_given_axes(panel):
     activity = activity_by_weekday(panel, publication_lag_hours=12)
     ax = plots.plot_activity(activity, title="Week", ax=given)
     assert ax is given
-    labels = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert labels == ["transfers", "active addresses", "transactions"]
+    labels = {text.get_text() for text in ax.texts}
+    assert labels == {"transfers, USD", "active addresses", "transactions"}
+    assert len({line.get_linestyle() for line in ax.lines[:3]}) == 3  # told apart without colour
     first = activity[activity["column"] == "transfer_volume_usd"]["mean"].tolist()
     assert ax.lines[0].get_ydata().tolist() == first
 

@@ -7,7 +7,7 @@ from forecast_tables import forecast_table
 
 from dvol_utils.evaluation import add_calendar, average_seeds, diagnostics, score
 from dvol_utils.plots import evaluation as plots
-from dvol_utils.plots.style import MODEL_LABELS
+from dvol_utils.plots.style import MODEL_COLOURS, MODEL_LABELS, PALE
 
 FORECASTS = average_seeds(forecast_table(400))
 SOME = ["persistence", "har", "lstm_large"]
@@ -47,6 +47,25 @@ def test_skill_over_time_labels_each_line_at_its_end():
     assert "LSTM large" in texts(ax)
     heights = sorted(text.xy[1] for text in ax.texts)
     assert np.diff(heights).min() >= 0.06 * np.diff(ax.get_ylim())
+
+
+def test_skill_over_time_draws_the_others_pale_and_without_a_name():
+    rolling = diagnostics.rolling_skill(FORECASTS[FORECASTS["model"].isin(SOME)], 48)
+    ax = plots.skill_over_time(rolling, title="t", shown=["lstm_large"])
+    assert {text.get_text() for text in ax.texts} == {"LSTM large", "others"}
+    drawn = {line.get_color(): line for line in ax.lines if len(line.get_xdata()) > 2}
+    assert set(drawn) == {MODEL_COLOURS["lstm_large"], PALE}
+    assert drawn[PALE].get_linewidth() < drawn[MODEL_COLOURS["lstm_large"]].get_linewidth()
+
+
+def test_hours_behind_persistence_have_a_dash_for_readers_without_colour():
+    own = add_calendar(FORECASTS[FORECASTS["model"] == "har"])
+    scores = score(own, ("weekday", "hour"))
+    ax = plots.hour_of_week_skill(scores, title="t")
+    behind = scores[scores["skill"] < 0]
+    places = {(row.hour, row.weekday) for row in behind.itertuples()}
+    assert {text.xy for text in ax.texts} == places
+    assert 0 < len(places) < len(scores)
 
 
 def test_hour_of_week_skill_puts_monday_on_top_and_leaves_missing_hours_blank():

@@ -36,6 +36,9 @@ def test_pair_matrix_is_blue_where_the_row_is_better():
     assert better["mean_difference"].item() > 0
     assert shade[0, 2] < 0 < shade[2, 0]
     assert len(ax.texts) == 6
+    cells = {text.xy: text.get_text() for text in ax.texts}  # (column, row)
+    sure = better["p_value"].item() < 0.05
+    assert ("▲" in cells[0, 2], "▼" in cells[2, 0]) == (sure, sure)
 
 
 def test_joint_gains_stand_against_the_critical_value():

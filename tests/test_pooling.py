@@ -380,8 +380,11 @@ def test_the_answer_says_for_each_asset_whether_pooling_helps():
         "Holm)."
     )
     assert eth.startswith("ETH: pooling helps Time-weighted ridge. ")
-    assert both == ("1 of 2 comparisons beyond chance; Holm's correction allows for their number.")
-    assert found_words(made_up_table()) == "1 of 2 comparisons beyond chance"
+    assert both == (
+        "Pooling changes the skill beyond chance in 1 of 2 comparisons; Holm's correction allows "
+        "for their number."
+    )
+    assert found_words(made_up_table()).endswith("beyond chance in 1 of 2 comparisons")
 
 
 @pytest.mark.parametrize(("low", "p_holm"), [(-0.01, 0.02), (0.01, 0.08)])
@@ -390,7 +393,7 @@ def test_interval_and_corrected_test_both_have_to_agree(low, p_holm):
     table.loc[3, ["low", "p_holm"]] = [low, p_holm]
     sentences = pooling_answer(table, coverage=0.95, simulated=True)
     assert "is not shown to help or to hurt" in sentences[1]
-    assert sentences[2].startswith("0 of 2 comparisons beyond chance in the simulated market")
+    assert "beyond chance in 0 of 2 comparisons in the simulated market; " in sentences[2]
 
 
 def test_a_loss_by_pooling_is_called_one():
@@ -418,7 +421,7 @@ def test_the_figure_shows_every_difference():
     dots = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"]
     assert dots == pytest.approx([1.0, 3.0])
     names = [text.get_text() for text in ax.get_yticklabels()]
-    assert names == [f"{asset}: Time-weighted ridge, all assets" for asset in ("BTC", "ETH")]
+    assert names == [f"{asset}: Time-weighted ridge,\nall assets" for asset in ("BTC", "ETH")]
     assert ax.get_title(loc="left") == "Found"
 
 

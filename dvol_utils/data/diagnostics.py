@@ -196,8 +196,8 @@ def _calendar_words(by_hour: pd.DataFrame) -> str:
     lowest = by_hour.loc[by_hour["mean"].idxmin()]
     return (
         f"Changes differ by hour of day ({equality_words(by_hour)}), with the lowest mean of "
-        f"{lowest['mean']:.0f} bp in the bar from {int(lowest['slot']):02d}:00 UTC: calendar "
-        "features have something to learn."
+        f"{lowest['mean']:.0f} basis points in the bar from ".replace("-", "\N{MINUS SIGN}")
+        + f"{int(lowest['slot']):02d}:00 UTC: calendar features have something to learn."
     )
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dvol_utils.plots.style import BLACK, BLUE, GREY, MODEL_LABELS, VERMILION, axes, styled
+from dvol_utils.plots.style import BLACK, BLUE, GREY, MODEL_LABELS, VERMILION, WIDTH, axes, styled
 
 _BAND = ["q05", "q95"]
 _NAMED = 2
@@ -42,7 +42,7 @@ def week_gains(weeks: pd.DataFrame, *, title: str, ax: Axes | None = None) -> Ax
             color=VERMILION,
         )
     _date_axis(ax)
-    ax.set(xlabel="week of the origin", ylabel="gain, squared points", title=title)
+    ax.set(xlabel="week of the origin", ylabel="gain in squared error, points²", title=title)
     return ax
 
 
@@ -67,7 +67,9 @@ def week_close_up(
     time = own["target_time"]
     band = own.reindex(columns=_BAND).astype(float)
     if band.notna().all(axis="columns").any():
-        ax.fill_between(time, *band.to_numpy().T, color=BLUE, alpha=0.18, linewidth=0, label="90 %")
+        ax.fill_between(
+            time, *band.to_numpy().T, color=BLUE, alpha=0.18, linewidth=0, label="90 % interval"
+        )
     ax.plot(time, own["y_origin"], color=GREY, linestyle="--", label="persistence")
     ax.plot(time, own["y_pred"], color=BLUE, label=MODEL_LABELS.get(model, model))
     ax.plot(time, own["y_true"], color=BLACK, linewidth=1.8, label="outcome")
@@ -84,7 +86,7 @@ def week_close_ups(
 ) -> Figure:
     """`week_close_up` of each `week` of the forecasts (`rows_of_weeks`), one below the other."""
     weeks = list(pd.unique(forecasts["week"]))
-    figure, panels = plt.subplots(len(weeks), 1, figsize=(8, 3.0 * len(weeks)), squeeze=False)
+    figure, panels = plt.subplots(len(weeks), 1, figsize=(WIDTH, 2.7 * len(weeks)), squeeze=False)
     for place, (week, ax) in enumerate(zip(weeks, panels[:, 0], strict=True)):
         rows = forecasts[forecasts["week"] == week]
         week_close_up(rows, model, title=titles[week], legend=place == 0, ax=ax)
@@ -138,7 +140,7 @@ def monthly_coverage(table: pd.DataFrame, *, title: str, ax: Axes | None = None)
     heads = zip(table["month"], table["n"], strict=True)
     ax.set_xticks(place, [f"{month}\n{hours:,} h" for month, hours in heads], fontsize=8)
     ax.margins(y=0.2)
-    ax.set(xlabel="month of the origin", ylabel="in the 90 % interval, %", title=title)
+    ax.set(xlabel="month of the origin", ylabel="in the interval, % of hours", title=title)
     return ax
 
 

@@ -10,15 +10,26 @@ from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import StrMethodFormatter
+from matplotlib.ticker import LogLocator, StrMethodFormatter
 
-from dvol_utils.plots.style import BLUE, GREEN, GREY, ORANGE, VERMILION, axes, styled
+from dvol_utils.plots.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    VERMILION,
+    WIDTH,
+    axes,
+    label_ends,
+    styled,
+)
 
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _ACTIVITY = {
-    "transfer_volume_usd": ("transfers", VERMILION),
-    "active_addresses": ("active addresses", BLUE),
-    "transaction_count": ("transactions", GREEN),
+    "transfer_volume_usd": ("transfers, USD", VERMILION, "o-"),
+    "active_addresses": ("active addresses", BLUE, "s--"),
+    "transaction_count": ("transactions", GREEN, "^:"),
 }
 # Share of a day that is there, from this value on: words and colour.
 _SHARES = {
@@ -42,13 +53,15 @@ def plot_calendars(calendar: pd.DataFrame, *, title: str) -> Figure:
     """
     names = list(dict.fromkeys(calendar["series"]))
     rows = -(-len(names) // 2)
-    fig, grid = plt.subplots(rows, 2, figsize=(8.0, 0.7 + 1.9 * rows), squeeze=False, sharex=True)
+    fig, grid = plt.subplots(rows, 2, figsize=(WIDTH, 0.7 + 1.8 * rows), squeeze=False, sharex=True)
     for ax, name in zip(grid.flat, names, strict=False):
         plot_calendar(calendar[calendar["series"] == name], title=name, ax=ax)
     for ax in grid.flat[len(names) :]:
         ax.set_visible(False)
     for ax in grid[-1]:
         ax.tick_params(labelbottom=True)
+    for ax in grid[:, 1]:
+        ax.set_ylabel("")
     handles = [Patch(facecolor=colour, label=words) for words, colour in _SHARES.values()]
     fig.legend(handles=handles[::-1], loc="outside lower center", ncols=len(handles))
     fig.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
@@ -82,8 +95,8 @@ def plot_calendar(calendar: pd.DataFrame, *, title: str, ax: Axes | None = None)
     _date_axis(ax)
     ax.set_yticks([1, 15, 31])
     ax.grid(visible=False)
-    ax.set_ylabel("day")
-    ax.set_title(title, fontsize=9.5, fontweight="normal")
+    ax.set_ylabel("day of the month")
+    ax.set_title(title, fontsize=10, fontweight="normal")
     return ax
 
 
@@ -149,6 +162,7 @@ def plot_series(
     if log:
         ax.set_yscale("log")
         ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        ax.yaxis.set_minor_locator(LogLocator(subs=(2, 3, 5)))
         ax.yaxis.set_minor_formatter(StrMethodFormatter("{x:,.0f}"))
     for name, time in (boundaries or {}).items():
         ax.axvline(time, color=GREY, linestyle="--", linewidth=1.0)
@@ -167,6 +181,7 @@ def plot_histogram(
     *,
     title: str,
     xlabel: str,
+    unit: str,
     log: bool = False,
     ax: Axes | None = None,
 ) -> Axes:
@@ -176,8 +191,8 @@ def plot_histogram(
     ----------
     density : DataFrame
         `left, right, density, normal`, as of `diagnostics.histogram`.
-    title, xlabel : str
-        The finding; name and unit of the variable.
+    title, xlabel, unit : str
+        The finding; name of the variable; the unit that a density is counted per.
     log : bool
         Logarithmic density axis, which shows the tails.
     ax : Axes, optional
@@ -185,16 +200,16 @@ def plot_histogram(
     """
     ax = axes(ax)
     width = density["right"] - density["left"]
-    ax.bar(density["left"], density["density"], width, align="edge", color=BLUE, alpha=0.75)
+    ax.bar(density["left"], density["density"], width, align="edge", color=BLUE, alpha=0.5)
     middle = (density["left"] + density["right"]) / 2
-    ax.plot(middle, density["normal"], color=VERMILION, label="normal, same mean and sd")
+    ax.plot(middle, density["normal"], color=BLACK, label="normal curve, same mean and spread")
     if log:
         ax.set_yscale("log")
         seen = density.loc[density["density"] > 0, "density"]
         ax.set_ylim(seen.min() / 2, seen.max() * 2)
     ax.legend(loc="upper right")
     ax.set_xlabel(xlabel)
-    ax.set_ylabel("density")
+    ax.set_ylabel(f"density, per {unit}")
     ax.set_title(title)
     return ax
 
@@ -203,7 +218,7 @@ def plot_histogram(
 def plot_slot_means(
     means: pd.DataFrame, *, title: str, unit: str, xlabel: str, ax: Axes | None = None
 ) -> Axes:
-    """Mean by hour of day or weekday, with intervals; slots whose interval excludes 0 are dark.
+    """Mean by hour of day or weekday, with intervals; slots whose interval excludes 0 are filled.
 
     Parameters
     ----------
@@ -216,8 +231,8 @@ def plot_slot_means(
     """
     ax = axes(ax)
     clear = (means["low"] > 0) | (means["high"] < 0)
-    colours = [BLUE if flag else GREY for flag in clear]
-    ax.bar(means["slot"], means["mean"], color=colours, width=0.7)
+    colours = [BLUE if flag else "white" for flag in clear]
+    ax.bar(means["slot"], means["mean"], color=colours, edgecolor=BLUE, width=0.7)
     errors = [means["mean"] - means["low"], means["high"] - means["mean"]]
     ax.errorbar(means["slot"], means["mean"], errors, fmt="none", ecolor="black", capsize=2)
     ax.axhline(0, color="black", linewidth=0.8)
@@ -243,15 +258,17 @@ def plot_activity(activity: pd.DataFrame, *, title: str, ax: Axes | None = None)
         Axes to draw on.
     """
     ax = axes(ax)
+    ends = []
     for column, part in activity.groupby("column", sort=False):
-        label, colour = _ACTIVITY[str(column)]
-        ax.plot(part["slot"], part["mean"], color=colour, marker="o", markersize=4, label=label)
+        label, colour, form = _ACTIVITY[str(column)]
+        ax.plot(part["slot"], part["mean"], form, color=colour, markersize=4, label=label)
+        ends.append((part["mean"].iloc[-1], label, colour))
         ax.fill_between(part["slot"], part["low"], part["high"], color=colour, alpha=0.15)
     ax.axhline(1, color="black", linewidth=0.8)
-    ax.legend(loc="lower left")
+    label_ends(ax, activity["slot"].max(), ends)
     _slot_axis(ax, activity)
     ax.set_xlabel("UTC weekday of the value")
-    ax.set_ylabel("relative to the mean day")
+    ax.set_ylabel("mean day = 1")
     ax.set_title(title)
     return ax
 

@@ -14,15 +14,21 @@ from dvol_utils.plots.style import (
     BLUE,
     GREY,
     MODEL_COLOURS,
+    MODEL_DASHES,
     MODEL_LABELS,
+    MODEL_MARKERS,
+    PALE,
+    PAPER,
+    SKY,
     VERMILION,
+    WIDTH,
     axes,
+    label_ends,
     styled,
 )
 
 # A model with less skill than this (percent) is named, not drawn: it would flatten all others.
 SKILL_FLOOR = -30.0
-_PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # behind text that crosses lines
 _REGIME_MARKERS = {
     "normal": ("o", BLUE),
     "jump": ("D", VERMILION),
@@ -32,6 +38,9 @@ _REGIME_MARKERS = {
     "first": ("<", BLUE),
     "second": (">", VERMILION),
 }
+# Clouds of small points differ in lightness, which small markers could not show.
+_CLOUDS = {"normal": (".", SKY, 2.2), "jump": ("D", VERMILION, 1.3)}
+_REGIME_TITLES = {"jump_regime": "origin in hours", "level_regime": "level of DVOL"}
 
 
 @styled
@@ -52,44 +61,76 @@ def regime_skill(scores: pd.DataFrame, regime: str, *, title: str, ax: Axes | No
     ax.axvline(0, color=BLACK, linewidth=0.8)
     ax.set(xlabel="skill against persistence, %", title=title)
     if ax.get_legend_handles_labels()[0]:  # none where every model is off the scale
-        ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        ax.legend(title=_REGIME_TITLES.get(regime), loc="best", frameon=True, edgecolor="none")
     return ax
 
 
 @styled
 def hour_of_week_skill(scores: pd.DataFrame, *, title: str, ax: Axes | None = None) -> Axes:
-    """Skill of one model by weekday and hour of the origin: `score(..., ("weekday", "hour"))`."""
+    """Skill of one model by weekday and hour of the origin: `score(..., ("weekday", "hour"))`.
+
+    A dash marks the cells in which it is behind persistence, for readers without colour.
+    """
     ax = axes(ax, height=3.0)
     grid = scores.pivot_table(index="weekday", columns="hour", values="skill", dropna=False)
     grid = 100 * grid.reindex(index=range(7), columns=range(24))
     # A single extreme cell should not take the colour from all others.
     limit = max(1.0, float(np.nanquantile(np.abs(grid.to_numpy()), 0.95)))
     image = ax.imshow(grid, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
+    for row, column in np.argwhere(grid.to_numpy() < 0):
+        dash = "white" if grid.iloc[row, column] < -0.7 * limit else BLACK
+        ax.annotate("−", (column, row), ha="center", va="center", color=dash)
     ax.set_yticks(range(7), ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"])
     ax.set_xticks(range(0, 24, 3), [f"{hour:02d}" for hour in range(0, 24, 3)])
     ax.grid(visible=False)
     ax.set(xlabel="hour of the origin, UTC", title=title)
-    ax.figure.colorbar(image, ax=ax, label="skill, %", extend="both")
+    ax.figure.colorbar(image, ax=ax, label="skill, %", extend="both", pad=0.01)
     return ax
 
 
 @styled
-def skill_over_time(rolling: pd.DataFrame, *, title: str, ax: Axes | None = None) -> Axes:
-    """Lines of `rolling_skill`, each labelled at its end."""
+def skill_over_time(
+    rolling: pd.DataFrame,
+    *,
+    title: str,
+    shown: Sequence[str] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Lines of `rolling_skill`, each labelled at its end.
+
+    Parameters
+    ----------
+    rolling : DataFrame
+        `model, time, skill`.
+    title : str
+        The finding.
+    shown : sequence of str, optional
+        Models with a line of their own, the first a thick one; the others are pale and without a
+        name. All where it is left out.
+    ax : Axes, optional
+        Axes to draw on.
+    """
     ax = axes(ax, height=3.6)
-    ends, absent = {}, []
+    ends, absent, others = [], [], []
     for model, rows in rolling[rolling["model"] != "persistence"].groupby("model", sort=False):
         skill = 100 * rows["skill"]
         if skill.median() < SKILL_FLOOR:
             absent.append(f"{_label(model)}, median {skill.median():.0f} %".replace("-", "−"))
             continue
-        ax.plot(rows["time"], skill, color=_colour(model))
-        ends[model] = skill.iloc[-1]
+        if shown is not None and model not in shown:
+            ax.plot(rows["time"], skill, color=PALE, linewidth=0.8, zorder=1)
+            others.append((skill.iloc[-1], model))
+            continue
+        thick = 2.0 if shown is not None and model == shown[0] else 1.3
+        ax.plot(rows["time"], skill, color=_colour(model), ls=_dashes(model), linewidth=thick)
+        ends.append((skill.iloc[-1], _label(model), _colour(model)))
     ax.axhline(0, color=BLACK, linewidth=0.8)
     if absent:
         text = "not shown: " + "; ".join(absent)
-        ax.annotate(text, (0.01, 0.02), xycoords="axes fraction", color=GREY, bbox=_PAPER)
-    label_ends(ax, mdates.date2num(rolling["time"].max()), ends)
+        ax.annotate(text, (0.01, 0.02), xycoords="axes fraction", color=GREY, bbox=PAPER)
+    if others:
+        ends.append((float(np.median([end for end, _ in others])), "others", GREY))
+    label_ends(ax, rolling["time"].max(), ends)
     _date_axis(ax)
     ax.set(ylabel="skill against persistence, %", title=title)
     return ax
@@ -103,7 +144,7 @@ def month_skill(scores: pd.DataFrame, *, title: str, ax: Axes | None = None) -> 
     """
     shown = scores[scores["model"] != "persistence"]
     models, months = pd.unique(shown["model"]), sorted(shown["month"].unique())
-    ax = axes(ax, height=1.5 + 0.36 * len(models), width=max(8.0, 2.2 + 0.5 * len(months)))
+    ax = axes(ax, height=1.5 + 0.36 * len(models), width=max(WIDTH, 2.2 + 0.42 * len(months)))
     grid = 100 * shown.pivot_table(index="model", columns="month", values="skill", dropna=False)
     grid = grid.reindex(index=models, columns=months).to_numpy()
     # A hopeless model should not take the colour from all others.
@@ -130,7 +171,8 @@ def close_up(
     ax.plot(outcome["target_time"], outcome["y_true"], color=GREY, linewidth=2.4, label="outcome")
     for model in models:
         rows = forecasts[forecasts["model"] == model].sort_values("target_time")
-        ax.plot(rows["target_time"], rows["y_pred"], color=_colour(model), label=_label(model))
+        line = {"color": _colour(model), "ls": _dashes(model), "label": _label(model)}
+        ax.plot(rows["target_time"], rows["y_pred"], **line)
     ax.legend(loc="best", ncols=len(models) + 1)
     _date_axis(ax)
     ax.set(xlabel="target hour, UTC", ylabel="DVOL, index points", title=title)
@@ -142,15 +184,15 @@ def forecast_scatter(
     forecasts: pd.DataFrame, model: str, *, title: str, ax: Axes | None = None
 ) -> Axes:
     """Outcome against forecast of one model, jump and normal origins apart."""
-    ax = axes(ax, height=4.6, width=6.5)
+    ax = axes(ax, height=4.6, width=0.85 * WIDTH)
     rows = forecasts[forecasts["model"] == model]
     for regime in ("normal", "jump"):
         part = rows[rows["jump_regime"] == regime]
-        _, colour = _REGIME_MARKERS[regime]
-        ax.plot(part["y_pred"], part["y_true"], ".", ms=2.5, alpha=0.35, color=colour, label=regime)
+        form, colour, size = _CLOUDS[regime]
+        ax.plot(part["y_pred"], part["y_true"], form, ms=size, color=colour, label=regime)
     ends = [rows[["y_pred", "y_true"]].min().min(), rows[["y_pred", "y_true"]].max().max()]
     ax.plot(ends, ends, color=BLACK, linewidth=0.8)
-    ax.legend(title="origin in", markerscale=4, loc="upper left")
+    ax.legend(title="origin in hours", markerscale=2.5, loc="upper left")
     ax.set(xlabel=f"forecast of {_label(model)}, points", ylabel="outcome, points", title=title)
     return ax
 
@@ -160,10 +202,11 @@ def error_lines(histogram: pd.DataFrame, *, title: str, ax: Axes | None = None) 
     """Densities of `error_histogram`, one line a model."""
     ax = axes(ax)
     for model, rows in histogram.groupby("model", sort=False):
-        ax.plot(rows["error"], rows["density"], color=_colour(model), label=_label(model))
+        line = {"color": _colour(model), "ls": _dashes(model), "label": _label(model)}
+        ax.plot(rows["error"], rows["density"], **line)
     ax.axvline(0, color=BLACK, linewidth=0.8)
     ax.legend()
-    ax.set(xlabel="outcome less forecast, index points", ylabel="share a point", title=title)
+    ax.set(xlabel="outcome less forecast, index points", ylabel="density, per point", title=title)
     return ax
 
 
@@ -177,15 +220,16 @@ def calibration_bins(
         rows = bins[bins["model"] == model]
         text = f"{_label(model)}, slope {slope:.2f}"
         x, y = rows["forecast_change"], rows["outcome_change"]
-        ax.plot(x, y, "o-", ms=4, color=_colour(model), label=text)
+        form = {"color": _colour(model), "ls": _dashes(model), "marker": _marker(model)}
+        ax.plot(x, y, **form, ms=5, label=text)
     shown = bins[bins["model"].isin(list(slopes.keys()))]["forecast_change"]
     ends = [shown.min(), shown.max()]
     ax.plot(ends, ends, color=BLACK, linewidth=0.8, linestyle="--")
-    ax.annotate("taken at face value", (ends[1], ends[1]), ha="right", va="bottom")
+    ax.annotate("as forecast ", (ends[1], ends[1]), ha="right", va="bottom")
     ax.legend(loc="upper left")
     ax.set(
-        xlabel="forecast change, points (mean of a bin)",
-        ylabel="change that came, points",
+        xlabel="mean change forecast, points; a marker a bin",
+        ylabel="mean change that came, points",
         title=title,
     )
     return ax
@@ -194,33 +238,13 @@ def calibration_bins(
 def mark_off_scale(ax: Axes, place: float, skill: float) -> None:
     """Write a skill (percent) below `SKILL_FLOOR` at the left end of its row."""
     text = f"◂ {skill:.0f} %".replace("-", "−")
-    ax.annotate(text, (0.01, place), xycoords=ax.get_yaxis_transform(), va="center", bbox=_PAPER)
+    ax.annotate(text, (0.01, place), xycoords=ax.get_yaxis_transform(), va="center", bbox=PAPER)
 
 
 def _model_rows(ax: Axes, models: Sequence[str]) -> None:
     """Models from top to bottom in the order given."""
     ax.set_yticks(range(len(models)), [_label(model) for model in models])
     ax.set_ylim(len(models) - 0.5, -0.5)
-
-
-def label_ends(ax: Axes, right: float, ends: Mapping[str, float]) -> None:
-    """Models' names right of where their lines end, moved apart where they would overlap."""
-    low, high = ax.get_ylim()
-    gap = 0.065 * (high - low)
-    places = np.clip(sorted(ends.values()), low, high)
-    for i in range(1, len(places)):
-        places[i] = max(places[i], places[i - 1] + gap)
-    overflow = max(0.0, places[-1] - high) if len(places) else 0.0
-    for model, place in zip(sorted(ends, key=ends.__getitem__), places - overflow, strict=True):
-        ax.annotate(
-            _label(model),
-            (right, place),
-            xytext=(6, 0),
-            textcoords="offset points",
-            va="center",
-            color=_colour(model),
-            annotation_clip=False,
-        )
 
 
 def _month_names(months: Sequence[pd.Timestamp]) -> list[str]:
@@ -241,3 +265,11 @@ def _label(model: str) -> str:
 
 def _colour(model: str) -> str:
     return MODEL_COLOURS.get(model, GREY)
+
+
+def _dashes(model: str) -> str | tuple:
+    return MODEL_DASHES.get(model, "-")
+
+
+def _marker(model: str) -> str:
+    return MODEL_MARKERS.get(model, "o")

@@ -7,8 +7,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
-from dvol_utils.plots.evaluation import SKILL_FLOOR, label_ends
-from dvol_utils.plots.style import BLACK, GREY, MODEL_COLOURS, MODEL_LABELS, axes, styled
+from dvol_utils.plots.evaluation import SKILL_FLOOR
+from dvol_utils.plots.style import (
+    BLACK,
+    GREY,
+    MODEL_COLOURS,
+    MODEL_LABELS,
+    MODEL_MARKERS,
+    axes,
+    label_ends,
+    styled,
+)
 
 _APART = 0.045  # between two models' whiskers, as a share of the step from 1 hour to 10
 _MARGIN = 0.2  # left of the first horizon and right of the last, the same way
@@ -18,26 +27,28 @@ _MARGIN = 0.2  # left of the first horizon and right of the last, the same way
 def skill_by_horizon(table: pd.DataFrame, *, title: str, ax: Axes | None = None) -> Axes:
     """Skill with its interval at each horizon, a line a model: `horizon_table`.
 
-    A full dot marks the model that was chosen on the horizon's validation rows. Models below
+    A large full marker is the model chosen on the horizon's validation rows. Models below
     `SKILL_FLOOR` are named, not drawn, and whiskers end there.
     """
     ax = axes(ax, height=4.0)
     hours, models = table["horizon_hours"].unique(), list(pd.unique(table["model"]))
     drawn = table[100 * table["skill"] >= SKILL_FLOOR]
-    ends = {}
+    ends = []
     for model, rows in drawn.groupby("model", sort=False):
         colour = MODEL_COLOURS.get(model, GREY)
         shift = _APART * (models.index(model) - (len(models) - 1) / 2)
         places = rows["horizon_hours"].to_numpy() * 10**shift
         low, skill, high = (100 * rows[name].to_numpy() for name in ("low", "skill", "high"))
         ax.vlines(places, np.maximum(low, SKILL_FLOOR), high, color=colour, alpha=0.7)
-        ax.plot(places, skill, "-o", color=colour, linewidth=0.8, ms=4.5, mfc="white")
+        marker, text = MODEL_MARKERS.get(model, "o"), MODEL_LABELS.get(model, model)
+        form = {"color": colour, "marker": marker}
+        ax.plot(places, skill, **form, linewidth=0.8, ms=5, mfc="white")
         chosen = rows["chosen"].to_numpy()
-        ax.plot(places[chosen], skill[chosen], "o", color=colour, ms=8)
+        ax.plot(places[chosen], skill[chosen], **form, ls="", ms=9, mew=2)
         if rows["horizon_hours"].iloc[-1] == hours[-1]:
-            ends[model] = skill[-1]
+            ends.append((skill[-1], text, colour))
         else:
-            text, place = MODEL_LABELS.get(model, model), (places[-1], skill[-1])
+            place = (places[-1], skill[-1])
             ax.annotate(text, place, (9, 0), textcoords="offset points", va="center", color=colour)
     ax.axhline(0, color=BLACK, linewidth=0.8)
     ax.set_xscale("log")

@@ -8,11 +8,22 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from dvol_utils.plots.style import BLACK, BLUE, GREY, ORANGE, VERMILION, axes, styled
+from dvol_utils.plots.style import (
+    BLACK,
+    BLUE,
+    GREY,
+    VERMILION,
+    WIDTH,
+    axes,
+    label_ends,
+    styled,
+)
 
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _DIRECTIONS = (("up", 1, "^", VERMILION), ("down", -1, "v", BLUE))
+_LINES = ((BLUE, "-"), (VERMILION, "--"), (GREY, ":"))
 
 
 @styled
@@ -37,11 +48,12 @@ def plot_sizes(jumps: pd.DataFrame, *, title: str = "", ax: Axes | None = None) 
     edges = np.linspace(0, max(float(size.abs().max()), 1.0) if len(size) else 1.0, 31)
     for name, sign, _, colour in _DIRECTIONS:
         part = size[np.sign(size) == sign].abs()
-        ax.hist(part, edges, histtype="step", linewidth=1.6, color=colour)
+        line, words = ("-", "solid") if sign > 0 else ("--", "dashed")
+        ax.hist(part, edges, histtype="step", linewidth=1.6, linestyle=line, color=colour)
         ax.text(
             0.98,
             0.9 if sign > 0 else 0.8,
-            f"{name}: {len(part):,} hours",
+            f"{name} ({words}): {len(part):,} hours",
             color=colour,
             ha="right",
             transform=ax.transAxes,
@@ -55,8 +67,9 @@ def plot_hours_of_week(counts: pd.Series, *, title: str = "", ax: Axes | None = 
     """Number of flags in each hour of the week, from counts per slot 0 .. 167."""
     ax = axes(ax, height=2.6)
     grid = counts.to_numpy().reshape(7, 24)
-    image = ax.pcolormesh(np.arange(25), np.arange(8), grid, cmap="cividis", edgecolor="white")
-    ax.figure.colorbar(image, ax=ax, label="flags", pad=0.01)
+    image = ax.pcolormesh(np.arange(25), np.arange(8), grid, cmap="cividis_r", edgecolor="white")
+    ticks = MaxNLocator(nbins=5, integer=True)
+    ax.figure.colorbar(image, ax=ax, label="flags", pad=0.01, ticks=ticks)
     ax.set(title=title, xlabel="hour of the bar's open, UTC", xticks=np.arange(0, 25, 3))
     ax.set_yticks(np.arange(7) + 0.5, _WEEKDAYS)
     ax.invert_yaxis()
@@ -68,53 +81,50 @@ def plot_hours_of_week(counts: pd.Series, *, title: str = "", ax: Axes | None = 
 def plot_periodicity(factors: pd.DataFrame, *, title: str = "", ax: Axes | None = None) -> Axes:
     """Factors per slot, one line a column, named at the right end."""
     ax = axes(ax, height=2.8)
-    highest = factors.iloc[-1].max()
-    for (name, line), colour in zip(factors.items(), (VERMILION, BLUE, ORANGE, GREY), strict=False):
-        ax.step(line.index, line, where="mid", color=colour, linewidth=1.1)
-        ax.annotate(
-            str(name),
-            (line.index[-1], line.iloc[-1]),
-            (6, 0),
-            textcoords="offset points",
-            color=colour,
-            va="bottom" if line.iloc[-1] == highest else "top",
-        )
+    ends = []
+    for (name, line), (colour, dashes) in zip(factors.items(), _LINES, strict=False):
+        ax.step(line.index, line, dashes, where="mid", color=colour, linewidth=1.1)
+        ends.append((line.iloc[-1], str(name), colour))
     ax.axhline(1, color=BLACK, linewidth=0.8, linestyle=":")
     if len(factors) == 168:
         ax.set_xticks(np.arange(0, 168, 24), _WEEKDAYS)
+    label_ends(ax, factors.index[-1], ends)
     label = "hour of the week (Monday 00:00 UTC on)" if len(factors) == 168 else "hour, UTC"
     ax.set(title=title, xlabel=label, ylabel="volatility, average hour = 1")
     return ax
 
 
 @styled
-def plot_events(windows: pd.DataFrame, *, columns: int = 3) -> Figure:
+def plot_events(windows: pd.DataFrame, *, title: str, columns: int = 3) -> Figure:
     """DVOL around each event with its flags, one panel an event (see `event_windows`)."""
     events = list(windows["event"].unique())
     rows = max(1, -(-len(events) // columns))
-    fig, grid = plt.subplots(rows, columns, figsize=(9, 2.3 * rows), squeeze=False)
+    fig, grid = plt.subplots(rows, columns, figsize=(WIDTH, 0.6 + 1.9 * rows), squeeze=False)
     for ax, event in zip(grid.flat, events, strict=False):
         hours = windows[windows["event"] == event]
         _level(ax, hours["time"], hours["dvol_close"], hours)
         day = pd.Timestamp(event, tz="UTC")
         ax.axvspan(day, day + pd.Timedelta(days=1), color=GREY, alpha=0.15, linewidth=0)
-        ax.set_title(f"{event}: {int(hours['is_jump'].sum())} flagged")
-        ax.xaxis.set_major_locator(mdates.DayLocator(interval=2))
+        flagged = int(hours["is_jump"].sum())
+        ax.set_title(f"{event}: {flagged} flagged", fontsize=10, fontweight="normal")
+        ax.xaxis.set_major_locator(mdates.DayLocator(interval=3))
         ax.xaxis.set_major_formatter(mdates.DateFormatter("%d %b"))
     for ax in grid.flat[len(events) :]:
         ax.set_axis_off()
     for ax in grid[:, 0]:
-        ax.set_ylabel("DVOL, index points")
+        ax.set_ylabel("DVOL, points")
+    fig.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     return fig
 
 
 def _level(ax: Axes, time: pd.Series, level: pd.Series, jumps: pd.DataFrame) -> None:
-    ax.plot(time, level, color=GREY, linewidth=0.9)
+    ax.plot(time, level, color=GREY, linewidth=0.8, alpha=0.7)
     for _, sign, marker, colour in _DIRECTIONS:
         hit = (jumps["is_jump"] & (np.sign(jumps["jump_size"]) == sign)).to_numpy()
-        ax.plot(time[hit], level[hit], linestyle="", marker=marker, color=colour, markersize=4)
+        ax.plot(time[hit], level[hit], linestyle="", marker=marker, color=colour, markersize=3.5)
 
 
 def _name_directions(ax: Axes) -> None:
-    for place, (name, _, _, colour) in zip((0.99, 0.92), _DIRECTIONS, strict=True):
-        ax.text(place, 0.93, name, color=colour, ha="right", transform=ax.transAxes)
+    signs = ("\N{BLACK UP-POINTING TRIANGLE}", "\N{BLACK DOWN-POINTING TRIANGLE}")
+    for place, sign, (name, _, _, colour) in zip((0.99, 0.9), signs, _DIRECTIONS, strict=True):
+        ax.text(place, 0.93, f"{sign} {name}", color=colour, ha="right", transform=ax.transAxes)

@@ -22,14 +22,14 @@ def pooling_gains(
     is better.
     """
     rows = table[table["difference"].notna()]
-    ax = axes(ax, height=1.1 + 0.36 * len(rows))
+    ax = axes(ax, height=1.1 + 0.44 * len(rows))
     names = []
     for place, row in enumerate(rows.itertuples()):
         colour = MODEL_COLOURS.get(row.model, BLACK)
         ax.plot([100 * row.low, 100 * row.high], [place, place], color=colour, linewidth=2)
-        ax.plot(100 * row.difference, place, _MARKERS.get(row.way, "s"), color=colour)
+        ax.plot(100 * row.difference, place, _MARKERS.get(row.way, "s"), color=colour, ms=7)
         model = MODEL_LABELS.get(row.model, row.model)
-        names.append(f"{row.asset}: {model}, {ways.get(row.way, row.way)}")
+        names.append(f"{row.asset}: {model},\n{ways.get(row.way, row.way)}")
     breaks = (rows["asset"] != rows["asset"].shift()).to_numpy().nonzero()[0]
     for place in breaks[1:]:
         ax.axhline(place - 0.5, color=BLACK, linewidth=0.5, linestyle=":")

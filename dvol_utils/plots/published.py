@@ -15,6 +15,7 @@ from dvol_utils.plots.style import (
     GREEN,
     GREY,
     ORANGE,
+    PAPER,
     PURPLE,
     SKY,
     VERMILION,
@@ -22,7 +23,14 @@ from dvol_utils.plots.style import (
     styled,
 )
 
-_CYCLE = (VERMILION, BLUE, ORANGE, GREEN, PURPLE, SKY)
+_CYCLE = (
+    (VERMILION, "-"),
+    (BLUE, "--"),
+    (ORANGE, "-."),
+    (GREEN, (0, (1, 1))),
+    (PURPLE, (0, (8, 2))),
+    (SKY, "-"),
+)
 
 
 @styled
@@ -33,10 +41,10 @@ def two_weeks(
     ax = axes(ax, height=3.8)
     outcome = forecasts.drop_duplicates("target_time").sort_values("target_time")
     ax.plot(outcome["target_time"], outcome["y_true"], color=BLACK, linewidth=2.2, label="outcome")
-    for (model, text), colour in zip(models.items(), _CYCLE, strict=False):
+    for (model, text), (colour, dashes) in zip(models.items(), _CYCLE, strict=False):
         rows = forecasts[forecasts["model"] == model].sort_values("target_time")
-        ax.plot(rows["target_time"], rows["y_pred"], color=colour, label=text)
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=3)
+        ax.plot(rows["target_time"], rows["y_pred"], color=colour, ls=dashes, label=text)
+    ax.legend(loc="upper left")
     ax.xaxis.set_major_formatter(mdates.ConciseDateFormatter(ax.xaxis.get_major_locator()))
     ax.set(xlabel="target hour, UTC", ylabel="DVOL, index points", title=title)
     return ax
@@ -51,9 +59,11 @@ def r2_steps(steps: pd.DataFrame, published: float, *, title: str, ax: Axes | No
     colours = [GREY, BLUE, SKY, VERMILION]
     for place, end, gain, colour in zip(places, ends, added, colours, strict=False):
         ax.barh(place, gain, left=end - gain, color=colour, height=0.55)
-        ax.annotate(f" {end:.4f}", (max(end, end - gain), place), va="center")
+        right = (max(end, end - gain), place)
+        ax.annotate(f" {end:.4f}", right, va="center", bbox=PAPER, zorder=3)
     ax.axvline(published, color=BLACK, linestyle="--", linewidth=1)
-    _note(ax, "published ", (published, -0.55), BLACK, -30)
+    text = f"published {published:.4f}"
+    ax.annotate(text, (published - 0.01, -0.62), ha="right", va="center")
     ax.set_yticks(places, steps["step"])
     ax.set_ylim(len(steps) - 0.4, -0.9)
     ax.set_xlim(0, 1.12)
@@ -65,7 +75,7 @@ def r2_steps(steps: pd.DataFrame, published: float, *, title: str, ax: Axes | No
 def differences(
     table: pd.DataFrame, *, title: str, limit: float = 30.0, ax: Axes | None = None
 ) -> Axes:
-    """Dots and whiskers of `flaw_table`, a flaw a row and a model a colour, percentage points.
+    """Dots and whiskers of `flaw_table`, a flaw a row and a model a marker, percentage points.
 
     Differences beyond `limit` are drawn at it, with their number.
     """
@@ -80,15 +90,16 @@ def differences(
         values = 100 * np.array([row.low, row.estimate, row.high])
         low, middle, high = np.clip(values, -limit, limit)
         ax.plot([low, high], [place, place], color=colour)
-        label = row.model if rows.index(name) == 0 else None
-        ax.plot(middle, place, "o", color=colour, ms=5, label=label)
+        ax.plot(middle, place, "os"[number % 2], color=colour, ms=5)
+        if rows.index(name) == 0:
+            side = {"xytext": (5, 0), "textcoords": "offset points", "va": "center"}
+            ax.annotate(row.model, (high, place), color=colour, **side)
         if abs(values[1]) > limit:
             side = np.sign(values[1])
             _note(ax, f"{values[1]:.0f}".replace("-", "−"), (middle, place), colour, -12 * side)
     ax.axvline(0, color=BLACK, linewidth=0.8)
     ax.set_yticks(range(len(rows)), rows)
     ax.set_ylim(len(rows) - 0.5, -0.5)
-    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     ax.set(xlabel="skill with the flaw less skill without, percentage points", title=title)
     return ax
 

@@ -26,10 +26,11 @@ def skill_intervals(
         The finding.
     left_end : float
         Where the axis ends at the latest (percent), so that a very bad model does not flatten the
-        others; one beyond it is written at the edge with an arrow.
+        others; one beyond it is written at the edge with an arrow and does not set the scale.
     """
     ax = axes(ax, height=0.9 + 0.36 * max(len(table), 1))
-    left = max(left_end, 1.15 * min(table[["skill", "skill_low"]].min().min(), 0))
+    seen = table.loc[table["skill"] > left_end, ["skill", "skill_low"]]
+    left = max(left_end, 1.15 * min(seen.min().min(), 0)) if len(seen) else left_end
     ordered = table.sort_values("skill")
     for place, row in enumerate(ordered.itertuples()):
         colour = MODEL_COLOURS.get(row.Index, BLACK)

@@ -8,7 +8,9 @@ from matplotlib.axes import Axes
 
 from dvol_utils.plots.evaluation import SKILL_FLOOR, mark_off_scale
 from dvol_utils.plots.style import BLACK, GREY, MODEL_COLOURS, MODEL_LABELS, axes, styled
+from dvol_utils.results.words import LEVEL
 
+_ARROWS = {True: "▲", False: "▼"}
 # How far a percentage or a share is multiplied for the axis, and what the axis says.
 _AXES = {
     "r2": (1, "R²"),
@@ -58,27 +60,28 @@ def interval_whiskers(
 def pair_matrix(pairs: pd.DataFrame, *, title: str, ax: Axes | None = None) -> Axes:
     """Diebold-Mariano p-values of every pair: `diebold_mariano_pairs`.
 
-    Blue where the model of the row is better than that of the column, red where it is worse; pale
-    where the difference may be chance.
+    Blue where the model of the row is better than that of the column, red where it is worse, with
+    an arrow up or down where p is below `LEVEL`; pale where the difference may be chance.
     """
     models = list(dict.fromkeys([*pairs["model_a"], *pairs["model_b"]]))
-    ax = axes(ax, height=1.6 + 0.42 * len(models))
+    ax = axes(ax, height=1.9 + 0.4 * len(models))
     strength = np.full((len(models), len(models)), np.nan)
     for pair in pairs.itertuples():
         a, b = models.index(pair.model_a), models.index(pair.model_b)
         strength[a, b] = -np.sign(pair.statistic) * (1 - pair.p_value)
         strength[b, a] = -strength[a, b]
         for row, column in ((a, b), (b, a)):
-            p = "< .001" if pair.p_value < 0.001 else f"{pair.p_value:.3f}".lstrip("0")
-            dark = abs(strength[row, column]) ** 8 > 0.6
-            ax.annotate(
-                p, (column, row), ha="center", va="center", color="white" if dark else BLACK
-            )
+            p = "<.001" if pair.p_value < 0.001 else f"{pair.p_value:.3f}".lstrip("0")
+            if pair.p_value < LEVEL:
+                p += "\n" + _ARROWS[bool(strength[row, column] > 0)]
+            colour = "white" if abs(strength[row, column]) ** 8 > 0.6 else BLACK
+            cell = {"ha": "center", "va": "center", "fontsize": 8.5, "linespacing": 0.9}
+            ax.annotate(p, (column, row), color=colour, **cell)
     # A high power keeps everything pale that is not close to significant.
     shade = np.sign(strength) * np.abs(strength) ** 8
     ax.imshow(shade, cmap="RdBu", vmin=-1.2, vmax=1.2, aspect="auto")
     names = [MODEL_LABELS.get(model, model) for model in models]
-    ax.set_xticks(range(len(models)), [name.replace(" ", "\n", 1) for name in names])
+    ax.set_xticks(range(len(models)), names, rotation=90)
     ax.set_yticks(range(len(models)), names)
     ax.grid(visible=False)
     ax.set_title(title)
@@ -103,12 +106,12 @@ def joint_gains(superior: pd.DataFrame, *, title: str, ax: Axes | None = None) -
         right = max(critical, superior["statistic"].max())
         ax.set_xlim(right=right + 0.25 * (right - min(superior["statistic"].min(), 0)))
         ax.annotate(
-            "needed by the\nbest of all",
+            " needed by the\n best of all",
             (critical, -0.4),
             xytext=(4, 0),
             textcoords="offset points",
             va="top",
-            fontsize=8,
+            fontsize=9,
         )
     ax.set_yticks(
         range(len(superior)), [MODEL_LABELS.get(model, model) for model in superior["model"]]

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import ParamSpec, TypeVar
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from scipy.optimize import isotonic_regression
 
 # Okabe and Ito's palette, ordered so that neighbours also differ in lightness.
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, YELLOW, BLACK, GREY = "#56B4E9", "#CC79A7", "#F0E442", "#111111", "#7F7F7F"
+PALE = "#C4C4C4"
 BROWN = "#6B4423"  # not theirs, nor are these: as dark as they have to be to stand apart
 NAVY, OLIVE, CRIMSON = "#1B2A6B", "#7A7A00", "#B0003A"
 
@@ -29,6 +36,33 @@ MODEL_COLOURS = {
     "lstm_tuned": NAVY,
     "attention": OLIVE,
     "ensemble": CRIMSON,
+}
+# In grey print a line is known by its dashes or its marker: twelve greys are not told apart.
+MODEL_DASHES = {
+    "persistence": (0, (4, 2)),
+    "seasonal_naive": (0, (1, 2)),
+    "har": (0, (6, 2, 1, 2)),
+    "har_calendar": (0, (1, 1)),
+    "boosted_trees": (0, (6, 2, 1, 2, 1, 2)),
+    "lstm_baseline": (0, (6, 1.5)),
+    "lstm_large": (0, (4, 1, 1, 1)),
+    "lstm_ultra": (0, (2, 1)),
+    "lstm_tuned": (0, (8, 2)),
+    "attention": (0, (3, 1, 1, 1, 1, 1)),
+}
+MODEL_MARKERS = {
+    "persistence": "|",
+    "seasonal_naive": "x",
+    "har": "v",
+    "har_calendar": "^",
+    "ridge_decay": "o",
+    "boosted_trees": "s",
+    "lstm_baseline": "<",
+    "lstm_large": ">",
+    "lstm_ultra": "h",
+    "lstm_tuned": "D",
+    "attention": "P",
+    "ensemble": "X",
 }
 MODEL_LABELS = {
     "persistence": "Persistence",
@@ -53,11 +87,16 @@ _STYLE = {
     "axes.titlesize": 11,
     "axes.titleweight": "bold",
     "figure.constrained_layout.use": True,
-    "font.size": 9.5,
+    "font.size": 10,
     "grid.alpha": 0.25,
     "legend.frameon": False,
     "lines.linewidth": 1.3,
 }
+
+PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # behind text that crosses lines
+WIDTH = 7.2  # inches: a column of text at the size that its letters are meant to have
+_FEWEST_LETTERS = 12  # in a line of a title
+_APART = 13.0  # points between two labels at lines' ends
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -74,6 +113,61 @@ def styled(plot: Callable[P, R]) -> Callable[P, R]:
     return wrapper
 
 
-def axes(ax: Axes | None = None, *, height: float = 3.2, width: float = 8.0) -> Axes:
+def axes(ax: Axes | None = None, *, height: float = 3.1, width: float = WIDTH) -> Axes:
     """The given axes, or new ones at column width (inches)."""
     return ax if ax is not None else plt.subplots(figsize=(width, height))[1]
+
+
+def label_ends(ax: Axes, right: float | datetime, ends: Sequence[tuple[float, str, str]]) -> None:
+    """Names right of where lines end, moved apart where they would overlap.
+
+    Parameters
+    ----------
+    ax : Axes
+        Axes whose vertical limits are final.
+    right : float or time
+        Where the lines end.
+    ends : sequence of (height, text, colour)
+        One line each.
+    """
+    low, high = ax.get_ylim()
+    inches = ax.get_position().height * ax.figure.get_figheight()
+    gap = _APART / (72 * inches) * (high - low)
+    ordered = sorted(ends, key=lambda end: end[0])
+    steps = gap * np.arange(len(ordered))
+    # The places nearest to the lines' ends (least squares) that are a gap apart.
+    heights = np.array([height for height, _, _ in ordered], dtype=float)
+    nearest = isotonic_regression(heights - steps).x if len(ordered) else steps
+    places = np.clip(nearest, low, max(low, high - gap * (len(ordered) - 1))) + steps
+    for place, (_, text, colour) in zip(places, ordered, strict=True):
+        ax.annotate(
+            text,
+            (right, place),
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center",
+            color=colour,
+            bbox=PAPER,
+            annotation_clip=False,
+        )
+
+
+def fit_titles(figure: Figure) -> None:
+    """Break titles that would reach beyond the right edge of their figure."""
+    figure.draw_without_rendering()
+    for text in figure.findobj(_is_title):
+        lines, box = text.get_text().splitlines(), text.get_window_extent()
+        room = 0.98 * (figure.bbox.x1 - max(box.x0, 0))
+        letters = max(len(line) for line in lines)
+        while text.get_window_extent().width > room and letters > _FEWEST_LETTERS:
+            letters -= 1
+            text.set_text("\n".join(textwrap.fill(line, letters) for line in lines))
+
+
+def _is_title(artist: object) -> bool:
+    """Whether a text is a title on the left, or the one above all panels."""
+    if not isinstance(artist, Text) or not artist.get_text():
+        return False
+    if artist.axes is None:
+        return artist.figure is not None and artist.get_text() == artist.figure.get_suptitle()
+    return artist.get_text() == artist.axes.get_title(loc="left")

@@ -5,13 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import matplotlib.dates as mdates
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from dvol_utils.plots.style import BLACK, BLUE, CRIMSON, GREEN, GREY, ORANGE, axes, styled
+from dvol_utils.plots.style import (
+    BLACK,
+    BLUE,
+    GREY,
+    ORANGE,
+    PALE,
+    PURPLE,
+    VERMILION,
+    axes,
+    label_ends,
+    styled,
+)
 
-_COLOURS = (CRIMSON, ORANGE, BLUE, GREEN, GREY, BLACK)
+_LINES = (
+    (BLUE, "-"),
+    (ORANGE, (0, (6, 1))),
+    (BLACK, (0, (1, 1))),
+    (PURPLE, (0, (6, 2, 1, 2))),
+    (GREY, (0, (3, 1))),
+    (VERMILION, (0, (2, 1, 1, 1))),
+)
 _MARKERS = ("o", "s", "^")
 
 
@@ -25,16 +42,17 @@ def equity_curves(
     """
     ax = axes(ax, height=3.8)
     ends = []
-    for place, ((name, curve), colour) in enumerate(zip(curves.items(), _COLOURS, strict=False)):
+    for place, ((name, curve), line) in enumerate(zip(curves.items(), _LINES, strict=False)):
+        colour, dashes = line
         if place == 0:
             ax.fill_between(
                 curve["exit"], curve["low"], curve["high"], color=colour, alpha=0.15, lw=0
             )
-        width = 2.0 if place == 0 else 1.1
-        ax.plot(curve["exit"], curve["equity"], color=colour, linewidth=width, label=name)
-        ends.append((curve["equity"].iloc[-1], curve["exit"].iloc[-1], name, colour))
+        width = 2.0 if place == 0 else 1.2
+        ax.plot(curve["exit"], curve["equity"], color=colour, ls=dashes, linewidth=width)
+        ends.append((curve["equity"].iloc[-1], name, colour))
     ax.axhline(0, color=BLACK, linewidth=0.8)
-    _label_ends(ax, ends)
+    label_ends(ax, max(curve["exit"].iloc[-1] for curve in curves.values()), ends)
     ax.xaxis.set_major_formatter(mdates.ConciseDateFormatter(ax.xaxis.get_major_locator()))
     ax.set(ylabel="summed gain after costs, % of capital", title=title)
     return ax
@@ -49,7 +67,7 @@ def cost_lines(grid: pd.DataFrame, *, title: str, ax: Axes | None = None) -> Axe
     ax = axes(ax, height=3.6)
     ends = []
     for place, (name, rows) in enumerate(grid.groupby("instrument", sort=False)):
-        colour = _COLOURS[place % len(_COLOURS)]
+        colour = (BLUE, ORANGE, VERMILION)[place % 3]
         for style, (delay, part) in zip(
             ("-", "--", ":"), rows.groupby("delay_hours"), strict=False
         ):
@@ -64,9 +82,9 @@ def cost_lines(grid: pd.DataFrame, *, title: str, ax: Axes | None = None) -> Axe
             ax.plot(0, part["annual_gross"].iloc[0], "D", color=colour, ms=5, mfc="white")
             text = f"{name}, {delay} h"
             last = part.iloc[-1]
-            ends.append((last["annual_return"], last["half_spread"], text, colour))
+            ends.append((last["annual_return"], text, colour))
     ax.axhline(0, color=BLACK, linewidth=0.8)
-    _label_ends(ax, ends)
+    label_ends(ax, grid["half_spread"].max(), ends)
     ax.set(
         xlabel="half-spread, points a side (diamonds: before any cost)",
         ylabel="return, % of capital a year",
@@ -79,10 +97,10 @@ def cost_lines(grid: pd.DataFrame, *, title: str, ax: Axes | None = None) -> Axe
 def hour_bars(table: pd.DataFrame, hour: int, *, title: str, ax: Axes | None = None) -> Axes:
     """Annual return before and after costs by the hour of the decision: `by_hour`.
 
-    The study's own `hour` is drawn darker.
+    The study's own `hour` is drawn dark.
     """
     ax = axes(ax, height=3.0)
-    colours = [CRIMSON if value == hour else GREY for value in table["hour"]]
+    colours = [BLUE if value == hour else PALE for value in table["hour"]]
     ax.bar(table["hour"], table["annual_return"], color=colours, width=0.7)
     ax.plot(
         table["hour"],
@@ -91,14 +109,17 @@ def hour_bars(table: pd.DataFrame, hour: int, *, title: str, ax: Axes | None = N
         color=BLACK,
         ms=4,
         mfc="white",
-        label="before costs",
+        ls="",
     )
     ax.axhline(0, color=BLACK, linewidth=0.8)
     ax.set_xticks(range(0, 24, 3))
-    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    last = table.iloc[-1]
+    names = {"annual_gross": "before costs", "annual_return": "after costs"}
+    ends = [(last[column], text, BLACK) for column, text in names.items()]
+    label_ends(ax, last["hour"] + 0.5, ends)
     ax.set(
         xlabel="hour of the decision, UTC",
-        ylabel="return after costs,\n% of capital a year",
+        ylabel="return, % of capital a year",
         title=title,
     )
     return ax
@@ -115,34 +136,13 @@ def straddle_parts(trades: pd.DataFrame, *, title: str, ax: Axes | None = None) 
         "together": trades["net"],
     }
     ends = []
-    for (name, part), colour in zip(parts.items(), (BLUE, ORANGE, GREY, CRIMSON), strict=True):
-        total = part.cumsum()
-        ax.plot(trades["exit"], total, color=colour, linewidth=2.0 if name == "together" else 1.1)
-        ends.append((total.iloc[-1], trades["exit"].iloc[-1], name, colour))
+    lines = ((ORANGE, "-"), (VERMILION, "-."), (GREY, "--"), (BLUE, "-"))
+    for (name, part), (colour, dashes) in zip(parts.items(), lines, strict=True):
+        total, width = part.cumsum(), 2.0 if name == "together" else 1.2
+        ax.plot(trades["exit"], total, color=colour, ls=dashes, linewidth=width)
+        ends.append((total.iloc[-1], name, colour))
     ax.axhline(0, color=BLACK, linewidth=0.8)
-    _label_ends(ax, ends)
+    label_ends(ax, trades["exit"].iloc[-1], ends)
     ax.xaxis.set_major_formatter(mdates.ConciseDateFormatter(ax.xaxis.get_major_locator()))
-    ax.set(ylabel="summed, % of capital", title=title)
+    ax.set(ylabel="summed gain, % of capital", title=title)
     return ax
-
-
-def _label_ends(ax: Axes, ends: list[tuple]) -> None:
-    """Names right of where lines end, moved apart where they would overlap."""
-    low, high = ax.get_ylim()
-    gap = 0.07 * (high - low)
-    ordered = sorted(ends, key=lambda end: end[0])
-    places = np.array([end[0] for end in ordered], dtype=float)
-    for i in range(1, len(places)):
-        places[i] = max(places[i], places[i - 1] + gap)
-    shift = max(0.0, places[-1] - high) if len(places) else 0.0
-    for place, (_, right, text, colour) in zip(places - shift, ordered, strict=True):
-        ax.annotate(
-            text,
-            (right, place),
-            xytext=(7, 0),
-            textcoords="offset points",
-            va="center",
-            color=colour,
-            fontsize=8.5,
-            annotation_clip=False,
-        )

@@ -5,20 +5,24 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from dvol_utils.plots.evaluation import mark_off_scale
 from dvol_utils.plots.style import (
     BLACK,
     BLUE,
     GREY,
     MODEL_COLOURS,
     MODEL_LABELS,
+    MODEL_MARKERS,
     VERMILION,
     axes,
+    label_ends,
     styled,
 )
 
-_LOWEST_SKILL = -15.0  # worse forecasts are drawn here, with their number
+_LOWEST_SKILL = -15.0  # worse forecasts are written at this place
 _REGIME_DOTS = {"normal": ("o", BLUE), "jump": ("D", VERMILION)}
 
 
@@ -29,31 +33,33 @@ def learning_curves(history: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     Losses are weighted means of squared scaled targets (dimensionless).
     """
     ax = axes(ax, height=3.6)
+    ends = []
     for (model, seed), rows in history.groupby(["model", "seed"], sort=False):
         colour = MODEL_COLOURS[model]
         ax.plot(rows["epoch"], rows["train_loss"], color=colour, ls=":", alpha=0.7)
         ax.plot(rows["epoch"], rows["validation_loss"], color=colour)
         best = rows.loc[rows["validation_loss"].idxmin()]
-        ax.plot(best["epoch"], best["validation_loss"], "o", color=colour, ms=5)
+        marker = MODEL_MARKERS.get(model, "o")
+        ax.plot(best["epoch"], best["validation_loss"], marker, color=colour, ms=6)
         if seed == history["seed"].iloc[0]:
-            last = rows.iloc[-1]
-            ax.annotate(
-                MODEL_LABELS[model],
-                (last["epoch"], last["validation_loss"]),
-                xytext=(4, 0),
-                textcoords="offset points",
-                color=colour,
-                va="center",
-            )
-    best = history.loc[history.groupby(["model", "seed"])["validation_loss"].idxmin(), "epoch"]
+            ends.append((rows["validation_loss"].iloc[-1], MODEL_LABELS[model], colour))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(
         xlabel="epoch",
         ylabel="weighted loss (squared scaled change)",
-        title=f"Validation loss is lowest in epoch {_span(best.min(), best.max())}",
+        title=loss_finding(history),
     )
-    ax.margins(x=0.16)
+    label_ends(ax, history["epoch"].max(), ends)
+    kinds = {"training": ":", "validation": "-"}
+    ax.legend([Line2D([], [], color=BLACK, ls=ls) for ls in kinds.values()], kinds, loc="best")
     return ax
+
+
+def loss_finding(history: pd.DataFrame) -> str:
+    """In which epochs the networks' validation losses are lowest."""
+    best = history.loc[history.groupby(["model", "seed"])["validation_loss"].idxmin(), "epoch"]
+    epochs, last = _span(best.min(), best.max()), history["epoch"].max()
+    return f"Validation loss is lowest after epoch {epochs} of up to {last:.0f}"
 
 
 def _span(first: float, last: float) -> str:
@@ -67,21 +73,22 @@ def validation_skill(choices: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax = axes(ax, height=0.9 + 0.38 * len(models))
     for i, model in enumerate(models):
         skill = 100 * choices.loc[choices["model"] == model, "skill"]
-        shown = skill.clip(lower=_LOWEST_SKILL)
-        ax.plot(shown, np.full(len(skill), i), "o", color=MODEL_COLOURS[model], ms=6, alpha=0.8)
+        shown = skill[skill >= _LOWEST_SKILL]
+        ax.plot(shown, np.full(len(shown), i), "o", color=MODEL_COLOURS[model], ms=6, alpha=0.8)
         if skill.min() < _LOWEST_SKILL:
-            note = f"  ← off the scale: {skill.min():.0f} %"
-            ax.annotate(note, (_LOWEST_SKILL, i), va="center", color=MODEL_COLOURS[model])
+            mark_off_scale(ax, i, skill.min())
     ax.axvline(0, color=BLACK, lw=1)
     ax.set_yticks(range(len(models)), [MODEL_LABELS[model] for model in models])
     ax.invert_yaxis()
-    best = choices.loc[choices["skill"].idxmax()]
-    ax.set(
-        xlabel="skill against persistence on validation rows, %",
-        title=f"{MODEL_LABELS[best['model']]} forecasts the validation rows best "
-        f"({100 * best['skill']:.1f} %)",
-    )
+    ax.set(xlabel="skill against persistence on validation rows, %", title=best_finding(choices))
     return ax
+
+
+def best_finding(choices: pd.DataFrame) -> str:
+    """The model, of one seed, that forecasts the validation rows best."""
+    best = choices.loc[choices["skill"].idxmax()]
+    name = MODEL_LABELS[best["model"]]
+    return f"{name} forecasts the validation rows best: skill {100 * best['skill']:.1f} %"
 
 
 @styled
@@ -94,12 +101,12 @@ def target_distribution(target: np.ndarray, *, ax: Axes | None = None) -> Axes:
     grid = np.linspace(-6, 6, 301)
     density = np.exp(-0.5 * (grid / sd) ** 2) / (sd * np.sqrt(2 * np.pi))
     ax.plot(grid, density, color=BLACK)
-    ax.annotate("normal, same deviation", (1.4 * sd, density.max() * 0.42), color=BLACK)
+    ax.annotate("normal curve, same spread", (1.4 * sd, density.max() * 0.42), color=BLACK)
     ax.set(
         xlabel="change of log DVOL over the horizon, in trailing standard deviations",
-        ylabel="density",
+        ylabel="density, per standard deviation",
         title=f"Scaled by trailing volatility the target still has fat tails "
-        f"(kurtosis {target.kurt() + 3:.0f})",
+        f"(excess kurtosis {target.kurt():.1f}; normal: 0)",
     )
     return ax
 
@@ -132,7 +139,17 @@ def selection_weights(table: pd.DataFrame, *, largest: int = 15, ax: Axes | None
     ax.set_xlim(left=0)
     ax.set(
         xlabel=f"mean weight, % (of {len(weights)} inputs)",
-        title=f"The largest weight, {shown['all'].iloc[0]:.0f} %, goes to {shown.index[0]}",
+        title=weight_finding(table),
     )
     ax.legend(loc="lower right")
     return ax
+
+
+def weight_finding(table: pd.DataFrame) -> str:
+    """The input with the largest mean weight over all hours: `selection_table`."""
+    weights = table[table["jump_regime"] == "all"].set_index("feature")["weight"]
+    times = weights.max() * len(weights)
+    return (
+        f"The largest weight, {100 * weights.max():.1f} %, goes to {weights.idxmax()}: "
+        f"{times:.1f} times an equal share"
+    )

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from dvol_utils.plots.style import BLACK, BLUE, GREY, MODEL_LABELS, VERMILION, axes, styled
+from dvol_utils.plots.style import BLACK, BLUE, GREY, MODEL_LABELS, VERMILION, WIDTH, axes, styled
 
 _LINES = {"normal": ("o", BLUE), "jump": ("D", VERMILION)}
 _OTHERS = (("s", BLACK), ("^", GREY), ("v", BLUE), ("D", VERMILION))
@@ -20,7 +20,7 @@ def reliability_lines(shares: pd.DataFrame, by: str, *, title: str, ax: Axes | N
     `shares` is a table of `reliability`; the bands are its `low` to `high`. Lines on the diagonal
     are quantiles that say what they mean.
     """
-    ax = axes(ax, height=4.6, width=7.0)
+    ax = axes(ax, height=4.4, width=0.9 * WIDTH)
     ax.plot([0, 100], [0, 100], color=BLACK, linewidth=0.8, linestyle="--")
     below = shares[shares["share"] == "below"]
     for place, (value, rows) in enumerate(below.groupby(by, sort=False)):
@@ -51,7 +51,13 @@ def fan_chart(forecasts: pd.DataFrame, model: str, *, title: str, ax: Axes | Non
     time = rows["target_time"]
     for low, high, alpha, text in (("q05", "q95", 0.18, "90 %"), ("q25", "q75", 0.38, "50 %")):
         ax.fill_between(
-            time, rows[low], rows[high], color=BLUE, alpha=alpha, linewidth=0, label=text
+            time,
+            rows[low],
+            rows[high],
+            color=BLUE,
+            alpha=alpha,
+            linewidth=0,
+            label=f"{text} interval",
         )
     ax.plot(time, rows["y_pred"], color=BLUE, linewidth=1.0, label="forecast")
     ax.plot(time, rows["y_true"], color=BLACK, linewidth=1.6, label="outcome")

@@ -144,7 +144,7 @@ def found_words(table: pd.DataFrame) -> str:
     """How many of a split's comparisons lie beyond chance."""
     tested = table[table["way"] != ALONE]
     found = int(tested.apply(is_found, axis="columns").sum())
-    return f"{found} of {len(tested)} comparisons beyond chance"
+    return f"Pooling changes the skill beyond chance in {found} of {len(tested)} comparisons"
 
 
 def pooling_answer(table: pd.DataFrame, *, coverage: float, simulated: bool) -> list[str]:

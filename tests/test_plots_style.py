@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from dvol_utils.plots.style import (
+    MODEL_COLOURS,
+    MODEL_DASHES,
+    MODEL_LABELS,
+    MODEL_MARKERS,
+    axes,
+    fit_titles,
+    label_ends,
+)
+
+
+def test_models_are_told_apart_without_colour():
+    assert set(MODEL_MARKERS) == set(MODEL_LABELS) == set(MODEL_COLOURS)
+    assert len(set(MODEL_MARKERS.values())) == len(MODEL_MARKERS)
+    assert set(MODEL_DASHES) < set(MODEL_LABELS)
+    assert len(set(map(str, MODEL_DASHES.values()))) == len(MODEL_DASHES)
+
+
+@pytest.mark.parametrize("heights", [[1.0, 1.0, 1.0], [0.2, 9.9, 10.0], [0.0, 0.1], [5.0]])
+def test_labels_at_ends_do_not_overlap_and_stay_near_their_lines(heights):
+    ax = axes()
+    ax.set_ylim(0, 10)
+    label_ends(ax, 1.0, [(height, f"{i}", "black") for i, height in enumerate(heights)])
+    places = np.array([text.xy[1] for text in ax.texts])
+    apart = 10 * 13 / (72 * ax.get_position().height * ax.figure.get_figheight())
+    assert (np.diff(np.sort(places)) >= apart - 1e-9).all()
+    assert (places >= 0).all()
+    assert (places <= 10).all()
+    assert np.abs(places - sorted(heights)).max() <= apart * len(heights)
+    assert [text.get_text() for text in ax.texts] == [str(i) for i in range(len(heights))]
+    plt.close(ax.figure)
+
+
+def test_labels_that_have_room_stand_where_their_lines_end():
+    ax = axes()
+    ax.set_ylim(0, 10)
+    label_ends(ax, 1.0, [(8.0, "high", "red"), (2.0, "low", "blue")])
+    label_ends(ax, 1.0, [])
+    assert {text.get_text(): text.xy[1] for text in ax.texts} == pytest.approx(
+        {"high": 8.0, "low": 2.0}
+    )
+    plt.close(ax.figure)
+
+
+@pytest.mark.parametrize("panels", [False, True])
+def test_titles_are_broken_where_they_would_leave_the_figure(panels):
+    words = "Every word of a title that is much too long for its narrow figure is kept"
+    figure, ax = plt.subplots(figsize=(4, 2), layout="constrained")
+    ax.set_yticks([0.5], ["a long name of a row"])
+    if panels:
+        figure.suptitle(words, x=0.01, ha="left")
+    else:
+        ax.set_title(words, loc="left")
+    fit_titles(figure)
+    text = figure.get_suptitle() if panels else ax.get_title(loc="left")
+    assert "\n" in text
+    assert " ".join(text.split()) == words
+    title = next(artist for artist in figure.findobj(plt.Text) if artist.get_text() == text)
+    figure.draw_without_rendering()
+    assert title.get_window_extent().x1 <= figure.bbox.x1
+    fit_titles(figure)
+    assert (figure.get_suptitle() if panels else ax.get_title(loc="left")) == text
+    plt.close(figure)
+
+
+def test_a_short_title_stays_as_it_is():
+    figure, ax = plt.subplots()
+    ax.set_title("Short", loc="left")
+    fit_titles(figure)
+    assert ax.get_title(loc="left") == "Short"
+    plt.close(figure)
