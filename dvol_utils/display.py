@@ -98,7 +98,7 @@ def table(
     places = {
         name: _percent_places(frame[name], decimals, percent_decimals)
         for name in frame.select_dtypes("float").columns
-        if str(name).endswith("%")
+        if ", %" in str(name)
     }
     body = frame.to_html(
         index=index,

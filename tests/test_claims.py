@@ -21,13 +21,13 @@ def with_rmse(**values: float) -> dict[str, float]:
 
 def test_one_sentence_a_claim():
     found = sentences(evidence())
-    assert [sentence.split(":")[0] for sentence in found] == [
-        "A model beats persistence",
-        "A larger LSTM forecasts better",
-        "Accuracy is the same in jump and in normal hours",
-        "The direction can be forecast",
-        "An LSTM beats HAR with calendar",
-        "The published R² of 0.9076 and RMSE of 2.57 show skill",
+    assert [sentence.split("?")[0] for sentence in found] == [
+        "Does a model beat persistence",
+        "Does a larger LSTM forecast better",
+        "Is accuracy the same in jump and in normal hours",
+        "Can the direction be forecast",
+        "Does an LSTM beat HAR with calendar",
+        "Do the published R² of 0.9076 and RMSE of 2.57 points show skill",
     ]
     for sentence in found:
         assert sentence.endswith(".")
@@ -36,32 +36,32 @@ def test_one_sentence_a_claim():
 
 def test_a_whole_sentence():
     assert sentences(evidence())[PERSISTENCE] == (
-        "A model beats persistence: holds; LSTM ultra, chosen on validation rows (skill 7.0 % "
-        "there), has a test RMSE of 1.750 points against 2.000, a skill of 23.4 %, 95 % interval "
-        "22.4 to 25.4 %, with Diebold-Mariano p = 0.010."
+        "Does a model beat persistence? Yes. LSTM ultra, chosen on validation rows (skill 7.0 % "
+        "there), has a test RMSE of 1.750 points against 2.000 of persistence, which is a skill of "
+        "23.4 % (95 % interval 22.4 to 25.4 %), Diebold-Mariano p = 0.010."
     )
 
 
 @pytest.mark.parametrize(
     ("claim", "table", "words"),
     [
-        (PERSISTENCE, evidence(), ": holds;"),
+        (PERSISTENCE, evidence(), "? Yes. "),
         (
             PERSISTENCE,
             evidence(p={("persistence", "lstm_ultra"): 0.3}),
-            ": does not hold beyond chance;",
+            "? Not beyond chance. ",
         ),
         (
             PERSISTENCE,
             evidence(with_rmse(lstm_ultra=2.2)),
-            ": does not hold, the opposite does;",
+            "? No, the opposite holds. ",
         ),
         (
             PERSISTENCE,
             evidence(with_rmse(lstm_ultra=2.2), p={("persistence", "lstm_ultra"): 0.3}),
-            ": does not hold;",
+            "? No. ",
         ),
-        (PERSISTENCE, evidence(with_rmse(lstm_ultra=2.2)), "a skill of −21.0 %"),
+        (PERSISTENCE, evidence(with_rmse(lstm_ultra=2.2)), "a skill of −21.0 % ("),
         (
             PERSISTENCE,
             evidence(with_rmse(har=1.5)),
@@ -70,47 +70,48 @@ def test_a_whole_sentence():
         (
             PERSISTENCE,
             evidence(with_rmse(lstm_ultra=1.997)),
-            ": is not settled; LSTM ultra, chosen on validation rows",
+            "? Not settled. LSTM ultra, chosen on validation rows",
         ),
         (
             PERSISTENCE,
             evidence(with_rmse(lstm_ultra=1.997)),
-            "; the interval of the skill holds zero, so the two do not agree",
+            ". The test finds a gain, but the interval holds zero: the two do not agree",
         ),
-        (LADDER, evidence(), ": holds;"),
-        (LADDER, evidence(p={("lstm_large", "lstm_ultra"): 0.05}), ": holds in part;"),
+        (LADDER, evidence(), "? Yes. "),
+        (LADDER, evidence(p={("lstm_large", "lstm_ultra"): 0.05}), "? In part. "),
         (
             LADDER,
             evidence(with_rmse(lstm_large=1.9, lstm_ultra=1.95)),
-            ": does not hold; test RMSE in points: LSTM baseline 1.850, LSTM large 1.900, LSTM "
-            "ultra 1.950; Diebold-Mariano: LSTM large worse than LSTM baseline with p = 0.010,",
+            "? No. Test RMSE in points: LSTM baseline 1.850, LSTM large 1.900, LSTM "
+            "ultra 1.950. By the Diebold-Mariano test, LSTM large is worse than LSTM baseline with "
+            "p = 0.010,",
         ),
-        (JUMPS, evidence(), ": is not contradicted;"),
+        (JUMPS, evidence(), "? Not contradicted. "),
         (JUMPS, evidence(), "(difference +0.500, 95 % interval −0.100 to 1.100)"),
-        (JUMPS, evidence(gap=(0.5, 0.1, 1.1)), ": does not hold;"),
-        (JUMPS, evidence(gap=(-0.5, -1.1, -0.1)), ": does not hold;"),
-        (JUMPS, evidence(gap=(float("nan"),) * 3), ": cannot be judged; one of the two has no"),
-        (DIRECTION, evidence(), ": holds; LSTM ultra calls 55.0 % of the moves right"),
-        (DIRECTION, evidence(direction=(0.1, 0.2)), ": does not hold beyond chance;"),
-        (DIRECTION, evidence(direction=(-0.1, 0.2)), ": does not hold;"),
-        (DIRECTION, evidence(direction=(-0.1, 0.01)), "the opposite does; "),
+        (JUMPS, evidence(gap=(0.5, 0.1, 1.1)), "? No. "),
+        (JUMPS, evidence(gap=(-0.5, -1.1, -0.1)), "? No. "),
+        (JUMPS, evidence(gap=(float("nan"),) * 3), "? Cannot be judged. One of the two has no"),
+        (DIRECTION, evidence(), "? Yes. LSTM ultra calls 55.0 % of the moves right"),
+        (DIRECTION, evidence(direction=(0.1, 0.2)), "? Not beyond chance. "),
+        (DIRECTION, evidence(direction=(-0.1, 0.2)), "? No. "),
+        (DIRECTION, evidence(direction=(-0.1, 0.01)), "? No, the opposite holds. "),
         (DIRECTION, evidence(direction=(-0.1, 0.01)), "t = −2.50, p = 0.010"),
-        (DIRECTION, evidence(direction=(float("nan"),) * 2), ": cannot be judged;"),
-        (LSTM, evidence(), ": holds; LSTM ultra, the best LSTM on validation rows,"),
-        (LSTM, evidence(), "(skill +13.7 percentage points, 95 % interval 12.7 to 15.7)"),
+        (DIRECTION, evidence(direction=(float("nan"),) * 2), "? Cannot be judged. "),
+        (LSTM, evidence(), "? Yes. LSTM ultra, the best LSTM on validation rows,"),
+        (LSTM, evidence(), "differs by +13.7 percentage points (95 % interval 12.7 to 15.7)"),
         (
             LSTM,
             evidence(p={("har_calendar", "lstm_ultra"): 0.4}),
-            ": does not hold beyond chance;",
+            "? Not beyond chance. ",
         ),
-        (LSTM, evidence(with_rmse(lstm_ultra=1.99)), ": does not hold, the opposite does;"),
+        (LSTM, evidence(with_rmse(lstm_ultra=1.99)), "? No, the opposite holds. "),
         (
             PUBLISHED,
             evidence(),
-            ": does not hold; persistence alone reaches R² 0.960 and RMSE 2.000 points on the test "
+            "? No. Persistence alone reaches R² 0.960 and RMSE 2.000 points on the test "
             "rows, better on both counts",
         ),
-        (PUBLISHED, evidence(r2=0.85), ": is not contradicted;"),
+        (PUBLISHED, evidence(r2=0.85), "? Not contradicted. "),
     ],
 )
 def test_the_numbers_pick_the_words(claim, table, words):
@@ -164,8 +165,8 @@ def test_the_model_is_chosen_on_validation_rows_not_on_test_rows():
 
 def test_a_simulated_market_is_named_in_every_sentence():
     found = sentences(evidence(), simulated=True)
-    assert all(" in the simulated market; " in sentence for sentence in found)
-    assert ": cannot be judged in the simulated market;" in found[PUBLISHED]
+    assert all(", in the simulated market. " in sentence for sentence in found)
+    assert "? Cannot be judged, in the simulated market. " in found[PUBLISHED]
     assert not any("simulated" in sentence for sentence in sentences(evidence()))
 
 
@@ -178,9 +179,9 @@ def test_inputs_later_than_persistence_are_named_where_a_model_is_judged():
         simulated=False,
         late_hours=1,
     )
-    assert ": holds with inputs up to 1 hour before the target; " in found[PERSISTENCE]
-    assert ": holds with inputs up to 1 hour before the target; " in found[DIRECTION]
-    assert ": cannot be judged; " in found[LSTM]
+    assert "? Yes, with inputs up to 1 hour before the target. " in found[PERSISTENCE]
+    assert "? Yes, with inputs up to 1 hour before the target. " in found[DIRECTION]
+    assert "? Cannot be judged. " in found[LSTM]
     assert "inputs" not in found[PUBLISHED]
 
 
@@ -199,7 +200,7 @@ def test_what_a_study_lacks_is_not_judged(models, unjudged):
     found = claims(
         evidence(rmse), validation_scores(models[-1], rmse), coverage=0.9, simulated=False
     )
-    assert {i for i, text in enumerate(found) if ": cannot be judged;" in text} == unjudged
+    assert {i for i, text in enumerate(found) if "? Cannot be judged. " in text} == unjudged
     assert not any("95 %" in sentence for sentence in found)
 
 
@@ -236,7 +237,7 @@ def test_a_step_of_the_ladder_needs_more_than_one_test():
 
 
 def test_a_threshold_of_five_percent():
-    for p, words in ((0.049, ": holds;"), (0.05, ": does not hold beyond chance;")):
+    for p, words in ((0.049, "? Yes. "), (0.05, "? Not beyond chance. ")):
         table = evidence(p={("persistence", "lstm_ultra"): p})
         assert words in sentences(table)[PERSISTENCE]
 
@@ -248,12 +249,14 @@ def test_small_p_values_are_not_called_zero():
 
 def test_the_strongest_simple_rival_is_judged_where_there_is_one():
     rmse = {**RMSE, "ridge_decay": 1.72, "ensemble": 1.70}
-    for worse, holds in ((0.0, "holds"), (0.1, "does not hold, the opposite does")):
+    for worse, holds in ((0.0, "Yes"), (0.1, "No, the opposite holds")):
         own = {**rmse, "ensemble": rmse["ensemble"] + worse}
         found = claims(
             evidence(own), validation_scores("ensemble", own), coverage=0.95, simulated=False
         )
-        assert found[-1].startswith(f"A model beats the time-weighted ridge: {holds}; Ensemble,")
+        assert found[-1].startswith(
+            f"Does a model beat the time-weighted ridge? {holds}. Ensemble,"
+        )
     alone = {"persistence": 2.0, "ridge_decay": 1.9}
     found = claims(
         evidence(alone), validation_scores("ridge_decay", alone), coverage=0.9, simulated=False

@@ -1,4 +1,4 @@
-"""Closing sentences, made from the numbers: each says whether a claim holds, and the evidence.
+"""Closing sentences, made from the numbers: a question each, its answer, and the evidence.
 
 The model that a claim is about is chosen on validation rows and judged on test rows. A claim holds
 where its test has a p-value below `words.LEVEL`; the p-values are those of single tests. A gain is
@@ -24,12 +24,21 @@ from dvol_utils.results.words import (
     number,
     p_text,
     percent,
-    skill_text,
     verdict,
 )
 
-_Judged = tuple[str, str, str]  # claim, verdict, evidence
+_Judged = tuple[str, str, str]  # question, verdict, evidence
 _UNJUDGED = "cannot be judged"
+_ANSWERS = {
+    "holds": "Yes",
+    "holds in part": "In part",
+    "is not settled": "Not settled",
+    "is not contradicted": "Not contradicted",
+    "does not hold": "No",
+    "does not hold beyond chance": "Not beyond chance",
+    "does not hold, the opposite does": "No, the opposite holds",
+    _UNJUDGED: "Cannot be judged",
+}
 _RIDGE = "ridge_decay"
 _ON_SKILL = (0, 1, 3, 4, 6)  # places of the claims that inputs from after the origin bear on
 
@@ -42,7 +51,7 @@ def claims(
     simulated: bool,
     late_hours: int | None = None,
 ) -> list[str]:
-    """One sentence a claim: whether it holds, and on what evidence.
+    """One question a claim, whether it holds, and on what evidence.
 
     Parameters
     ----------
@@ -53,7 +62,7 @@ def claims(
     coverage : float
         Coverage of the intervals in `table`.
     simulated : bool
-        Whether the data come from the simulated market; each sentence then says so.
+        Whether the data come from the simulated market; each answer then says so.
     late_hours : int, optional
         Hours before the target up to which the models' inputs reach, where that is later than
         persistence; each verdict on a model then says so.
@@ -74,12 +83,12 @@ def claims(
         _published(table, simulated),
         *_beats_ridge(table, validation, coverage),
     ]
-    where = " in the simulated market" if simulated else ""
-    late = f" with inputs up to {hours_text(late_hours)} before the target" if late_hours else ""
+    where = ", in the simulated market" if simulated else ""
+    late = f", with inputs up to {hours_text(late_hours)} before the target" if late_hours else ""
     return [
-        f"{claim}: {holds}{late if place in _ON_SKILL and holds != _UNJUDGED else ''}{where}; "
-        f"{evidence}."
-        for place, (claim, holds, evidence) in enumerate(judged)
+        f"{question} {_ANSWERS[holds]}"
+        f"{late if place in _ON_SKILL and holds != _UNJUDGED else ''}{where}. {evidence}."
+        for place, (question, holds, evidence) in enumerate(judged)
     ]
 
 
@@ -105,30 +114,32 @@ def ladder_verdict(table: pd.DataFrame) -> str:
 def _beats_persistence(
     table: pd.DataFrame, validation: pd.DataFrame, best: str | None, coverage: float
 ) -> _Judged:
-    claim = "A model beats persistence"
+    claim = "Does a model beat persistence?"
     if best is None:
-        return claim, _UNJUDGED, "persistence is the only model"
+        return claim, _UNJUDGED, "Persistence is the only model"
     test = accuracy_test(table, best, "persistence")
+    skill = look_up(table, "interval", best, "skill")
     earlier = validation.set_index("model").loc[best, "skill"]
     evidence = (
         f"{label(best)}, chosen on validation rows (skill {percent(earlier)} there), has a test "
         f"RMSE of {estimate(table, best, 'rmse'):.3f} points against "
-        f"{estimate(table, 'persistence', 'rmse'):.3f}, a skill of "
-        f"{skill_text(table, best, coverage)}, with Diebold-Mariano {p_text(test['p_value'])}"
+        f"{estimate(table, 'persistence', 'rmse'):.3f} of persistence, which is a skill of "
+        f"{percent(skill['estimate'])} ({interval_text(skill, coverage, '.1f', 100, ' %')}), "
+        f"Diebold-Mariano {p_text(test['p_value'])}"
     )
-    holds, evidence = _settled(test, look_up(table, "interval", best, "skill"), evidence)
+    holds, evidence = _settled(test, skill, evidence)
     skills = table[(table["kind"] == "interval") & (table["metric"] == "skill")]
     top = skills.loc[skills["estimate"].idxmax()]
     if top["model_a"] not in (best, "persistence"):
         evidence += (
-            f"; {label(top['model_a'])} scored higher on the test rows "
+            f". {label(top['model_a'])} scored higher on the test rows "
             f"({percent(top['estimate'])}), which nobody could know beforehand"
         )
     return claim, holds, evidence
 
 
 def _larger_is_better(table: pd.DataFrame) -> _Judged:
-    claim, sizes = "A larger LSTM forecasts better", _sizes(table)
+    claim, sizes = "Does a larger LSTM forecast better?", _sizes(table)
     if len(sizes) < 2:
         return claim, _UNJUDGED, f"LSTM sizes trained: {len(sizes)}"
     rmse = ", ".join(f"{label(m)} {estimate(table, m, 'rmse'):.3f}" for m in sizes)
@@ -136,8 +147,8 @@ def _larger_is_better(table: pd.DataFrame) -> _Judged:
     for large, small in _steps(sizes):
         test = accuracy_test(table, large, small)
         word = "better" if test["estimate"] < 0 else "worse"
-        steps.append(f"{label(large)} {word} than {label(small)} with {p_text(test['p_value'])}")
-    evidence = f"test RMSE in points: {rmse}; Diebold-Mariano: {', '.join(steps)}"
+        steps.append(f"{label(large)} is {word} than {label(small)} with {p_text(test['p_value'])}")
+    evidence = f"Test RMSE in points: {rmse}. By the Diebold-Mariano test, {', '.join(steps)}"
     return claim, ladder_verdict(table), evidence
 
 
@@ -152,32 +163,32 @@ def _steps(sizes: list[str]) -> list[tuple[str, str]]:
 
 
 def _same_in_jumps(table: pd.DataFrame, best: str | None, coverage: float) -> _Judged:
-    claim = "Accuracy is the same in jump and in normal hours"
+    claim = "Is accuracy the same in jump and in normal hours?"
     gap = look_up(table, "jump_minus_normal", best, "rmse") if best else None
     if gap is None or not np.isfinite(gap["estimate"]):
-        return claim, _UNJUDGED, "one of the two has no test rows"
+        return claim, _UNJUDGED, "One of the two has no test rows"
     regimes = ("interval_jump", "interval_normal")
     rmse = [look_up(table, kind, best, "rmse")["estimate"] for kind in regimes]
     skill = [look_up(table, kind, best, "skill")["estimate"] for kind in regimes]
     apart = gap["low"] > 0 or gap["high"] < 0
     evidence = (
-        f"the RMSE of {label(best)} is {rmse[0]:.3f} points in jump hours and {rmse[1]:.3f} in "
+        f"The RMSE of {label(best)} is {rmse[0]:.3f} points in jump hours and {rmse[1]:.3f} in "
         f"normal ones (difference {number(gap['estimate'], '+.3f')}, "
-        f"{interval_text(gap, coverage, '.3f')}), its skill {percent(skill[0])} and "
-        f"{percent(skill[1])}"
+        f"{interval_text(gap, coverage, '.3f')}); its skill is {percent(skill[0])} in jump hours "
+        f"and {percent(skill[1])} in normal ones"
     )
     return claim, "does not hold" if apart else "is not contradicted", evidence
 
 
 def _direction(table: pd.DataFrame, best: str | None, coverage: float) -> _Judged:
-    claim = "The direction can be forecast"
+    claim = "Can the direction be forecast?"
     test = look_up(table, "direction", best, "direction") if best else None
     if test is None or not np.isfinite(test["p_value"]):
-        return claim, _UNJUDGED, "the model calls one direction only"
+        return claim, _UNJUDGED, "The model calls one direction only"
     share = look_up(table, "interval", best, "direction")
     evidence = (
         f"{label(best)} calls {percent(share['estimate'])} of the moves right "
-        f"({interval_text(share, coverage, '.1f', 100, ' %')}), and the test that allows for "
+        f"({interval_text(share, coverage, '.1f', 100, ' %')}). The test that allows for "
         f"overlapping targets gives t = {number(test['statistic'], '.2f')}, "
         f"{p_text(test['p_value'])}"
     )
@@ -188,18 +199,17 @@ def _direction(table: pd.DataFrame, best: str | None, coverage: float) -> _Judge
 
 
 def _lstm_beats_har(table: pd.DataFrame, lstm: str | None, coverage: float) -> _Judged:
-    claim = "An LSTM beats HAR with calendar"
+    claim = "Does an LSTM beat HAR with calendar?"
     test = accuracy_test(table, lstm, "har_calendar") if lstm else None
     if test is None:
-        return claim, _UNJUDGED, "the study lacks one of the two"
+        return claim, _UNJUDGED, "The study lacks one of the two"
     gap = look_up(table, "difference", lstm, "skill", "har_calendar")
     evidence = (
         f"{label(lstm)}, the best LSTM on validation rows, has a test RMSE of "
         f"{estimate(table, lstm, 'rmse'):.3f} points against "
-        f"{estimate(table, 'har_calendar', 'rmse'):.3f} (skill "
-        f"{number(100 * gap['estimate'], '+.1f')} percentage points, "
-        f"{interval_text(gap, coverage, '.1f', 100)}), with Diebold-Mariano "
-        f"{p_text(test['p_value'])}"
+        f"{estimate(table, 'har_calendar', 'rmse'):.3f}. Its skill differs by "
+        f"{number(100 * gap['estimate'], '+.1f')} percentage points "
+        f"({interval_text(gap, coverage, '.1f', 100)}), Diebold-Mariano {p_text(test['p_value'])}"
     )
     return claim, *_settled(test, gap, evidence)
 
@@ -214,27 +224,29 @@ def _beats_ridge(table: pd.DataFrame, validation: pd.DataFrame, coverage: float)
         return []
     evidence = (
         f"{label(best)}, the best other model on validation rows, has a test RMSE of "
-        f"{estimate(table, best, 'rmse'):.3f} points against {estimate(table, _RIDGE, 'rmse'):.3f} "
-        f"(skill {number(100 * gap['estimate'], '+.1f')} percentage points, "
-        f"{interval_text(gap, coverage, '.1f', 100)}), with Diebold-Mariano "
-        f"{p_text(test['p_value'])}"
+        f"{estimate(table, best, 'rmse'):.3f} points against "
+        f"{estimate(table, _RIDGE, 'rmse'):.3f}. Its skill differs by "
+        f"{number(100 * gap['estimate'], '+.1f')} percentage points "
+        f"({interval_text(gap, coverage, '.1f', 100)}), Diebold-Mariano {p_text(test['p_value'])}"
     )
-    return [("A model beats the time-weighted ridge", *_settled(test, gap, evidence))]
+    return [("Does a model beat the time-weighted ridge?", *_settled(test, gap, evidence))]
 
 
 def _settled(test: pd.Series, interval: pd.Series | None, evidence: str) -> tuple[str, str]:
     """Verdict and evidence; not settled where interval or twice the lags do not confirm a gain."""
     against = doubt(test, interval)
     if against:
-        return "is not settled", f"{evidence}; {against}, so the two do not agree"
+        return "is not settled", f"{evidence}. But {against}, so the two do not agree"
     return verdict(-test["estimate"], test["p_value"]), evidence
 
 
 def _published(table: pd.DataFrame, simulated: bool) -> _Judged:
     r2, rmse = (estimate(table, "persistence", metric) for metric in ("r2", "rmse"))
     theirs = PUBLISHED["overall"]
-    claim = f"The published R² of {theirs['r2']} and RMSE of {theirs['rmse']:.2f} show skill"
-    ours = f"persistence alone reaches R² {r2:.3f} and RMSE {rmse:.3f} points on the test rows"
+    claim = (
+        f"Do the published R² of {theirs['r2']} and RMSE of {theirs['rmse']:.2f} points show skill?"
+    )
+    ours = f"Persistence alone reaches R² {r2:.3f} and RMSE {rmse:.3f} points on the test rows"
     if simulated:
         return claim, _UNJUDGED, f"{ours}, so R² by itself says little about skill"
     own_rows = "though the published figures stem from test rows of their own"

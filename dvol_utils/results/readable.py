@@ -152,6 +152,7 @@ _HEADS = {
     "one_return": "false flags in a million returns",
     "return_in_window": "return in its own window",
 }
+_FORMS = {"mape": ".2f", "sharpe": ".2f"}  # of metrics whose third decimal says nothing
 _SHARES = (
     "skill",
     "direction",
@@ -193,7 +194,7 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     """
     new = {name: 100 * table[name] for name in _SHARES if name in table}
     new |= {name: table[name].map(_p) for name in _HEADS if _is_p(name) and name in table}
-    new |= {"n": table["n"].map(_count)} if "n" in table else {}
+    new |= {name: table[name].map(_count) for name in ("n", "turnover") if name in table}
     new |= {name: table[name].map({True: "yes", False: "no"}) for name in table.select_dtypes(bool)}
     return _named(table.assign(**new))
 
@@ -235,7 +236,8 @@ def _named(table: pd.DataFrame) -> pd.DataFrame:
 def _cell(metric: str, estimate: float, low: float, high: float) -> str:
     if pd.isna(estimate):
         return "–"
-    scale, form = (100, ".1f") if metric in _SHARES else (1, ".3f")
+    scale = 100 if metric in _SHARES else 1
+    form = _FORMS.get(metric, ".1f" if scale == 100 else ".3f")
     middle, low_text, high_text = (number(scale * value, form) for value in (estimate, low, high))
     # Spaces that do not break keep an interval on one line of its cell.
     return f"{middle} ({low_text}\u00a0to\u00a0{high_text})"
