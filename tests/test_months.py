@@ -80,11 +80,12 @@ def made_up(skills: list[float]) -> pd.DataFrame:
 def test_the_finding_counts_months_and_tosses_a_coin():
     text = month_finding(made_up([0.05, 0.2, 0.3, -0.1]), "har")
     assert text == (
-        "HAR is ahead of persistence in 3 of 4 months; if every month were a toss of a coin, as "
-        "many or more would be ahead with p = 0.312. Its interval lies above zero in 2 of them, "
-        "and it is better at p < 0.05 after Holm's correction over the months in 2. Its best month "
+        "HAR is ahead of persistence in 3 of 4 months; were each month a toss of a coin, as many "
+        "or more would be ahead with p = 0.312. Its interval lies above zero in 2 of them; after "
+        "Holm's correction over the months it is better at p < 0.05 in 2. Its best month "
         "is 2025-03 (skill 30.0 %), its worst 2025-04 (−10.0 %)."
     )
+    assert " in none of them; " in month_finding(made_up([0.05, -0.1]), "har")
     chances = [1, 4, 6, 4, 1]  # of 4 tosses: 0 heads, 1, 2, 3, 4
     assert sum(chances[3:]) / sum(chances) == 0.3125
 

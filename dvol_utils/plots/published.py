@@ -44,7 +44,7 @@ def two_weeks(
     for (model, text), (colour, dashes) in zip(models.items(), _CYCLE, strict=False):
         rows = forecasts[forecasts["model"] == model].sort_values("target_time")
         ax.plot(rows["target_time"], rows["y_pred"], color=colour, ls=dashes, label=text)
-    ax.legend(loc="upper left")
+    ax.legend(loc="best")
     ax.xaxis.set_major_formatter(mdates.ConciseDateFormatter(ax.xaxis.get_major_locator()))
     ax.set(xlabel="target hour, UTC", ylabel="DVOL, index points", title=title)
     return ax
@@ -59,14 +59,14 @@ def r2_steps(steps: pd.DataFrame, published: float, *, title: str, ax: Axes | No
     colours = [GREY, BLUE, SKY, VERMILION]
     for place, end, gain, colour in zip(places, ends, added, colours, strict=False):
         ax.barh(place, gain, left=end - gain, color=colour, height=0.55)
-        right = (max(end, end - gain), place)
-        ax.annotate(f" {end:.4f}", right, va="center", bbox=PAPER, zorder=3)
+        right = {"xytext": (5, 0), "textcoords": "offset points", "va": "center"}
+        ax.annotate(f"{end:.4f}", (max(end, end - gain), place), **right, bbox=PAPER, zorder=3)
     ax.axvline(published, color=BLACK, linestyle="--", linewidth=1)
     text = f"published {published:.4f}"
     ax.annotate(text, (published - 0.01, -0.62), ha="right", va="center")
     ax.set_yticks(places, steps["step"])
     ax.set_ylim(len(steps) - 0.4, -0.9)
-    ax.set_xlim(0, 1.12)
+    ax.set_xlim(0, 1.2)
     ax.set(xlabel="R² of the level on the test hours", title=title)
     return ax
 

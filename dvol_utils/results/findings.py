@@ -113,10 +113,10 @@ def month_finding(months: pd.DataFrame, model: str) -> str:
     chance = binomtest(ahead, len(own), alternative="greater").pvalue
     best, worst = own.loc[own["skill"].idxmax()], own.loc[own["skill"].idxmin()]
     return (
-        f"{label(model)} is ahead of persistence in {ahead} of {len(own)} months; if every month "
-        f"were a toss of a coin, as many or more would be ahead with {p_text(chance)}. Its "
-        f"interval lies above zero in {beyond} of them, and it is better at p < {LEVEL} after "
-        f"Holm's correction over the months in {better}. Its best month is {best['month']:%Y-%m} "
-        f"(skill {percent(best['skill'])}), its worst {worst['month']:%Y-%m} "
+        f"{label(model)} is ahead of persistence in {ahead} of {len(own)} months; were each month "
+        f"a toss of a coin, as many or more would be ahead with {p_text(chance)}. Its interval "
+        f"lies above zero in {beyond or 'none'} of them; after Holm's correction over the months "
+        f"it is better at p < {LEVEL} in {better or 'none'}. Its best month is "
+        f"{best['month']:%Y-%m} (skill {percent(best['skill'])}), its worst {worst['month']:%Y-%m} "
         f"({percent(worst['skill'])})."
     )
