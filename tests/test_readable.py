@@ -5,7 +5,7 @@ import pandas as pd
 from forecast_tables import forecast_table
 
 from dvol_utils.evaluation import average_seeds, score
-from dvol_utils.results.readable import interval_grid, readable
+from dvol_utils.results.readable import interval_grid, readable, with_interval
 from dvol_utils.results.words import number
 from dvol_utils.significance.bootstrap import bootstrap_difference, bootstrap_interval
 
@@ -95,3 +95,17 @@ def test_numbers_have_no_negative_zero():
         "−10.0",
     ]
     assert number(-0.0001, "+.2f") == "0.00"
+
+
+def test_turnover_is_counted_and_sharpe_ratios_have_two_decimals():
+    table = pd.DataFrame(
+        {"turnover": [287.56], "sharpe": [-1.6457], "low": [-4.27], "high": [0.912]}
+    )
+    shown = with_interval(table, "sharpe")
+    assert shown["positions turned over a year"].tolist() == ["288"]
+    assert shown["Sharpe ratio"].tolist() == ["−1.65 (−4.27\u00a0to\u00a00.91)"]
+
+
+def test_p_values_of_other_names_are_words_too():
+    shown = readable(pd.DataFrame({"hour_p_value": [1e-9], "weekday_p_value": [0.755]}))
+    assert shown.iloc[0].tolist() == ["< 0.001", "0.755"]
