@@ -59,7 +59,7 @@ def test_a_gain_that_twice_the_lags_undo_is_not_told_as_one():
     table = evidence()
     table.loc[table["kind"].eq("diebold_mariano"), "p_wide"] = 0.06
     first, second, _ = three(table)
-    assert "but the tests disagree whether by chance: LSTM ultra" in first
+    assert "but whether by more than chance is not settled: LSTM ultra" in first
     assert second.startswith("Larger LSTMs do not forecast better than smaller ones beyond chance;")
     assert ", and the tests disagree whether it beats the linear HAR model with" in second
 

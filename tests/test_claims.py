@@ -75,7 +75,7 @@ def test_a_whole_sentence():
         (
             PERSISTENCE,
             evidence(with_rmse(lstm_ultra=1.997)),
-            ". The test finds a gain, but the interval holds zero: the two do not agree",
+            ". But the interval of the skill holds zero, so the two do not agree",
         ),
         (LADDER, evidence(), "? Yes. "),
         (LADDER, evidence(p={("lstm_large", "lstm_ultra"): 0.05}), "? In part. "),
@@ -125,9 +125,9 @@ def test_the_numbers_pick_the_words(claim, table, words):
 @pytest.mark.parametrize(
     ("low", "p_wide", "words"),
     [
-        (0.01, 0.04, ": holds;"),
-        (0.01, 0.06, "; with twice the lags p = 0.060, so the two do not agree"),
-        (-0.01, 0.04, "; the interval of the skill holds zero, so the two do not agree"),
+        (0.01, 0.04, "? Yes. "),
+        (0.01, 0.06, ". But with twice the lags p = 0.060, so the two do not agree"),
+        (-0.01, 0.04, ". But the interval of the skill holds zero, so the two do not agree"),
     ],
 )
 def test_a_gain_is_not_settled_where_interval_or_twice_the_lags_disagree(
@@ -143,7 +143,7 @@ def test_a_gain_is_not_settled_where_interval_or_twice_the_lags_disagree(
     table.loc[table["kind"].eq("diebold_mariano"), "p_wide"] = p_wide
     found = sentences(table)[claim]
     assert words in found
-    assert (": is not settled;" in found) == (words != ": holds;")
+    assert ("? Not settled. " in found) == (words != "? Yes. ")
 
 
 def test_a_direction_that_is_right_in_half_of_the_hours_is_not_settled():
@@ -151,8 +151,8 @@ def test_a_direction_that_is_right_in_half_of_the_hours_is_not_settled():
     own = table["kind"].eq("interval") & table["metric"].eq("direction")
     table.loc[own, "low"] = 0.49
     found = sentences(table)[DIRECTION]
-    assert ": is not settled; LSTM ultra calls 55.0 %" in found
-    assert found.endswith("; the interval of the share holds a half.")
+    assert "? Not settled. LSTM ultra calls 55.0 %" in found
+    assert found.endswith(". But the interval of the share holds a half.")
 
 
 def test_the_model_is_chosen_on_validation_rows_not_on_test_rows():

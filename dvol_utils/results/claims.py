@@ -194,7 +194,7 @@ def _direction(table: pd.DataFrame, best: str | None, coverage: float) -> _Judge
     )
     holds = verdict(test["estimate"], test["p_value"])
     if holds == "holds" and share["low"] <= 0.5:
-        return claim, "is not settled", f"{evidence}; the interval of the share holds a half"
+        return claim, "is not settled", f"{evidence}. But the interval of the share holds a half"
     return claim, holds, evidence
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -65,9 +66,9 @@ def simulate(
     Returns
     -------
     DataFrame
-        Rows of `back_test` with `asset, split, instrument, model, rule, jump_regime`: a row a trade
-        (a position from its fill to the next). Nothing of it depends on what comes after a
-        position's origin but `gain` and what follows from it.
+        Rows of `back_test` with `asset, split, instrument, model, rule, jump_regime, level_regime`:
+        a row a trade (a position from its fill to the next). Nothing of it depends on what comes
+        after a position's origin but `gain` and what follows from it.
 
     Raises
     ------
@@ -89,7 +90,6 @@ def simulate(
         )
     learnt = hours["dvol"][hours.index < study.split.validation_start]
     market = instrument_gains(days, hours, persistence=weekly_persistence(learnt), tick=params.tick)
-    facts = forecasts.drop_duplicates("origin").set_index("origin")["jump_regime"]
     level = hours["dvol"].reindex(days["origin"]).to_numpy()
     common = {
         "size": unit_sizes(days, hours["dvol"], params),
@@ -112,7 +112,7 @@ def simulate(
                 )
             names = {"instrument": instrument, "model": model, "rule": rule}
             tables.append(table.assign(**names))
-    return _labelled(pd.concat(tables, ignore_index=True), forecasts, facts)
+    return _labelled(pd.concat(tables, ignore_index=True), forecasts)
 
 
 def cost_grid(
@@ -201,12 +201,12 @@ def _signal(
     return forecast_signal(forecasts[forecasts["model"] == model], rule)
 
 
-def _labelled(
-    trades: pd.DataFrame, forecasts: pd.DataFrame, jump_regime: pd.Series
-) -> pd.DataFrame:
-    regime = trades["origin"].map(jump_regime).fillna("unknown")
-    labels = {name: forecasts[name].iloc[0] for name in ("asset", "split")}
-    trades = trades.assign(**labels, jump_regime=regime)
+def _labelled(trades: pd.DataFrame, forecasts: pd.DataFrame) -> pd.DataFrame:
+    labels: dict[str, Any] = {name: forecasts[name].iloc[0] for name in ("asset", "split")}
+    origins = forecasts.drop_duplicates("origin").set_index("origin")
+    for regime in ("jump_regime", "level_regime"):
+        labels[regime] = trades["origin"].map(origins[regime]).fillna("unknown")
+    trades = trades.assign(**labels)
     first = ["asset", "split", *KEYS]
     return trades[[*first, *(name for name in trades if name not in first)]]
 
