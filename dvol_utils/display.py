@@ -146,6 +146,13 @@ def written(value: float, decimals: int) -> str:
     return text.lstrip("-") if zero else text.replace("-", "\N{MINUS SIGN}")
 
 
+def digits(value: float, count: int) -> str:
+    """A number for readers to so many significant digits, a dash where it is missing."""
+    if pd.isna(value):
+        return MISSING
+    return f"{value:.{count}g}".replace("-", "\N{MINUS SIGN}")
+
+
 def answer(text: str) -> None:
     """Show the notebook's closing words (Markdown), made from its numbers."""
     display(Markdown(text))

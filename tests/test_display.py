@@ -37,6 +37,11 @@ def test_written_numbers(value, decimals, text):
     assert display.written(value, decimals) == text
 
 
+def test_significant_digits():
+    values = (-29.318, 166.39, 0.999412, float("nan"))
+    assert [display.digits(value, 4) for value in values] == ["−29.32", "166.4", "0.9994", "–"]
+
+
 def test_table_escapes_and_rounds():
     frame = pd.DataFrame({"name": [HOSTILE], "value": [-1.23456], "count": [3], "none": [np.nan]})
     table = shown(lambda: display.table(frame, HOSTILE, decimals=2)).table

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from dvol_utils.data.panel import build_panel
 from dvol_utils.data.simulated import true_jumps, write_store
 from dvol_utils.jumps import detect_jumps
-from dvol_utils.jumps.answer import describe_jumps
+from dvol_utils.jumps.answer import describe_jumps, readable
 from dvol_utils.jumps.patterns import (
     clustering,
     evenness,
@@ -278,3 +278,19 @@ def test_a_study_without_flags_says_so():
     plots.plot_sizes(jumps)
     empty = plots.plot_events(event_windows(small_panel(100), jumps, []), title="None")
     assert not empty.axes[0].axison
+
+
+def test_tables_for_readers_have_heads_and_p_values_in_words():
+    table = pd.DataFrame(
+        {"weekend_pct": [9.9], "hour_p_value": [1e-9], "weekday_p_value": [np.nan]}
+    )
+    shown = readable(table.assign(method="plain"))
+    assert shown.to_dict("records") == [
+        {
+            "on weekends, %": 9.9,
+            "p, all hours alike": "< 0.001",
+            "p, all weekdays alike": "–",
+            "method": "plain",
+        }
+    ]
+    assert readable(pd.DataFrame({"hour_p_value": [0.0456]})).iloc[0, 0] == "0.046"

@@ -6,6 +6,32 @@ import pandas as pd
 
 from dvol_utils.jumps.quality import PLAIN
 
+_HEADS = {
+    "up_pct": "upward, %",
+    "median_pct": "median size, %",
+    "p95_pct": "95 % of sizes below, %",
+    "largest_pct": "largest size, %",
+    "median_sigma_pct": "usual hourly volatility, %",
+    "ratio": "times as often",
+    "shared": "shared with the plain test",
+    "only_here": "not in the plain test",
+    "only_first": "only in the plain test",
+    "its_share_pct": "its share of flags, %",
+    "hour_p_value": "p, all hours alike",
+    "weekend_pct": "on weekends, %",
+    "weekday_p_value": "p, all weekdays alike",
+    "flags_near": "flags nearby",
+    "size_pct": "size, %",
+    "sigma_pct": "volatility, %",
+    "with_other": "with a flag of the price",
+    "chance_pct": "by chance, %",
+    "n_tests": "tests in a family",
+    "nominal_pct": "stated chance a family, %",
+    "family_pct": "true chance a family, %",
+    "one_return": "false flags in a million returns",
+    "return_in_window": "return in its own window",
+}
+
 
 def describe_jumps(
     *,
@@ -112,3 +138,27 @@ def _event_words(events: pd.DataFrame, dvol: pd.Series) -> str:
             f"asks for {dvol['threshold']:.1f} times as much"
         )
     return words + "."
+
+
+def readable(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of the jump tests for readers: heads in words, p-values as text.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns as `patterns` and `quality` name them; unknown ones stay as they are.
+
+    Returns
+    -------
+    DataFrame
+        The same rows; the p-value of a test that could not be made is a dash.
+    """
+    tests = [name for name in table if str(name).endswith("p_value")]
+    words = {name: table[name].map(_p) for name in tests}
+    return table.assign(**words).rename(columns=_HEADS)
+
+
+def _p(value: float) -> str:
+    if pd.isna(value):
+        return "–"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"

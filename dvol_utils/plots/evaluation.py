@@ -24,6 +24,7 @@ from dvol_utils.plots.style import (
     WIDTH,
     axes,
     label_ends,
+    mark_off_scale,
     styled,
 )
 
@@ -233,12 +234,6 @@ def calibration_bins(
         title=title,
     )
     return ax
-
-
-def mark_off_scale(ax: Axes, place: float, skill: float) -> None:
-    """Write a skill (percent) below `SKILL_FLOOR` at the left end of its row."""
-    text = f"◂ {skill:.0f} %".replace("-", "−")
-    ax.annotate(text, (0.01, place), xycoords=ax.get_yaxis_transform(), va="center", bbox=PAPER)
 
 
 def _model_rows(ax: Axes, models: Sequence[str]) -> None:

@@ -6,8 +6,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from dvol_utils.plots.evaluation import SKILL_FLOOR, mark_off_scale
-from dvol_utils.plots.style import BLACK, GREY, MODEL_COLOURS, MODEL_LABELS, axes, styled
+from dvol_utils.plots.evaluation import SKILL_FLOOR
+from dvol_utils.plots.style import (
+    BLACK,
+    GREY,
+    MODEL_COLOURS,
+    MODEL_LABELS,
+    axes,
+    mark_off_scale,
+    styled,
+)
 from dvol_utils.results.words import LEVEL
 
 _ARROWS = {True: "▲", False: "▼"}

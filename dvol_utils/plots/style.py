@@ -152,6 +152,12 @@ def label_ends(ax: Axes, right: float | datetime, ends: Sequence[tuple[float, st
         )
 
 
+def mark_off_scale(ax: Axes, place: float, skill: float) -> None:
+    """Write a skill (percent) too low for the axis at the left end of its row."""
+    text = f"◂ {skill:.0f} %".replace("-", "−")
+    ax.annotate(text, (0.01, place), xycoords=ax.get_yaxis_transform(), va="center", bbox=PAPER)
+
+
 def fit_titles(figure: Figure) -> None:
     """Break titles that would reach beyond the right edge of their figure."""
     figure.draw_without_rendering()

@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from dvol_utils.plots.evaluation import mark_off_scale
 from dvol_utils.plots.style import (
     BLACK,
     BLUE,
@@ -19,6 +18,7 @@ from dvol_utils.plots.style import (
     VERMILION,
     axes,
     label_ends,
+    mark_off_scale,
     styled,
 )
 

@@ -128,29 +128,6 @@ _HEADS = {
     "longest": "longest, hours",
     "farthest": "farthest outside, points",
     "farthest_target": "at target hour",
-    "up_pct": "upward, %",
-    "median_pct": "median size, %",
-    "p95_pct": "95 % of sizes below, %",
-    "largest_pct": "largest size, %",
-    "median_sigma_pct": "usual hourly volatility, %",
-    "ratio": "times as often",
-    "shared": "shared with the plain test",
-    "only_here": "not in the plain test",
-    "only_first": "only in the plain test",
-    "its_share_pct": "its share of flags, %",
-    "hour_p_value": "p, all hours alike",
-    "weekend_pct": "on weekends, %",
-    "weekday_p_value": "p, all weekdays alike",
-    "flags_near": "flags nearby",
-    "size_pct": "size, %",
-    "sigma_pct": "volatility, %",
-    "with_other": "with a flag of the price",
-    "chance_pct": "by chance, %",
-    "n_tests": "tests in a family",
-    "nominal_pct": "stated chance a family, %",
-    "family_pct": "true chance a family, %",
-    "one_return": "false flags in a million returns",
-    "return_in_window": "return in its own window",
 }
 _FORMS = {"mape": ".2f", "sharpe": ".2f"}  # of metrics whose third decimal says nothing
 _SHARES = (
@@ -244,7 +221,7 @@ def _cell(metric: str, estimate: float, low: float, high: float) -> str:
 
 
 def _is_p(name: str) -> bool:
-    return name.startswith("p_") or name.endswith(("_p", "_p_value"))
+    return name.startswith("p_") or name.endswith("_p")
 
 
 def _count(value: float) -> str:
