@@ -104,7 +104,7 @@ _HEADS = {
     "sharpe_high": "Sharpe ratio, upper bound",
     "drawdown": "largest drawdown, % of capital",
     "in_market": "days with a position, %",
-    "hit_rate": "of them with a net gain, %",
+    "hit_rate": "held days with a gain, %",
     "break_even": "break-even cost, points a side",
     "turnover": "positions turned over a year",
     "delay_hours": "delay, hours",
