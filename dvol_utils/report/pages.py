@@ -15,6 +15,11 @@ from dvol_utils.report.execute import NotebookError, read_executed
 
 TEMPLATES = Path(__file__).with_name("templates")
 _NUMBER = re.compile(r"(< )?[-+\N{MINUS SIGN}]?[\d,]*\.?\d+(e[-+]?\d+)?\s?%?|–|nan|NaN", re.ASCII)
+_HELD = re.compile(r"(?<=\d) (?=%)|(?<=\bp) (?=[=<])|(?<=\bp [=<]) (?=\d)")
+_DATE = re.compile(r"\d{4}-\d\d(-\d\d( \d\d:\d\d)?)?|–", re.ASCII)
+_WORDS, _SENTENCE = 12, 60  # characters from which a column of words gets a least width
+_PRINT_WIDTH, _TURNED_WIDTH = 520, 770  # printed paper, upright and turned, in points
+_LEAST_PRINT, _MOST_PRINT = 5.0, 8.0  # size of a printed table's type, in points
 _LOADING = ("script", "iframe", "object", "embed", "link", "base")
 
 
@@ -65,14 +70,20 @@ def notebook_page(path: Path) -> Page:
     _describe_images(soup, path)
     first = title.find_next("p")
     contents = [_anchor(heading, soup) for heading in soup.find_all(["h2", "h3"])]
+    for kind, name in (("Figure", "figcaption"), ("Table", "caption")):
+        for number, caption in enumerate(soup.find_all(name), start=1):
+            _number(caption, f"{kind} {number}.", soup)
+    _hold_together(soup)
     for table in soup.find_all("table"):
         _tidy_table(table, soup)
+    for block in soup.find_all("pre"):
+        block["tabindex"] = "0"  # long lines scroll, by the keyboard too
     number, _, name = path.stem.partition("_")
     return Page(
         file=f"{path.stem}.html",
         stage=path.stem,
         number=number,
-        short=name.replace("_", " "),
+        short=name.replace("_", " ").replace("lstm", "LSTM"),
         title=_text(title),
         question=_question(_text(first)) if first else "",
         contents=contents,
@@ -128,8 +139,25 @@ def _anchor(heading: Tag, soup: BeautifulSoup) -> Heading:
     return Heading(heading.name, heading["id"], text)
 
 
+def _number(caption: Tag, number: str, soup: BeautifulSoup) -> None:
+    label = soup.new_tag("b")
+    label.string = number
+    caption.insert(0, label, " ")
+
+
+def held_together(text: str) -> str:
+    """The text without line ends between a number and its percent sign, or within "p = 0.1"."""
+    return _HELD.sub("\N{NO-BREAK SPACE}", text)
+
+
+def _hold_together(soup: BeautifulSoup) -> None:
+    for text in soup.find_all(string=_HELD):
+        if text.find_parent(["pre", "code"]) is None:
+            text.replace_with(type(text)(held_together(text)))
+
+
 def _tidy_table(table: Tag, soup: BeautifulSoup) -> None:
-    """Scroll in an own box, name headings' scope, and set columns of numbers to the right."""
+    """Scroll in an own box, name headings' scope, and set each column as its cells ask for."""
     table.attrs.pop("border", None)
     for row in table.find_all("tr"):
         row.attrs.pop("style", None)
@@ -141,13 +169,16 @@ def _tidy_table(table: Tag, soup: BeautifulSoup) -> None:
     width = max((len(row) for row in rows), default=0)
     for column in range(width):
         cells = [row[column] for row in rows if len(row) == width]
-        if all(_NUMBER.fullmatch(_text(cell)) for cell in cells):
-            for cell in [*cells, *(head[column] for head in heads if len(head) == width)]:
-                cell["class"] = [*cell.get("class", []), "num"]
-    caption = table.find("caption")
+        kind = _kind([_text(cell) for cell in cells])
+        for cell in [*cells, *(head[column] for head in heads if len(head) == width)]:
+            cell["class"] = [*cell.get("class", []), *kind]
     box = soup.new_tag("div", role="region", tabindex="0")
-    box["class"] = "scroll"
-    box["aria-label"] = _text(caption) if caption else "Table"
+    box["aria-label"] = _table_label(table)
+    ems = _least_ems([*heads, *rows])
+    turned = _PRINT_WIDTH / ems < _LEAST_PRINT
+    points = (_TURNED_WIDTH if turned else _PRINT_WIDTH) / ems
+    box["class"] = ["scroll", "turned"] if turned else "scroll"
+    box["style"] = f"--print-size: {min(points, _MOST_PRINT):.1f}pt"
     table.wrap(box)
 
 
@@ -155,6 +186,32 @@ def _question(text: str) -> str:
     """A paragraph up to its first question mark; whole where it asks nothing."""
     asked, mark, _ = text.partition("?")
     return asked + mark
+
+
+def _kind(texts: list[str]) -> list[str]:
+    """The CSS class of a column: numbers to the right, dates unbroken, words not squeezed."""
+    if all(_NUMBER.fullmatch(text) for text in texts):
+        return ["num"]
+    if all(_DATE.fullmatch(text) for text in texts):
+        return ["date"]
+    longest = max(map(len, texts))
+    return ["sentence"] if longest > _SENTENCE else ["words"] if longest > _WORDS else []
+
+
+def _table_label(table: Tag) -> str:
+    folded = table.find_parent("details")
+    named = table.find("caption") or (folded and folded.find("summary"))
+    return _text(named) if named else "Table"
+
+
+def _least_ems(rows: list[list[Tag]]) -> float:
+    """How wide a table is at least, in sizes of its type: lines break at spaces alone."""
+    words: dict[int, int] = {}
+    for row in rows:
+        for column, cell in enumerate(row):
+            longest = max(map(len, re.split("[ \n]+", cell.get_text())))
+            words[column] = max(words.get(column, 0), longest)
+    return sum(0.66 * longest + 1.0 for longest in words.values())
 
 
 def _text(element: Tag) -> str:

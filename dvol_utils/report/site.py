@@ -14,7 +14,7 @@ from dvol_utils.display import SIMULATED_NOTICE
 from dvol_utils.params import StudyParams, describe
 from dvol_utils.report import overview
 from dvol_utils.report.execute import read_executed
-from dvol_utils.report.pages import TEMPLATES, Page, notebook_page
+from dvol_utils.report.pages import TEMPLATES, Page, held_together, notebook_page
 from dvol_utils.report.provenance import commit, provenance, recorded_study
 from dvol_utils.results.schema import Results, read_results
 
@@ -160,6 +160,7 @@ def page_templates(**shown: Any) -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=lambda value: held_together(value) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,
     )

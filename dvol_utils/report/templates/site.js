@@ -1,5 +1,31 @@
 "use strict";
 
+// On a narrow screen menus start folded, so that a page begins with its title.
+const narrow = matchMedia("(max-width: 40rem)");
+const foldMenus = () => {
+  for (const menu of document.querySelectorAll("details.menu")) menu.open = !narrow.matches;
+};
+foldMenus();
+narrow.addEventListener("change", foldMenus);
+
+// There a figure can be enlarged; it then scrolls in its own box.
+document.querySelectorAll("figure").forEach((figure, place) => {
+  const frame = document.createElement("div");
+  const button = document.createElement("button");
+  const name = `figure ${place + 1}`;
+  frame.className = "frame";
+  button.type = "button";
+  button.className = "enlarge";
+  button.textContent = `Enlarge ${name}`;
+  button.addEventListener("click", () => {
+    const large = figure.classList.toggle("large");
+    button.textContent = `${large ? "Shrink" : "Enlarge"} ${name}`;
+    frame.tabIndex = large ? 0 : -1;
+  });
+  figure.prepend(frame, button);
+  frame.append(figure.querySelector("img"));
+});
+
 // One switch for all code of the page.
 const codeSwitch = document.getElementById("code-switch");
 const codeBlocks = document.querySelectorAll("details.code");
