@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,10 @@ import pytest
 import yaml
 from study_files import TINY_STUDY, finished_project
 from trainers import TINY, Trainers
+
+from dvol_utils.params import load_study
+from dvol_utils.report.execute import execute_notebook
+from dvol_utils.report.site import build_site, study_notebooks
 
 mpl.use("Agg")
 
@@ -34,6 +39,23 @@ def tmp_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def finished(tmp_project: Path) -> Path:
     """The project after `make report` of `tiny`, from made-up numbers, before the site."""
     return finished_project(tmp_project)
+
+
+@pytest.fixture(scope="session")
+def smoke_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project folder in which `smoke` was run and its site built: the suite's only whole run."""
+    home, root = Path(__file__).parents[1], tmp_path_factory.mktemp("project")
+    (root / "params").mkdir()
+    shutil.copy(home / "params/smoke.yaml", root / "params")
+    shutil.copytree(home / "notebooks", root / "notebooks")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        study = load_study("smoke")
+        for notebook in study_notebooks(study):
+            target = study.run_dir / "notebooks" / notebook.name
+            execute_notebook(notebook, target, study="smoke")
+        build_site(study)
+    return root
 
 
 @pytest.fixture(scope="session")

@@ -1,15 +1,28 @@
-"""The site as a browser shows it, from `file://`, offline."""
+"""The site as a browser shows it, from `file://`, offline.
+
+Pages are named by their place in `reports/`: those of a stand-in made in a second, and those of the
+study `smoke`, whose one run test_study.py judges too.
+"""
 
 from __future__ import annotations
 
+import re
 import shutil
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
 import yaml
+from bs4 import BeautifulSoup
+from forecast_tables import forecast_table
 from study_files import TINY_STUDY, finished_project
+from test_compare import BETTER, finish
 
 from dvol_utils.params import load_study
-from dvol_utils.report.site import build_site
+from dvol_utils.report.compare import compare_studies
+from dvol_utils.report.site import build_site, study_notebooks
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -21,7 +34,22 @@ FLAGS = (
     "--disable-sync",
     "--no-first-run",
 )
-PAGES = ("index.html", "01_data_preparation.html", "02_jump_detection.html")
+INDEX, DATA = "tiny/index.html", "tiny/01_data_preparation.html"
+COMPARE = "compare-tiny-better.html"
+SMOKE = [
+    "smoke/index.html",
+    *(f"smoke/{path.stem}.html" for path in study_notebooks(load_study("smoke"))),
+]
+REAL = [pytest.param(name, marks=pytest.mark.slow) for name in SMOKE]
+TURNED = [INDEX, DATA, "tiny/02_jump_detection.html"]
+PAGES = [*TURNED, COMPARE, *REAL]
+# WCAG 2.2 to level AA, and what axe-core holds to be good practice beside it.
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+AXE = {"runOnly": {"type": "tag", "values": RULES}, "resultTypes": ["violations"]}
+COLOURS = {"runOnly": ["color-contrast"], "resultTypes": ["violations"]}
+PAPER = 703  # CSS pixels between the margins of an upright A4 page
+LANDSCAPE = 1031
+UNFOLD = "document.querySelectorAll('details').forEach(d => { d.open = true; })"
 # WCAG 2.2, 1.4.3: contrast of text with the first background behind it that is not transparent.
 CONTRASTS = """() => {
   const parse = (colour) => colour.match(/[\\d.]+/g).map(Number);
@@ -54,11 +82,26 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the pat
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
+def stand_in(tmp_path_factory):
+    """`reports/` of two stand-ins and of their comparison."""
     root = tmp_path_factory.mktemp("project")
     (root / "params").mkdir()
     (root / "params/tiny.yaml").write_text(yaml.safe_dump(TINY_STUDY), encoding="utf-8")
-    return build_site(load_study(finished_project(root) / "params/tiny.yaml")).parent
+    build_site(load_study(finished_project(root) / "params/tiny.yaml"))
+    finish(root, "better", forecast_table(300, validation_rows=50, models=BETTER))
+    return compare_studies([root / "params/tiny.yaml", root / "params/better.yaml"]).parent
+
+
+@pytest.fixture
+def located(request):
+    """Where a page lies; `smoke` is run for the first of its pages that is asked for."""
+
+    def locate(name):
+        if name.startswith("smoke/"):
+            return request.getfixturevalue("smoke_project") / "reports" / name
+        return request.getfixturevalue("stand_in") / name
+
+    return locate
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +113,7 @@ def browser():
 
 
 @pytest.fixture
-def opened(browser, site):
+def opened(browser, located):
     """Opens a page of the site; whatever it complains of or asks for is noted on it."""
     contexts = []
 
@@ -86,7 +129,7 @@ def opened(browser, site):
         page.on("console", lambda message: page.complaints.append(message.text))
         page.on("pageerror", lambda error: page.complaints.append(str(error)))
         page.on("request", lambda request: page.requests.append(request.url))
-        page.goto((site / name).as_uri())
+        page.goto(located(name).as_uri())
         return page
 
     yield open_page
@@ -95,28 +138,135 @@ def opened(browser, site):
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_page_loads_itself_alone_and_without_complaint(opened, site, name):
+def test_page_loads_itself_alone_and_without_complaint(opened, located, name):
     page = opened(name)
     asked = [url for url in page.requests if not url.startswith("data:")]
-    assert asked == [(site / name).as_uri()]
+    assert asked == [located(name).as_uri()]
     assert page.complaints == []
+    assert located(name).stat().st_size < 3e6
+
+
+@pytest.fixture
+def broken_rules():
+    """The rules of axe-core that a page breaks, with the elements that do."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe").Axe()
+
+    def run(page, options):
+        rules = axe.run(page, options=options).response["violations"]
+        return {rule["id"]: [node["html"][:80] for node in rule["nodes"]] for rule in rules}
+
+    return run
 
 
 @pytest.mark.parametrize("name", PAGES)
-@pytest.mark.parametrize("width", [320, 390, 800, 1600])
-def test_page_never_scrolls_sideways(opened, name, width):
-    page = opened(name, width=width)
-    page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+def test_page_is_accessible_by_the_rules_of_axe(opened, broken_rules, name):
+    page, found = opened(name), {}
+    for width, scheme in ((1280, "light"), (1280, "dark"), (390, "dark"), (390, "light")):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.emulate_media(color_scheme=scheme)
+        page.evaluate(UNFOLD)
+        found[width, scheme] = broken_rules(page, AXE if scheme == "light" else COLOURS)
+    assert [(*seen, broken) for seen, broken in found.items() if broken] == []
 
 
-def test_wide_table_scrolls_in_its_own_box(opened):
-    box = opened(PAGES[1], width=390).locator(".scroll:has(caption)")
+def test_axe_finds_what_is_wrong(opened, broken_rules):
+    page = opened(DATA)
+    page.evaluate("document.querySelector('main').insertAdjacentHTML('beforeend', '<img>')")
+    page.evaluate("document.querySelector('h2').outerHTML = '<h5>Too deep</h5>'")
+    page.evaluate("document.querySelector('main .prose p').style.color = '#ccc'")
+    assert broken_rules(page, AXE).keys() == {"image-alt", "heading-order", "color-contrast"}
+
+
+@cache
+def soup_of(path):
+    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_links_lead_to_files_and_places_that_are_there(located, name):
+    path = located(name)
+    links = [urlsplit(urljoin(path.as_uri(), a["href"])) for a in soup_of(path).select("a[href]")]
+    assert len(links) > 3
+    for link in links:
+        if link.scheme != "file":
+            assert link.scheme == "https", link.geturl()
+            continue
+        target = Path(unquote(link.path))
+        assert target.is_file(), link.geturl()
+        if link.fragment:
+            assert soup_of(target).find(id=unquote(link.fragment)), link.geturl()
+
+
+@pytest.mark.parametrize("pages", [TURNED, pytest.param(SMOKE, marks=pytest.mark.slow)],
+                         ids=["tiny", "smoke"])  # fmt: skip
+def test_previous_and_next_go_through_all_pages(opened, pages):
+    index, *notebooks = [name.rpartition("/")[2] for name in pages]
+    page = opened(pages[0])
+    page.click("ol.pages li:first-child a")
+    for turn, order in (("next", notebooks), ("prev", notebooks[::-1])):
+        for name in order:
+            assert page.url.rpartition("/")[2] == name
+            assert page.locator("header.site [aria-current]").get_attribute("href") == name
+            page.click(f"nav.turn a[rel={turn}]")
+        assert page.url.rpartition("/")[2] == index
+        page.click(f"ol.pages li:{'last' if turn == 'next' else 'first'}-child a")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_headings_begin_with_one_title_and_skip_no_level(located, name):
+    headings = soup_of(located(name)).find_all(["h1", "h2", "h3", "h4", "h5", "h6"])
+    levels = [int(heading.name[1]) for heading in headings]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert max(after - before for before, after in pairwise(levels)) == 1
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_figures_and_tables_are_numbered_one_after_the_other(located, name):
+    soup = soup_of(located(name))
+    for kind, tag in (("Figure", "figcaption"), ("Table", "caption")):
+        captions = [" ".join(caption.get_text().split()) for caption in soup.find_all(tag)]
+        for number, caption in enumerate(captions, start=1):
+            assert re.match(rf"{kind} {number}\. \S", caption)
+    bare = "figure:not(:has(figcaption)), table:not(:has(caption)):not(details table)"
+    assert soup.select(bare) == []
+
+
+@pytest.mark.parametrize("name", [DATA, *REAL[1:]])
+def test_contents_lead_to_every_heading(opened, name):
+    page = opened(name)
+    entries = page.locator("nav.contents a").evaluate_all("all => all.map(e => e.hash.slice(1))")
+    headings = page.locator("main :is(h2, h3)").evaluate_all("all => all.map(e => e.id)")
+    assert entries == headings
+    page.emulate_media(reduced_motion="reduce")
+    page.locator("nav.contents a").last.click()
+    sync_api.expect(page.locator("main :is(h2, h3)").last).to_be_in_viewport()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_never_scrolls_sideways(opened, name):
+    page = opened(name)
+    wider = []
+    for width in (320, 390, 800, 1600):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.evaluate(UNFOLD)
+        shown = page.evaluate("document.documentElement.scrollWidth")
+        wider += [(width, shown)] if shown > width else []
+    assert wider == []
+
+
+def test_wide_table_scrolls_in_its_own_box_under_its_first_column(opened):
+    box = opened(DATA, width=390).locator(".scroll:has(caption)")
     wide, shown = box.evaluate("e => [e.scrollWidth, e.clientWidth]")
     assert wide > 2 * shown
+    first = box.locator("tbody td").first
+    before = first.bounding_box()
+    box.evaluate("e => { e.scrollLeft = 300; }")
+    assert box.evaluate("e => e.scrollLeft") == 300
+    assert first.bounding_box() == before
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", [name for name in PAGES if name != COMPARE])
 def test_every_image_has_alt_text_and_is_drawn(opened, name):
     images = opened(name).eval_on_selector_all(
         "img", "all => all.map(e => [e.alt, e.naturalWidth])"
@@ -125,8 +275,43 @@ def test_every_image_has_alt_text_and_is_drawn(opened, name):
     assert all(alt.strip() and width > 100 for alt, width in images)
 
 
+def test_on_a_phone_menus_are_folded_and_open_by_a_tap(opened):
+    page = opened(DATA, width=390)
+    pages, contents = page.locator("header details"), page.locator("nav.contents details")
+    assert page.get_by_role("link", name="02 jump detection").is_hidden()
+    assert contents.get_by_role("link", name="Detail").is_hidden()
+    contents.locator("summary").click()
+    assert contents.get_by_role("link", name="Detail").is_visible()
+    pages.locator("summary", has_text="Pages: 01 data preparation").click()
+    pages.get_by_role("link", name="02 jump detection").click()
+    assert page.url.endswith("02_jump_detection.html")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    sync_api.expect(page.get_by_role("link", name="01 data preparation")).to_be_visible()
+
+
+def test_without_script_menus_are_open_and_nothing_is_out_of_reach(opened):
+    page = opened(DATA, width=390, script=False)
+    assert page.locator("header").get_by_role("link", name="02 jump detection").is_visible()
+    assert page.locator("nav.contents").get_by_role("link", name="Detail").is_visible()
+
+
+def test_on_a_phone_a_figure_can_be_enlarged_and_scrolls_by_itself(opened):
+    page = opened(DATA, width=390)
+    button = page.get_by_role("button", name="Enlarge figure 1")
+    width = "e => e.getBoundingClientRect().width"
+    small = page.locator("figure img").evaluate(width)
+    button.press("Enter")
+    assert page.locator("figure img").evaluate(width) > 1.8 * small
+    frame = page.locator("figure .frame")
+    assert frame.evaluate("e => e.scrollWidth > e.clientWidth && e.tabIndex === 0")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.get_by_role("button", name="Shrink figure 1").click()
+    assert page.locator("figure img").evaluate(width) == small
+    assert opened(DATA).get_by_role("button", name="Enlarge figure 1").is_hidden()
+
+
 def test_one_switch_unfolds_and_folds_all_code(opened):
-    page = opened(PAGES[1])
+    page = opened(DATA)
     code = page.locator("details.code")
     switch = page.get_by_role("button", name="Show all code")
     states = "all => all.map(e => e.open)"
@@ -137,11 +322,24 @@ def test_one_switch_unfolds_and_folds_all_code(opened):
         assert code.evaluate_all(states) == [pressed] * 7
         assert switch.get_attribute("aria-pressed") == str(pressed).lower()
         assert page.get_by_text('study = "tiny"').is_visible() == pressed
-    assert page.locator("details:not(.code)[open]").count() == 0
+    assert page.locator("details:not(.code, .menu)[open]").count() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SMOKE[1:])
+def test_the_switch_unfolds_and_folds_the_code_of_a_real_page(opened, name):
+    page = opened(name)
+    blocks = page.locator("details.code pre")
+    count = blocks.count()
+    assert count > 4
+    page.get_by_role("button", name="Show all code").click()
+    assert blocks.filter(visible=True).count() == count
+    page.get_by_role("button", name="Show all code").click()
+    assert blocks.filter(visible=True).count() == 0
 
 
 def test_without_script_code_unfolds_one_by_one_and_no_dead_switch_is_shown(opened):
-    page = opened(PAGES[1], script=False)
+    page = opened(DATA, script=False)
     assert page.locator("#code-switch").is_hidden()
     page.locator("summary", has_text="Parameters of this run").click()
     assert page.get_by_text('study = "tiny"').is_visible()
@@ -158,7 +356,7 @@ def sorts(page):
 
 
 def test_table_sorts_by_a_click_and_says_how(opened):
-    page = opened("index.html")
+    page = opened(INDEX)
     before = [float(value) for value in column(page, 1)]
     assert before != sorted(before)
     heading = page.get_by_role("button", name="RMSE").first
@@ -170,8 +368,25 @@ def test_table_sorts_by_a_click_and_says_how(opened):
     assert sorts(page) == ["none", "descending", *["none"] * 7]
 
 
+@pytest.mark.parametrize("name", [COMPARE, REAL[0]])
+def test_every_heading_of_a_table_sorts_it(opened, name):
+    page = opened(name)
+    tables = page.locator("table.sortable")
+    assert tables.count() >= 1
+    for table in tables.all():
+        for place, button in enumerate(table.locator("thead button").all()):
+            button.click()
+            texts = table.locator(f"tbody tr > :nth-child({place + 1})").evaluate_all(
+                "all => all.map(e => e.dataset.value ?? e.textContent.trim().toLowerCase())"
+            )
+            there = [text for text in texts if text != ""]
+            assert texts == there + [""] * (len(texts) - len(there))
+            numeric = table.locator(f"thead th:nth-child({place + 1}).num").count()
+            assert there == sorted(there, key=float if numeric else str)
+
+
 def test_table_sorts_by_the_keyboard_with_missing_numbers_last(opened):
-    page = opened("index.html")
+    page = opened(INDEX)
     for _ in range(2):
         page.get_by_role("button", name="Direction").first.press("Space")
         values = column(page, 5)
@@ -180,7 +395,7 @@ def test_table_sorts_by_the_keyboard_with_missing_numbers_last(opened):
 
 
 def test_table_sorts_by_the_models_names(opened):
-    page = opened("index.html")
+    page = opened(INDEX)
     page.get_by_role("button", name="Model").press("Enter")
     names = page.locator("table.sortable tbody th").all_inner_texts()
     assert names == sorted(names, key=str.lower)
@@ -188,7 +403,7 @@ def test_table_sorts_by_the_models_names(opened):
 
 
 def test_skip_link_is_first_and_leads_to_the_content(opened):
-    page = opened("index.html")
+    page = opened(INDEX)
     page.keyboard.press("Tab")
     focused = "document.activeElement"
     assert page.evaluate(f"{focused}.textContent") == "Skip to the content"
@@ -197,25 +412,27 @@ def test_skip_link_is_first_and_leads_to_the_content(opened):
     assert page.evaluate(f"{focused}.id") == "main"
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("name", PAGES[:2])
-def test_text_stands_out_from_its_background(opened, name, dark):
-    page = opened(name, dark=dark)
-    page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
-    contrasts = page.evaluate(CONTRASTS)
-    assert len(contrasts) > 50
-    assert [text for contrast, text in contrasts if contrast < 4.5] == []
+@pytest.mark.parametrize("name", PAGES)
+def test_text_stands_out_from_its_background(opened, name):
+    """Of text in tables, which lies on a gradient, axe only says that it cannot tell."""
+    page = opened(name)
+    page.evaluate(UNFOLD)
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        contrasts = page.evaluate(CONTRASTS)
+        assert len(contrasts) > 50
+        assert [text for contrast, text in contrasts if contrast < 4.5] == []
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_page_follows_the_readers_colour_scheme(opened, dark):
-    page = opened("index.html", dark=dark)
+    page = opened(INDEX, dark=dark)
     colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (sum(map(int, colour[4:-1].split(","))) < 150) == dark
 
 
 def test_print_shows_everything_but_navigation(opened):
-    page = opened(PAGES[1])
+    page = opened(DATA)
     page.emulate_media(media="print")
     assert page.locator("main h1").is_visible()
     assert page.locator("figure img").is_visible()
@@ -226,3 +443,14 @@ def test_print_shows_everything_but_navigation(opened):
         "all => all.map(e => getComputedStyle(e).overflow)"
     )
     assert set(boxes) == {"visible"}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_printed_tables_fit_their_paper(opened, name):
+    page = opened(name, width=PAPER)
+    page.emulate_media(media="print")
+    widths = page.locator("table:visible").evaluate_all(
+        "all => all.map(e => [Boolean(e.closest('.turned')), e.getBoundingClientRect().width])"
+    )
+    assert widths
+    assert [width for turned, width in widths if width > (LANDSCAPE if turned else PAPER)] == []

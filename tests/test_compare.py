@@ -270,7 +270,7 @@ def test_page_tells_how_far_the_chosen_models_differ(two):
     assert rows[0][0] == chosen[0]
     assert len(chosen) == 1
     assert chosen[0].endswith("against HAR + calendar (chosen)")
-    said = page.find(id="differences").find_next("p").get_text()
+    said = " ".join(page.find(id="differences").find_next("p").get_text().split())
     assert re.fullmatch(
         r"On 300 shared test rows the models chosen on validation rows, .+ in one and HAR \+ "
         r"calendar in two, have a skill of \S+ % in one and \S+ % in two: a difference of −\S+ "
@@ -289,7 +289,7 @@ def test_one_model_chosen_in_both_studies_is_said_once(tmp_project):
     finish(tmp_project, "one", market)
     finish(tmp_project, "two", market)
     page = page_of(compare_studies(["one", "two"]))
-    said = page.find(id="differences").find_next("p").get_text()
+    said = " ".join(page.find(id="differences").find_next("p").get_text().split())
     assert "the model that both chose on validation rows, HAR + calendar, has a skill of" in said
     assert said.endswith("p = 1.000), not beyond chance.")
     assert "None: the studies differ in name and title alone." in page.get_text()

@@ -483,6 +483,7 @@ def test_the_page_of_a_simulated_market_of_two_assets(tmp_path, monkeypatch):
         execute_notebook(
             home / f"notebooks/{name}.ipynb", target, study="smoke", overrides=overrides
         )
+        assert "PosixPath" not in target.read_text(encoding="utf-8")
     assert read_table(study, "jumps")["asset"].unique().tolist() == ["BTC", "ETH"]
     assert read_table(study, "jumps_price")["asset"].unique().tolist() == ["ETH"]
     table = read_table(study, "assets")

@@ -14,31 +14,19 @@ from dvol_utils.artefacts import ArtefactError, file_hash, read_table
 from dvol_utils.evaluation import average_seeds, score
 from dvol_utils.params import load_study
 from dvol_utils.report.execute import NotebookError, execute_notebook
-from dvol_utils.report.site import build_site, study_notebooks
+from dvol_utils.report.site import study_notebooks
 
 pytestmark = pytest.mark.slow
 HOME = Path(__file__).parents[1]
 NOTEBOOKS = study_notebooks(load_study("smoke"))
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project folder in which `smoke` was run and its site built."""
-    root = tmp_path_factory.mktemp("project")
-    (root / "params").mkdir()
-    shutil.copy(HOME / "params/smoke.yaml", root / "params")
-    shutil.copytree(HOME / "notebooks", root / "notebooks")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        study = load_study("smoke")
-        for notebook in NOTEBOOKS:
-            target = study.run_dir / "notebooks" / notebook.name
-            execute_notebook(notebook, target, study="smoke")
-        build_site(study)
-    return root
+@pytest.fixture
+def project(smoke_project: Path) -> Path:
+    return smoke_project
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def study(project):
     return load_study(project / "params/smoke.yaml")
 
