@@ -264,6 +264,7 @@ def test_wide_table_scrolls_in_its_own_box_under_its_first_column(opened):
     box.evaluate("e => { e.scrollLeft = 300; }")
     assert box.evaluate("e => e.scrollLeft") == 300
     assert first.bounding_box() == before
+    sync_api.expect(box).to_contain_class("scrolled")
 
 
 @pytest.mark.parametrize("name", [name for name in PAGES if name != COMPARE])

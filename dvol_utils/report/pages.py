@@ -15,7 +15,7 @@ from dvol_utils.report.execute import NotebookError, read_executed
 
 TEMPLATES = Path(__file__).with_name("templates")
 _NUMBER = re.compile(r"(< )?[-+\N{MINUS SIGN}]?[\d,]*\.?\d+(e[-+]?\d+)?\s?%?|–|nan|NaN", re.ASCII)
-_HELD = re.compile(r"(?<=\d) (?=%)|(?<=\bp) (?=[=<])|(?<=\bp [=<]) (?=\d)")
+_HELD = re.compile(r"(?<=\d) (?=%)|(?<=\bp) (?=[=<])|(?<=[=<]) (?=\d)")
 _DATE = re.compile(r"\d{4}-\d\d(-\d\d( \d\d:\d\d)?)?|–", re.ASCII)
 _WORDS, _SENTENCE = 12, 60  # characters from which a column of words gets a least width
 _PRINT_WIDTH, _TURNED_WIDTH = 520, 770  # printed paper, upright and turned, in points

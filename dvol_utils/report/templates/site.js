@@ -38,6 +38,12 @@ if (codeSwitch && codeBlocks.length) {
   });
 }
 
+// The first column stays where it is; a line sets it off from what has moved under it.
+for (const box of document.querySelectorAll(".scroll")) {
+  const mark = () => box.classList.toggle("scrolled", box.scrollLeft > 0);
+  box.addEventListener("scroll", mark, { passive: true });
+}
+
 // Tables sort by a click on a heading; cells without a number stay last either way.
 const sortKey = (row, column) => {
   const cell = row.cells[column];

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+import pytest
+from bs4 import BeautifulSoup
+from nbformat.v4 import new_markdown_cell, new_notebook
+from study_files import code_cell, write
+
+from dvol_utils import display
+from dvol_utils.report.pages import held_together, notebook_page
+
+LONG = "a sentence of more than sixty characters, which should not be squeezed into a narrow column"
+
+
+@pytest.fixture
+def page(tmp_path):
+    """Makes the page of a notebook that shows a table."""
+
+    def make(frame, prose="Prose."):
+        shown = code_cell("display.table(frame)", lambda: display.table(frame, "What it shows"))
+        shown.execution_count = 1
+        cells = [new_markdown_cell(f"# Title\n\n{prose}"), shown]
+        path = write(new_notebook(cells=cells), tmp_path / "03_lstm_training.ipynb")
+        return BeautifulSoup(notebook_page(path).body, "html.parser")
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("text", "held"),
+    [
+        ("skill 7.3 %, 95 % interval", "skill 7.3_%, 95_% interval"),
+        ("with p = 0.028, p < 0.001", "with p_=_0.028, p_<_0.001"),
+        ("a step = 2, 3 models", "a step =_2, 3 models"),
+        ("% of 5 rows", "% of 5 rows"),
+    ],
+)
+def test_numbers_hold_together(text, held):
+    assert held_together(text).replace("\N{NO-BREAK SPACE}", "_") == held
+
+
+def test_prose_holds_together_and_code_stays_as_it_is(page):
+    shown = page(
+        pd.DataFrame({"a": [1.0]}), "In 95 % of hours p = 0.1, as `p = 0.1` says: <!-- 5 % -->"
+    )
+    said = shown.find("p")
+    assert "95\N{NO-BREAK SPACE}% of hours p\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}0.1" in said.text
+    assert said.code.text == "p = 0.1"
+    assert "5\N{NO-BREAK SPACE}% -->" not in said.text
+
+
+def test_columns_are_set_by_what_their_cells_hold(page):
+    frame = pd.DataFrame(
+        {
+            "time": pd.to_datetime(["2024-01-01 05:00", None]),
+            "month": ["2024-01", "–"],
+            "value": [1.5, -2.0],
+            "model": ["HAR + calendar", "HAR"],
+            "asset": ["BTC", "ETH"],
+            "meaning": [LONG, "none"],
+        }
+    )
+    classes = [cell.get("class", []) for cell in page(frame).select("thead th")]
+    assert classes == [["date"], ["date"], ["num"], ["words"], [], ["sentence"]]
+
+
+@pytest.mark.parametrize(
+    ("columns", "turned", "points"),
+    [(2, False, 8.0), (12, False, 520 / (12 * 7.6)), (20, True, 770 / (20 * 7.6))],
+)
+def test_a_wide_table_is_printed_smaller_and_a_very_wide_one_turned(page, columns, turned, points):
+    frame = pd.DataFrame({f"column {n:03}": ["0123456789 (0123 to 5)"] for n in range(columns)})
+    box = page(frame).find("table").parent
+    assert ("turned" in box["class"]) == turned
+    size = float(re.fullmatch(r"--print-size: ([\d.]+)pt", box["style"]).group(1))
+    assert size == pytest.approx(points, abs=0.05)
+
+
+def test_captions_are_numbered_and_name_their_box(page):
+    table = page(pd.DataFrame({"a": [1.0]})).find("table")
+    assert table.caption.get_text() == "Table 1. What it shows"
+    assert table.parent["aria-label"] == "Table 1. What it shows"
+
+
+def test_long_lines_of_code_scroll_by_the_keyboard(page):
+    assert [pre["tabindex"] for pre in page(pd.DataFrame({"a": [1.0]})).find_all("pre")] == ["0"]
