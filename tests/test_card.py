@@ -306,10 +306,10 @@ def test_summary_lists_each_verdict_and_names_simulated_data():
     found = judged()
     text = summary(found, "har", rows=1234, simulated=True)
     assert text.startswith(
-        "Of HAR on 1,234 simulated test hours it is established that it beats persistence; that "
+        "On 1,234 simulated test hours this is established about HAR: it beats persistence; it "
     )
-    assert "Not established: that it beats HAR + calendar" in text
-    assert "Cannot be judged: that some model beats persistence" in text
+    assert "Not established: it beats HAR + calendar" in text
+    assert "Cannot be judged: some model beats persistence" in text
     assert "simulated" not in summary(found, "har", rows=1234, simulated=False)
     assert statements(found)[0].startswith("**Established:** it beats persistence. Skill 4.9 %")
 

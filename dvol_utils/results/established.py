@@ -111,19 +111,17 @@ def summary(found: pd.DataFrame, model: str, *, rows: int, simulated: bool) -> s
     if found.empty:
         return "Persistence is the study's only model, so there is no other to vouch for."
     where = "simulated " if simulated else ""
-    lead = f"Of {label(model)} on {rows:,} {where}test hours"
-    listed = {
-        verdict: "; that ".join(part["statement"]) for verdict, part in found.groupby("verdict")
-    }
-    said = [f"{lead} nothing of what was asked is established."]
+    lead = f"On {rows:,} {where}test hours"
+    listed = {verdict: "; ".join(part["statement"]) for verdict, part in found.groupby("verdict")}
+    said = [f"{lead} nothing of what was asked about {label(model)} is established."]
     if ESTABLISHED in listed:
-        said = [f"{lead} it is established that {listed[ESTABLISHED]}."]
+        said = [f"{lead} this is established about {label(model)}: {listed[ESTABLISHED]}."]
     if DISPUTED in listed:
-        said.append(f"The tests disagree on this: that {listed[DISPUTED]}.")
+        said.append(f"The tests disagree on this: {listed[DISPUTED]}.")
     if NOT in listed:
-        said.append(f"Not established: that {listed[NOT]}.")
+        said.append(f"Not established: {listed[NOT]}.")
     if OPEN in listed:
-        said.append(f"Cannot be judged: that {listed[OPEN]}.")
+        said.append(f"Cannot be judged: {listed[OPEN]}.")
     return " ".join(said)
 
 
