@@ -59,7 +59,8 @@ def figure(plot: Axes | Figure, caption: str, alt: str) -> None:
     fig = plot if isinstance(plot, Figure) else plot.get_figure()
     fit_titles(fig)
     buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=144, bbox_inches="tight", metadata={"Software": None})
+    settings = {"dpi": 144, "bbox_inches": "tight", "pil_kwargs": {"optimize": True}}
+    fig.savefig(buffer, format="png", **settings, metadata={"Software": None})
     plt.close(fig)
     image = buffer.getvalue()
     width, height = (round(_SHOWN * int.from_bytes(image[i : i + 4])) for i in (16, 20))
