@@ -7,6 +7,7 @@ import functools
 import html
 import io
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -52,25 +53,30 @@ def study_header(study: StudyParams) -> None:
 
 
 def figure(plot: Axes | Figure, caption: str, alt: str) -> None:
-    """Show a figure with its caption and its text for readers who cannot see it, then close it.
-
-    All figures have letters of the same size, whatever their width.
-    """
-    fig = plot if isinstance(plot, Figure) else plot.get_figure()
-    fit_titles(fig)
-    buffer = io.BytesIO()
-    settings = {"dpi": 144, "bbox_inches": "tight", "pil_kwargs": {"optimize": True}}
-    fig.savefig(buffer, format="png", **settings, metadata={"Software": None})
-    plt.close(fig)
-    image = buffer.getvalue()
-    width, height = (round(_SHOWN * int.from_bytes(image[i : i + 4])) for i in (16, 20))
+    """Show a figure with its caption and its text for readers who cannot see it, then close it."""
+    image = picture(plot if isinstance(plot, Figure) else plot.get_figure())
     display(
         HTML(
-            f'<figure><img src="data:image/png;base64,{base64.b64encode(image).decode()}" '
-            f'width="{width}" height="{height}" alt="{html.escape(alt)}">'
+            f'<figure><img src="data:image/png;base64,{image["image"]}" '
+            f'width="{image["width"]}" height="{image["height"]}" alt="{html.escape(alt)}">'
             f"<figcaption>{html.escape(caption)}</figcaption></figure>"
         )
     )
+
+
+def picture(figure: Figure) -> dict[str, Any]:
+    """A figure as pages hold it, and closed: `image` (PNG, base64), `width`, `height` (CSS pixels).
+
+    All figures have letters of the same size, whatever their width.
+    """
+    fit_titles(figure)
+    buffer = io.BytesIO()
+    settings = {"dpi": 144, "bbox_inches": "tight", "pil_kwargs": {"optimize": True}}
+    figure.savefig(buffer, format="png", **settings, metadata={"Software": None})
+    plt.close(figure)
+    png = buffer.getvalue()
+    width, height = (round(_SHOWN * int.from_bytes(png[i : i + 4])) for i in (16, 20))
+    return {"image": base64.b64encode(png).decode(), "width": width, "height": height}
 
 
 def table(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from dvol_utils.artefacts import ArtefactError, replacing
-from dvol_utils.display import MISSING, written
+from dvol_utils.display import MISSING, picture, written
 from dvol_utils.plots.report import LEFT_END, skill_intervals
 from dvol_utils.plots.style import MODEL_LABELS
 from dvol_utils.results.compared import (
@@ -35,7 +33,6 @@ from dvol_utils.results.headline import (
 from dvol_utils.results.schema import Comparison, ModelResult, Results
 from dvol_utils.results.words import LEVEL
 
-_DOTS_PER_INCH = 130
 _HOURS = {"overall": "all hours", "normal": "normal hours", "jump": "jump hours"}
 
 
@@ -51,7 +48,7 @@ def skill_figure(results: Results, coverage: float) -> dict[str, Any] | None:
     ]
     against = persistence_words(results)
     return {
-        **_png(_skill_axes(results, rivals)),
+        **picture(_skill_axes(results, rivals).get_figure()),
         "alt": f"Skill against {against}, in percent with its interval: {'; '.join(shown)}.",
         "caption": (
             f"Skill of each {'forecast' if results.comparison else 'model'} against {against}, on "
@@ -99,14 +96,6 @@ def _skill_axes(results: Results, rivals: pd.DataFrame) -> Axes:
         f"{above} of {len(rivals)} intervals lie above zero"
     )
     return skill_intervals(rivals, title=title)
-
-
-def _png(ax: Axes) -> dict[str, Any]:
-    figure, buffer = ax.get_figure(), io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
-    plt.close(figure)
-    width, height = (round(inches * 96) for inches in figure.get_size_inches())
-    return {"image": base64.b64encode(buffer.getvalue()).decode(), "width": width, "height": height}
 
 
 def headline(results: Results, coverage: float) -> dict[str, Any]:
