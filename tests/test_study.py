@@ -14,6 +14,7 @@ from dvol_utils.artefacts import ArtefactError, file_hash, read_table
 from dvol_utils.evaluation import average_seeds, score
 from dvol_utils.params import load_study
 from dvol_utils.report.execute import NotebookError, execute_notebook
+from dvol_utils.report.expected import differences, headline_numbers, read_expected
 from dvol_utils.report.site import study_notebooks
 
 pytestmark = pytest.mark.slow
@@ -41,6 +42,13 @@ def test_every_stage_leaves_its_table(study):
     assert {"model_a", "model_b", "p_value"} <= set(read_table(study, "significance"))
     assert {"model", "month", "p_holm"} <= set(read_table(study, "months"))
     assert read_table(study, "horizons")["horizon_hours"].unique().tolist() == study.horizons
+
+
+def test_the_numbers_are_those_that_are_expected(study):
+    """A change on purpose: `dvol verify --study smoke --rerun --accept`, and the same for demo."""
+    expected = read_expected(load_study(HOME / "params/smoke.yaml"))
+    table = differences(expected["numbers"], headline_numbers(study), exact=False)
+    assert table[~table["ok"]].to_dict("records") == []
 
 
 def test_all_models_are_scored_on_the_same_test_rows(study):
