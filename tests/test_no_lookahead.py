@@ -445,6 +445,7 @@ def daily_forecasts(level, origins):
             "y_origin": start,
             "y_pred": guess,
             "jump_regime": "normal",
+            "level_regime": "middle",
             **{name: guess + shift for name, shift in spread.items()},
         }
     )
