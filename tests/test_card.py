@@ -238,7 +238,15 @@ def judged(
             for name in values
         ]
     )  # fmt: skip
-    months = pd.DataFrame({"model": "har", "skill": [0.1] * ahead + [-0.1] * (12 - ahead)})
+    firsts = pd.date_range("2024-02-01", periods=12, freq="MS", tz="UTC")
+    months = pd.DataFrame(
+        {
+            "model": "har",
+            "month": firsts,
+            "n": [100, *24 * firsts.days_in_month[1:]],  # the first in part
+            "skill": [0.1] * ahead + [-0.1] * (12 - ahead),
+        }
+    )
     within = {"model": "har", "share": "within", "nominal": 0.9, "low": 0.85, "high": 0.95, "n": 9}
     overall = pd.DataFrame([{**within, "observed": share}])
     shares = (overall, overall.assign(jump_regime="jump"))
@@ -256,6 +264,8 @@ def test_verdicts_follow_the_numbers():
     assert verdicts[rival] == "not established"
     assert verdicts["it has skill in both halves of the test"] == "established"
     assert verdicts["it calls the direction"] == "established"
+    months = judged().set_index("statement")["evidence"].filter(like="more months").item()
+    assert months == "10 of 12 months (1 of them in part), sign test p = 0.019"
     weak = judged(low=-0.01, share=0.8, ahead=7).set_index("statement")["verdict"]
     assert (weak[verdicts.index[3:7]] == "not established").all()
     assert weak[verdicts.index[8]] == "not established"

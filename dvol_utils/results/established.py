@@ -33,6 +33,7 @@ _REGIMES = {
     "jump_regime": "it has skill in jump hours and in normal ones",
     "level_regime": "it has skill at every level of DVOL",
 }
+_WHOLE = 0.9  # share of its hours from which on a month counts as whole
 _KINDS = {"half": 2, "jump_regime": 2, "level_regime": 3}
 
 
@@ -184,7 +185,9 @@ def _months(months: pd.DataFrame, model: str) -> _Judged:
         return text, OPEN, "There is no month with a skill"
     ahead = int((own["skill"] > 0).sum())
     chance = float(binomtest(ahead, len(own), alternative="greater").pvalue)
-    evidence = f"{ahead} of {len(own)} months, sign test {p_text(chance)}"
+    part = int((own["n"] < _WHOLE * 24 * own["month"].dt.days_in_month).sum())
+    which = f" ({part} of them in part)" if part else ""
+    evidence = f"{ahead} of {len(own)} months{which}, sign test {p_text(chance)}"
     return text, ESTABLISHED if chance < LEVEL else NOT, evidence
 
 
@@ -223,7 +226,7 @@ def _sharper(table: pd.DataFrame, model: str, coverage: float) -> _Judged:
         return text, OPEN, "There are no intervals to compare"
     evidence = (
         f"CRPS skill {percent(row['estimate'])}, "
-        f"{interval_text(row, coverage, '.1f', 100, ' %')}; {p_text(row['p_value'])}{_wide(row)}"
+        f"{interval_text(row, coverage, '.2f', 100, ' %')}; {p_text(row['p_value'])}{_wide(row)}"
     )
     holds = bool(row["estimate"] > 0 and row["p_value"] < LEVEL)
     return text, _verdict(holds, row, row["low"]), evidence
