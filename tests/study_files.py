@@ -107,6 +107,7 @@ def headline_numbers(study: StudyParams, forecasts: pd.DataFrame) -> dict[str, A
             "end": test["origin"].max().isoformat(),
             "rows": int(test["origin"].nunique()),
         },
+        "chosen": "har",
         "models": {
             name: {
                 "label": MODEL_LABELS[name],

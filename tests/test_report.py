@@ -14,6 +14,7 @@ from dvol_utils import display
 from dvol_utils.artefacts import ArtefactError, read_json, record, write_json
 from dvol_utils.params import describe, load_study
 from dvol_utils.report.execute import NotebookError
+from dvol_utils.report.overview import _rivals, _skill_axes
 from dvol_utils.report.pages import notebook_page
 from dvol_utils.report.site import build_site
 from dvol_utils.results.headline import headline_table
@@ -167,7 +168,8 @@ def test_overview_gives_the_headline_numbers(study):
     )
     rows = cells_of(page.select_one("table.sortable"))
     table = headline_table(read_results(study))
-    assert [row[0] for row in rows] == ["Model", *table["label"]]
+    names = [row[0].removesuffix(" chosen") for row in rows]
+    assert names == ["Model", *table["label"]]
     baseline = rows[1 + list(table.index).index("lstm_baseline")]
     expected = table.loc["lstm_baseline"]
     assert baseline[1].removesuffix(" (best)") == f"{expected['rmse']:.3f}"
@@ -186,6 +188,18 @@ def test_overview_marks_the_best_of_each_column(study):
     for column, (name, find) in enumerate(best.items()):
         marked = [row.th.text for row in rows if "best" in row.find_all("td")[column]["class"]]
         assert marked == [table.loc[getattr(table[name], find)(), "label"]]
+
+
+def test_overview_names_the_model_that_was_chosen_beforehand(study):
+    page = built(study)["index.html"]
+    rows = page.select_one("table.sortable").tbody.find_all("tr")
+    assert [row.th.text for row in rows if row.th.small] == ["HAR chosen"]
+    results = read_results(study)
+    ax = _skill_axes(results, _rivals(results))
+    assert ax.get_title(loc="left").startswith("HAR, chosen beforehand: ")
+    assert [t.get_text() for t in ax.get_yticklabels() if "chosen" in t.get_text()] == [
+        "HAR (chosen)"
+    ]
 
 
 def test_overview_figure_says_in_words_what_it_shows(study):

@@ -178,7 +178,9 @@ def test_metrics_table_holds_every_score_once():
 
 def test_headline_is_what_the_site_reads(table, tmp_project):
     study = load_study("tiny")
-    results = headline(study, FORECASTS, table, claims=["One."], answer=["A.", "B.", "C."])
+    told = {"claims": ["One."], "answer": ["A.", "B.", "C."], "chosen": "har"}
+    results = headline(study, FORECASTS, table, **told)
+    assert results["chosen"] == "har"
     assert json.loads(json.dumps(results, allow_nan=False)) == results
     assert results["study"] == "tiny"
     assert results["simulated"] is True

@@ -54,6 +54,7 @@ def skill_figure(results: Results, coverage: float) -> dict[str, Any] | None:
             f"Skill of each {'forecast' if results.comparison else 'model'} against {against}, on "
             f"the test hours, with its {100 * coverage:g} % bootstrap interval. Zero is that "
             "persistence itself; right of zero is better."
+            + (" Chosen: on the validation rows." if results.chosen in rivals.index else "")
         ),
     }
 
@@ -89,12 +90,13 @@ def _skill_axes(results: Results, rivals: pd.DataFrame) -> Axes:
         # The axis reaches the first one, which the page is about.
         left_end = min(LEFT_END, 1.15 * first["skill"])
         return skill_intervals(rivals, title=title, left_end=left_end)
-    best = rivals.loc[rivals["skill"].idxmax()]
     above = int((rivals["skill_low"] > 0).sum())
-    title = (
-        f"Best: {best['label']}, {written(best['skill'], 1)} %; "
-        f"{above} of {len(rivals)} intervals lie above zero"
-    )
+    title = f"{above} of {len(rivals)} intervals lie above zero"
+    if results.chosen in rivals.index:
+        best = rivals.loc[results.chosen]
+        title = f"{best['label']}, chosen beforehand: {written(best['skill'], 1)} %; {title}"
+        names = rivals["label"].mask(rivals.index == results.chosen, f"{best['label']} (chosen)")
+        rivals = rivals.assign(label=names)
     return skill_intervals(rivals, title=title)
 
 
@@ -106,7 +108,9 @@ def headline(results: Results, coverage: float) -> dict[str, Any]:
     return {
         "first": "Model",
         "columns": [*COLUMNS.values(), Column("In MCS", "", 0, None)],
-        "rows": [_headline_row(row, best_models(table)) for row in table.itertuples()],
+        "rows": [
+            _headline_row(row, best_models(table), results.chosen) for row in table.itertuples()
+        ],
         "caption": (
             f"All models on the same {results.test.rows:,} test hours, origins "
             f"{hour(results.test.start)} to {hour(results.test.end)} UTC. Brackets: "
@@ -115,6 +119,7 @@ def headline(results: Results, coverage: float) -> dict[str, Any]:
             f"{LEVEL:g}, ** with an interval of the skill that leaves zero out as well. MCS: model "
             "confidence set, the models that no other one beats beyond chance. Bold: best of "
             "its column."
+            + (" Chosen: on the validation rows, before the test." if results.chosen else "")
         ),
     }
 
@@ -132,7 +137,7 @@ def _compared(results: Results, comparison: Comparison, coverage: float) -> dict
             )
             for name, value in values.items()
         ]
-        rows.append({"label": row.label, "cells": cells})
+        rows.append({"label": row.label, "cells": cells, "chosen": False})
     return {
         "first": "Forecast",
         "columns": list(COMPARED_COLUMNS.values()),
@@ -149,7 +154,7 @@ def _compared(results: Results, comparison: Comparison, coverage: float) -> dict
     }
 
 
-def _headline_row(row: Any, best: dict[str, set[str]]) -> dict[str, Any]:
+def _headline_row(row: Any, best: dict[str, set[str]], chosen: str | None) -> dict[str, Any]:
     cells = []
     for name, column in COLUMNS.items():
         value = getattr(row, name)
@@ -158,7 +163,7 @@ def _headline_row(row: Any, best: dict[str, set[str]]) -> dict[str, Any]:
         marks = significance_mark(row) if name == "dm_p_value" else None
         cells.append(cell(value, text, note, row.Index in best.get(name, ()), marks))
     cells.append(cell(float(row.in_mcs), "yes" if row.in_mcs else "no", "", False))
-    return {"label": row.label, "cells": cells}
+    return {"label": row.label, "cells": cells, "chosen": row.Index == chosen}
 
 
 def cell(

@@ -76,6 +76,7 @@ class Results(BaseModel):
     simulated: bool
     parameters_hash: str
     test: TestRows
+    chosen: str | None = None
     models: dict[str, ModelResult] = Field(min_length=1)
     regimes: list[RegimeResult] = []
     published: dict[str, Any] = {}

@@ -244,6 +244,7 @@ def headline(
     *,
     claims: Sequence[str],
     answer: Sequence[str],
+    chosen: str | None = None,
 ) -> dict[str, Any]:
     """The content of `results.json`: plain JSON values, missing numbers as null.
 
@@ -257,6 +258,8 @@ def headline(
         `significance_table`.
     claims, answer : sequence of str
         Sentences of `dvol_utils.results.claims`.
+    chosen : str, optional
+        The model chosen on validation rows, if there is one beside persistence.
     """
     origins = forecasts["origin"]
     models = {model: _model(table, model) for model in pd.unique(forecasts["model"])}
@@ -277,6 +280,7 @@ def headline(
         },
         "persistence_hours": study.persistence_hours,
         "late_hours": study.late_hours,
+        "chosen": chosen,
         "models": models,
         "regimes": [{key: _plain(value) for key, value in row.items()} for row in regimes],
         "published": PUBLISHED,
