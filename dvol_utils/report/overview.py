@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from dvol_utils.artefacts import ArtefactError, replacing
 from dvol_utils.display import MISSING, picture, written
 from dvol_utils.plots.report import LEFT_END, skill_intervals
-from dvol_utils.plots.style import MODEL_LABELS
+from dvol_utils.plots.style import MODEL_LABELS, fit_titles
 from dvol_utils.results.compared import (
     COMPARED_COLUMNS,
     compared_table,
@@ -72,6 +72,7 @@ def write_picture(results: Results, path: Path) -> None:
         raise ArtefactError(f"{path}: nothing to draw, persistence is the study's only model")
     with replacing(path) as temporary, mpl.rc_context({"svg.hashsalt": results.study}):
         figure = _skill_axes(results, rivals).get_figure()
+        fit_titles(figure)
         figure.savefig(temporary, format="svg", metadata={"Date": None})
         plt.close(figure)
 
