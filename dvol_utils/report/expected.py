@@ -25,7 +25,7 @@ from dvol_utils.report.verify import Check
 from dvol_utils.results.schema import read_results
 
 # Largest difference allowed on another platform, in the number's own unit, by a part of its name:
-# four times or more what other instructions and float32 in place of bfloat16 were seen to change.
+# three times or more what other instructions and float32 in place of bfloat16 were seen to change.
 # What is not here (rows, flags, names, verdicts) may not differ at all.
 TOLERANCES = {
     "rmse": 0.01,  # points
