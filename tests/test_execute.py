@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -69,6 +70,44 @@ def test_failed_notebook_is_kept_aside_and_leaves_no_target(target):
     assert os.listdir(target.parent) == [failed.name]
     outputs = [o for cell in nbformat.read(failed, 4).cells for o in cell.get("outputs", [])]
     assert [o.get("text", o.get("evalue")) for o in outputs] == ["before\n", "too few rows"]
+
+
+# The kernel answers the last request of a run, and is done with it only when asked to end.
+SLOW_TO_REST = """
+import threading
+kernel = get_ipython().kernel
+asked = threading.Event()
+answer, end = kernel.shell_handlers["kernel_info_request"], kernel.do_shutdown
+async def hold(*request):
+    await answer(*request)
+    asked.wait(60)
+def do_shutdown(restart):
+    asked.set()
+    return end(restart)
+kernel.shell_handlers["kernel_info_request"], kernel.do_shutdown = hold, do_shutdown
+"""
+ENDS = {
+    "good run": "",
+    "failed run": "raise ValueError",
+    "slow to rest": SLOW_TO_REST,
+    "does not end when asked": (
+        "import threading, time\nthreading.Thread(target=time.sleep, args=[600]).start()"
+    ),
+}
+
+
+def test_kernel_is_not_interrupted_after_a_good_run(target, capfd):
+    run(target, SLOW_TO_REST)
+    assert "KeyboardInterrupt" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("code", ENDS.values(), ids=ENDS)
+def test_no_kernel_outlives_its_run(target, capfd, code):
+    with contextlib.suppress(NotebookError):
+        run(target, "import os\nprint('kernel', os.getpid())", code)
+    kernel = int(re.search(r"^kernel (\d+)$", capfd.readouterr().out, re.MULTILINE)[1])
+    with pytest.raises(ProcessLookupError):
+        os.kill(kernel, 0)
 
 
 def test_next_success_removes_the_failed_notebook(target, monkeypatch):

@@ -274,13 +274,26 @@ def test_killed_kernel_leaves_no_target(real):
     assert os.listdir(real / "runs/tiny/notebooks") == ["01_first.failed.ipynb"]
 
 
+WAIT = """
+import os, time
+try:
+    print('tick', flush=True)
+    while not os.path.exists('go'):
+        time.sleep(0.05)
+except KeyboardInterrupt:
+    open('interrupted', 'w').close()
+    raise
+"""
+
+
 @pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
 def test_interrupted_stage_leaves_no_target_and_the_next_run_completes(real, blow):
-    wait = "import os, time\nprint('tick', flush=True)\nwhile not os.path.exists('go'):"
-    source_notebook(real / "notebooks/01_first.ipynb", f"{wait}\n    time.sleep(0.05)")
+    source_notebook(real / "notebooks/01_first.ipynb", WAIT)
     target = "runs/tiny/notebooks/01_first.ipynb"
     interrupt_at_tick(real, target, blow)
     assert not (real / target).exists()
+    # Ctrl-C reaches the cell itself, which does not run on until its kernel is killed
+    assert (real / "interrupted").exists() == (blow == signal.SIGINT)
     (real / "go").touch()
     make(real, target, "STUDY=tiny")
     assert os.listdir(real / "runs/tiny/notebooks") == ["01_first.ipynb"]

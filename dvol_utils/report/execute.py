@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -104,7 +105,34 @@ def _papermill(source: Path, running: Path, parameters: dict[str, Any], root: Pa
         progress_bar=False,
         stdout_file=sys.stdout,
         stderr_file=sys.stderr,
+        **_gentle_end(),
     )
+
+
+def _gentle_end() -> dict[str, Any]:
+    """Settings of nbclient with which a kernel that has no cell to run is not interrupted."""
+    from jupyter_client import AsyncKernelManager
+
+    at_rest = threading.Event()
+
+    class Manager(AsyncKernelManager):
+        async def shutdown_kernel(self, now: bool = False, restart: bool = False) -> None:
+            # jupyter_client sends SIGINT before it asks any kernel to end. ipykernel ignores that
+            # between requests, but it answers papermill's last one (kernel_info) a moment before
+            # it is done with it: on a busy machine the signal came in that moment, and the
+            # terminal showed an error after a good run (findings/interrupt_after_good_run.sh).
+            if now or restart or not at_rest.is_set():
+                await super().shutdown_kernel(now=now, restart=restart)
+                return
+            await self.request_shutdown()
+            await self.finish_shutdown()  # a kernel that does not end by itself is killed here
+            await self.cleanup_resources()
+
+    return {
+        "kernel_manager_class": Manager,
+        "on_cell_execute": lambda **_cell: at_rest.clear(),
+        "on_cell_executed": lambda **_cell: at_rest.set(),  # not after Ctrl-C: that cell still runs
+    }
 
 
 def _check_source(source: Path) -> None:
