@@ -2,14 +2,18 @@
 
     python benchmarks/training.py            # about five minutes on two cores
     python benchmarks/training.py --epochs   # 25 epochs of the largest, dense, with validation
+    python benchmarks/training.py --steps    # one step of each size in both arithmetics, in turn
 
 All modes learn from the same 22,091 training targets of a simulated market, eleven inputs, each
 in a process of its own:
 
 - `published`: windows of 24 hours one by one from a `torch.utils.data.DataLoader`, 32 a step, fp32;
 - `last fp32`, `last bf16`: the same windows cut by index from one tensor;
-- `dense bf16`: sequences of 168 targets, 8 a step;
-- `two seeds`: two networks side by side, dense, one thread each, as a study trains its seeds.
+- `dense fp32`, `dense bf16`: sequences of 168 targets, 8 a step;
+- `two seeds`: two networks side by side, dense, as a study trains its seeds.
+
+Each network trains on one thread, as it does in a study; `published` has all cores. The steps show
+whether `training.precision: auto` chooses the faster arithmetic on this machine.
 
 The slow modes run a part of an epoch, which is scaled up; the first epoch of each does not count.
 GFLOP/s counts the products of the LSTM layers, forward and backward (three times the forward ones),
@@ -44,7 +48,8 @@ from dvol_utils.models.lstm import LADDER
 from dvol_utils.models.networks import build_network
 from dvol_utils.params import StudyParams, load_study
 from dvol_utils.sequences import build_sequences
-from dvol_utils.training import fit_network, predict_rows
+from dvol_utils.threads import one_thread
+from dvol_utils.training import chosen_arithmetic, fit_network, predict_rows
 from dvol_utils.training.many import run_tasks
 from dvol_utils.windows import Samples, build_samples
 
@@ -53,6 +58,7 @@ MODES = {
     "published": ("last", "float32"),
     "last fp32": ("last", "float32"),
     "last bf16": ("last", "bfloat16"),
+    "dense fp32": ("dense", "float32"),
     "dense bf16": ("dense", "bfloat16"),
     "two seeds": ("dense", "bfloat16"),
 }
@@ -175,6 +181,32 @@ def measure(name: str, mode: str, epochs: int) -> dict[str, float]:
     }
 
 
+@one_thread()
+def step_table(rounds: int = 9) -> None:
+    """CPU seconds of a training step of each size, 8 sequences of 191 hours, median of some."""
+    auto = chosen_arithmetic(torch.device("cpu"), load_study("demo").training)
+    print(f"auto: {auto}\n\n| size | float32, CPU s a step | bfloat16 | bfloat16 / float32 |")
+    print("|---|---|---|---|")
+    x, y = torch.randn(8, 191, 11), torch.randn(8, 168)
+    for name in LADDER:
+        network = build_network(name, 11, 0).train()
+        optimiser = torch.optim.Adam(network.parameters(), lr=1e-4, fused=True)
+        seconds = [[], []]
+        for _ in range(rounds + 1):
+            for low in (False, True):
+                started = time.process_time()
+                with torch.autocast("cpu", torch.bfloat16, enabled=low, cache_enabled=False):
+                    forecast = network(x, last=168)
+                loss = (forecast.float() - y).square().mean()
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()
+                nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+                optimiser.step()
+                seconds[low].append(time.process_time() - started)
+        high, low = (float(np.median(each[1:])) for each in seconds)  # the first warms up
+        print(f"| {name} | {high:.3f} | {low:.3f} | {low / high:.2f} |", flush=True)
+
+
 def peak(dtype: torch.dtype) -> float:
     """GFLOP/s of the product of two square matrices, the best of several sizes and turns."""
     best = 0.0
@@ -198,15 +230,21 @@ def child(name: str, mode: str, epochs: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", action="store_true", help="25 epochs of lstm_ultra, dense")
+    parser.add_argument("--steps", action="store_true", help="a step in both arithmetics")
     parser.add_argument("--one", nargs=3, metavar=("SIZE", "MODE", "EPOCHS"), help="internal")
     args = parser.parse_args()
     if args.one:
         print(json.dumps(measure(args.one[0], args.one[1], int(args.one[2]))))
         return
+    if args.steps:
+        step_table()
+        return
     if args.epochs:
         found = child("lstm_ultra", "dense bf16", 25)
         print(f"25 epochs of lstm_ultra, dense bf16, with validation: {found['whole']:.0f} s")
         return
+    step_table()
+    print()
     peaks = {"float32": peak(torch.float32), "bfloat16": peak(torch.bfloat16)}
     print(
         f"{os.cpu_count()} cores; products of matrices: fp32 {peaks['float32']:.0f} GFLOP/s, "

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from dvol_utils.params import ParameterError, StudyParams, describe, load_study, parse_override
 from dvol_utils.serving import commands as serving
+from dvol_utils.threads import stay_on_one_thread
 
 # Heavy imports stand in the commands that need them: `dvol params` should answer at once.
 
@@ -21,6 +22,7 @@ class _Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
+        stay_on_one_thread()
         try:
             return super().invoke(ctx)
         except Exception as error:
@@ -171,7 +173,7 @@ def train(
     typer.echo(
         f"train: {model} seed {seed}, {config['parameter_count']:,} parameters, best epoch "
         f"{config['best_epoch']} of {config['epochs']}, validation loss "
-        f"{config['validation_loss']:.4f}: {config['folder']}"
+        f"{config['validation_loss']:.4f}, in {config['arithmetic']}: {config['folder']}"
     )
 
 
@@ -205,8 +207,13 @@ def compare(
 
 @app.command()
 def params(study: Study, raw: Raw = None, settings: Settings = None) -> None:
-    """Show a study's effective parameters."""
-    table = describe(_study(study, raw, settings))
+    """Show a study's effective parameters, and what `training.precision` comes to here."""
+    from dvol_utils.training.single import training_device
+
+    loaded = _study(study, raw, settings)
+    table = describe(loaded)
+    here = table["parameter"] == "training.precision"
+    table.loc[here, "value"] += f", on this machine {training_device(loaded)}"
     width = max(map(len, table["parameter"]))
     for row in table.itertuples():
         typer.echo(f"{row.parameter:<{width}}  {row.value}")

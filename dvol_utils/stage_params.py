@@ -192,10 +192,10 @@ class TrainingParams(Section):
     supervision: Literal["last", "dense"] = Field(
         "dense", description="one target a window (published), or one an hour of long sequences"
     )
-    precision: Literal["float32", "bfloat16"] = Field(
-        "bfloat16",
-        description="arithmetic of the networks' matrix products; float32 where the device has no "
-        "instructions for bfloat16",
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="arithmetic of the networks' matrix products; auto: bfloat16 on devices that "
+        "are known to be faster with it, float32 elsewhere",
     )
     window_hours: int = Field(
         24, ge=2, le=2_000, description="input window; in dense mode the burn-in before a target"

@@ -10,12 +10,15 @@ from typing import Any
 
 from dvol_utils.artefacts import read_json
 from dvol_utils.params import StudyParams, Trial, effective, flat, load_study
+from dvol_utils.threads import stay_on_one_thread
 
 _NEUTRAL = ("training.cluster", "training.keep_seconds")  # the results are the same
 
 
 def open_study(name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -> StudyParams:
     """The study as a notebook works on it, beside the study's run where that is another.
+
+    The notebook's kernel then works on one thread, so that it finds the same bits on every machine.
 
     Parameters
     ----------
@@ -38,6 +41,7 @@ def open_study(name_or_path: str | Path, overrides: Mapping[str, Any] | None = N
     ArtefactError
         The run's manifest is damaged.
     """
+    stay_on_one_thread()
     study = load_study(name_or_path, overrides)
     manifest = study.run_dir / "manifest.json"
     recorded = read_json(manifest).get("parameters", {}) if manifest.is_file() else None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,11 +13,13 @@ import matplotlib.pyplot as plt
 import pytest
 import yaml
 from study_files import TINY_STUDY, finished_project
+from threadpoolctl import threadpool_limits
 from trainers import TINY, Trainers
 
 from dvol_utils.params import load_study
 from dvol_utils.report.execute import execute_notebook
 from dvol_utils.report.site import build_site, study_notebooks
+from dvol_utils.threads import _VARIABLES
 
 mpl.use("Agg")
 
@@ -24,6 +28,22 @@ mpl.use("Agg")
 def _close_figures():
     yield
     plt.close("all")
+
+
+@pytest.fixture(autouse=True)
+def _same_threads() -> Iterator[None]:
+    """Commands and notebooks keep their process to one thread; here it is every test's."""
+    torch = sys.modules.get("torch")
+    threads = torch.get_num_threads() if torch else None
+    before = dict(os.environ)
+    with threadpool_limits(None):  # notes the numbers, and brings them back
+        yield
+    for name in _VARIABLES:
+        os.environ.pop(name, None)
+        if name in before:
+            os.environ[name] = before[name]
+    if torch:
+        torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import SimpleNamespace
 
 import numpy as np
@@ -40,16 +38,6 @@ def untrained(inputs: int = 5, seed: int = 0, **changes: object) -> AttentionNet
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return AttentionNetwork(inputs, **size).eval()
-
-
-@contextmanager
-def torch_threads(number: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def network(inputs: int = 5, seed: int = 0, **changes: object) -> AttentionNetwork:
@@ -156,20 +144,6 @@ def test_every_parameter_is_learnt():
     net(noise(2, 30, 5), last=25).square().mean().backward()
     for name, value in net.named_parameters():
         assert value.grad.abs().sum() > 0, name
-
-
-@pytest.mark.parametrize("low", [False, True])
-def test_the_bits_do_not_depend_on_the_number_of_threads(low):
-    results = []
-    for threads in (1, 2):
-        with torch_threads(threads):
-            net = network(29, hidden_size=32, heads=4, window_hours=24).train()
-            with torch.random.fork_rng(), torch.autocast("cpu", torch.bfloat16, enabled=low):
-                torch.manual_seed(0)
-                forecast = net(noise(8, 191, 29), last=168)
-            (forecast.float() - noise(8, 168, seed=1)).square().mean().backward()
-            results.append([forecast, *(value.grad for value in net.parameters())])
-    assert all(torch.equal(*both) for both in zip(*results, strict=True))
 
 
 def test_bfloat16_rounds_and_no_more():

@@ -145,8 +145,9 @@ def test_auto_takes_a_network_of_any_number_of_processes(tmp_path):
     folder = tmp_path / "checkpoint"
     forecaster = tiny_forecaster(tmp_path, **SHORT)
     train_checkpoint(forecaster, tiny_samples())
-    of = fingerprint("lstm_baseline", tiny_samples(), forecaster.study, 3, 4)
+    of = fingerprint("lstm_baseline", tiny_samples(), forecaster.study, 3, 4, "float32")
     facts = {"model": "lstm_baseline", "inputs": forecaster.columns, "seed": 3, "processes": 4}
+    facts |= {"arithmetic": "float32", "arithmetic_because": "as training.precision says"}
     save_finished(folder, forecaster.network, of, read_history(folder), facts)
     tiny_forecaster(tmp_path, **SHORT).fit(tiny_samples())
     assert read_config(folder)["processes"] == 4

@@ -245,6 +245,7 @@ def trained(monkeypatch):
             "best_epoch": 3,
             "epochs": 9,
             "validation_loss": 1.25,
+            "arithmetic": "float32",
             "folder": "folder",
         }
 
@@ -261,8 +262,8 @@ def test_train_passes_everything_on(tmp_project, trained):
     settings = {"seed": 1, "fresh": True, "nnodes": 2, "rendezvous": "first:29500"}
     assert trained == [(4, "conservative", "lstm_ultra", settings)]
     assert shown == (
-        "train: lstm_ultra seed 1, 212,609 parameters, best epoch 3 of 9, validation loss 1.2500: "
-        "folder\n"
+        "train: lstm_ultra seed 1, 212,609 parameters, best epoch 3 of 9, validation loss 1.2500, "
+        "in float32: folder\n"
     )
 
 
@@ -312,8 +313,10 @@ def test_train_makes_panel_and_jumps_where_there_are_none(tmp_project):
     words = [word for setting in settings for word in ("--set", setting)]
     shown = dvol("train", "--study", "tiny", "--model", "lstm_baseline", *words)
     signal.signal(signal.SIGTERM, before)
+    assert re.match(r"train: lstm_baseline seed 0 on \w+: (float32|bfloat16) \(.+\)\n", shown)
     assert re.search(r"^train: lstm_baseline seed 0, 212,609 parameters, best epoch 1 of 1, "
-                     r"validation loss \d\.\d+: \S+/runs/tiny/checkpoints/lstm_baseline/0-0$",
+                     r"validation loss \d\.\d+, in \w+: "
+                     r"\S+/runs/tiny/checkpoints/lstm_baseline/0-0$",
                      shown, re.M)  # fmt: skip
     folder = tmp_project / "runs/tiny/checkpoints/lstm_baseline/0-0"
     assert (folder / "model.safetensors").is_file()

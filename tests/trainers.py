@@ -36,7 +36,6 @@ class Trainers:
             stdout=subprocess.PIPE,
             stderr=log.open("w"),
             text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
 
     def start(self, function: str, **arguments: Any) -> int:

@@ -169,18 +169,12 @@ class Gate(nn.Module):
 
 
 def _softmax(scores: Tensor) -> Tensor:
-    """Softmax over the last dimension, in float32.
-
-    Gradients of `softmax` itself differ in their last bits with the number of threads.
-    """
+    """Softmax over the last dimension, in float32, whatever the scores are in."""
     return scores.log_softmax(dim=-1, dtype=torch.float32).exp()
 
 
 def _norm(size: int) -> nn.LayerNorm:
-    """To mean 0 and variance 1; a linear layer follows, so a gain and a shift would add nothing.
-
-    Their gradients, too, would differ with the number of threads.
-    """
+    """To mean 0 and variance 1; a linear layer follows, so a gain and a shift would add nothing."""
     return nn.LayerNorm(size, elementwise_affine=False)
 
 

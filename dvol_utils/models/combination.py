@@ -15,6 +15,7 @@ import pandas as pd
 from scipy.optimize import nnls
 
 from dvol_utils.evaluation.forecast_table import average_seeds
+from dvol_utils.threads import one_thread
 
 NAME = "ensemble"
 
@@ -49,6 +50,7 @@ def combine(forecasts: pd.DataFrame, members: Sequence[str], shrinkage: float) -
     return rows.assign(model=NAME, seed=0, y_pred=rows["y_origin"] + change)
 
 
+@one_thread()
 def combination_weights(
     forecasts: pd.DataFrame, members: Sequence[str], shrinkage: float
 ) -> pd.DataFrame:

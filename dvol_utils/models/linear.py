@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from dvol_utils.features import feature_columns
 from dvol_utils.models import State
 from dvol_utils.models.decay import MONTH_EXPIRY, DecayForecaster
+from dvol_utils.threads import one_thread
 from dvol_utils.windows import Samples
 
 PENALTY = 300.0  # on standardised inputs and some 20,000 rows: a light shrinkage
@@ -36,11 +37,13 @@ class RidgeForecaster:
         self.columns = feature_columns(groups)
         self.pipeline: Pipeline = make_pipeline(StandardScaler(), Ridge(alpha=penalty))
 
+    @one_thread()
     def fit(self, samples: Samples) -> None:
         """Fit on every row that may be learnt from, each with the same weight."""
         rows = samples.fitting_rows()
         self.pipeline.fit(samples.features[self.columns].to_numpy()[rows], samples.target[rows])
 
+    @one_thread()
     def predict(self, samples: Samples) -> np.ndarray:
         """Forecast for every hour, shape (rows,), index points; missing where inputs are."""
         inputs = samples.features[self.columns].to_numpy()
@@ -70,11 +73,13 @@ class WeightedRidge:
     def __init__(self, penalty: float = PENALTY) -> None:
         self.pipeline: Pipeline = make_pipeline(StandardScaler(), Ridge(alpha=penalty))
 
+    @one_thread()
     def fit(self, inputs: np.ndarray, target: np.ndarray, weight: np.ndarray) -> None:
         """Learn from weighted rows."""
         weights = {f"{step}__sample_weight": weight for step, _ in self.pipeline.steps}
         self.pipeline.fit(inputs, target, **weights)
 
+    @one_thread()
     def predict(self, inputs: np.ndarray) -> np.ndarray:
         """Forecast of the target, shape (N,)."""
         return self.pipeline.predict(inputs)

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingRegressor
-from threadpoolctl import threadpool_limits
 
 from dvol_utils.features import feature_columns
 from dvol_utils.models import State
 from dvol_utils.models.decay import MONTH_EXPIRY, DecayForecaster
+from dvol_utils.threads import one_thread
 
 # Few, small and slow trees: a day's change is nearly all noise, and hours overlap, so that 400 of
 # them are some 17 independent days.
@@ -30,29 +30,25 @@ _SIZE: dict[str, Any] = {
 
 
 class BoostedTrees:
-    """Histogram gradient boosting with squared error, to a fixed number of trees.
-
-    On one thread: sums in one order give the same bits, and two threads would win nothing beside
-    networks that have every core.
-    """
+    """Histogram gradient boosting with squared error, to a fixed number of trees, on one thread."""
 
     def __init__(self) -> None:
         # Early stopping would set aside random rows, neighbours of those it learns from.
         self.trees = HistGradientBoostingRegressor(early_stopping=False, random_state=0, **_SIZE)
         self.restored: State | None = None
 
+    @one_thread()
     def fit(self, inputs: np.ndarray, target: np.ndarray, weight: np.ndarray) -> None:
         """Grow the trees on weighted rows."""
         self.restored = None
-        with threadpool_limits(1):
-            self.trees.fit(inputs, target, sample_weight=weight)
+        self.trees.fit(inputs, target, sample_weight=weight)
 
+    @one_thread()
     def predict(self, inputs: np.ndarray) -> np.ndarray:
         """Forecast of the target, shape (N,)."""
         if self.restored is not None:
             return _predict(self.restored, inputs)
-        with threadpool_limits(1):
-            return self.trees.predict(inputs)
+        return self.trees.predict(inputs)
 
     def state(self) -> State:
         """The nodes of all trees, one after the other, and where each tree begins.

@@ -11,6 +11,7 @@ import pandas as pd
 from arch.bootstrap import StationaryBootstrap, optimal_block_length
 
 from dvol_utils.evaluation.forecast_table import squared_errors
+from dvol_utils.threads import one_thread
 
 Block = int | Literal["auto"]
 _BATCH = 64  # resamples at a time: 4 MB of counts at 8,000 hours
@@ -158,6 +159,7 @@ def resample_counts(rows: int, *, block_hours: int, reps: int, seed: int) -> Ite
         yield counts
 
 
+@one_thread()
 def resampled_sums(values: np.ndarray, *, block_hours: int, reps: int, seed: int) -> np.ndarray:
     """Sums of columns over each resample.
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from dvol_utils.artefacts import file_hash, replacing
 from dvol_utils.features import feature_columns
 from dvol_utils.models.networks import network_kind
 from dvol_utils.params import StudyParams, effective
+from dvol_utils.training.devices import Arithmetic
 from dvol_utils.training.files import (
     check_file,
     read_sealed,
@@ -36,6 +38,7 @@ from dvol_utils.windows import Samples
 
 # Settings that change where and how loudly a network trains, and not what it becomes.
 _NEUTRAL = ("seeds", "cluster", "devices", "log_every", "keep_seconds")
+_SAID_OTHERWISE = ("precision",)  # by what it comes to on a device
 
 
 def fingerprint(
@@ -44,21 +47,23 @@ def fingerprint(
     study: StudyParams,
     seed: int,
     processes: int,
+    arithmetic: str,
     *,
     begins_with: Path | None = None,
 ) -> str:
     """Hash of everything that the trained weights depend on.
 
-    Among it are the weights of the checkpoint `begins_with`, from which training starts.
+    Among it are the arithmetic of the products, whatever made it so, and the weights of the
+    checkpoint `begins_with`, from which training starts.
     """
     digest = hashlib.sha256()
     settings = effective(study, ("features", "target", "training"))
-    for key in _NEUTRAL:
+    for key in (*_NEUTRAL, *_SAID_OTHERWISE):
         settings["training"].pop(key)
     if processes == 1:
         settings["training"].pop("lr_scaling")
     size = dict(network_kind(name).size)
-    digest.update(json.dumps([name, seed, size, settings, processes]).encode())
+    digest.update(json.dumps([name, seed, size, settings, processes, arithmetic]).encode())
     columns = feature_columns(study.features.groups)
     for rows in (samples.rows("train"), samples.rows("validation"), samples.fitting_rows()):
         for values in (rows, samples.target[rows], samples.weight[rows]):
@@ -111,7 +116,11 @@ def _save_weights(weights: dict[str, Tensor], path: Path) -> None:
 
 
 def load_finished(
-    folder: Path, network: nn.Module, of: Callable[[int], str], processes: int | None
+    folder: Path,
+    network: nn.Module,
+    of: Callable[[int, str], str],
+    processes: int | None,
+    arithmetics: Collection[str],
 ) -> History | None:
     """Load a finished checkpoint's weights into `network` and return its history.
 
@@ -120,15 +129,18 @@ def load_finished(
     folder : Path
     network : nn.Module
     of : callable
-        Fingerprint of the network that is wanted, by the number of processes that train it.
+        Fingerprint of the network that is wanted, by the number of processes that train it and
+        the arithmetic that they train it in.
     processes : int, optional
         Their number; None for any.
+    arithmetics : collection of str
+        Those that are taken.
 
     Returns
     -------
     list of dict or None
-        None where there is no finished checkpoint, or its data or parameters were others: then it
-        has to be trained.
+        None where there is no finished checkpoint, or its data, parameters or arithmetic were
+        others, or it is of a version that did not note its arithmetic: then it has to be trained.
 
     Raises
     ------
@@ -138,7 +150,9 @@ def load_finished(
     if not (folder / "config.json").exists():
         return None
     config = read_sealed(folder / "config.json")
-    if config["fingerprint"] != of(processes or config["processes"]):
+    if config.get("arithmetic") not in arithmetics:
+        return None
+    if config["fingerprint"] != of(processes or config["processes"], config["arithmetic"]):
         return None
     load_weights(folder, network)
     return read_history(folder)
@@ -234,3 +248,32 @@ def training_history(folders: Iterable[Path]) -> pd.DataFrame:
         history = pd.read_csv(folder / "history.csv")
         tables.append(history.assign(model=config["model"], seed=config["seed"]))
     return pd.concat(tables, ignore_index=True)
+
+
+def arithmetic_text(folders: Iterable[Path], here: Arithmetic) -> str:
+    """What finished checkpoints were computed in, and where this machine would choose otherwise.
+
+    Parameters
+    ----------
+    folders : iterable of Path
+    here : Arithmetic
+        What networks are trained in, and forecast with, on this machine.
+
+    Returns
+    -------
+    str
+        A sentence for readers; empty without checkpoints.
+    """
+    configs = [read_config(folder) for folder in folders]
+    kinds = Counter(
+        str(Arithmetic(config["arithmetic"], config["arithmetic_because"])) for config in configs
+    )
+    if not kinds:
+        return ""
+    text = f"Networks were trained in {next(iter(kinds))}."
+    if len(kinds) > 1:
+        counts = ", ".join(f"{count} in {kind}" for kind, count in kinds.items())
+        text = f"**Networks were not all trained alike:** {counts}."
+    if {config["arithmetic"] for config in configs} != {here.name}:
+        text += f" This machine chooses {here}, and their forecasts were computed so."
+    return text

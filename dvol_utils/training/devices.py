@@ -8,11 +8,13 @@ process, whose share is everything.
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,7 +23,9 @@ from torch import Tensor
 
 from dvol_utils.params import TrainingParams
 
+ARITHMETICS = ("float32", "bfloat16")
 _GLOO_SECONDS = 120  # after which a process that says nothing counts as lost
+_ISA_LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")  # environment that oneDNN reads
 
 
 class DeviceError(ValueError):
@@ -64,15 +68,40 @@ def pick_device(devices: str | int = "auto", index: int = 0) -> torch.device:
     return torch.device("cpu")
 
 
-def arithmetic(device: torch.device, params: TrainingParams) -> str:
-    """What the networks' products are computed in on a device: `training.precision`, if it can.
+@dataclass(frozen=True)
+class Arithmetic:
+    """What the networks' products are computed in, `float32` or `bfloat16`, and why."""
 
-    bfloat16 takes instructions of its own; without them it is emulated, many times slower than
-    float32, which then takes its place.
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.reason})"
+
+
+def arithmetic(device: torch.device, params: TrainingParams) -> str:
+    """What the networks' products are computed in on a device: `float32` or `bfloat16`."""
+    return chosen_arithmetic(device, params).name
+
+
+def chosen_arithmetic(device: torch.device, params: TrainingParams) -> Arithmetic:
+    """What `training.precision` comes to on a device, and why.
+
+    `auto` asks what kind of device it is, and never how long something takes, so that a machine
+    gives the same answer each time: bfloat16 on GPUs that compute it natively, on processors with
+    AMX, and on AMD's that have instructions for it; float32 elsewhere. docs/training.md has the
+    measurements behind the rule. A precision that is set wins; only where a device has no
+    instructions for bfloat16, and would emulate it many times slower, is it float32 all the same.
     """
-    if params.precision == "bfloat16" and not _has_bfloat16(device.type):
-        return "float32"
-    return params.precision
+    if params.precision == "float32":
+        return Arithmetic("float32", "as training.precision says")
+    if not _has_bfloat16(device.type):
+        return Arithmetic("float32", "this device has no instructions for bfloat16")
+    if params.precision == "bfloat16":
+        return Arithmetic("bfloat16", "as training.precision says")
+    if device.type == "cuda":
+        return Arithmetic("bfloat16", "auto: this GPU computes it natively")
+    return _of_processor()
 
 
 @cache
@@ -81,6 +110,30 @@ def _has_bfloat16(device_type: str) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     known = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
     return known is not None and known()
+
+
+def _of_processor() -> Arithmetic:
+    """What `auto` comes to on a processor that has some instructions for bfloat16."""
+    if any(os.environ.get(name, "ALL").upper() not in ("ALL", "DEFAULT") for name in _ISA_LIMITS):
+        return Arithmetic("float32", "auto: oneDNN's instructions are limited by the environment")
+    has = torch.cpu.get_capabilities()
+    if has.get("amx_bf16"):
+        return Arithmetic("bfloat16", "auto: the processor has AMX")
+    if has.get("avx512_bf16") and _vendor() == "AuthenticAMD":
+        return Arithmetic("bfloat16", "auto: an AMD processor with AVX512_BF16")
+    return Arithmetic(
+        "float32", "auto: the processor has bfloat16, but is not known to be faster with it"
+    )
+
+
+@cache
+def _vendor() -> str:
+    """The processor's maker as it names itself, e.g. AuthenticAMD or GenuineIntel."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # not Linux; Windows ends the processor's description with it
+        return platform.processor().rpartition(" ")[2]
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("vendor_id")), "")
 
 
 def process_count(devices: str | int) -> int:

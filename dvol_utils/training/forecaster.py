@@ -22,7 +22,15 @@ from dvol_utils.training.checkpoints import (
     load_weights,
     save_finished,
 )
-from dvol_utils.training.devices import Place, here, process_count
+from dvol_utils.training.devices import (
+    ARITHMETICS,
+    Arithmetic,
+    Place,
+    arithmetic,
+    chosen_arithmetic,
+    here,
+    process_count,
+)
 from dvol_utils.training.files import (
     CheckpointError,
     emptied,
@@ -86,7 +94,7 @@ class NetworkForecaster:
             load_weights(self.begins_with, network)
         return network
 
-    def fingerprint(self, samples: Samples, processes: int) -> str:
+    def fingerprint(self, samples: Samples, processes: int, arithmetic: str) -> str:
         """Hash of all that its weights depend on."""
         return fingerprint(
             self.name,
@@ -94,6 +102,7 @@ class NetworkForecaster:
             self.study,
             self.seed,
             processes,
+            arithmetic,
             begins_with=self.begins_with,
         )
 
@@ -107,7 +116,8 @@ class NetworkForecaster:
         """Train, go on with training, or load the finished checkpoint.
 
         With more than one process in `training.devices`, torchrun starts them. `auto` takes a
-        finished checkpoint of any number of processes, a number only one of that number.
+        finished checkpoint of any number of processes, a number only one of that number; so
+        `training.precision` does with what it was computed in.
 
         Raises
         ------
@@ -141,11 +151,15 @@ class NetworkForecaster:
 def take_finished(forecaster: NetworkForecaster, samples: Samples, processes: int | None) -> bool:
     """Load the finished checkpoint, if there is one of these data, parameters and processes.
 
-    `processes` is the number that trained it; None takes any. Errors are those of `load_finished`.
+    `processes` is the number that trained it; None takes any. With `training.precision: auto`, one
+    in either arithmetic is taken. Errors are those of `load_finished`.
     """
     folder, network = forecaster.checkpoint, forecaster.network
     of = partial(forecaster.fingerprint, samples)
-    if load_finished(folder, network, of, processes) is None:
+    training = forecaster.study.training
+    chosen = arithmetic(here(training.devices).device, training)
+    taken = ARITHMETICS if training.precision == "auto" else (training.precision, chosen)
+    if load_finished(folder, network, of, processes, taken) is None:
         return False
     remove_state(folder)  # of a process that was killed when it had just finished
     return True
@@ -184,7 +198,9 @@ def train_checkpoint(
     """
     study, folder = forecaster.study, forecaster.checkpoint
     place = here(study.training.devices)
-    of = _in_all(place, lambda: forecaster.fingerprint(samples, place.processes))
+    chosen = chosen_arithmetic(place.device, study.training)
+    _check_alike(chosen, place)
+    of = _in_all(place, lambda: forecaster.fingerprint(samples, place.processes, chosen.name))
     state = TrainState(folder, of, keep_seconds=study.training.keep_seconds)
     with ExitStack() as held:
         _in_first(place, lambda: held.enter_context(locked(folder)))
@@ -204,6 +220,16 @@ def train_checkpoint(
         _in_first(place, lambda: save_finished(folder, forecaster.network, of, history, facts))
         _in_first(place, lambda: remove_state(folder))
     return history
+
+
+def _check_alike(chosen: Arithmetic, place: Place) -> None:
+    """Refuse processes on unlike machines that would compute one network in two arithmetics."""
+    low = float(chosen.name == "bfloat16")
+    if place.total(torch.tensor(low)).item() not in (0, place.processes):
+        raise TrainingError(
+            f"process {place.rank} would compute in {chosen}, others in another arithmetic: set "
+            "training.precision to float32 or bfloat16 for all of them"
+        )
 
 
 def _in_first(place: Place, action: Callable[[], T]) -> T | None:
@@ -257,4 +283,6 @@ def _facts(forecaster: NetworkForecaster, place: Place) -> dict[str, object]:
     size = network_kind(forecaster.name).size
     named = {"model": forecaster.name, **size, "inputs": forecaster.columns}
     fold = {} if forecaster.fold is None else {"fold": forecaster.fold}
-    return named | fold | {"seed": forecaster.seed, "processes": place.processes}
+    chosen = chosen_arithmetic(place.device, forecaster.study.training)
+    how = {"arithmetic": chosen.name, "arithmetic_because": chosen.reason}
+    return named | fold | {"seed": forecaster.seed, "processes": place.processes} | how

@@ -63,7 +63,7 @@ def train_with_torchrun(
         job = Path(folder)
         write_job(job, forecaster, samples)
         processes = process_count(forecaster.study.training.devices)
-        status = _run(_torchrun(job, processes, nnodes, rendezvous), processes, quiet)
+        status = _run(_torchrun(job, processes, nnodes, rendezvous), quiet)
         error = read_error(job)
         if error or status:
             raise TrainingError(error or _last_words(forecaster.title, status, last_trouble(job)))
@@ -99,13 +99,13 @@ def _own_address(rendezvous: str) -> str:
         ) from None
 
 
-def _run(command: list[str], processes: int, quiet: bool) -> int:
+def _run(command: list[str], quiet: bool) -> int:
     output = subprocess.DEVNULL if quiet else None
-    threads = str(max(1, (os.cpu_count() or 1) // processes))
-    defaults = {"OMP_NUM_THREADS": threads, "LOGLEVEL": "ERROR"}  # of torchrun
+    defaults = {"LOGLEVEL": "ERROR"}  # of torchrun
     # A store that the agent shares would hand processes that are started again the addresses of
     # those that have died.
     fixed = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1", PARENT: str(os.getpid())}
+    fixed["OMP_NUM_THREADS"] = "1"  # torchrun would warn, and set it itself
     environment = {**defaults, **os.environ, **fixed}
     process = subprocess.Popen(  # noqa: S603
         command,

@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from dvol_utils.params import StudyParams, TrainingParams
 from dvol_utils.sequences import Sequences, build_sequences, sequence_starts
+from dvol_utils.threads import one_thread
 from dvol_utils.training.devices import Place, arithmetic, here, scaled_rate
 from dvol_utils.training.memory import keep_freed_memory
 from dvol_utils.windows import Samples
@@ -29,6 +30,7 @@ class TrainingError(RuntimeError):
     """Training cannot go on; the message names the epoch, the seed and what to try."""
 
 
+@one_thread()
 def fit_network(
     network: nn.Module,
     samples: Samples,
@@ -276,6 +278,7 @@ def _validate(
     return {"validation_loss": loss, "validation_skill": float(skill)}
 
 
+@one_thread()
 def predict_rows(
     network: nn.Module,
     data: Sequences,
@@ -306,5 +309,8 @@ def predict_rows(
 
 def _forward(network: nn.Module, x: Tensor, chunk: int, params: TrainingParams) -> Tensor:
     low = arithmetic(x.device, params) == "bfloat16"
-    with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=low):
+    kind = {"dtype": torch.bfloat16, "enabled": low}
+    # Autocast keeps its copies of the weights until the outermost block ends, even one of somebody
+    # else's around the training: without `cache_enabled=False` every step would see the first's.
+    with torch.autocast(x.device.type, **kind, cache_enabled=False):
         return network(x, last=chunk)

@@ -1,7 +1,7 @@
 """Many independent networks: on this machine's cores, or on a Dask cluster.
 
-Side by side each task runs on one thread, and as many at a time as there are cores: small networks
-do not gain from a second thread. The bits of the results do not depend on it.
+Each task runs on one thread, and as many at a time as there are cores, so the bits of the results
+do not depend on the machine; a second thread would gain little even for the largest network.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import joblib
 import torch
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
+from dvol_utils.threads import one_thread
 from dvol_utils.training.parent import end_with_parent
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def default_workers() -> int:
 
 
 def _on_cores(tasks: Sequence[Callable[[], T]], count: int) -> list[T | Failure]:
-    jobs = [joblib.delayed(_attempt)(task, threads=1, parent=os.getpid()) for task in tasks]
+    jobs = [joblib.delayed(_attempt)(task, parent=os.getpid()) for task in tasks]
     for _ in range(_ROUNDS):
         # A worker that is killed, perhaps for want of memory, takes the others with it: all begin
         # again, and those that had finished find their checkpoints.
@@ -100,15 +101,11 @@ def _alone(job: object) -> object:
         return Failure(_KILLED)
 
 
-def _attempt(
-    task: Callable[[], T], *, threads: int | None = None, parent: int | None = None
-) -> T | Failure:
-    if threads is not None:
-        torch.set_num_threads(threads)
+def _attempt(task: Callable[[], T], *, parent: int | None = None) -> T | Failure:
     if parent is not None:
         end_with_parent(parent)
     try:
-        with _ALONE:
+        with _ALONE, one_thread():
             return task()
     except Exception as error:  # reported by the caller, who has the others' results
         return Failure(f"{type(error).__name__}: {error}")
@@ -121,7 +118,7 @@ def _on_cluster(tasks: Sequence[Callable[[], T]], cluster: str, count: int) -> l
     # Samples travel inside the tasks: data left with a worker would be lost with it.
     quiet = dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"})
     with quiet, _client(cluster, count) as client:
-        submit = partial(client.submit, _attempt, threads=1, pure=False)
+        submit = partial(client.submit, _attempt, pure=False)
         try:
             futures = [submit(task) for task in tasks]
             wait(futures)
@@ -152,6 +149,7 @@ def _client(cluster: str, count: int) -> Iterator[Client]:
 
     with ExitStack() as stack:
         if cluster == "local":
+            stack.enter_context(_same_environment())
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="dvol-"))
             own = LocalCluster(
                 n_workers=count,
@@ -176,3 +174,15 @@ def _client(cluster: str, count: int) -> Iterator[Client]:
                 f"`dask worker {cluster}`"
             ) from None
         yield client
+
+
+@contextmanager
+def _same_environment() -> Iterator[None]:
+    """Put the environment back: a local cluster leaves OMP_NUM_THREADS and others of its own."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)

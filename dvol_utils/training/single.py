@@ -14,7 +14,7 @@ from dvol_utils.jumps import jumps_by_rule
 from dvol_utils.models.networks import NETWORK_NAMES
 from dvol_utils.params import ParameterError, StudyParams
 from dvol_utils.training.checkpoints import read_config
-from dvol_utils.training.devices import process_count
+from dvol_utils.training.devices import chosen_arithmetic, pick_device, process_count
 from dvol_utils.training.forecaster import (
     NetworkForecaster,
     take_finished,
@@ -35,7 +35,7 @@ def train_network(
     nnodes: int = 1,
     rendezvous: str | None = None,
 ) -> dict[str, Any]:
-    """Train one network of a study into its checkpoint folder, with a bar on the terminal.
+    """Train one network of a study into its checkpoint folder; lines and a bar on the terminal.
 
     Where the study has folds, the network of every fold, one after the other.
 
@@ -62,11 +62,18 @@ def train_network(
         samples = build_samples(*_tables(study), study, asset=study.data.assets[0])
     except ValueError as error:
         raise ParameterError(f"study {study.name}: {error}") from error
+    print(f"train: {model} seed {seed} on {training_device(study)}", flush=True)
     for forecaster, learnt in fold_networks(
         model, seed, study_folds(samples, study), samples, study
     ):
         _train(forecaster, learnt, fresh, nnodes, rendezvous)
     return {**read_config(forecaster.checkpoint), "folder": forecaster.checkpoint}
+
+
+def training_device(study: StudyParams) -> str:
+    """Where a study's networks learn on this machine, in which arithmetic, and why."""
+    device = pick_device(study.training.devices)
+    return f"{device.type}: {chosen_arithmetic(device, study.training)}"
 
 
 def _train(
