@@ -187,6 +187,8 @@ def step_table(rounds: int = 9) -> None:
     auto = chosen_arithmetic(torch.device("cpu"), load_study("demo").training)
     print(f"auto: {auto}\n\n| size | float32, CPU s a step | bfloat16 | bfloat16 / float32 |")
     print("|---|---|---|---|")
+    if "no instructions" in auto.reason:
+        sys.exit("bfloat16 is not to be had here: torch's LSTM refuses it, or emulates it")
     x, y = torch.randn(8, 191, 11), torch.randn(8, 168)
     for name in LADDER:
         network = build_network(name, 11, 0).train()

@@ -7,6 +7,7 @@ within the tolerances stated here.
 from __future__ import annotations
 
 import math
+import os
 import platform
 import shutil
 from collections.abc import Iterator, Mapping
@@ -230,6 +231,7 @@ def this_platform() -> dict[str, Any]:
         "machine": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "vectors": torch.backends.cpu.get_cpu_capability(),
+        "onednn": os.environ.get("ONEDNN_MAX_CPU_ISA", "default").lower(),
         "kernels": sorted(kernels),
         "python": platform.python_version(),
         "packages": package_versions(),
