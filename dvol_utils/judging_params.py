@@ -73,9 +73,14 @@ class TradingParams(Section):
         0.5, gt=0, le=100, description="largest position, % of capital an index point"
     )
     stop_drawdown: float = Field(
-        15.0, gt=0, description="loss from the peak that closes the position, % of capital"
+        15.0,
+        gt=0,
+        description="loss from the peak at which no position is left, % of capital; positions "
+        "shrink from half of it on",
     )
-    stop_days: int = Field(30, ge=1, le=1_000, description="days without a position after that")
+    stop_days: int = Field(
+        30, ge=1, le=1_000, description="the peak is the highest equity of so many days"
+    )
     half_spread: float = Field(
         0.5, ge=0, le=10, description="half the spread taken as realistic, points a side"
     )

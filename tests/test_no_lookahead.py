@@ -410,11 +410,12 @@ def test_positions_never_depend_on_their_fill_hour_or_later(panel, study):
     level = panel.set_index("time")["dvol_close"]
     forecasts = daily_forecasts(level, origins)
     pairs = strategies(["persistence", "har"], "har")
-    stopping = study.model_copy(
-        update={"trading": study.trading.model_copy(update={"stop_drawdown": 2.0, "stop_days": 3})}
+    controlled = study.model_copy(
+        update={"trading": study.trading.model_copy(update={"stop_drawdown": 0.8, "stop_days": 10})}
     )
-    one = simulate(forecasts, hourly(panel, "BTC"), stopping, pairs)
-    assert one["stopped"].any()
+    one = simulate(forecasts, hourly(panel, "BTC"), controlled, pairs)
+    assert one["exposure"].between(0, 1, inclusive="neither").any()
+    assert (one["exposure"] == 0).any()
     cut = one["origin"].unique()[20]
     row = int(panel.index[panel["time"] == cut][0])
     other = changed_after(panel, row)
@@ -422,10 +423,10 @@ def test_positions_never_depend_on_their_fill_hour_or_later(panel, study):
     early = (changed["origin"] <= cut).to_numpy()
     for name in ("y_pred", "y_origin", "q05", "q25", "q75", "q95"):  # what is known stays
         np.testing.assert_array_equal(changed.loc[early, name], forecasts.loc[early, name])
-    two = simulate(changed, hourly(other, "BTC"), stopping, pairs)
+    two = simulate(changed, hourly(other, "BTC"), controlled, pairs)
     decided = (one["origin"] <= cut).to_numpy()
     assert (one.loc[decided, "fill"].max() - cut) == pd.Timedelta(hours=1)
-    free = ["origin", "instrument", "model", "rule", "signal", "position", "stopped"]
+    free = ["origin", "instrument", "model", "rule", "signal", "position", "exposure"]
     pd.testing.assert_frame_equal(one.loc[decided, free], two.loc[decided, free], check_exact=True)
     assert not one.loc[~decided, "position"].equals(two.loc[~decided, "position"])
 

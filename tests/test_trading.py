@@ -27,7 +27,18 @@ DAYS = trading.schedule(
 FREE = TradingParams(position_cap=100, stop_drawdown=1e9)
 
 
-def run(signal, gain, *, cost=0.6, size=1.0, params=FREE, marked=None, rolled=False, tradable=True):
+def run(
+    signal,
+    gain,
+    *,
+    cost=0.6,
+    size=1.0,
+    params=FREE,
+    marked=None,
+    rolled=False,
+    tradable=True,
+    charged=None,
+):
     """A back-test of made-up gains, one a day."""
     gain = np.asarray(gain, dtype=float)
     start = pd.Timestamp("2024-01-01 08:00", tz="UTC")
@@ -45,6 +56,7 @@ def run(signal, gain, *, cost=0.6, size=1.0, params=FREE, marked=None, rolled=Fa
         side_cost=np.full(len(gain), cost),
         tradable=np.broadcast_to(tradable, len(gain)),
         params=params,
+        charged=charged,
     )
 
 
@@ -124,15 +136,46 @@ def test_positions_are_capped_and_kept_where_nothing_is_known_or_nobody_trades()
     assert trades["position"].tolist() == [0.5, 0.5, 0.5, -0.5]
 
 
-def test_the_stop_closes_a_position_that_has_no_forecast():
+def test_exposure_falls_in_proportion_from_half_the_limit_to_the_limit():
+    """Losses of 0, 2, 3, 4 and 4.6 of at most 4: exposure 1, 1, 0.5, 0, 0."""
+    params = TradingParams(position_cap=100, stop_drawdown=4, stop_days=30)
+    trades = run([1] * 5, [-2, -1, -2, -9, -9], cost=0.0, params=params)
+    assert trades["exposure"].tolist() == [1, 1, 0.5, 0, 0]
+    assert trades["position"].tolist() == [1, 1, 0.5, 0, 0]
+    # Seen at the next origin only half a point more was lost, so the fall comes a day later.
+    later = run([1] * 3, [-2, -1, -2], cost=0.0, params=params, marked=[-1.5, -0.5, -2])
+    assert later["exposure"].tolist() == [1, 1, 0.75]
+
+
+@pytest.mark.parametrize("reached", [2, 3, 4])
+def test_a_hair_more_of_a_loss_changes_a_position_by_no_more(reached):
+    """Losses a little below and above where control begins, within, and where it ends."""
+    params = TradingParams(position_cap=100, stop_drawdown=4)
+    below, above = (
+        run([1] * 2, [-reached + hair, 0], cost=0.0, params=params)["position"]
+        for hair in (1e-4, -1e-4)
+    )
+    assert (below - above).abs().max() <= 1.001e-4
+
+
+def test_a_loss_that_left_no_position_is_forgotten_with_its_peak():
+    """The peak of the first origin is within two days of the third, not of the fourth."""
     params = TradingParams(position_cap=100, stop_drawdown=5, stop_days=2)
-    trades = run([1, np.nan, np.nan, 1], [-9, -9, -9, -9], cost=0.0, params=params)
-    assert trades["position"].tolist() == [1, 0, 0, 1]
+    trades = run([1] * 7, [-9] * 7, cost=0.0, params=params)
+    assert trades["exposure"].tolist() == [1, 0, 0, 1, 0, 0, 1]
+    costly = run([1] * 2, [0, 0], cost=4.0, params=params)
+    assert costly["exposure"].tolist() == [1, pytest.approx(2 * (1 - 4 / 5))]
+
+
+def test_drawdown_control_closes_a_position_that_has_no_forecast():
+    params = TradingParams(position_cap=100, stop_drawdown=5, stop_days=2)
+    trades = run([1, np.nan, np.nan, np.nan, 1], [-9] * 5, cost=0.0, params=params)
+    assert trades["position"].tolist() == [1, 0, 0, 1, 0]
     nobody = run([1, 1, 1, 1], [-9] * 4, params=params, tradable=[True, False, True, True])
-    assert nobody["position"].tolist() == [1, 1, 0, 1]
+    assert nobody["position"].tolist() == [1, 1, 0, 0]
 
 
-def test_the_stop_rests_for_days_where_decisions_are_a_week_apart():
+def test_drawdown_control_counts_days_where_decisions_are_a_week_apart():
     start = pd.Timestamp("2024-01-01 08:00", tz="UTC")
     weeks = trading.schedule(
         start, start + pd.Timedelta(days=50), hour=8, delay_hours=1, horizon_hours=168
@@ -147,18 +190,18 @@ def test_the_stop_rests_for_days_where_decisions_are_a_week_apart():
         tradable=np.ones(len(weeks), dtype=bool),
         params=TradingParams(position_cap=100, stop_drawdown=5, stop_days=14),
     )
-    assert trades["stopped"].tolist() == [False, True, True, False, True, True, False]
+    assert trades["exposure"].tolist() == [1, 0, 0, 1, 0, 0, 1]
 
 
-def test_the_stop_closes_the_position_for_its_days_and_counts_anew():
-    params = TradingParams(position_cap=100, stop_drawdown=5, stop_days=2)
-    gain = [-3, -3, -9, -9, -3, -3, -3]
-    trades = run([1] * 7, gain, cost=0.0, params=params)
-    assert trades["position"].tolist() == [1, 1, 0, 0, 1, 1, 0]
-    assert trades["stopped"].tolist() == [False, False, True, True, False, False, True]
-    # Seen at the next origin only half was lost, so the stop comes a day later.
-    later = run([1] * 4, [-3, -3, -9, -9], cost=0.0, params=params, marked=[-3, -1, -9, -9])
-    assert later["position"].tolist() == [1, 1, 1, 0]
+def test_other_costs_are_charged_for_the_same_positions():
+    params = TradingParams(position_cap=100, stop_drawdown=5)
+    signal, gain = [1, 1, -1, 1], [-2, -1.5, 1, -2]
+    usual = run(signal, gain, params=params)
+    dear = run(signal, gain, params=params, charged=2.0)
+    assert (usual["exposure"] < 1).any()
+    assert dear["position"].tolist() == usual["position"].tolist()
+    np.testing.assert_allclose(dear["cost"], usual["traded"] * 2.0)
+    assert dear["equity"].iloc[-1] == pytest.approx((dear["gross"] - dear["cost"]).sum())
 
 
 def test_deflated_sharpe_is_that_of_the_paper():
@@ -183,8 +226,20 @@ def test_summary_against_a_literal_reckoning():
     assert row["drawdown"] == pytest.approx(worst)
     held = trades[trades["position"] != 0]
     assert row["hit_rate"] == pytest.approx((held["net"] > 0).mean())
+    assert row["in_market"] == pytest.approx(len(held) / 200)
     assert row["turnover"] == pytest.approx(trades["traded"].sum() / 0.3 / years)
     assert row["sharpe_low"] < row["sharpe"] < row["sharpe_high"]
+
+
+def test_tiny_positions_hardly_count():
+    """Half the days hold a hundredth of the others' position, against the market."""
+    signal = np.tile([1.0, -0.01], 50)
+    trades = run(signal, np.ones(100), cost=0.0).assign(instrument="a", model="b", rule="c")
+    row = trading.summary(trades, reps=2).iloc[0]
+    assert row["in_market"] == pytest.approx(1.01**2 / 1.0001 / 2)
+    assert row["hit_rate"] == pytest.approx(1 / 1.01)
+    days = 100 / 365.25
+    assert row["turnover"] == pytest.approx(trades["traded"].sum() / (1.0001 / 1.01) / days)
 
 
 def test_the_interval_of_the_sharpe_ratio_is_about_as_wide_as_theory_says():
@@ -228,35 +283,51 @@ def test_blocks_are_days_where_decisions_are_a_week_apart(monkeypatch):
 @pytest.mark.parametrize(
     ("rule", "expected"),
     [
-        ("sign", [1, -1, 1, 0]),
-        ("scaled", [1, -0.5, 0, 0]),
-        ("interval_50", [1, 0, 0, 0]),
-        ("interval_90", [0, 0, 0, 0]),
+        ("sign", [1, -1, 1, 0, 0.5]),
+        ("scaled", [1, -0.5, 0, 0, 0.5]),
+        ("interval_50", [1, 0, 0, 0, -0.25]),
+        ("interval_90", [0.25, 0, 0, 0, 0]),
+        ("mean", [3.25 / 4, -1.5 / 4, 1 / 4, 0, 0.75 / 4]),
     ],
 )
 def test_signals_by_rule(rule, expected):
+    """A tick is 0.2 points; the last interval is narrower than a tick and excludes the forecast."""
     rows = pd.DataFrame(
         {
-            "origin": DAYS["origin"][:4],
+            "origin": pd.date_range("2024", periods=5, freq="D", tz="UTC"),
             "y_origin": 60.0,
-            "y_pred": [62.0, 59.0, 61.0, 60.0],
-            "q05": [59, 55, np.nan, 56],
-            "q25": [60.5, 57, np.nan, 58],
-            "q75": [63.5, 61, np.nan, 62],
-            "q95": [66, 65, np.nan, 64],
+            "y_pred": [62.0, 59.0, 61.0, 60.0, 60.1],
+            "q05": [60.05, 55, np.nan, 56, 59],
+            "q25": [60.5, 57, np.nan, 58, 59.85],
+            "q75": [63.5, 61, np.nan, 62, 59.95],
+            "q95": [66, 65, np.nan, 64, 61],
         }
     )
-    assert trading.forecast_signal(rows, rule).tolist() == expected
+    signal = trading.forecast_signal(rows, rule, 0.2)
+    assert signal.tolist() == pytest.approx(expected)
+    bare = rows.drop(columns=["q05", "q25", "q75", "q95"])
+    share = {"sign": 1, "mean": 1 / 4}.get(rule, 0)
+    found = trading.forecast_signal(bare, rule, 0.2).tolist()
+    assert found == pytest.approx([share * each for each in (1, -1, 1, 0, 0.5)])
+    twice = pd.concat([rows, rows.head(1)])
+    with pytest.raises(ValueError, match=r"forecasts: origin 2024-01-01 .* stands twice"):
+        trading.forecast_signal(twice, rule, 0.2)
+
+
+def test_an_unknown_rule_is_refused():
+    with pytest.raises(ValueError, match="rule: found 'best'; should be one of sign, scaled, int"):
+        trading.forecast_signal(pd.DataFrame(), "best", 0.1)
 
 
 def test_benchmarks_follow_or_oppose_the_last_error_of_persistence():
-    dvol = pd.Series([50.0, 51, 49, 49], pd.date_range("2024", periods=4, freq="h", tz="UTC"))
-    assert trading.benchmark_signal("momentum", dvol, 1)[1:].tolist() == [1, -1, 0]
-    assert trading.benchmark_signal("reversal", dvol, 1)[1:].tolist() == [-1, 1, 0]
-    assert (trading.benchmark_signal("always_short", dvol, 1) == -1).all()
-    assert (trading.benchmark_signal("flat", dvol, 1) == 0).all()
+    dvol = pd.Series([50.0, 51, 49, 49.05], pd.date_range("2024", periods=4, freq="h", tz="UTC"))
+    found = [trading.benchmark_signal(name, dvol, 1, 0.1)[1:] for name in ("momentum", "reversal")]
+    assert found[0].tolist() == pytest.approx([1, -1, 0.5])
+    assert found[1].tolist() == pytest.approx([-1, 1, -0.5])
+    assert (trading.benchmark_signal("always_short", dvol, 1, 0.1) == -1).all()
+    assert (trading.benchmark_signal("flat", dvol, 1, 0.1) == 0).all()
     with pytest.raises(ValueError, match="name: found 'long'; should be one of flat, always_short"):
-        trading.benchmark_signal("long", dvol, 1)
+        trading.benchmark_signal("long", dvol, 1, 0.1)
 
 
 @pytest.fixture(scope="module")
@@ -417,43 +488,67 @@ def test_a_study_is_traded_on_every_instrument_by_every_strategy(market):
         **{"split.validation_start": "2024-11-01 00:00", "split.test_start": "2024-11-22 05:00"}
     )
     pairs = trading.strategies(["persistence", "har", "lstm_large"], "lstm_large")
-    assert len(pairs) == 4 + 4 + 4
+    assert len(pairs) == 5 + 5 + 4
     tried = trading.simulate(validation, hours, study, pairs, instruments=["futures_proxy"])
     assert tried["exit"].max() <= validation["target_time"].max()
-    rule = trading.choose_rule(trading.summary(tried, reps=20), "lstm_large")
     trades = trading.simulate(test, hours, study, pairs)
     sizes = trades.groupby(["instrument", "model", "rule"]).size()
     assert (sizes == sizes.iloc[0]).all()
     assert len(sizes) == 3 * len(pairs)
     assert set(trades["instrument"]) == set(trading.INSTRUMENTS)
-    grid = trading.cost_grid(test, hours, study, ("lstm_large", rule))
+    grid = trading.cost_grid(test, hours, study, ("lstm_large", trading.MEAN))
     assert len(grid) == 3 * 2 * 3
     for _, part in grid.groupby(["instrument", "delay_hours"]):
         assert part["annual_return"].is_monotonic_decreasing
         assert np.ptp(part["annual_gross"]) == 0
     whole = trading.summary(trades, reps=20)
     base = grid[(grid["half_spread"] == 0.5) & (grid["delay_hours"] == 1)].set_index("instrument")
-    mine = whole[(whole["model"] == "lstm_large") & (whole["rule"] == rule)].set_index("instrument")
+    mine = whole[(whole["model"] == "lstm_large") & (whole["rule"] == "mean")].set_index(
+        "instrument"
+    )
     np.testing.assert_allclose(base["annual_return"], mine["annual_return"])
-    hourly = trading.by_hour(test, hours, study, ("lstm_large", rule))
+    hourly = trading.by_hour(test, hours, study, ("lstm_large", trading.MEAN))
     own = hourly.set_index("hour")["annual_return"][study.trading.hour]
     assert own == pytest.approx(mine["annual_return"]["futures_proxy"])
     chance = {
         name: trading.deflated(
-            trading.one(trades, name, ("lstm_large", rule)), trading.summary(tried, reps=2)
+            trading.one(trades, name, ("lstm_large", trading.MEAN)), trading.summary(tried, reps=2)
         )
         for name in trading.INSTRUMENTS
     }
-    assert chance["straddle"]["trials"] == 12
-    told = trading_answer(whole, ("lstm_large", rule), chance, study)
+    assert chance["straddle"]["trials"] == 14
+    gains = trading.annual_gains(whole, ("lstm_large", trading.MEAN), hourly)
+    after = whole[whole["model"] == "lstm_large"].set_index(["instrument", "rule"])["annual_return"]
+    for name, gain in gains.items():
+        four = [after[name, rule] for rule in trading.RULES]
+        assert (gain["rules_lowest"], gain["rules_highest"]) == (min(four), max(four))
+        assert gain["after"] == after[name, "mean"] < gain["before"]
+    assert gains["futures_proxy"]["hours_highest"] == hourly["annual_return"].max()
+    assert "hours_lowest" not in gains["straddle"]
+    told = trading_answer(whole, ("lstm_large", trading.MEAN), gains, chance, study)
     assert len(told) == 1 + 3 + 2
     assert told[-1].startswith("**")
     assert set(named(whole)["instrument"]) != set(whole["instrument"])
     assert set(trading.half_years(trades)) == {"2024 H2", "2025 H1"}
 
 
+def literal_signal(row, tick):
+    """The mean of the four rules, case by case."""
+    change = row["y_pred"] - row["y_origin"]
+    way = 1 if change > 0 else -1
+    total = way * (1 if abs(change) >= tick else abs(change) / tick)
+    half = max((row["q75"] - row["q25"]) / 2, tick)
+    total += way * (1 if abs(change) >= half else abs(change) / half)
+    for low, high in (("q25", "q75"), ("q05", "q95")):
+        if row[low] > row["y_origin"]:
+            total += min((row[low] - row["y_origin"]) / tick, 1)
+        if row[high] < row["y_origin"]:
+            total -= min((row["y_origin"] - row[high]) / tick, 1)
+    return total / 4
+
+
 def literal_trades(rows, hours, params, learnt, *, delay, instrument):
-    """Net gains of the plain sign, hour by hour from the page's text and in its simplest words."""
+    """Net gains of the mean rule, hour by hour from the page's text and in its simplest words."""
     dvol, hour = hours["dvol"], pd.Timedelta(hours=1)
     mean = dvol.rolling(720, min_periods=1).mean()
     early = (dvol - mean)[dvol.index < learnt].iloc[:-168]
@@ -477,7 +572,7 @@ def literal_trades(rows, hours, params, learnt, *, delay, instrument):
                 gamma += 100 * (squared - sigma**2 / 8_760) / (2 * sigma * 30 / 365)
         return dvol[time] + gamma
 
-    nets, peak, before, rest, week, entry = [], 0.0, 0.0, 0, None, None
+    nets, equities, before, week, entry = [], {}, 0.0, None, None
     last = rows.index[-1] + 24 * hour
     origins = [at for at in rows.index if at.hour == 8 and at + (24 + delay) * hour <= last]
     for at in origins:
@@ -485,14 +580,15 @@ def literal_trades(rows, hours, params, learnt, *, delay, instrument):
         marked = sum(nets)
         if entry is not None:  # the last trade is known to this origin only
             marked -= before * (price(entry[1], *entry) - price(at, *entry))
-        peak = max(peak, marked)
-        if rest == 0 and peak - marked > params.stop_drawdown:
-            rest = params.stop_days
+        equities[at] = marked
+        recent = [equities[then] for then in equities if (at - then).days <= params.stop_days]
+        lost = (max(recent) - marked) / params.stop_drawdown
+        exposure = 1 if lost <= 1 / 2 else 2 * (1 - lost) if lost < 1 else 0
         changes = dvol.diff(24)[:at].tail(24 * params.volatility_days)
         unit = params.target_volatility / (365.25 * (changes**2).mean()) ** 0.5
-        wanted = min(unit, params.position_cap) * np.sign(rows["y_pred"][at] - rows["y_origin"][at])
-        if rest:
-            rest, wanted, peak = rest - 1, 0.0, marked
+        full = unit * literal_signal(rows.loc[at], params.tick)
+        full = math.copysign(min(abs(full), params.position_cap), full)
+        wanted = full * exposure
         new = wednesday(leave if instrument == "futures_proxy" else fill + hour)
         rolled = instrument != "paper_index" and week is not None and new != week
         traded = abs(wanted) + abs(before) if rolled else abs(wanted - before)
@@ -515,13 +611,13 @@ def test_a_whole_simulation_against_a_literal_reckoning(market, instrument, dela
         **{
             "split.validation_start": "2024-11-01 00:00",
             "split.test_start": "2024-11-22 05:00",
-            "trading.stop_drawdown": 2,
-            "trading.stop_days": 3,
+            "trading.stop_drawdown": 0.8,
+            "trading.stop_days": 10,
             "trading.volatility_days": 10,
         }
     )
     found = trading.simulate(
-        test, hours, study, [("har", "sign")], delay_hours=delay, instruments=[instrument]
+        test, hours, study, [("har", "mean")], delay_hours=delay, instruments=[instrument]
     )
     rows = test[test["model"] == "har"].set_index("origin")
     expected = literal_trades(
@@ -532,8 +628,7 @@ def test_a_whole_simulation_against_a_literal_reckoning(market, instrument, dela
         delay=delay,
         instrument=instrument,
     )
-    assert found["stopped"].any()
-    assert not found["stopped"].all()
+    assert {0, 1} < set(found["exposure"])  # none, full, and between
     np.testing.assert_allclose(found["net"], expected, atol=1e-9)
 
 
@@ -542,8 +637,8 @@ def test_figures_draw_what_they_get(market):
     study = small_study(
         **{"split.validation_start": "2024-11-01 00:00", "split.test_start": "2024-11-22 05:00"}
     )
-    trades = trading.simulate(test, hours, study, [("har", "sign"), ("always_short", "none")])
-    mine = trading.one(trades, "straddle", ("har", "sign"))
+    trades = trading.simulate(test, hours, study, [("har", "mean"), ("always_short", "none")])
+    mine = trading.one(trades, "straddle", ("har", "mean"))
     band = trading.equity_band(mine, block_days=5, reps=50, coverage=0.9, seed=0)
     assert (band["low"] <= band["high"]).all()
     ax = plots.equity_curves({"HAR": band, "other": mine}, title="t")
@@ -552,7 +647,7 @@ def test_figures_draw_what_they_get(market):
     ax = plots.straddle_parts(mine, title="t")
     total = sum(ax.lines[i].get_ydata()[-1] for i in range(3))
     assert ax.lines[3].get_ydata()[-1] == pytest.approx(total)
-    grid = trading.cost_grid(test, hours, study, ("har", "sign"))
+    grid = trading.cost_grid(test, hours, study, ("har", "mean"))
     ax = plots.cost_lines(grid, title="t")
     np.testing.assert_allclose(ax.lines[0].get_ydata(), grid["annual_return"][:3])
     clock = pd.DataFrame(
@@ -587,7 +682,7 @@ def test_parameters_that_cannot_be_are_refused(key, value, message):
 
 def answer_of(study=None, *, days=300, chance=0.97, rivals=(), **changes):
     """The sentences about one strategy on paper index and futures proxy, and its rivals."""
-    row = {"model": "har", "rule": "sign", "annual_return": 9.0, "annual_gross": 20.0, "days": days}
+    row = {"model": "har", "rule": "mean", "annual_return": 9.0, "annual_gross": 20.0, "days": days}
     row |= {"sharpe": 1.0, "sharpe_low": 0.5, "sharpe_high": 3.0, "break_even": 0.4}
     row |= {"in_market": 1.0, **changes}
     row["annual_cost"] = 20 - row["annual_return"]
@@ -596,8 +691,13 @@ def answer_of(study=None, *, days=300, chance=0.97, rivals=(), **changes):
     others = [own | {"model": name, "rule": "none", "sharpe": ratio} for name, ratio in rivals]
     found = {"trials": 12, "probability": chance}
     both = {"paper_index": found, "futures_proxy": found}
+    ranges = {"rules_lowest": -2.04, "rules_highest": 11.0}
+    gains = {
+        "paper_index": ranges,
+        "futures_proxy": ranges | {"hours_lowest": -5.0, "hours_highest": 12.0},
+    }
     results = pd.DataFrame([paper, own, *others])
-    return trading_answer(results, ("har", "sign"), both, study or real_study())
+    return trading_answer(results, ("har", "mean"), gains, both, study or real_study())
 
 
 def real_study(**overrides):
@@ -648,6 +748,14 @@ def test_the_closing_sentence_follows_from_the_numbers(found, words):
     assert told[-1] == f"**{words}**"
     if "annual_return" not in found and found.get("in_market") != 0:
         assert "0.40 points a side takes the whole gain, and 0.22 is paid" in told[2]
+
+
+def test_every_gain_has_its_range_beside_it():
+    told = answer_of()
+    assert "HAR is traded by the mean of four rules, at a half-spread" in told[0]
+    ranges = "(20.0 % before; after costs by single rule −2.0 to 11.0"
+    assert f"Paper index (not tradable): 9.0 % of capital a year after costs {ranges}), " in told[1]
+    assert f"{ranges}, by hour of decision −5.0 to 12.0), Sharpe ratio 1.00" in told[2]
 
 
 def test_the_closing_sentence_says_what_it_rests_on():

@@ -3,7 +3,6 @@
 from dvol_utils.trading.backtest import back_test, schedule, unit_sizes
 from dvol_utils.trading.costs import FUTURES, INSTRUMENTS, PAPER, STRADDLE, side_cost
 from dvol_utils.trading.evaluation import (
-    annual_gains,
     deflated,
     deflated_sharpe,
     deflated_table,
@@ -12,10 +11,17 @@ from dvol_utils.trading.evaluation import (
     worst_days,
 )
 from dvol_utils.trading.instruments import hourly, instrument_gains, weekly_persistence
-from dvol_utils.trading.signals import BENCHMARKS, RULES, benchmark_signal, forecast_signal
+from dvol_utils.trading.signals import (
+    BENCHMARKS,
+    MEAN,
+    RULES,
+    benchmark_signal,
+    forecast_signal,
+)
 from dvol_utils.trading.study import (
+    NO_RULE,
+    annual_gains,
     by_hour,
-    choose_rule,
     cost_grid,
     half_years,
     one,
@@ -27,6 +33,8 @@ __all__ = [
     "BENCHMARKS",
     "FUTURES",
     "INSTRUMENTS",
+    "MEAN",
+    "NO_RULE",
     "PAPER",
     "RULES",
     "STRADDLE",
@@ -34,7 +42,6 @@ __all__ = [
     "back_test",
     "benchmark_signal",
     "by_hour",
-    "choose_rule",
     "cost_grid",
     "deflated",
     "deflated_sharpe",

@@ -19,7 +19,8 @@ LABELS = {
     "always_short": "Always short",
     "momentum": "Momentum",
     "reversal": "Reversal",
-    "sign": "plain sign",
+    "mean": "mean of four rules",
+    "sign": "sign",
     "scaled": "scaled sign",
     "interval_50": "50 % interval",
     "interval_90": "90 % interval",
@@ -40,6 +41,7 @@ def named(table: pd.DataFrame) -> pd.DataFrame:
 def trading_answer(
     results: pd.DataFrame,
     strategy: tuple[str, str],
+    gains: Mapping[str, Mapping[str, float]],
     chance: Mapping[str, Mapping[str, float]],
     study: StudyParams,
 ) -> list[str]:
@@ -50,7 +52,9 @@ def trading_answer(
     results : DataFrame
         `summary` of the test rows at the study's costs, a row an instrument and strategy.
     strategy : (model, rule)
-        Chosen on validation rows.
+        The model chosen on validation rows and the mean rule.
+    gains : mapping
+        `annual_gains` of the strategy.
     chance : mapping
         `deflated` of the strategy by instrument.
     study : StudyParams
@@ -64,11 +68,14 @@ def trading_answer(
     mine = results[(results["model"] == model) & (results["rule"] == rule)]
     where = "In the simulated market, on" if study.is_simulated else "On"
     first = (
-        f"{where} the test rows, {label(model)} is traded by the rule chosen on validation "
-        f"rows ({LABELS[rule]}), at a half-spread of {study.trading.half_spread:g} points and a "
-        f"fill {hours_text(study.trading.delays_hours[0])} after the forecast."
+        f"{where} the test rows, {label(model)} is traded by the {LABELS[rule]}, at a half-spread "
+        f"of {study.trading.half_spread:g} points and a fill "
+        f"{hours_text(study.trading.delays_hours[0])} after the forecast."
     )
-    rows = [_instrument_sentence(row, chance[row.instrument], study) for row in mine.itertuples()]
+    rows = [
+        _instrument_sentence(row, gains[row.instrument], chance[row.instrument], study)
+        for row in mine.itertuples()
+    ]
     tradable = results[(results["instrument"] != PAPER) & (results["sharpe_low"] > 0)]
     own = tradable[(tradable["model"] == model) & (tradable["rule"] == rule)]
     sure = [name for name in own["instrument"] if chance[name]["probability"] >= _SURE]
@@ -101,7 +108,9 @@ def _knows_target(study: StudyParams) -> bool:
     return study.target.kind == "scaled_level" and study.target.scaled_at == "target"
 
 
-def _instrument_sentence(row: tuple, chance: Mapping[str, float], study: StudyParams) -> str:
+def _instrument_sentence(
+    row: tuple, gains: Mapping[str, float], chance: Mapping[str, float], study: StudyParams
+) -> str:
     name = LABELS[row.instrument]
     name = name[0].upper() + name[1:]
     if row.in_market == 0:
@@ -109,7 +118,8 @@ def _instrument_sentence(row: tuple, chance: Mapping[str, float], study: StudyPa
     cover = f"{study.significance.coverage:.0%}".replace("%", " %")
     text = (
         f"{name}: {number(row.annual_return, '.1f')} % of capital a year after costs "
-        f"({number(row.annual_gross, '.1f')} % before), Sharpe ratio {number(row.sharpe, '.2f')}, "
+        f"({number(row.annual_gross, '.1f')} % before; {_ranges(gains)}), "
+        f"Sharpe ratio {number(row.sharpe, '.2f')}, "
         f"{cover} interval {number(row.sharpe_low, '.2f')} to {number(row.sharpe_high, '.2f')}; "
     )
     if row.annual_gross > 0:
@@ -126,6 +136,17 @@ def _instrument_sentence(row: tuple, chance: Mapping[str, float], study: StudyPa
         f"{text}; probability of more than the luck of {chance['trials']} trials "
         f"{number(chance['probability'], '.2f')}."
     )
+
+
+def _ranges(gains: Mapping[str, float]) -> str:
+    """Gains after costs, lowest to highest, by single rules and, where known, at other hours."""
+    names = {"rules": "by single rule", "hours": "by hour of decision"}
+    found = []
+    for key, text in names.items():
+        if f"{key}_lowest" in gains:
+            ends = (number(gains[f"{key}_{end}"], ".1f") for end in ("lowest", "highest"))
+            found.append(f"{text} {' to '.join(ends)}")
+    return f"after costs {', '.join(found)}"
 
 
 def _others_sentence(results: pd.DataFrame, sure: pd.DataFrame) -> str:

@@ -113,7 +113,7 @@ def back_test(
     side_cost: np.ndarray,
     tradable: np.ndarray,
     params: TradingParams,
-    positions: np.ndarray | None = None,
+    charged: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Trade a signal.
 
@@ -122,58 +122,59 @@ def back_test(
     days : DataFrame
         `schedule`.
     signal : Series
-        By origin, -1 to 1. Where it is missing, the position before is kept, unless stopped.
+        By origin, -1 to 1. Where it is missing, the one traded before is kept, and its size.
     gains : DataFrame
         Of an instrument, for the same days: `gain, marked, rolled`.
     size : ndarray of shape (days,)
         `unit_sizes`.
     side_cost : ndarray of shape (days,)
-        Points, of the day's trade; the last day's is paid for closing too.
+        Points, of the day's trade; the last day's is paid for closing too. Drawdown control goes by
+        it.
     tradable : ndarray of shape (days,)
         Whether the fill hour has a price; where not, the position before is kept.
     params : TradingParams
-        Cap and stop.
-    positions : ndarray of shape (days,), optional
-        Held in place of what signal and stop say, to see the same trades at other costs.
+        Cap and drawdown control.
+    charged : ndarray of shape (days,), optional
+        Paid in place of `side_cost`, to see the same positions at other costs.
 
     Returns
     -------
     DataFrame
-        A row a day: those of `days`, `signal`, `position` (% of capital a point), `traded` (the
-        sum of both sides where a contract is rolled, and of the last closing), `gain` (points),
-        `gross, cost, net, equity` (% of capital; `equity` is the sum of `net`), `stopped`;
-        and what else `gains` holds.
+        A row a day: those of `days`, `signal`, `exposure` (0 to 1, what drawdown control leaves),
+        `position` (% of capital a point), `traded` (the sum of both sides where a contract is
+        rolled, and of the last closing), `gain` (points), `gross, cost, net, equity` (% of capital;
+        `equity` is the sum of `net`); and what else `gains` holds.
 
     Notes
     -----
-    The stop is checked at each origin, on the equity that is known there: the position marked at
-    the origin, costs paid. After it there is no position until `stop_days` have passed, whether or
-    not there are forecasts, from the first fill hour that has a price; losses then count from a new
-    peak.
+    Drawdown control goes by the equity that is known at each origin: the position marked there,
+    costs paid. With the loss D from the highest equity at origins of the last `stop_days` the
+    exposure is `2 * (1 - D / stop_drawdown)`, between 0 and 1, of what the signal asks for: full up
+    to half of `stop_drawdown`, none from the whole of it. A loss that left no position is forgotten
+    when its peak leaves those days.
+
+    References
+    ----------
+    Grossman and Zhou (1993), Optimal investment strategies for controlling drawdowns, Mathematical
+    Finance 3(3), doi 10.1111/j.1467-9965.1993.tb00044.x: exposure in proportion to the distance
+    from a floor below the peak.
     """
     wanted = signal.reindex(days["origin"]).to_numpy(dtype=float)
-    gain, marked = gains["gain"].to_numpy(), gains["marked"].to_numpy()
-    rolled = gains["rolled"].to_numpy()
-    aim = np.clip(wanted * size, -params.position_cap, params.position_cap)
-    if positions is None:
-        positions, stopped = _positions(
-            aim,
-            tradable,
-            gain,
-            marked,
-            rolled,
-            side_cost,
-            limit=params.stop_drawdown,
-            rest=math.ceil(params.stop_days / days_apart(days)) if len(days) else 0,
-        )
-    else:
-        stopped = np.zeros(len(days), dtype=bool)
-    traded = traded_positions(positions, rolled)
+    positions, exposure = _positions(
+        np.clip(wanted * size, -params.position_cap, params.position_cap),
+        tradable,
+        gains,
+        side_cost,
+        limit=params.stop_drawdown,
+        window=math.ceil(params.stop_days / days_apart(days)) if len(days) else 0,
+    )
+    traded = traded_positions(positions, gains["rolled"].to_numpy())
     traded[-1:] += np.abs(positions[-1:])
-    gross, cost = positions * gain, traded * side_cost
-    others = gains.drop(columns=["gain", "marked", "rolled"])
+    gain = gains["gain"].to_numpy()
+    gross, cost = positions * gain, traded * (side_cost if charged is None else charged)
     return days.assign(
         signal=wanted,
+        exposure=exposure,
         position=positions,
         traded=traded,
         gain=gain,
@@ -181,8 +182,7 @@ def back_test(
         cost=cost,
         net=gross - cost,
         equity=np.cumsum(gross - cost),
-        stopped=stopped,
-        **others,
+        **gains.drop(columns=["gain", "marked", "rolled"]),
     )
 
 
@@ -202,33 +202,27 @@ def traded_positions(positions: np.ndarray, rolled: np.ndarray) -> np.ndarray:
 def _positions(
     aim: np.ndarray,
     tradable: np.ndarray,
-    gain: np.ndarray,
-    marked: np.ndarray,
-    rolled: np.ndarray,
+    gains: pd.DataFrame,
     side_cost: np.ndarray,
     *,
     limit: float,
-    rest: int,
+    window: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Positions day by day, and whether the stop keeps a day without one.
+    """Positions day by day, and the share of its aim that drawdown control leaves each.
 
-    A loss beyond `limit` closes the position for `rest` decisions.
+    Exposure is lost over losses of `limit / 2` to `limit`; the peak is that of `window` decisions.
     """
-    positions, stopped = np.zeros(len(aim)), np.zeros(len(aim), dtype=bool)
-    paid = peak = before = 0.0  # equity without the gain of the position that is held; its peak
-    resting = 0
+    gain, marked, rolled = (gains[name].to_numpy() for name in ("gain", "marked", "rolled"))
+    positions, exposure, known = (np.zeros(len(aim)) for _ in range(3))
+    kept = paid = before = 0.0  # aim last traded on; equity without the held position's gain; held
     for day in range(len(aim)):
-        known = paid + (before * marked[day - 1] if day else 0.0)
-        peak = max(peak, known)
-        if resting == 0 and peak - known > limit:
-            resting = rest
-        stopped[day] = resting > 0
-        if resting:
-            resting -= 1
-            peak = known
-        want = 0.0 if stopped[day] else aim[day]
-        position = want if tradable[day] and not math.isnan(want) else before
+        known[day] = paid + (before * marked[day - 1] if day else 0.0)
+        loss = known[max(day - window, 0) : day + 1].max() - known[day]
+        exposure[day] = min(max(2 * (1 - loss / limit), 0.0), 1.0)
+        if tradable[day] and not math.isnan(aim[day]):
+            kept = aim[day]
+        position = kept * exposure[day] if tradable[day] else before
         traded = abs(before) + abs(position) if rolled[day] else abs(position - before)
         paid += (before * gain[day - 1] if day else 0.0) - traded * side_cost[day]
         positions[day] = before = position
-    return positions, stopped
+    return positions, exposure

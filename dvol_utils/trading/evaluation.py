@@ -42,16 +42,28 @@ def summary(
         The columns of `by`; `days`; `annual_return`, `annual_gross`, `annual_cost` and
         `volatility` (% of capital a year), `sharpe`, `sharpe_low`, `sharpe_high`, `drawdown` (% of
         capital, the largest loss from a peak of what the group earned), `in_market` (share of days
-        with a position), `hit_rate` (share of those that ended with a net gain), `turnover`
-        (position bought and sold a year, in units of the mean position held), `break_even` (cost
-        that would take the whole gross gain, points a side). Missing where there is no position.
+        with a position), `hit_rate` (share of positions held that ended with a net gain),
+        `turnover` (position bought and sold a year, in units of the mean position held),
+        `break_even` (cost that would take the whole gross gain, points a side). Missing where there
+        is no position.
+
+    Notes
+    -----
+    Days count by the size p of their position, so that tiny ones hardly do: `in_market` is
+    `sum(|p|)^2 / (n * sum(p^2))`, the effective share of a weighted sample, the mean position
+    `sum(p^2) / sum(|p|)`; where all positions are alike these are the plain share and mean.
+
+    References
+    ----------
+    Kish (1965), Survey Sampling, Wiley: the effective size of a weighted sample
     """
     rows = []
     for names, group in trades.groupby(list(by), sort=False, dropna=False):
         net = group["net"].to_numpy()
         apart = days_apart(group)
         years = len(group) * apart / DAYS_PER_YEAR
-        held = group["position"] != 0
+        held = group["position"].abs()
+        total, squares = held.sum(), (held**2).sum()
         drawn = {
             "block": _rows(block_days, apart),
             "reps": reps,
@@ -59,7 +71,7 @@ def summary(
             "seed": seed,
         }
         low, high = sharpe_interval(net, len(group) / years, **drawn)
-        traded, mean_position = group["traded"].sum(), group.loc[held, "position"].abs().mean()
+        traded = group["traded"].sum()
         row = {
             "days": len(group),
             "annual_return": net.sum() / years,
@@ -70,9 +82,9 @@ def summary(
             "sharpe_low": low,
             "sharpe_high": high,
             "drawdown": drawdown(net),
-            "in_market": held.mean(),
-            "hit_rate": (group.loc[held, "net"] > 0).mean() if held.any() else np.nan,
-            "turnover": traded / mean_position / years if held.any() else 0.0,
+            "in_market": total**2 / squares / len(group) if total > 0 else 0.0,
+            "hit_rate": held[group["net"] > 0].sum() / total if total > 0 else np.nan,
+            "turnover": traded * total / squares / years if total > 0 else 0.0,
             "break_even": group["gross"].sum() / traded if traded > 0 else np.nan,
         }
         rows.append(dict(zip(by, names, strict=True)) | row)
@@ -189,15 +201,15 @@ def deflated_sharpe(
 
 
 def deflated(trades: pd.DataFrame, tried: pd.DataFrame) -> dict[str, float]:
-    """`deflated_sharpe` of one back-test, given those that it was chosen among.
+    """`deflated_sharpe` of one back-test, given all that were tried.
 
     Parameters
     ----------
     trades : DataFrame
         `back_test`.
     tried : DataFrame
-        `summary` of every configuration tried, on the rows that chose; those without a position
-        have no ratio and count as trials all the same.
+        `summary` of every configuration tried, on validation rows; those without a position have no
+        ratio and count as trials all the same.
 
     Returns
     -------
@@ -270,20 +282,6 @@ def equity_band(
             "high": high,
         }
     )
-
-
-def annual_gains(results: pd.DataFrame, strategy: tuple[str, str]) -> dict[str, dict[str, float]]:
-    """A strategy's gain in percent of capital a year `before` and `after` costs, by instrument.
-
-    Parameters
-    ----------
-    results : DataFrame
-        `summary` by instrument, model and rule.
-    strategy : (model, rule)
-    """
-    mine = results[(results["model"] == strategy[0]) & (results["rule"] == strategy[1])]
-    names = {"annual_gross": "before", "annual_return": "after"}
-    return mine.set_index("instrument")[list(names)].rename(columns=names).to_dict("index")
 
 
 def worst_days(trades: pd.DataFrame, count: int = 5) -> pd.DataFrame:

@@ -13,26 +13,32 @@ from dvol_utils.trading.backtest import back_test, schedule, unit_sizes
 from dvol_utils.trading.costs import FUTURES, side_cost
 from dvol_utils.trading.evaluation import KEYS, summary
 from dvol_utils.trading.instruments import instrument_gains, weekly_persistence
-from dvol_utils.trading.signals import BENCHMARKS, RULES, benchmark_signal, forecast_signal
+from dvol_utils.trading.signals import (
+    BENCHMARKS,
+    MEAN,
+    RULES,
+    benchmark_signal,
+    forecast_signal,
+)
 
 NO_RULE = "none"
 _HAR = ("har", "har_calendar")
 
 
 def strategies(models: Iterable[str], chosen: str) -> list[tuple[str, str]]:
-    """What is back-tested: (model, rule), every rule of the chosen model and of HAR, benchmarks.
+    """What is back-tested: (model, rule), the mean rule and each of the four, and benchmarks.
 
     Parameters
     ----------
     models : iterable of str
         Those that the study has.
     chosen : str
-        The model chosen on validation rows.
+        The model chosen on validation rows; HAR is traded beside it.
     """
     there = list(models)
     har = next((name for name in _HAR if name in there), None)
     traded = dict.fromkeys([chosen, *([har] if har else [])])
-    pairs = [(model, rule) for model in traded for rule in RULES]
+    pairs = [(model, rule) for model in traded for rule in (MEAN, *RULES)]
     return [*pairs, *((name, NO_RULE) for name in BENCHMARKS)]
 
 
@@ -101,15 +107,13 @@ def simulate(
     for instrument in instruments or market:
         if instrument not in market:
             continue
-        cost = side_cost(instrument, level, params)
+        # Positions are those at the study's own costs, whatever is charged for them.
+        costs = {
+            "side_cost": side_cost(instrument, level, params),
+            "charged": side_cost(instrument, level, params, half_spread),
+        }
         for (model, rule), signal in signals.items():
-            table = back_test(days, signal, market[instrument], side_cost=cost, **common)
-            if half_spread is not None:
-                other = side_cost(instrument, level, params, half_spread)
-                held = table["position"].to_numpy()
-                table = back_test(
-                    days, signal, market[instrument], side_cost=other, positions=held, **common
-                )
+            table = back_test(days, signal, market[instrument], **costs, **common)
             names = {"instrument": instrument, "model": model, "rule": rule}
             tables.append(table.assign(**names))
     return _labelled(pd.concat(tables, ignore_index=True), forecasts)
@@ -166,18 +170,39 @@ def by_hour(
     return pd.concat(rows, ignore_index=True)[["hour", "annual_gross", "annual_return", "sharpe"]]
 
 
-def choose_rule(tried: pd.DataFrame, chosen: str) -> str:
-    """The chosen model's rule with the highest Sharpe ratio; the plain sign where none has one.
+def annual_gains(
+    results: pd.DataFrame, strategy: tuple[str, str], clock: pd.DataFrame
+) -> dict[str, dict[str, float]]:
+    """A strategy's gain in percent of capital a year by instrument, with the range beside it.
 
     Parameters
     ----------
-    tried : DataFrame
-        `summary` of validation rows, one instrument.
-    chosen : str
-        The model.
+    results : DataFrame
+        `summary` by instrument, model and rule.
+    strategy : (model, rule)
+    clock : DataFrame
+        `by_hour` on the futures.
+
+    Returns
+    -------
+    dict
+        `before` and `after` costs; `rules_lowest, rules_highest` after costs over the model's four
+        rules; on the futures `hours_lowest, hours_highest` over the hours of the decision.
     """
-    own = tried[(tried["model"] == chosen) & tried["sharpe"].notna()]
-    return "sign" if own.empty else str(own.loc[own["sharpe"].idxmax(), "rule"])
+    model, rule = strategy
+    gains = {}
+    for instrument, rows in results[results["model"] == model].groupby("instrument", sort=False):
+        after, before = (rows.set_index("rule")[name] for name in ("annual_return", "annual_gross"))
+        four = after[after.index.isin(RULES)]
+        gains[str(instrument)] = {
+            "before": float(before[rule]),
+            "after": float(after[rule]),
+            "rules_lowest": float(four.min()),
+            "rules_highest": float(four.max()),
+        }
+    hours = clock["annual_return"]
+    gains[FUTURES] |= {"hours_lowest": float(hours.min()), "hours_highest": float(hours.max())}
+    return gains
 
 
 def one(trades: pd.DataFrame, instrument: str, strategy: tuple[str, str]) -> pd.DataFrame:
@@ -196,9 +221,10 @@ def _signal(
     pair: tuple[str, str], forecasts: pd.DataFrame, hours: pd.DataFrame, study: StudyParams
 ) -> pd.Series:
     model, rule = pair
+    tick = study.trading.tick
     if rule == NO_RULE:
-        return benchmark_signal(model, hours["dvol"], study.persistence_hours)
-    return forecast_signal(forecasts[forecasts["model"] == model], rule)
+        return benchmark_signal(model, hours["dvol"], study.persistence_hours, tick)
+    return forecast_signal(forecasts[forecasts["model"] == model], rule, tick)
 
 
 def _labelled(trades: pd.DataFrame, forecasts: pd.DataFrame) -> pd.DataFrame:
