@@ -148,7 +148,7 @@ def test_the_page_says_when_networks_were_not_trained_alike(tmp_path, machine, t
         "computed so."
     )
     assert arithmetic_text(folders, here) == (
-        f"**Networks were not all trained alike:** 2 in {low}, 1 in {high}. This machine chooses "
+        f"Networks were not all trained alike: 2 in {low}, 1 in {high}. This machine chooses "
         f"{high}, and their forecasts were computed so."
     )
 

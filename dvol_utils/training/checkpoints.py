@@ -273,7 +273,7 @@ def arithmetic_text(folders: Iterable[Path], here: Arithmetic) -> str:
     text = f"Networks were trained in {next(iter(kinds))}."
     if len(kinds) > 1:
         counts = ", ".join(f"{count} in {kind}" for kind, count in kinds.items())
-        text = f"**Networks were not all trained alike:** {counts}."
+        text = f"Networks were not all trained alike: {counts}."
     if {config["arithmetic"] for config in configs} != {here.name}:
         text += f" This machine chooses {here}, and their forecasts were computed so."
     return text
