@@ -42,30 +42,34 @@ EXECUTED  := $(NOTEBOOKS:notebooks/%=$(RUN)/notebooks/%)
 
 # The modules that a stage is the first to use: a change runs it, and those after it, again.
 # A module that is in no list belongs to the first stage, so forgetting one is never wrong.
-in_package = $(wildcard $(addprefix dvol_utils/,$(1)))
-CODE_02 := $(call in_package,jumps/patterns.py jumps/quality.py jumps/answer.py plots/jumps.py)
-CODE_03 := $(call in_package,events.py features.py windows.py sequences.py folds.py models/*.py training/*.py \
-             walkforward.py uncertainty.py evaluation/__init__.py evaluation/forecast_table.py \
-             evaluation/scores.py evaluation/quantiles.py results/__init__.py results/tables.py results/published.py \
-             results/readable.py results/words.py plots/training.py)
-CODE_04 := $(call in_package,evaluation/benchmark.py evaluation/diagnostics.py significance/*.py \
-             results/answers.py results/claims.py results/findings.py results/uncertainty.py \
-             plots/evaluation.py plots/uncertainty.py)
+PACKAGE    := $(sort $(shell find dvol_utils -type f ! -name '*.pyc' 2>/dev/null))
+in_package = $(filter $(addprefix dvol_utils/,$(1)),$(PACKAGE))
+CODE_02 := $(call in_package,jumps/answer.py jumps/patterns.py jumps/quality.py plots/jumps.py)
+CODE_03 := $(call in_package,evaluation/__init__.py evaluation/forecast_table.py \
+             evaluation/quantiles.py evaluation/scores.py events.py features.py folds.py models/% \
+             plots/training.py results/__init__.py results/published.py results/readable.py \
+             results/tables.py results/words.py sequences.py training/% uncertainty.py \
+             walkforward.py windows.py)
+CODE_04 := $(call in_package,evaluation/benchmark.py evaluation/diagnostics.py plots/evaluation.py \
+             plots/uncertainty.py results/answers.py results/claims.py results/findings.py \
+             results/uncertainty.py significance/%)
 CODE_05 := $(call in_package,plots/significance.py)
-CODE_06 := $(call in_package,trading/*.py plots/trading.py)
-CODE_07 := $(call in_package,published/*.py plots/published.py)
+CODE_06 := $(call in_package,plots/trading.py trading/%)
+CODE_07 := $(call in_package,plots/published.py published/%)
 CODE_08 := $(call in_package,horizons.py plots/horizons.py)
-CODE_09 := $(call in_package,pooling.py results/pooled.py plots/pooled.py)
+CODE_09 := $(call in_package,plots/pooled.py pooling.py results/pooled.py)
 CODE_10 := $(call in_package,evaluation/worst.py plots/card.py report/provenance.py \
-             $(addprefix results/,card.py established.py failing.py headline.py schema.py))
-CODE_site := $(call in_package,$(addprefix report/,__init__.py site.py pages.py overview.py \
-               templates/* templates/cells/*) results/compared.py plots/report.py)
-CODE_none := $(call in_package,cli.py reference.py serving/*.py report/execute.py \
-               report/verify.py report/expected.py report/compare.py results/readme.py results/shared_rows.py \
-               $(addprefix data/,fetch.py http.py deribit.py onchain.py fields.py pages.py \
-               download.py merge.py sources.py update.py))
+             results/card.py results/established.py results/failing.py results/headline.py \
+             results/schema.py)
+CODE_site := $(call in_package,plots/report.py report/__init__.py report/overview.py \
+             report/pages.py report/site.py report/templates/% results/compared.py)
+CODE_none := $(call in_package,cli.py data/deribit.py data/download.py data/fetch.py \
+             data/fields.py data/http.py data/merge.py data/onchain.py data/pages.py \
+             data/sources.py data/update.py reference.py report/compare.py report/execute.py \
+             report/expected.py report/verify.py results/readme.py results/shared_rows.py \
+             serving/%)
 CODE_01 := $(filter-out $(CODE_02) $(CODE_03) $(CODE_04) $(CODE_05) $(CODE_06) $(CODE_07) $(CODE_08) \
-             $(CODE_09) $(CODE_10) $(CODE_site) $(CODE_none),$(call in_package,*.py */*.py))
+             $(CODE_09) $(CODE_10) $(CODE_site) $(CODE_none),$(filter %.py,$(PACKAGE)))
 
 .PHONY: help report data test test-faults lint lab monitor verify bench bench-peers clean distclean FORCE
 
