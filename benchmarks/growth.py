@@ -86,8 +86,8 @@ def write_files(study: Any, rows: int) -> Iterator[None]:
 
 
 def panel(study: Any, rows: int) -> Iterator[None]:
-    from dvol_utils.artefacts import write_table
     from dvol_utils.data.panel import build_panel
+    from dvol_utils.study.tables import write_table
 
     yield
     yield
@@ -110,8 +110,8 @@ def minute_jumps(study: Any, rows: int) -> Iterator[None]:
 
 
 def jumps(study: Any, rows: int) -> Iterator[None]:
-    from dvol_utils.artefacts import read_table, write_table
     from dvol_utils.jumps import detect_jumps, panel_periodicity
+    from dvol_utils.study.tables import read_table, write_table
 
     yield
     panel = read_table(study, "panel")
@@ -124,7 +124,7 @@ def jumps(study: Any, rows: int) -> Iterator[None]:
 
 
 def samples(study: Any, rows: int) -> Iterator[None]:
-    from dvol_utils.artefacts import read_table
+    from dvol_utils.study.tables import read_table
     from dvol_utils.windows import build_samples
 
     yield
@@ -135,7 +135,7 @@ def samples(study: Any, rows: int) -> Iterator[None]:
 
 
 def epoch(study: Any, rows: int) -> Iterator[None]:
-    from dvol_utils.artefacts import read_table
+    from dvol_utils.study.tables import read_table
     from dvol_utils.walkforward import make_forecaster
     from dvol_utils.windows import build_samples
 
@@ -161,7 +161,7 @@ STEPS: dict[str, tuple[Callable[[Any, int], Iterator[None]], str]] = {
 
 def measure(step: str, path: Path, rows: int) -> None:
     """Run one step in this process and print what it took as JSON."""
-    from dvol_utils.params import load_study
+    from dvol_utils.study.params import load_study
 
     work = STEPS[step][0](load_study(path), rows)
     next(work)

@@ -23,7 +23,7 @@ import pandas as pd
 from choices import load
 from dvol_utils import uncertainty
 from dvol_utils.evaluation import coverage, crps, with_quantiles
-from dvol_utils.params import UncertaintyParams
+from dvol_utils.study.params import UncertaintyParams
 from dvol_utils.walkforward import forecast_table
 from dvol_utils.windows import Samples
 

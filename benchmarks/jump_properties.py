@@ -36,7 +36,7 @@ from dvol_utils.jumps import (
     spurious_rate,
     universal_threshold,
 )
-from dvol_utils.params import JumpParams, SimulatedParams
+from dvol_utils.study.params import JumpParams, SimulatedParams
 
 ALPHAS = (0.01, 0.05)
 YEAR = 8_760  # hours

@@ -34,7 +34,7 @@ import pandas as pd
 
 import networks
 from choices import MODELS, group_columns, load, makers
-from dvol_utils.params import StudyParams
+from dvol_utils.study.params import StudyParams
 from dvol_utils.windows import Samples
 from networks import WALK, side_by_side, skill
 

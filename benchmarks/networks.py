@@ -30,8 +30,8 @@ from dvol_utils.folds import Fold, fold_rows, fold_samples, study_folds
 from dvol_utils.jumps import jumps_by_rule
 from dvol_utils.models import Forecaster
 from dvol_utils.models.networks import CHOSEN, NetworkKind, network_kind
-from dvol_utils.params import StudyParams, load_study, parse_override
 from dvol_utils.sequences import build_sequences
+from dvol_utils.study.params import StudyParams, load_study, parse_override
 from dvol_utils.training import fit_network, predict_rows
 from dvol_utils.training.many import Failure, run_tasks
 from dvol_utils.walkforward import fold_forecast

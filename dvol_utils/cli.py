@@ -10,9 +10,15 @@ import pandas as pd
 import typer
 from typer.core import TyperGroup
 
-from dvol_utils.params import ParameterError, StudyParams, describe, load_study, parse_override
 from dvol_utils.serving import commands as serving
-from dvol_utils.threads import stay_on_one_thread
+from dvol_utils.study.params import (
+    ParameterError,
+    StudyParams,
+    describe,
+    load_study,
+    parse_override,
+)
+from dvol_utils.study.threads import stay_on_one_thread
 
 # Heavy imports stand in the commands that need them: `dvol params` should answer at once.
 
@@ -223,7 +229,7 @@ def params(study: Study, raw: Raw = None, settings: Settings = None) -> None:
 @app.command()
 def reference() -> None:
     """Print docs/parameters.md: every parameter there is, with its type, range and default."""
-    from dvol_utils.reference import parameter_reference
+    from dvol_utils.study.reference import parameter_reference
 
     typer.echo(parameter_reference(), nl=False)
 
@@ -275,11 +281,11 @@ def verify(
 @app.command()
 def readme(study: Study) -> None:
     """Write the study's results into its block of README.md and its picture into docs/."""
-    from dvol_utils.artefacts import read_json
     from dvol_utils.report.overview import write_picture
     from dvol_utils.report.provenance import recorded_study
     from dvol_utils.results.readme import rewrite_readme
     from dvol_utils.results.schema import read_results
+    from dvol_utils.study.tables import read_json
 
     loaded = load_study(study)
     recorded = recorded_study(loaded, read_json(loaded.run_dir / "manifest.json"))

@@ -15,8 +15,8 @@ from IPython.display import HTML, Markdown, display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dvol_utils.params import StudyParams, describe
 from dvol_utils.plots.style import fit_titles
+from dvol_utils.study.params import StudyParams, describe
 
 SIMULATED_NOTICE = (
     "Simulated data: every number on this page comes from a simulated market with known jumps. "

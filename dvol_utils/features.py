@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.events import LAST_RELEASE, near_expiry, releases_ahead
-from dvol_utils.params import StudyParams
+from dvol_utils.study.params import StudyParams
 
 HOURS_PER_YEAR = 8_760
 _LAGS = {"dvol_lag_1d": 24, "dvol_lag_7d": 168, "dvol_lag_30d": 720}

@@ -11,7 +11,7 @@ from itertools import count, pairwise, takewhile
 import numpy as np
 import pandas as pd
 
-from dvol_utils.params import StudyParams, WalkParams
+from dvol_utils.study.params import StudyParams, WalkParams
 from dvol_utils.windows import Samples
 
 _MONTHS = {"monthly": 1, "quarterly": 3}

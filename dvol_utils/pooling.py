@@ -22,7 +22,7 @@ from dvol_utils.folds import (
 )
 from dvol_utils.models import Forecaster
 from dvol_utils.models.networks import NETWORK_NAMES
-from dvol_utils.params import ParameterError, StudyParams
+from dvol_utils.study.params import ParameterError, StudyParams
 from dvol_utils.training import NetworkForecaster, TrainingError
 from dvol_utils.training.many import Failure
 from dvol_utils.walkforward import fit_networks, make_forecaster

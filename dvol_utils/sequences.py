@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dvol_utils.features import feature_columns
-from dvol_utils.params import StudyParams
+from dvol_utils.study.params import StudyParams
 from dvol_utils.windows import Samples
 
 

@@ -19,7 +19,7 @@ from dvol_utils.models.linear import RidgeForecaster, ridge_decay
 from dvol_utils.models.naive import Persistence, SeasonalNaive
 from dvol_utils.models.networks import NETWORK_NAMES, stopping_networks
 from dvol_utils.models.trees import boosted_trees
-from dvol_utils.params import StudyParams
+from dvol_utils.study.params import StudyParams
 from dvol_utils.training import NetworkForecaster, TrainingError
 from dvol_utils.training.devices import process_count
 from dvol_utils.training.many import Failure, default_workers, run_tasks

@@ -15,7 +15,7 @@ from dvol_utils.features import (
     level_regime,
     trailing_volatility,
 )
-from dvol_utils.params import SplitParams, StudyParams
+from dvol_utils.study.params import SplitParams, StudyParams
 
 # Columns without natural units, scaled by their own recent past; the lags by DVOL's.
 _OWN_SCALE = ("transaction_volume", "network_activity", "nvrv", "dvol_rv_spread")

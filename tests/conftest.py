@@ -16,10 +16,10 @@ from study_files import TINY_STUDY, finished_project
 from threadpoolctl import threadpool_limits
 from trainers import TINY, Trainers
 
-from dvol_utils.params import load_study
 from dvol_utils.report.execute import execute_notebook
 from dvol_utils.report.site import build_site, study_notebooks
-from dvol_utils.threads import _VARIABLES
+from dvol_utils.study.params import load_study
+from dvol_utils.study.threads import _VARIABLES
 
 mpl.use("Agg")
 

@@ -10,7 +10,7 @@ from typing import Any
 from market import small_jumps, small_panel, small_study
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from dvol_utils.params import StudyParams
+from dvol_utils.study.params import StudyParams
 from dvol_utils.training import NetworkForecaster
 from dvol_utils.training.job import write_job
 from dvol_utils.windows import Samples, build_samples

@@ -7,7 +7,7 @@ import pandas as pd
 
 from dvol_utils.features import GROUPS
 from dvol_utils.jumps import detect_jumps
-from dvol_utils.params import StudyParams, load_study
+from dvol_utils.study.params import StudyParams, load_study
 
 HOURS = 3_600
 

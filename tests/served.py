@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from dvol_utils.artefacts import record, write_table
 from dvol_utils.data import simulated
 from dvol_utils.data.panel import build_panel
 from dvol_utils.horizons import SIMPLE as SIMPLE_MODELS
 from dvol_utils.jumps import jumps_by_rule
-from dvol_utils.params import SimulatedParams, StudyParams, load_study
+from dvol_utils.study.params import SimulatedParams, StudyParams, load_study
+from dvol_utils.study.tables import record, write_table
 from dvol_utils.walkforward import forecast_table
 from dvol_utils.windows import build_samples
 

@@ -14,11 +14,12 @@ from forecast_tables import MODELS, forecast_table
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from dvol_utils import artefacts, display
+from dvol_utils import display
 from dvol_utils.evaluation import METRICS, average_seeds, score
-from dvol_utils.params import StudyParams, load_study, parameters_hash
 from dvol_utils.plots.style import MODEL_LABELS
 from dvol_utils.results.published import PUBLISHED
+from dvol_utils.study import tables
+from dvol_utils.study.params import StudyParams, load_study, parameters_hash
 
 TINY_STUDY = {
     "title": "Tiny <study> & market",
@@ -137,11 +138,11 @@ def finished_project(root: Path) -> Path:
     raw = study.raw_dir / "btc_dvol_hourly.csv"
     raw.write_text("timestamp,dvol_close\n0,50\n", encoding="utf-8")
     forecasts = forecast_table(300, validation_rows=50)
-    artefacts.write_table(study, "forecasts", forecasts)
-    artefacts.write_json(study.run_dir / "results.json", headline_numbers(study, forecasts))
-    hashes = {raw.name: artefacts.file_hash(raw)}
-    artefacts.record(study, "01_data_preparation", {"raw_files": hashes, **PANEL_RANGE})
-    artefacts.record(study, "03_lstm_training", {"device": "cpu"})
+    tables.write_table(study, "forecasts", forecasts)
+    tables.write_json(study.run_dir / "results.json", headline_numbers(study, forecasts))
+    hashes = {raw.name: tables.file_hash(raw)}
+    tables.record(study, "01_data_preparation", {"raw_files": hashes, **PANEL_RANGE})
+    tables.record(study, "03_lstm_training", {"device": "cpu"})
     for name, title in (("01_data_preparation", "Data"), ("02_jump_detection", "Jumps")):
         source_notebook(root / f"notebooks/{name}.ipynb")
         executed_notebook(study, study.run_dir / f"notebooks/{name}.ipynb", title)

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dvol_utils.artefacts import (
+from dvol_utils.study.params import load_study, parameters_hash
+from dvol_utils.study.tables import (
     ArtefactError,
     file_hash,
     read_json,
@@ -21,7 +22,6 @@ from dvol_utils.artefacts import (
     write_json,
     write_table,
 )
-from dvol_utils.params import load_study, parameters_hash
 
 PANEL = pd.DataFrame(
     {

@@ -20,9 +20,9 @@ from dvol_utils.models.attention import (
     selection_weights,
 )
 from dvol_utils.models.networks import build_network, network_kind
-from dvol_utils.params import StudyParams
 from dvol_utils.plots import training as plots
 from dvol_utils.sequences import build_sequences
+from dvol_utils.study.params import StudyParams
 from dvol_utils.training import fit_network, selection
 from dvol_utils.training.checkpoints import save_finished
 from dvol_utils.training.loop import predict_rows

@@ -6,8 +6,8 @@ import pytest
 from forecast_tables import forecast_table
 
 from dvol_utils.evaluation import average_seeds, benchmark, score
-from dvol_utils.params import load_study
 from dvol_utils.results.words import persistence_sentence
+from dvol_utils.study.params import load_study
 
 ROWS = average_seeds(forecast_table(120))
 TIMES = pd.date_range("2024-11-01", "2024-12-31", freq="h", tz="UTC")

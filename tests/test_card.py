@@ -11,13 +11,13 @@ from scipy import stats
 from study_files import PANEL_RANGE
 
 from dvol_utils.evaluation import add_calendar, average_seeds, score, worst
-from dvol_utils.params import load_study
 from dvol_utils.plots import card as plots
 from dvol_utils.results import card, failing
 from dvol_utils.results.established import established, statements, summary
 from dvol_utils.results.tables import metrics_table
 from dvol_utils.significance import bootstrap_interval, diebold_mariano, monthly_skill
 from dvol_utils.significance.regimes import regime_skill
+from dvol_utils.study.params import load_study
 
 MONDAY = pd.Timestamp("2024-12-02", tz="UTC")
 FORECASTS = average_seeds(

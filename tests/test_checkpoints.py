@@ -15,7 +15,7 @@ import torch
 from engine import left, tiny_forecaster, tiny_job, tiny_samples
 from trainers import lines
 
-from dvol_utils.artefacts import file_hash
+from dvol_utils.study.tables import file_hash
 from dvol_utils.training.checkpoints import (
     fingerprint,
     read_config,

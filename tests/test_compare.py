@@ -14,9 +14,7 @@ from scipy import stats
 from study_files import TINY_STUDY, headline_numbers
 from test_cli import dvol
 
-from dvol_utils import artefacts
 from dvol_utils.evaluation import average_seeds
-from dvol_utils.params import SignificanceParams, load_study
 from dvol_utils.report.compare import compare_studies, parameter_differences
 from dvol_utils.results.shared_rows import (
     difference_sentence,
@@ -26,6 +24,8 @@ from dvol_utils.results.shared_rows import (
     shared_rows,
     study_differences,
 )
+from dvol_utils.study import tables
+from dvol_utils.study.params import SignificanceParams, load_study
 
 BETTER = {**MODELS, "har_calendar": (0.5, 0.2, 1)}
 OTHERS = {**MODELS, "har_calendar": (0.5, 0.2, 1), "lstm_large": (0.1, 0.3, 1)}
@@ -39,9 +39,9 @@ def finish(root, name, forecasts, **changes):
     values["models"] = list(pd.unique(forecasts["model"]))
     (root / f"params/{name}.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
     study = load_study(root / f"params/{name}.yaml")
-    artefacts.write_table(study, "forecasts", forecasts)
-    artefacts.write_json(study.run_dir / "results.json", headline_numbers(study, forecasts))
-    artefacts.record(study, "03_lstm_training", {"device": "cpu"})
+    tables.write_table(study, "forecasts", forecasts)
+    tables.write_json(study.run_dir / "results.json", headline_numbers(study, forecasts))
+    tables.record(study, "03_lstm_training", {"device": "cpu"})
     return study
 
 
@@ -246,7 +246,7 @@ def test_page_shows_studies_results_and_parameters(two):
     assert facts[1][5:8] == [
         "2024-11-22 05:00 to 2024-12-04 16:00",
         "300",
-        artefacts.read_json(study.run_dir / "results.json")["parameters_hash"],
+        tables.read_json(study.run_dir / "results.json")["parameters_hash"],
     ]
     results = body(page, "Headline results")
     assert [row[:2] for row in results[:2]] == [
@@ -254,7 +254,7 @@ def test_page_shows_studies_results_and_parameters(two):
         ["Seasonal naive (week)", "one"],
     ]
     assert len(results) == 2 * len(MODELS)
-    har = artefacts.read_json(study.run_dir / "results.json")["models"]["har"]
+    har = tables.read_json(study.run_dir / "results.json")["models"]["har"]
     shown = next(row for row in results if row[:2] == ["HAR", "two"])
     assert shown[2] == f"{har['rmse']['estimate']:.3f}"
     assert [row[:3] for row in body(page, "Parameters that differ")] == [
@@ -402,27 +402,27 @@ def test_missing_file_names_the_command_and_leaves_the_old_page(two, name):
     old = compare_studies(["one", "two"]).read_bytes()
     (two / "runs/two" / name).unlink()
     message = re.escape(f"{name} is missing: run `make report STUDY=two`")
-    with pytest.raises(artefacts.ArtefactError, match=message):
+    with pytest.raises(tables.ArtefactError, match=message):
         compare_studies(["one", "two"])
     assert (two / "reports/compare-one-two.html").read_bytes() == old
 
 
 def test_files_of_different_runs_are_refused(two):
     path = two / "runs/two/results.json"
-    artefacts.write_json(path, {**artefacts.read_json(path), "parameters_hash": "0" * 12})
+    tables.write_json(path, {**tables.read_json(path), "parameters_hash": "0" * 12})
     with pytest.raises(
-        artefacts.ArtefactError, match="are of different runs: run `make report STUDY=two`"
+        tables.ArtefactError, match="are of different runs: run `make report STUDY=two`"
     ):
         compare_studies(["one", "two"])
 
 
 def test_run_of_another_version_is_refused(two):
     path = two / "runs/two/manifest.json"
-    manifest = artefacts.read_json(path)
+    manifest = tables.read_json(path)
     manifest["parameters"]["gone"] = 1
-    artefacts.write_json(path, manifest)
+    tables.write_json(path, manifest)
     message = "parameters are not those of this version: run `make report STUDY=two`"
-    with pytest.raises(artefacts.ArtefactError, match=message):
+    with pytest.raises(tables.ArtefactError, match=message):
         compare_studies(["one", "two"])
 
 

@@ -12,8 +12,8 @@ from bs4 import BeautifulSoup
 from study_files import HOSTILE, code_cell
 
 from dvol_utils import display
-from dvol_utils.params import describe, load_study
-from dvol_utils.trials import open_study
+from dvol_utils.study.params import describe, load_study
+from dvol_utils.study.trials import open_study
 
 
 def shown(call) -> BeautifulSoup:

@@ -11,8 +11,8 @@ import torch
 from engine import left, tiny_job, tiny_samples
 from trainers import lines
 
-from dvol_utils.params import TrainingParams
 from dvol_utils.sequences import sequence_starts
+from dvol_utils.study.params import TrainingParams
 from dvol_utils.training.devices import DeviceError, Place, process_count, scaled_rate
 from dvol_utils.windows import Samples
 

@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from dvol_utils.cli import app
 from dvol_utils.features import GROUPS
-from dvol_utils.params import MODEL_NAMES, StudyParams, describe, load_study
-from dvol_utils.reference import parameter_reference
 from dvol_utils.results.card import _MEANINGS
+from dvol_utils.study.params import MODEL_NAMES, StudyParams, describe, load_study
+from dvol_utils.study.reference import parameter_reference
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -10,8 +10,6 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from study_files import source_notebook
 
-from dvol_utils.artefacts import claim
-from dvol_utils.params import ParameterError, load_study
 from dvol_utils.report import execute
 from dvol_utils.report.execute import (
     NotebookError,
@@ -19,7 +17,9 @@ from dvol_utils.report.execute import (
     incomplete_cells,
     read_executed,
 )
-from dvol_utils.trials import open_study
+from dvol_utils.study.params import ParameterError, load_study
+from dvol_utils.study.tables import claim
+from dvol_utils.study.trials import open_study
 
 
 @pytest.fixture

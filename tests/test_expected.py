@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from test_cli import dvol
 
-from dvol_utils.artefacts import ArtefactError, read_json, write_json
-from dvol_utils.params import load_study, parameters_hash
 from dvol_utils.report import expected
 from dvol_utils.report.expected import ROUNDING, TOLERANCES, differences, headline_numbers
+from dvol_utils.study.params import load_study, parameters_hash
+from dvol_utils.study.tables import ArtefactError, read_json, write_json
 
 HOME = Path(__file__).parents[1]
 COMMITTED = sorted(path.name for path in (HOME / "params").glob("*.expected.json"))

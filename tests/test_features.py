@@ -16,7 +16,7 @@ from dvol_utils.features import (
     realised_volatility,
     trailing_volatility,
 )
-from dvol_utils.stage_params import FeatureGroup
+from dvol_utils.study.fitting_section import FeatureGroup
 
 
 @pytest.fixture(scope="module")

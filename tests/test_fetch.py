@@ -27,13 +27,13 @@ from exchange_server import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dvol_utils.artefacts import file_hash
 from dvol_utils.data import update
 from dvol_utils.data.fetch import fetch_store
 from dvol_utils.data.http import FetchError, UnreachableError
 from dvol_utils.data.panel import build_panel
 from dvol_utils.data.raw_store import SCHEMAS, read_series
-from dvol_utils.params import DataParams, ParameterError
+from dvol_utils.study.params import DataParams, ParameterError
+from dvol_utils.study.tables import file_hash
 
 REAL = Path(__file__).parents[2] / "shared/data"
 FILES = {name: f"btc_{schema.file}" for name, schema in SCHEMAS.items()}

@@ -19,7 +19,7 @@ from dvol_utils.folds import (
     fold_summary,
     study_folds,
 )
-from dvol_utils.params import SplitParams, WalkParams
+from dvol_utils.study.params import SplitParams, WalkParams
 from dvol_utils.training.job import read_samples, write_samples
 from dvol_utils.windows import Samples, build_samples, split_labels
 

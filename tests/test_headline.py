@@ -5,11 +5,11 @@ import json
 import pandas as pd
 import pytest
 
-from dvol_utils.artefacts import ArtefactError
 from dvol_utils.report.overview import _rivals, _skill_axes, skill_figure, write_picture
 from dvol_utils.results.headline import best_models, headline_table, markdown_table, written_p
 from dvol_utils.results.readme import readme_block, rewrite_readme
 from dvol_utils.results.schema import Comparison, Results
+from dvol_utils.study.tables import ArtefactError
 
 
 def estimate(value, low=None, high=None):

@@ -9,11 +9,11 @@ from market import small_jumps, small_panel, small_study
 from dvol_utils import horizons as hz
 from dvol_utils.evaluation import evaluation_rows, score
 from dvol_utils.models.networks import NETWORK_NAMES
-from dvol_utils.params import MODEL_NAMES
 from dvol_utils.plots.horizons import skill_by_horizon
 from dvol_utils.report.site import HORIZONS_PAGE, study_notebooks
 from dvol_utils.results.readable import with_interval
 from dvol_utils.significance import bootstrap_interval, diebold_mariano
+from dvol_utils.study.params import MODEL_NAMES
 from dvol_utils.walkforward import forecast_table
 from dvol_utils.windows import build_samples
 

@@ -20,7 +20,7 @@ from dvol_utils.data.http import (
     open_client,
     source_urls,
 )
-from dvol_utils.params import ParameterError
+from dvol_utils.study.params import ParameterError
 
 OK = {"result": 1}
 

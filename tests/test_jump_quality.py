@@ -32,8 +32,8 @@ from dvol_utils.jumps.quality import (
     mark_true,
     periodicity_variants,
 )
-from dvol_utils.params import DataParams, JumpParams
 from dvol_utils.plots import jumps as plots
+from dvol_utils.study.params import DataParams, JumpParams
 
 PARAMS = JumpParams(window=50, alpha=0.05, n_tests=1_000)
 START = pd.Timestamp("2024-01-01 01:00", tz="UTC")

@@ -20,9 +20,9 @@ import pandas as pd
 import pytest
 import websocket
 
-from dvol_utils.artefacts import file_hash
-from dvol_utils.params import load_study
 from dvol_utils.report.site import study_notebooks
+from dvol_utils.study.params import load_study
+from dvol_utils.study.tables import file_hash
 
 HOME = Path(__file__).parents[1]
 NOTEBOOKS = [path.name for path in study_notebooks(load_study(HOME / "params/smoke.yaml"))]

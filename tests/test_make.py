@@ -19,8 +19,8 @@ import pytest
 import yaml
 from study_files import TINY_STUDY, source_notebook
 
-from dvol_utils.params import load_study
 from dvol_utils.report.site import study_notebooks
+from dvol_utils.study.params import load_study
 
 ROOT = Path(__file__).parents[1]
 STAGES = ("01_first", "02_second", "03_third")

@@ -18,8 +18,8 @@ from dvol_utils.models.lstm import DVOLLSTM
 from dvol_utils.models.naive import Persistence, SeasonalNaive
 from dvol_utils.models.networks import NETWORK_NAMES, build_network
 from dvol_utils.models.trees import BoostedTrees, boosted_trees
-from dvol_utils.params import MODEL_NAMES
 from dvol_utils.plots.style import MODEL_COLOURS, MODEL_LABELS
+from dvol_utils.study.params import MODEL_NAMES
 from dvol_utils.walkforward import make_forecaster
 from dvol_utils.windows import build_samples
 

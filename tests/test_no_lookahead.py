@@ -19,8 +19,8 @@ from dvol_utils.jumps.periodicity import periodicity_wsd
 from dvol_utils.models.combination import combine
 from dvol_utils.models.lstm import LADDER
 from dvol_utils.models.networks import NETWORK_NAMES
-from dvol_utils.params import MODEL_NAMES
 from dvol_utils.pooling import LABELLED, POOLED, Fit, fit_forecaster, fit_samples
+from dvol_utils.study.params import MODEL_NAMES
 from dvol_utils.trading import hourly, simulate, strategies
 from dvol_utils.uncertainty import add_quantiles
 from dvol_utils.walkforward import fold_networks, make_forecaster

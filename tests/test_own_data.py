@@ -14,7 +14,7 @@ from dvol_utils.data import simulated
 from dvol_utils.data.coverage import coverage_calendar, gaps
 from dvol_utils.data.panel import build_panel
 from dvol_utils.data.raw_store import RawStoreError, series_path
-from dvol_utils.params import DataParams
+from dvol_utils.study.params import DataParams
 
 START = pd.Timestamp("2021-01-01", tz="UTC")
 HOUR = pd.Timedelta(hours=1)

@@ -12,7 +12,7 @@ from dvol_utils.data import simulated
 from dvol_utils.data.coverage import coverage, gaps
 from dvol_utils.data.panel import VALUE_COLUMNS, build_panel, check_length
 from dvol_utils.data.raw_store import RawStoreError, series_path
-from dvol_utils.params import DataParams, StudyParams, load_study
+from dvol_utils.study.params import DataParams, StudyParams, load_study
 
 REAL = Path(__file__).parents[2] / "shared/data"
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from study_files import TINY_STUDY
 
-from dvol_utils.params import (
+from dvol_utils.study.params import (
     ParameterError,
     StudyParams,
     describe,

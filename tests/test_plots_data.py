@@ -13,8 +13,8 @@ from dvol_utils.data.coverage import coverage_calendar
 from dvol_utils.data.diagnostics import histogram
 from dvol_utils.data.panel import VALUE_COLUMNS, build_panel
 from dvol_utils.data.seasonality import activity_by_weekday, change_by_hour, change_by_weekday
-from dvol_utils.params import DataParams
 from dvol_utils.plots import data as plots
+from dvol_utils.study.params import DataParams
 
 
 @pytest.fixture

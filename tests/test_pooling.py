@@ -15,13 +15,11 @@ from hypothesis import strategies as st
 from market import small_jumps, small_panel, small_study
 from trainers import TINY
 
-from dvol_utils.artefacts import read_table
 from dvol_utils.evaluation import average_seeds, score
 from dvol_utils.folds import fold_rows, study_folds
 from dvol_utils.models.decay import decay_weights
 from dvol_utils.models.linear import WeightedRidge, ridge_decay
 from dvol_utils.models.lstm import LADDER
-from dvol_utils.params import ParameterError, StudyParams, load_study
 from dvol_utils.plots.pooled import pooling_gains
 from dvol_utils.pooling import (
     ALONE,
@@ -49,6 +47,8 @@ from dvol_utils.results.pooled import (
 )
 from dvol_utils.sequences import sequence_starts
 from dvol_utils.significance import diebold_mariano
+from dvol_utils.study.params import ParameterError, StudyParams, load_study
+from dvol_utils.study.tables import read_table
 from dvol_utils.walkforward import forecast_table
 from dvol_utils.windows import Samples, build_samples
 

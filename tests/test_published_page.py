@@ -14,7 +14,6 @@ from dvol_utils.data.panel import build_panel
 from dvol_utils.data.simulated import write_store
 from dvol_utils.evaluation import average_seeds
 from dvol_utils.jumps import detect_jumps, jumps_by_rule, published_jumps
-from dvol_utils.params import load_study
 from dvol_utils.plots import published as plots
 from dvol_utils.published import answers, comparison, flaws, size, variants
 from dvol_utils.published.comparison import BLIND, NAIVE, OURS, REPRODUCED, ROLLING
@@ -25,6 +24,7 @@ from dvol_utils.results.published import PUBLISHED
 from dvol_utils.results.readable import readable
 from dvol_utils.results.schema import Comparison
 from dvol_utils.significance import regime_difference
+from dvol_utils.study.params import load_study
 from dvol_utils.windows import build_samples
 
 ROOT = Path(__file__).parents[1]

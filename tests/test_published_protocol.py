@@ -13,7 +13,7 @@ from dvol_utils.data.panel import build_panel
 from dvol_utils.data.simulated import write_store
 from dvol_utils.features import build_features
 from dvol_utils.jumps import jumps_by_rule
-from dvol_utils.params import load_study
+from dvol_utils.study.params import load_study
 from dvol_utils.walkforward import forecast_table
 from dvol_utils.windows import build_samples, rolling_location_scale
 

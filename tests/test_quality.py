@@ -15,7 +15,7 @@ from dvol_utils.data.coverage import coverage_calendar, coverage_table
 from dvol_utils.data.panel import build_panel
 from dvol_utils.data.raw_store import series_path
 from dvol_utils.data.verdict import findings, verdict
-from dvol_utils.params import DataParams, QualityParams
+from dvol_utils.study.params import DataParams, QualityParams
 
 REAL = Path(__file__).parents[2] / "shared/data"
 PARAMS = DataParams(simulated={"start": "2021-01-01", "hours": 1_500, "seed": 5})

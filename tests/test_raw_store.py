@@ -18,7 +18,7 @@ from dvol_utils.data.raw_store import (
     series_path,
     store_table,
 )
-from dvol_utils.params import DataParams
+from dvol_utils.study.params import DataParams
 
 REAL = Path(__file__).parents[2] / "shared/data"
 START = 1_609_459_200_000  # 2021-01-01 00:00 UTC

@@ -16,7 +16,7 @@ from dvol_utils.folds import fold_rows, fold_samples, study_folds
 from dvol_utils.models.linear import RidgeForecaster
 from dvol_utils.models.lstm import LADDER
 from dvol_utils.models.networks import build_network
-from dvol_utils.params import StudyParams, load_study
+from dvol_utils.study.params import StudyParams, load_study
 from dvol_utils.training import NetworkForecaster, TrainingError
 from dvol_utils.training.checkpoints import read_config, training_overview, training_summary
 from dvol_utils.training.files import CheckpointError

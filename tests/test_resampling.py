@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dvol_utils.evaluation import average_seeds
-from dvol_utils.params import ParameterError, load_study
 from dvol_utils.significance import block_length, optimal_block
 from dvol_utils.significance.resampling import resample_counts, resampled_sums
+from dvol_utils.study.params import ParameterError, load_study
 
 FORECASTS = average_seeds(forecast_table(300))
 

@@ -10,7 +10,6 @@ from forecast_tables import forecast_table
 
 from dvol_utils import significance
 from dvol_utils.evaluation import METRICS, average_seeds, score
-from dvol_utils.params import load_study, parameters_hash
 from dvol_utils.results.published import PUBLISHED, beside_published
 from dvol_utils.results.tables import (
     REGIME_TYPES,
@@ -23,6 +22,7 @@ from dvol_utils.results.tables import (
     nested_pairs,
     significance_table,
 )
+from dvol_utils.study.params import load_study, parameters_hash
 
 FORECASTS = average_seeds(forecast_table(200))
 DRAWS = {"block_hours": 24, "reps": 50, "seed": 0}

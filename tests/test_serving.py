@@ -17,7 +17,6 @@ from served import HOURS, LATER_HOURS, SERVED, SIMPLE, later_store, run_study
 from trainers import TINY
 from typer.testing import CliRunner
 
-from dvol_utils.artefacts import file_hash
 from dvol_utils.cli import app
 from dvol_utils.data.panel import build_panel
 from dvol_utils.evaluation import average_seeds, score
@@ -27,13 +26,14 @@ from dvol_utils.models import Restorable
 from dvol_utils.models.linear import RidgeForecaster
 from dvol_utils.models.lstm import LADDER
 from dvol_utils.models.trees import BoostedTrees
-from dvol_utils.params import load_study
 from dvol_utils.serving.data import changed_values
 from dvol_utils.serving.finished import ServingError
 from dvol_utils.serving.forecast import forecast
 from dvol_utils.serving.later import SCORE_COLUMNS, score_later
 from dvol_utils.serving.text import score_json
 from dvol_utils.significance import bootstrap_interval, diebold_mariano
+from dvol_utils.study.params import load_study
+from dvol_utils.study.tables import file_hash
 from dvol_utils.training import NetworkForecaster
 from dvol_utils.training.files import CheckpointError
 from dvol_utils.training.simple import load_simple, save_simple

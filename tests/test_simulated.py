@@ -10,7 +10,7 @@ from dvol_utils.data.raw_store import RawStoreError, raw_hashes, read_series
 from dvol_utils.data.simulated import simulate_market, true_jumps, write_store
 from dvol_utils.data.stylised import REFERENCE_FACTS, stylised_facts
 from dvol_utils.jumps import detect_jumps
-from dvol_utils.params import DataParams, JumpParams, SimulatedParams, load_study
+from dvol_utils.study.params import DataParams, JumpParams, SimulatedParams, load_study
 
 HOURS = 40_000
 SEEDS = (0, 1, 2, 3)

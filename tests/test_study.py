@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dvol_utils.artefacts import ArtefactError, file_hash, read_table
 from dvol_utils.evaluation import average_seeds, score
-from dvol_utils.params import load_study
 from dvol_utils.report.execute import NotebookError, execute_notebook
 from dvol_utils.report.expected import differences, headline_numbers, read_expected
 from dvol_utils.report.site import study_notebooks
+from dvol_utils.study.params import load_study
+from dvol_utils.study.tables import ArtefactError, file_hash, read_table
 
 pytestmark = pytest.mark.slow
 HOME = Path(__file__).parents[1]

@@ -19,7 +19,7 @@ from trainers import PATIENCE
 from dvol_utils.features import feature_columns
 from dvol_utils.models.networks import build_network
 from dvol_utils.significance.resampling import resampled_sums
-from dvol_utils.threads import one_thread
+from dvol_utils.study.threads import one_thread
 from dvol_utils.training import NetworkForecaster
 from dvol_utils.training.forecaster import train_checkpoint
 from dvol_utils.training.loop import fit_network
@@ -157,7 +157,7 @@ def test_a_kernel_stays_on_one_thread_with_all_that_it_loads_and_starts():
     """Libraries that were loaded before, ones that come after, and processes of its own."""
     code = """
 import numpy, subprocess, sys
-from dvol_utils.threads import stay_on_one_thread
+from dvol_utils.study.threads import stay_on_one_thread
 stay_on_one_thread()
 import scipy.linalg, sklearn.ensemble, torch
 from threadpoolctl import threadpool_info
@@ -195,7 +195,7 @@ def test_training_inside_somebody_elses_autocast_learns_the_same_weights(name):
 
 
 def test_opening_a_study_keeps_the_process_to_one_thread(tmp_project):
-    from dvol_utils.trials import open_study
+    from dvol_utils.study.trials import open_study
 
     with threads(2):
         open_study("tiny")

@@ -14,8 +14,8 @@ from scipy import stats
 
 from dvol_utils import trading
 from dvol_utils.evaluation import evaluation_rows
-from dvol_utils.params import ParameterError, TradingParams
 from dvol_utils.plots import trading as plots
+from dvol_utils.study.params import ParameterError, TradingParams
 from dvol_utils.trading.answers import foresight_sentence, named, trading_answer
 
 DAYS = trading.schedule(

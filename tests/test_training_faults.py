@@ -15,8 +15,8 @@ from engine import LASTING, tiny_samples, tiny_study
 from market import small_jumps, small_panel
 from trainers import alive, descendants, lines, until
 
-from dvol_utils.artefacts import write_table
-from dvol_utils.params import StudyParams, effective, load_study
+from dvol_utils.study.params import StudyParams, effective, load_study
+from dvol_utils.study.tables import write_table
 from dvol_utils.training.job import write_job
 from dvol_utils.walkforward import make_forecaster
 

@@ -8,7 +8,8 @@ import nbformat
 import pandas as pd
 import pytest
 
-from dvol_utils.artefacts import (
+from dvol_utils.study.params import effective, load_study
+from dvol_utils.study.tables import (
     ArtefactError,
     claim,
     file_hash,
@@ -18,8 +19,7 @@ from dvol_utils.artefacts import (
     write_json,
     write_table,
 )
-from dvol_utils.params import effective, load_study
-from dvol_utils.trials import open_study
+from dvol_utils.study.trials import open_study
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 PANEL, JUMPS, FORECASTS = (pd.DataFrame({"value": [number]}) for number in range(3))

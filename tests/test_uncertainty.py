@@ -11,7 +11,7 @@ import pytest
 
 from dvol_utils.evaluation import average_seeds, check_forecasts, coverage
 from dvol_utils.evaluation.forecast_table import QUANTILES
-from dvol_utils.params import UncertaintyParams
+from dvol_utils.study.params import UncertaintyParams
 from dvol_utils.uncertainty import _adapted, add_quantiles, forecast_width
 from dvol_utils.windows import Samples
 

@@ -227,8 +227,8 @@ def fit(root: str, out: str, **overrides: Any) -> None:
     """Fit the network of the study `tiny` as a notebook does; leave an error's message."""
     import numpy as np
 
-    from dvol_utils.artefacts import read_table
-    from dvol_utils.params import load_study
+    from dvol_utils.study.params import load_study
+    from dvol_utils.study.tables import read_table
     from dvol_utils.walkforward import make_forecaster
     from dvol_utils.windows import build_samples
 

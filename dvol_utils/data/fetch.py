@@ -23,8 +23,8 @@ from dvol_utils.data.pages import milliseconds
 from dvol_utils.data.raw_store import series_path
 from dvol_utils.data.sources import SPECS
 from dvol_utils.data.update import File, Outcome, Run, fetch_file
-from dvol_utils.data_params import SeriesName
-from dvol_utils.params import ParameterError
+from dvol_utils.study.data_section import SeriesName
+from dvol_utils.study.params import ParameterError
 
 _CLOCK_TOLERANCE_MS = 60_000
 

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import httpx
 import tenacity
 
-from dvol_utils.params import ParameterError
+from dvol_utils.study.params import ParameterError
 
 T = TypeVar("T")
 

@@ -18,10 +18,10 @@ from typing import Any
 
 import pandas as pd
 
-from dvol_utils.artefacts import ArtefactError, file_hash, read_json, write_json
 from dvol_utils.data.http import SOURCES, FetchError
 from dvol_utils.data.pages import Window, iso, milliseconds, missing
 from dvol_utils.data.sources import Spec
+from dvol_utils.study.tables import ArtefactError, file_hash, read_json, write_json
 
 Entry = dict[str, Any]
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from dvol_utils.artefacts import replacing
 from dvol_utils.data.pages import Rows, Window, iso, utc
+from dvol_utils.study.tables import replacing
 
 # Relative. A source that prints fewer decimals has changed nothing; the stored value stays.
 ROUNDING = 1e-4

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from dvol_utils.artefacts import replacing, write_json
 from dvol_utils.data.fields import JoinError, refuse
+from dvol_utils.study.tables import replacing, write_json
 
 Values = tuple[float | None, ...]
 Rows = dict[int, Values]

@@ -22,7 +22,7 @@ from dvol_utils.data.raw_store import (
     series_path,
 )
 from dvol_utils.data.resample import hourly_closes
-from dvol_utils.params import DataParams, StudyParams
+from dvol_utils.study.params import DataParams, StudyParams
 
 COLUMNS: dict[SeriesName, dict[str, str]] = {
     "dvol": {name: name for name in ("dvol_open", "dvol_high", "dvol_low", "dvol_close")},

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from dvol_utils.artefacts import file_hash
 from dvol_utils.data.raw_checks import Column, bar_opens, check_bars, check_step, check_values
 from dvol_utils.data.raw_files import RawFile, RawStoreError, read_cells
-from dvol_utils.data_params import DataParams, SeriesName
+from dvol_utils.study.data_section import DataParams, SeriesName
+from dvol_utils.study.tables import file_hash
 
 MANIFEST = "manifest.json"
 

@@ -26,7 +26,6 @@ import pandas as pd
 from scipy.signal import lfilter
 from scipy.special import gamma
 
-from dvol_utils.artefacts import replacing
 from dvol_utils.data.raw_store import SCHEMAS, RawStoreError, SeriesName, series_path
 from dvol_utils.data.simulated_series import (
     DAY_MS,
@@ -39,7 +38,8 @@ from dvol_utils.data.simulated_series import (
     quote_volume,
     weekday,
 )
-from dvol_utils.params import DataParams, SimulatedParams
+from dvol_utils.study.params import DataParams, SimulatedParams
+from dvol_utils.study.tables import replacing
 
 _LEAD_HOURS = 30 * 24  # price, funding and on-chain values begin this long before DVOL
 _BURN_IN_HOURS = 40_000  # before anything is kept, so that the level starts anywhere in its range

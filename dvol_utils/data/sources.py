@@ -7,7 +7,7 @@ from typing import NamedTuple
 from dvol_utils.data import deribit, onchain
 from dvol_utils.data.download import Part
 from dvol_utils.data.http import SOURCES
-from dvol_utils.data_params import SeriesName
+from dvol_utils.study.data_section import SeriesName
 
 
 class Spec(NamedTuple):

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from dvol_utils.artefacts import file_hash, read_json, replacing, write_json
 from dvol_utils.data.download import download
 from dvol_utils.data.http import Client, FetchError
 from dvol_utils.data.manifest import Entry, describe, known_holes, table_holes, write_manifest
@@ -26,7 +25,8 @@ from dvol_utils.data.pages import PageStore, Window, milliseconds, unfinished_jo
 from dvol_utils.data.raw_files import RawStoreError
 from dvol_utils.data.raw_store import read_series, series_path
 from dvol_utils.data.sources import Spec
-from dvol_utils.data_params import SeriesName
+from dvol_utils.study.data_section import SeriesName
+from dvol_utils.study.tables import file_hash, read_json, replacing, write_json
 
 # A hole may still be filled for so long; an update reaches back to it, as far as one page does.
 _HOLE_MS = 28 * 24 * 3_600_000

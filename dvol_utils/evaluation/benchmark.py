@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from dvol_utils.artefacts import read_table
 from dvol_utils.data.panel import build_panel
 from dvol_utils.evaluation.forecast_table import QUANTILES, evaluation_rows
-from dvol_utils.params import StudyParams
+from dvol_utils.study.params import StudyParams
+from dvol_utils.study.tables import read_table
 
 
 def study_rows(study: StudyParams) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -9,7 +9,7 @@ from dvol_utils.jumps.periodicity import periodicity_factor, periodicity_wsd
 from dvol_utils.jumps.statistics import (
     lee_mykland,
 )
-from dvol_utils.params import JumpParams
+from dvol_utils.study.params import JumpParams
 
 
 def detect_jumps(

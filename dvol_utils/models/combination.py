@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.optimize import nnls
 
 from dvol_utils.evaluation.forecast_table import average_seeds
-from dvol_utils.threads import one_thread
+from dvol_utils.study.threads import one_thread
 
 NAME = "ensemble"
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from dvol_utils.models.attention import AttentionNetwork
 from dvol_utils.models.lstm import DVOLLSTM, LADDER, DirectLSTM
-from dvol_utils.params import StudyParams
+from dvol_utils.study.params import StudyParams
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from dvol_utils.features import feature_columns
 from dvol_utils.models import State
 from dvol_utils.models.decay import MONTH_EXPIRY, DecayForecaster
-from dvol_utils.threads import one_thread
+from dvol_utils.study.threads import one_thread
 
 # Few, small and slow trees: a day's change is nearly all noise, and hours overlap, so that 400 of
 # them are some 17 independent days.

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.evaluation import METRICS, average_seeds, score
-from dvol_utils.params import StudyParams
 from dvol_utils.published.hours import (
     DAY,
     INFORMATION_AGE,
@@ -30,6 +29,7 @@ from dvol_utils.published.variants import (
 from dvol_utils.results.published import PUBLISHED
 from dvol_utils.results.readable import interval_grid
 from dvol_utils.significance import bootstrap_interval
+from dvol_utils.study.params import StudyParams
 from dvol_utils.windows import Samples
 
 REPRODUCED = "Reproduced"

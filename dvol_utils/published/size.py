@@ -11,7 +11,6 @@ from statsmodels.stats.multitest import multipletests
 
 from dvol_utils.evaluation import average_seeds, score
 from dvol_utils.evaluation.forecast_table import squared_errors
-from dvol_utils.params import StudyParams
 from dvol_utils.published.hours import INFORMATION_AGE, same_hours
 from dvol_utils.published.variants import (
     dense,
@@ -24,6 +23,7 @@ from dvol_utils.results.published import LADDER
 from dvol_utils.results.tables import label
 from dvol_utils.results.words import LEVEL
 from dvol_utils.significance import diebold_mariano, model_confidence_set
+from dvol_utils.study.params import StudyParams
 from dvol_utils.windows import Samples
 
 SUPERVISION = ("last", "dense")

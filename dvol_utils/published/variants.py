@@ -14,7 +14,7 @@ from dvol_utils.data.panel import build_panel
 from dvol_utils.features import build_features
 from dvol_utils.jumps import jumps_by_rule, published_jumps
 from dvol_utils.models.linear import RidgeForecaster
-from dvol_utils.params import (
+from dvol_utils.study.params import (
     FeatureParams,
     JumpParams,
     SplitParams,

@@ -9,11 +9,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from dvol_utils.artefacts import ArtefactError, read_json, replacing
 from dvol_utils.display import MISSING, written
 from dvol_utils.evaluation import score
 from dvol_utils.evaluation.benchmark import study_rows
-from dvol_utils.params import ParameterError, StudyParams, describe, load_study
 from dvol_utils.report import overview
 from dvol_utils.report.provenance import commit, recorded_study
 from dvol_utils.report.site import page_templates, same_run
@@ -30,6 +28,8 @@ from dvol_utils.results.shared_rows import (
 )
 from dvol_utils.results.tables import choose, label
 from dvol_utils.results.words import number
+from dvol_utils.study.params import ParameterError, StudyParams, describe, load_study
+from dvol_utils.study.tables import ArtefactError, read_json, replacing
 
 # A study's own names, and where its raw files lie, which changes no result.
 _NO_DIFFERENCE = ("name", "title", "data.raw_dir")

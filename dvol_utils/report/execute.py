@@ -15,8 +15,8 @@ import nbformat
 from nbformat import NotebookNode
 from traitlets.config import Config
 
-from dvol_utils.artefacts import ArtefactError, claim
-from dvol_utils.params import load_study
+from dvol_utils.study.params import load_study
+from dvol_utils.study.tables import ArtefactError, claim
 
 
 class NotebookError(ArtefactError):

@@ -17,13 +17,13 @@ from typing import Any
 
 import pandas as pd
 
-from dvol_utils.artefacts import ArtefactError, package_versions, read_json, write_json
 from dvol_utils.models.networks import NETWORK_NAMES
-from dvol_utils.params import StudyParams, load_study, parameters_hash
 from dvol_utils.report.execute import execute_notebook
 from dvol_utils.report.site import study_notebooks
 from dvol_utils.report.verify import Check
 from dvol_utils.results.schema import read_results
+from dvol_utils.study.params import StudyParams, load_study, parameters_hash
+from dvol_utils.study.tables import ArtefactError, package_versions, read_json, write_json
 
 # Largest difference allowed on another platform, in the number's own unit, by a part of its name:
 # three times or more what other instructions and float32 in place of bfloat16 were seen to change.

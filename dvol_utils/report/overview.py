@@ -10,7 +10,6 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 
-from dvol_utils.artefacts import ArtefactError, replacing
 from dvol_utils.display import MISSING, picture, written
 from dvol_utils.plots.report import LEFT_END, skill_intervals
 from dvol_utils.plots.style import MODEL_LABELS, fit_titles
@@ -32,6 +31,7 @@ from dvol_utils.results.headline import (
 )
 from dvol_utils.results.schema import Comparison, ModelResult, Results
 from dvol_utils.results.words import LEVEL
+from dvol_utils.study.tables import ArtefactError, replacing
 
 _HOURS = {"overall": "all hours", "normal": "normal hours", "jump": "jump hours"}
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from dvol_utils.artefacts import ArtefactError
-from dvol_utils.params import StudyParams
 from dvol_utils.results.headline import hour
 from dvol_utils.results.schema import Results
+from dvol_utils.study.params import StudyParams
+from dvol_utils.study.tables import ArtefactError
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SHORT = 12

@@ -9,14 +9,14 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from dvol_utils.artefacts import ArtefactError, read_json, replacing
 from dvol_utils.display import SIMULATED_NOTICE
-from dvol_utils.params import StudyParams, describe
 from dvol_utils.report import overview
 from dvol_utils.report.execute import read_executed
 from dvol_utils.report.pages import TEMPLATES, Page, held_together, notebook_page
 from dvol_utils.report.provenance import commit, provenance, recorded_study
 from dvol_utils.results.schema import Results, read_results
+from dvol_utils.study.params import StudyParams, describe
+from dvol_utils.study.tables import ArtefactError, read_json, replacing
 
 PUBLISHED_PAGE = "07_published_study"
 HORIZONS_PAGE = "08_horizons"

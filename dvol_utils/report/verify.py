@@ -8,15 +8,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from dvol_utils.artefacts import ArtefactError, file_hash, read_json, read_table
 from dvol_utils.evaluation import METRICS, score
 from dvol_utils.evaluation.benchmark import study_rows
-from dvol_utils.params import StudyParams, effective, flat, parameters_hash
 from dvol_utils.report.execute import read_executed
 from dvol_utils.report.provenance import raw_hashes, recorded_study
 from dvol_utils.report.site import executed_notebooks
 from dvol_utils.results.readme import readme_block, results_block
 from dvol_utils.results.schema import Comparison, Results, Scores, read_results
+from dvol_utils.study.params import StudyParams, effective, flat, parameters_hash
+from dvol_utils.study.tables import ArtefactError, file_hash, read_json, read_table
 
 _TOLERANCE = 1e-9
 _REPORTED = "Published"  # the row that stands as it was reported: no forecasts to score

@@ -9,10 +9,10 @@ import pandas as pd
 
 from dvol_utils.events import LAST_RELEASE
 from dvol_utils.features import GROUPS, SOURCES
-from dvol_utils.params import StudyParams
 from dvol_utils.results.readable import interval_grid
 from dvol_utils.results.tables import choose, label, look_up
 from dvol_utils.results.words import hours_text, number, p_text
+from dvol_utils.study.params import StudyParams
 from dvol_utils.walkforward import ENSEMBLE, NETWORK_NAMES, make_forecaster
 
 SIMPLE = ("seasonal_naive", "har", "har_calendar", "ridge_decay", "boosted_trees")

@@ -11,13 +11,13 @@ from statsmodels.stats.multitest import multipletests
 
 from dvol_utils.evaluation import average_seeds, score
 from dvol_utils.evaluation.forecast_table import squared_errors
-from dvol_utils.params import StudyParams
 from dvol_utils.pooling import ALONE, POOLED
 from dvol_utils.results.readable import readable
 from dvol_utils.results.tables import label
 from dvol_utils.results.words import LEVEL, number, p_text
 from dvol_utils.significance import bootstrap_difference, diebold_mariano
 from dvol_utils.significance.series import hac_lags
+from dvol_utils.study.params import StudyParams
 from dvol_utils.windows import Samples
 
 WAYS = {

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from dvol_utils.artefacts import ArtefactError, replacing
 from dvol_utils.results.compared import compared_markdown
 from dvol_utils.results.headline import markdown_table
 from dvol_utils.results.schema import Results
+from dvol_utils.study.tables import ArtefactError, replacing
 
 
 def results_block(results: Results, coverage: float) -> str:

@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from dvol_utils.artefacts import ArtefactError, read_json
-from dvol_utils.params import MODEL_NAMES, StudyParams
+from dvol_utils.study.params import MODEL_NAMES, StudyParams
+from dvol_utils.study.tables import ArtefactError, read_json
 
 
 class Estimate(BaseModel):

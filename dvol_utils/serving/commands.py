@@ -9,7 +9,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from dvol_utils.params import ParameterError, StudyParams, load_study, parse_override
+from dvol_utils.study.params import ParameterError, StudyParams, load_study, parse_override
 
 # Heavy imports stand in the commands: `dvol params` should answer at once.
 
@@ -111,9 +111,9 @@ def score(
     From a day on, to a file: dvol score --study bitcoin --raw DIR --from 2025-11-01 --output a.csv
     Another index:            dvol score --study bitcoin --raw DIR --asset ETH
     """
-    from dvol_utils.artefacts import replacing
     from dvol_utils.serving.later import score_later
     from dvol_utils.serving.text import score_json, score_text
+    from dvol_utils.study.tables import replacing
 
     found = score_later(
         _study(study, settings),

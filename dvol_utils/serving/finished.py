@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 from pydantic import ValidationError
 
-from dvol_utils.artefacts import read_json, read_table, sections_of
 from dvol_utils.models import Forecaster
-from dvol_utils.params import StudyParams, effective, flat, study_from
+from dvol_utils.study.params import StudyParams, effective, flat, study_from
+from dvol_utils.study.tables import read_json, read_table, sections_of
 from dvol_utils.training import NetworkForecaster
 from dvol_utils.training.checkpoints import load_weights, read_config
 from dvol_utils.training.files import CheckpointError

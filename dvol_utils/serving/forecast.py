@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.evaluation import average_seeds, evaluation_rows, score
-from dvol_utils.params import StudyParams
 from dvol_utils.results.tables import choose, label
 from dvol_utils.serving.data import Market, read_market, serving_samples
 from dvol_utils.serving.finished import (
@@ -28,6 +27,7 @@ from dvol_utils.serving.rows import (
     new_rows,
     with_quantiles,
 )
+from dvol_utils.study.params import StudyParams
 from dvol_utils.windows import Samples
 
 MAX_AGE_HOURS = 3

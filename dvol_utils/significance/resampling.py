@@ -11,7 +11,7 @@ import pandas as pd
 from arch.bootstrap import StationaryBootstrap, optimal_block_length
 
 from dvol_utils.evaluation.forecast_table import squared_errors
-from dvol_utils.threads import one_thread
+from dvol_utils.study.threads import one_thread
 
 Block = int | Literal["auto"]
 _BATCH = 64  # resamples at a time: 4 MB of counts at 8,000 hours

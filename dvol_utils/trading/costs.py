@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from dvol_utils.params import TradingParams
+from dvol_utils.study.params import TradingParams
 
 PAPER, FUTURES, STRADDLE = "paper_index", "futures_proxy", "straddle"
 INSTRUMENTS = (PAPER, FUTURES, STRADDLE)

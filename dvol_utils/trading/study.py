@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dvol_utils.params import StudyParams
+from dvol_utils.study.params import StudyParams
 from dvol_utils.trading.backtest import back_test, schedule, unit_sizes
 from dvol_utils.trading.costs import FUTURES, side_cost
 from dvol_utils.trading.evaluation import KEYS, summary

@@ -21,10 +21,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from dvol_utils.artefacts import file_hash, replacing
 from dvol_utils.features import feature_columns
 from dvol_utils.models.networks import network_kind
-from dvol_utils.params import StudyParams, effective
+from dvol_utils.study.params import StudyParams, effective
+from dvol_utils.study.tables import file_hash, replacing
 from dvol_utils.training.devices import Arithmetic
 from dvol_utils.training.files import (
     check_file,

@@ -14,8 +14,8 @@ from torch import nn
 
 from dvol_utils.features import feature_columns
 from dvol_utils.models.networks import build_network, network_kind, network_study
-from dvol_utils.params import StudyParams
 from dvol_utils.sequences import build_sequences
+from dvol_utils.study.params import StudyParams
 from dvol_utils.training.checkpoints import (
     fingerprint,
     load_finished,

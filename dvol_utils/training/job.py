@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from dvol_utils.artefacts import replacing, write_json
-from dvol_utils.params import effective, study_from
+from dvol_utils.study.params import effective, study_from
+from dvol_utils.study.tables import replacing, write_json
 from dvol_utils.training.forecaster import NetworkForecaster
 from dvol_utils.windows import Samples
 

@@ -19,7 +19,7 @@ import joblib
 import torch
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from dvol_utils.threads import one_thread
+from dvol_utils.study.threads import one_thread
 from dvol_utils.training.parent import end_with_parent
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from dvol_utils.artefacts import file_hash, replacing
+from dvol_utils.study.tables import file_hash, replacing
 from dvol_utils.training.files import (
     CheckpointError,
     advice,

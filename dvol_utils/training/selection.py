@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from dvol_utils.models.attention import selection_table
-from dvol_utils.params import StudyParams
+from dvol_utils.study.params import StudyParams
 from dvol_utils.training.checkpoints import load_weights
 from dvol_utils.walkforward import make_forecaster
 from dvol_utils.windows import Samples

@@ -14,9 +14,9 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from dvol_utils.artefacts import file_hash, replacing, sections_of
 from dvol_utils.models import Restorable
-from dvol_utils.params import StudyParams, parameters_hash
+from dvol_utils.study.params import StudyParams, parameters_hash
+from dvol_utils.study.tables import file_hash, replacing, sections_of
 from dvol_utils.training.files import (
     CheckpointError,
     advice,

@@ -6,13 +6,13 @@ from typing import Any
 
 import pandas as pd
 
-from dvol_utils.artefacts import ArtefactError, read_table
 from dvol_utils.data.panel import build_panel
 from dvol_utils.data.simulated import write_store
 from dvol_utils.folds import study_folds
 from dvol_utils.jumps import jumps_by_rule
 from dvol_utils.models.networks import NETWORK_NAMES
-from dvol_utils.params import ParameterError, StudyParams
+from dvol_utils.study.params import ParameterError, StudyParams
+from dvol_utils.study.tables import ArtefactError, read_table
 from dvol_utils.training.checkpoints import read_config
 from dvol_utils.training.devices import chosen_arithmetic, pick_device, process_count
 from dvol_utils.training.forecaster import (

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic import model_validator as validator
 
-from dvol_utils.data_params import Section
+from dvol_utils.study.data_section import Section
 
 
 class EvaluationParams(Section):

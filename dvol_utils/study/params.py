@@ -13,17 +13,10 @@ import yaml
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError
 from pydantic import model_validator as validator
 
-from dvol_utils.data_params import DataParams, Section
-from dvol_utils.data_params import QualityParams as QualityParams
-from dvol_utils.data_params import SimulatedParams as SimulatedParams
-from dvol_utils.judging_params import (
-    EvaluationParams,
-    JudgementParams,
-    SignificanceParams,
-    TradingParams,
-    UncertaintyParams,
-)
-from dvol_utils.stage_params import (
+from dvol_utils.study.data_section import DataParams, Section
+from dvol_utils.study.data_section import QualityParams as QualityParams
+from dvol_utils.study.data_section import SimulatedParams as SimulatedParams
+from dvol_utils.study.fitting_section import (
     MODEL_NAMES,
     EnsembleParams,
     FeatureParams,
@@ -33,6 +26,13 @@ from dvol_utils.stage_params import (
     TargetParams,
     TrainingParams,
     WalkParams,
+)
+from dvol_utils.study.judging_section import (
+    EvaluationParams,
+    JudgementParams,
+    SignificanceParams,
+    TradingParams,
+    UncertaintyParams,
 )
 
 
@@ -285,7 +285,7 @@ def _study_file(name_or_path: str | Path) -> Path:
             raise ParameterError(f"{text}: no such study file")
         return path
     here = Path.cwd()
-    package_home = Path(__file__).resolve().parents[1]
+    package_home = Path(__file__).resolve().parents[2]
     folders = [folder / "params" for folder in (here, *here.parents, package_home)]
     folder = next((f for f in folders if f.is_dir()), folders[0])
     path = folder / f"{text}.yaml"

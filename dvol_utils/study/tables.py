@@ -22,7 +22,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dvol_utils.params import StudyParams, effective, parameters_hash
+from dvol_utils.study.params import StudyParams, effective, parameters_hash
 
 # table: (notebook that writes it, tables it is made from, parameters it depends on)
 _TABLES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {

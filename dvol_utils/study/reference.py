@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import pandas as pd
 from pydantic.fields import FieldInfo
 
-from dvol_utils.data_params import Asset, Frequency, Hour, Section
-from dvol_utils.params import StudyParams
+from dvol_utils.study.data_section import Asset, Frequency, Hour, Section
+from dvol_utils.study.params import StudyParams
 
 _INTRO = """\
 # Parameters

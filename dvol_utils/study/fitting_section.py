@@ -8,7 +8,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field
 from pydantic import model_validator as validator
 
-from dvol_utils.data_params import Hour, Section
+from dvol_utils.study.data_section import Hour, Section
 
 ModelName = Literal[
     "persistence",

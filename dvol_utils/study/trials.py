@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dvol_utils.artefacts import read_json
-from dvol_utils.params import StudyParams, Trial, effective, flat, load_study
-from dvol_utils.threads import stay_on_one_thread
+from dvol_utils.study.params import StudyParams, Trial, effective, flat, load_study
+from dvol_utils.study.tables import read_json
+from dvol_utils.study.threads import stay_on_one_thread
 
 _NEUTRAL = ("training.cluster", "training.keep_seconds")  # the results are the same
 
