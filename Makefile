@@ -63,11 +63,12 @@ CODE_10 := $(call in_package,evaluation/worst.py plots/card.py report/provenance
              results/schema.py)
 CODE_site := $(call in_package,plots/report.py report/__init__.py report/overview.py \
              report/pages.py report/site.py report/templates/% results/compared.py)
-CODE_none := $(call in_package,cli.py data/deribit.py data/download.py data/fetch.py \
-             data/fields.py data/http.py data/merge.py data/onchain.py data/pages.py \
-             data/sources.py data/update.py report/compare.py report/execute.py report/expected.py \
-             report/verify.py results/readme.py results/shared_rows.py serving/% \
-             study/reference.py)
+CODE_none := $(call in_package,cli.py data/fetching/deribit.py data/fetching/download.py \
+             data/fetching/fetch.py data/fetching/fields.py data/fetching/http.py \
+             data/fetching/merge.py data/fetching/onchain.py data/fetching/pages.py \
+             data/fetching/sources.py data/fetching/update.py report/compare.py report/execute.py \
+             report/expected.py report/verify.py results/readme.py results/shared_rows.py \
+             serving/% study/reference.py)
 CODE_01 := $(filter-out $(CODE_02) $(CODE_03) $(CODE_04) $(CODE_05) $(CODE_06) $(CODE_07) $(CODE_08) \
              $(CODE_09) $(CODE_10) $(CODE_site) $(CODE_none),$(filter %.py,$(PACKAGE)))
 

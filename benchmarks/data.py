@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.data.panel import build_panel
-from dvol_utils.data.raw_store import SCHEMAS, series_path
-from dvol_utils.data.simulated import simulate_market, write_store
+from dvol_utils.data.raw.store import SCHEMAS, series_path
+from dvol_utils.data.simulated.market import simulate_market, write_store
 from dvol_utils.study.params import DataParams
 
 HOUR_MS, MINUTE_MS = 3_600_000, 60_000

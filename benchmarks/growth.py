@@ -73,7 +73,7 @@ def study_file(folder: Path, reading: str, rows: int) -> Path:
 
 def write_files(study: Any, rows: int) -> Iterator[None]:
     from data import write_minutes
-    from dvol_utils.data.simulated import write_store
+    from dvol_utils.data.simulated.market import write_store
 
     yield
     study.raw_dir.mkdir(parents=True)
@@ -98,7 +98,7 @@ def panel(study: Any, rows: int) -> Iterator[None]:
 def minute_jumps(study: Any, rows: int) -> Iterator[None]:
     import numpy as np
 
-    from dvol_utils.data.raw_store import read_series
+    from dvol_utils.data.raw.store import read_series
     from dvol_utils.jumps import lee_mykland
 
     yield

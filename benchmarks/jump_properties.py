@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pandas as pd
 
-from dvol_utils.data.simulated import simulate_market
+from dvol_utils.data.simulated.market import simulate_market
 from dvol_utils.jumps import (
     benjamini_hochberg,
     critical_value,

@@ -24,7 +24,7 @@ import pandas as pd
 import torch
 
 from dvol_utils.data.panel import build_panel
-from dvol_utils.data.simulated import write_store
+from dvol_utils.data.simulated.market import write_store
 from dvol_utils.features import feature_columns
 from dvol_utils.folds import Fold, fold_rows, fold_samples, study_folds
 from dvol_utils.jumps import jumps_by_rule

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.data.panel import build_panel
-from dvol_utils.data.simulated import write_store
+from dvol_utils.data.simulated.market import write_store
 from dvol_utils.features import feature_columns
 from dvol_utils.jumps import jumps_by_rule
 from dvol_utils.models.lstm import LADDER

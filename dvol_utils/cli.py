@@ -92,8 +92,8 @@ def data(
     ] = False,
 ) -> None:
     """Fetch the raw store from the public sources, or bring it up to date."""
-    from dvol_utils.data.fetch import fetch_store
-    from dvol_utils.data.http import UnreachableError
+    from dvol_utils.data.fetching.fetch import fetch_store
+    from dvol_utils.data.fetching.http import UnreachableError
 
     loaded = _raw_store_study(study, raw, settings)
     if own := _own_files(loaded):
@@ -333,7 +333,7 @@ def _own_files(study: StudyParams) -> str | None:
 
 def _lack(study: StudyParams) -> str | None:
     """Why the raw store cannot serve the study as it is; None where it can."""
-    from dvol_utils.data.raw_store import read_series, series_file, series_path
+    from dvol_utils.data.raw.store import read_series, series_file, series_path
 
     needed = study.data.end or study.split.test_start + pd.Timedelta(
         hours=study.target.horizon_hours

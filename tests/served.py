@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from dvol_utils.data import simulated
 from dvol_utils.data.panel import build_panel
+from dvol_utils.data.simulated import market as simulated
 from dvol_utils.horizons import SIMPLE as SIMPLE_MODELS
 from dvol_utils.jumps import jumps_by_rule
 from dvol_utils.study.params import SimulatedParams, StudyParams, load_study

@@ -8,7 +8,7 @@ import yaml
 from exchange_server import ExchangeServer
 from test_cli import dvol
 
-from dvol_utils.data.raw_store import read_series
+from dvol_utils.data.raw.store import read_series
 
 STUDY = {
     "title": "Fetched",

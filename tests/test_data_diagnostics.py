@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import norm
 from weekly_panel import made_up
 
-from dvol_utils.data.diagnostics import (
+from dvol_utils.data.checks.distributions import (
     bar_changes,
     daily_closes,
     fitness,
@@ -14,7 +14,7 @@ from dvol_utils.data.diagnostics import (
     tail_table,
     unit_root_table,
 )
-from dvol_utils.data.seasonality import change_by_hour
+from dvol_utils.data.checks.seasonality import change_by_hour
 
 
 def dvol_panel(log_level: np.ndarray) -> pd.DataFrame:

@@ -5,8 +5,8 @@ import re
 import pytest
 from pydantic import ValidationError
 
-from dvol_utils.data import simulated
-from dvol_utils.data.raw_store import SCHEMAS
+from dvol_utils.data.raw.store import SCHEMAS
+from dvol_utils.data.simulated import market
 from dvol_utils.study.data_section import INDISPENSABLE, RAW_COLUMNS, SIMULATED_ASSETS, DataParams
 from dvol_utils.study.params import ParameterError, load_study
 
@@ -19,7 +19,7 @@ def test_columns_are_those_of_the_raw_store():
 
 def test_the_simulated_market_knows_its_assets():
     for asset in SIMULATED_ASSETS:
-        assert "dvol" in simulated.simulate_market(
+        assert "dvol" in market.simulate_market(
             DataParams(simulated={"hours": 400}).simulated, asset
         )
 

@@ -27,11 +27,11 @@ from exchange_server import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dvol_utils.data import update
-from dvol_utils.data.fetch import fetch_store
-from dvol_utils.data.http import FetchError, UnreachableError
+from dvol_utils.data.fetching import update
+from dvol_utils.data.fetching.fetch import fetch_store
+from dvol_utils.data.fetching.http import FetchError, UnreachableError
 from dvol_utils.data.panel import build_panel
-from dvol_utils.data.raw_store import SCHEMAS, read_series
+from dvol_utils.data.raw.store import SCHEMAS, read_series
 from dvol_utils.study.params import DataParams, ParameterError
 from dvol_utils.study.tables import file_hash
 
@@ -510,7 +510,7 @@ def test_a_server_without_a_sane_clock_is_refused(exchange, fetch):
 def test_a_kill_between_two_pages_costs_at_most_one_page(exchange, fetch):
     market = exchange.serve(FULL, decimals=2)
     code = (
-        "import json, sys; from dvol_utils.data.fetch import fetch_store; "
+        "import json, sys; from dvol_utils.data.fetching.fetch import fetch_store; "
         "fetch_store(sys.argv[1], assets=['BTC'], series=['dvol'], "
         "base_urls=json.loads(sys.argv[2]), sleep=lambda s: None)"
     )

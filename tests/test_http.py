@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from dvol_utils.data.fields import field, number, stamp
-from dvol_utils.data.http import (
+from dvol_utils.data.fetching.fields import field, number, stamp
+from dvol_utils.data.fetching.http import (
     SOURCES,
     TRIES,
     Client,

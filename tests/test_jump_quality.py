@@ -11,7 +11,7 @@ from market import small_panel
 from matplotlib.figure import Figure
 
 from dvol_utils.data.panel import build_panel
-from dvol_utils.data.simulated import true_jumps, write_store
+from dvol_utils.data.simulated.market import true_jumps, write_store
 from dvol_utils.jumps import detect_jumps
 from dvol_utils.jumps.answer import describe_jumps, readable
 from dvol_utils.jumps.patterns import (

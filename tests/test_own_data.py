@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dvol_utils.data import simulated
-from dvol_utils.data.coverage import coverage_calendar, gaps
+from dvol_utils.data.checks.coverage import coverage_calendar, gaps
 from dvol_utils.data.panel import build_panel
-from dvol_utils.data.raw_store import RawStoreError, series_path
+from dvol_utils.data.raw.store import RawStoreError, series_path
+from dvol_utils.data.simulated import market
 from dvol_utils.study.params import DataParams
 
 START = pd.Timestamp("2021-01-01", tz="UTC")
@@ -26,7 +26,7 @@ OHLC = ("open", "high", "low", "close")
 @pytest.fixture(scope="module")
 def store(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("store")
-    simulated.write_store(folder, SIMULATED)
+    market.write_store(folder, SIMULATED)
     return folder
 
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dvol_utils.data import simulated
-from dvol_utils.data.coverage import coverage, gaps
+from dvol_utils.data.checks.coverage import coverage, gaps
 from dvol_utils.data.panel import VALUE_COLUMNS, build_panel, check_length
-from dvol_utils.data.raw_store import RawStoreError, series_path
+from dvol_utils.data.raw.store import RawStoreError, series_path
+from dvol_utils.data.simulated import market
 from dvol_utils.study.params import DataParams, StudyParams, load_study
 
 REAL = Path(__file__).parents[2] / "shared/data"
@@ -32,7 +32,7 @@ def milliseconds(time: pd.Timestamp) -> int:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("store")
-    simulated.write_store(folder, PARAMS)
+    market.write_store(folder, PARAMS)
     return folder
 
 
@@ -246,7 +246,7 @@ def test_dvol_is_required(raw):
 
 def test_assets_stand_one_after_the_other(tmp_path):
     params = PARAMS.model_copy(update={"assets": ["ETH", "BTC"]})
-    simulated.write_store(tmp_path, params)
+    market.write_store(tmp_path, params)
     panel = build_panel(tmp_path, params)
     assert panel["asset"].tolist() == ["BTC"] * 400 + ["ETH"] * 400
     assert panel.groupby("asset")["time"].is_monotonic_increasing.all()
@@ -404,7 +404,7 @@ def test_real_bitcoin_has_no_imputed_hour():
 def test_hours_beyond_the_range_of_nanoseconds_have_a_panel(tmp_path):
     start = hour("2262-04-01")
     params = DataParams(simulated={"start": start, "hours": 720})
-    simulated.write_store(tmp_path, params)
+    market.write_store(tmp_path, params)
     panel = build_panel(tmp_path, params)
     assert panel["time"].iloc[-1] == start + pd.Timedelta(hours=720)
     assert panel[VALUE_COLUMNS].iloc[-1].notna().all()

@@ -8,11 +8,15 @@ import pandas as pd
 import pytest
 from weekly_panel import made_up
 
-from dvol_utils.data import simulated
-from dvol_utils.data.coverage import coverage_calendar
-from dvol_utils.data.diagnostics import histogram
+from dvol_utils.data.checks.coverage import coverage_calendar
+from dvol_utils.data.checks.distributions import histogram
+from dvol_utils.data.checks.seasonality import (
+    activity_by_weekday,
+    change_by_hour,
+    change_by_weekday,
+)
 from dvol_utils.data.panel import VALUE_COLUMNS, build_panel
-from dvol_utils.data.seasonality import activity_by_weekday, change_by_hour, change_by_weekday
+from dvol_utils.data.simulated import market
 from dvol_utils.plots import data as plots
 from dvol_utils.study.params import DataParams
 
@@ -64,7 +68,7 @@ def test_calendars_stand_side_by_side(calendar):
 
 def test_the_calendar_of_a_market_can_be_drawn(tmp_path):
     params = DataParams(simulated={"hours": 800})
-    simulated.write_store(tmp_path, params)
+    market.write_store(tmp_path, params)
     table = coverage_calendar(tmp_path, params, build_panel(tmp_path, params))
     fig = plots.plot_calendars(table, title="Market")
     assert sum(ax.get_visible() for ax in fig.axes) == 6

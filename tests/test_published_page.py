@@ -11,7 +11,7 @@ from market import small_panel, small_study
 from test_published_protocol import RULES
 
 from dvol_utils.data.panel import build_panel
-from dvol_utils.data.simulated import write_store
+from dvol_utils.data.simulated.market import write_store
 from dvol_utils.evaluation import average_seeds
 from dvol_utils.jumps import detect_jumps, jumps_by_rule, published_jumps
 from dvol_utils.plots import published as plots

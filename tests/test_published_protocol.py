@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from test_no_lookahead import changed_after
 
 from dvol_utils.data.panel import build_panel
-from dvol_utils.data.simulated import write_store
+from dvol_utils.data.simulated.market import write_store
 from dvol_utils.features import build_features
 from dvol_utils.jumps import jumps_by_rule
 from dvol_utils.study.params import load_study

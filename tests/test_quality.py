@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 from market import small_panel
 
-from dvol_utils.data import quality, simulated
-from dvol_utils.data.coverage import coverage_calendar, coverage_table
+from dvol_utils.data.checks import quality
+from dvol_utils.data.checks.coverage import coverage_calendar, coverage_table
+from dvol_utils.data.checks.verdict import findings, verdict
 from dvol_utils.data.panel import build_panel
-from dvol_utils.data.raw_store import series_path
-from dvol_utils.data.verdict import findings, verdict
+from dvol_utils.data.raw.store import series_path
+from dvol_utils.data.simulated import market as simulated
 from dvol_utils.study.params import DataParams, QualityParams
 
 REAL = Path(__file__).parents[2] / "shared/data"

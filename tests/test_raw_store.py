@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dvol_utils.data.raw_store import (
+from dvol_utils.data.raw.store import (
     SCHEMAS,
     RawStoreError,
     raw_hashes,

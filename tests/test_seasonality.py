@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import norm
 from weekly_panel import made_up
 
-from dvol_utils.data.seasonality import (
+from dvol_utils.data.checks.seasonality import (
     ACTIVITY,
     activity_by_weekday,
     activity_words,

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dvol_utils.data import simulated
 from dvol_utils.data.panel import build_panel, check_length
-from dvol_utils.data.raw_store import RawStoreError, raw_hashes, read_series
-from dvol_utils.data.simulated import simulate_market, true_jumps, write_store
-from dvol_utils.data.stylised import REFERENCE_FACTS, stylised_facts
+from dvol_utils.data.raw.store import RawStoreError, raw_hashes, read_series
+from dvol_utils.data.simulated import market as simulated
+from dvol_utils.data.simulated.market import simulate_market, true_jumps, write_store
+from dvol_utils.data.simulated.stylised import REFERENCE_FACTS, stylised_facts
 from dvol_utils.jumps import detect_jumps
 from dvol_utils.study.params import DataParams, JumpParams, SimulatedParams, load_study
 

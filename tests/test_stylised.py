@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from dvol_utils.data.panel import build_panel
-from dvol_utils.data.stylised import REFERENCE_FACTS, stylised_facts
+from dvol_utils.data.simulated.stylised import REFERENCE_FACTS, stylised_facts
 from dvol_utils.jumps import detect_jumps
 from dvol_utils.study.params import DataParams, JumpParams
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from dvol_utils.data.seasonality import ACTIVITY
+from dvol_utils.data.checks.seasonality import ACTIVITY
 
 DAYS = 70
 

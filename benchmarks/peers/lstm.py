@@ -55,7 +55,7 @@ from neuralforecast.tsdataset import TimeSeriesDataset
 from torch import nn
 
 from dvol_utils.data.panel import build_panel
-from dvol_utils.data.simulated import write_store
+from dvol_utils.data.simulated.market import write_store
 from dvol_utils.features import feature_columns
 from dvol_utils.jumps import detect_jumps
 from dvol_utils.models.lstm import LADDER

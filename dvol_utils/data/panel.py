@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from dvol_utils.data.raw_store import (
+from dvol_utils.data.raw.store import (
     SCHEMAS,
     RawStoreError,
     SeriesName,

@@ -190,7 +190,7 @@ def plot_histogram(
     Parameters
     ----------
     density : DataFrame
-        `left, right, density, normal`, as of `diagnostics.histogram`.
+        `left, right, density, normal`, as of `distributions.histogram`.
     title, xlabel, unit : str
         The finding; name of the variable; the unit that a density is counted per.
     log : bool

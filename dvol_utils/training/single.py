@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from dvol_utils.data.panel import build_panel
-from dvol_utils.data.simulated import write_store
+from dvol_utils.data.simulated.market import write_store
 from dvol_utils.folds import study_folds
 from dvol_utils.jumps import jumps_by_rule
 from dvol_utils.models.networks import NETWORK_NAMES

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
-from dvol_utils.data.fields import JoinError
-from dvol_utils.data.http import SOURCES, Client, FetchError
-from dvol_utils.data.pages import Page, PageStore, Rows, Window, joined, missing
+from dvol_utils.data.fetching.fields import JoinError
+from dvol_utils.data.fetching.http import SOURCES, Client, FetchError
+from dvol_utils.data.fetching.pages import Page, PageStore, Rows, Window, joined, missing
 
 _TRIES_A_HOLE = 2
 _MOST_REQUESTS_FOR_HOLES = 200

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dvol_utils.data.raw_store import manifest_entries, read_series, series_file
+from dvol_utils.data.raw.store import manifest_entries, read_series, series_file
 from dvol_utils.study.params import DataParams
 
 CLOSES = ("dvol_close", "price_close")

@@ -18,9 +18,9 @@ from typing import Any
 
 import pandas as pd
 
-from dvol_utils.data.http import SOURCES, FetchError
-from dvol_utils.data.pages import Window, iso, milliseconds, missing
-from dvol_utils.data.sources import Spec
+from dvol_utils.data.fetching.http import SOURCES, FetchError
+from dvol_utils.data.fetching.pages import Window, iso, milliseconds, missing
+from dvol_utils.data.fetching.sources import Spec
 from dvol_utils.study.tables import ArtefactError, file_hash, read_json, write_json
 
 Entry = dict[str, Any]

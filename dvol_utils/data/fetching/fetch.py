@@ -16,13 +16,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from dvol_utils.data.deribit import server_time
-from dvol_utils.data.http import Client, FetchError, open_client
-from dvol_utils.data.manifest import read_manifest
-from dvol_utils.data.pages import milliseconds
-from dvol_utils.data.raw_store import series_path
-from dvol_utils.data.sources import SPECS
-from dvol_utils.data.update import File, Outcome, Run, fetch_file
+from dvol_utils.data.fetching.deribit import server_time
+from dvol_utils.data.fetching.http import Client, FetchError, open_client
+from dvol_utils.data.fetching.manifest import read_manifest
+from dvol_utils.data.fetching.pages import milliseconds
+from dvol_utils.data.fetching.sources import SPECS
+from dvol_utils.data.fetching.update import File, Outcome, Run, fetch_file
+from dvol_utils.data.raw.store import series_path
 from dvol_utils.study.data_section import SeriesName
 from dvol_utils.study.params import ParameterError
 

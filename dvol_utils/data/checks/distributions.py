@@ -10,7 +10,7 @@ from scipy.stats import norm
 from statsmodels.tools.sm_exceptions import InterpolationWarning
 from statsmodels.tsa.stattools import adfuller, kpss
 
-from dvol_utils.data.seasonality import equality_words, log_changes
+from dvol_utils.data.checks.seasonality import equality_words, log_changes
 
 _HOUR = pd.Timedelta(hours=1)
 _FEWEST_OBSERVATIONS = 60

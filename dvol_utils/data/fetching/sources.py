@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from dvol_utils.data import deribit, onchain
-from dvol_utils.data.download import Part
-from dvol_utils.data.http import SOURCES
+from dvol_utils.data.fetching import deribit, onchain
+from dvol_utils.data.fetching.download import Part
+from dvol_utils.data.fetching.http import SOURCES
 from dvol_utils.study.data_section import SeriesName
 
 

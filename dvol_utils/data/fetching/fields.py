@@ -6,7 +6,7 @@ import math
 import re
 from typing import Any, NoReturn
 
-from dvol_utils.data.http import FlawedResponseError
+from dvol_utils.data.fetching.http import FlawedResponseError
 
 _TRIES = 2  # waiting rarely mends what a server says, but a broken cache does happen
 _DECIMAL = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)

@@ -10,10 +10,16 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from dvol_utils.data.download import download
-from dvol_utils.data.http import Client, FetchError
-from dvol_utils.data.manifest import Entry, describe, known_holes, table_holes, write_manifest
-from dvol_utils.data.merge import (
+from dvol_utils.data.fetching.download import download
+from dvol_utils.data.fetching.http import Client, FetchError
+from dvol_utils.data.fetching.manifest import (
+    Entry,
+    describe,
+    known_holes,
+    table_holes,
+    write_manifest,
+)
+from dvol_utils.data.fetching.merge import (
     ContradictionError,
     merge,
     read_table,
@@ -21,10 +27,10 @@ from dvol_utils.data.merge import (
     with_rows,
     write_table,
 )
-from dvol_utils.data.pages import PageStore, Window, milliseconds, unfinished_job, utc
-from dvol_utils.data.raw_files import RawStoreError
-from dvol_utils.data.raw_store import read_series, series_path
-from dvol_utils.data.sources import Spec
+from dvol_utils.data.fetching.pages import PageStore, Window, milliseconds, unfinished_job, utc
+from dvol_utils.data.fetching.sources import Spec
+from dvol_utils.data.raw.files import RawStoreError
+from dvol_utils.data.raw.store import read_series, series_path
 from dvol_utils.study.data_section import SeriesName
 from dvol_utils.study.tables import file_hash, read_json, replacing, write_json
 

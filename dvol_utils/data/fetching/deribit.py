@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from dvol_utils.data.fields import field, number, refuse, stamp
-from dvol_utils.data.http import Client, FlawedResponseError
-from dvol_utils.data.pages import Page, Rows, Values, Window, tidy, utc
+from dvol_utils.data.fetching.fields import field, number, refuse, stamp
+from dvol_utils.data.fetching.http import Client, FlawedResponseError
+from dvol_utils.data.fetching.pages import Page, Rows, Values, Window, tidy, utc
 
 HOUR_MS = 3_600_000
 SETTLEMENT_MS = 8 * HOUR_MS

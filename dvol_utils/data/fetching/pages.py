@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from dvol_utils.data.fields import JoinError, refuse
+from dvol_utils.data.fetching.fields import JoinError, refuse
 from dvol_utils.study.tables import replacing, write_json
 
 Values = tuple[float | None, ...]

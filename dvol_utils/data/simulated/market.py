@@ -26,8 +26,8 @@ import pandas as pd
 from scipy.signal import lfilter
 from scipy.special import gamma
 
-from dvol_utils.data.raw_store import SCHEMAS, RawStoreError, SeriesName, series_path
-from dvol_utils.data.simulated_series import (
+from dvol_utils.data.raw.store import SCHEMAS, RawStoreError, SeriesName, series_path
+from dvol_utils.data.simulated.series import (
     DAY_MS,
     HOUR_MS,
     autoregression,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from dvol_utils.data.pages import Rows, Window, iso, utc
+from dvol_utils.data.fetching.pages import Rows, Window, iso, utc
 from dvol_utils.study.tables import replacing
 
 # Relative. A source that prints fewer decimals has changed nothing; the stored value stays.

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from dvol_utils.data.panel import COLUMNS, VALUE_COLUMNS, runs
-from dvol_utils.data.raw_store import SCHEMAS, SeriesName, read_series, series_file, step_minutes
+from dvol_utils.data.raw.store import SCHEMAS, SeriesName, read_series, series_file, step_minutes
 from dvol_utils.study.params import DataParams
 
 _HOUR, _DAY = pd.Timedelta(hours=1), pd.Timedelta(days=1)

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from dvol_utils.data.raw_checks import Column, bar_opens, check_bars, check_step, check_values
-from dvol_utils.data.raw_files import RawFile, RawStoreError, read_cells
+from dvol_utils.data.raw.checks import Column, bar_opens, check_bars, check_step, check_values
+from dvol_utils.data.raw.files import RawFile, RawStoreError, read_cells
 from dvol_utils.study.data_section import DataParams, SeriesName
 from dvol_utils.study.tables import file_hash
 

@@ -14,9 +14,9 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import pandas as pd
 
-from dvol_utils.data.fields import field, number, refuse, stamp
-from dvol_utils.data.http import Client, FlawedResponseError
-from dvol_utils.data.pages import Page, Values, Window, tidy, utc
+from dvol_utils.data.fetching.fields import field, number, refuse, stamp
+from dvol_utils.data.fetching.http import Client, FlawedResponseError
+from dvol_utils.data.fetching.pages import Page, Values, Window, tidy, utc
 
 DAY_MS = 24 * 3_600_000
 # Column of the raw store: metric of Coin Metrics.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from dvol_utils.data.raw_files import Cells, RawFile
+from dvol_utils.data.raw.files import Cells, RawFile
 
 _MINUTE_MS = 60_000
 # Milliseconds of 2008 to 2603: the same instants in seconds, micro- or nanoseconds fall outside.

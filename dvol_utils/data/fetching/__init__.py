@@ -1,0 +1,1 @@
+"""Fetching: from the public sources to the raw store."""

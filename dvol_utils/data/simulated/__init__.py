@@ -1,0 +1,1 @@
+"""A simulated market whose jumps are known, and what it has to look like."""
