@@ -26,8 +26,6 @@ from dvol_utils.jumps import (
     benjamini_hochberg,
     critical_value,
     detect_jumps,
-    detection_power,
-    family_error,
     lee_mykland,
     normal_p_values,
     panel_periodicity,
@@ -37,6 +35,7 @@ from dvol_utils.jumps import (
     universal_threshold,
 )
 from dvol_utils.study.params import JumpParams, SimulatedParams
+from jump_power import detection_power, family_error
 
 ALPHAS = (0.01, 0.05)
 YEAR = 8_760  # hours

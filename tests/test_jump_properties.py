@@ -5,13 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dvol_utils.jumps import (
-    critical_value,
-    detection_power,
-    family_error,
-    lee_mykland,
-    spurious_rate,
-)
+from dvol_utils.jumps import critical_value, lee_mykland, spurious_rate
+from jump_power import detection_power, family_error
 
 COMMON = {"window": 12, "alpha": 0.4, "n_tests": 10}  # flags are common: counting is precise
 

@@ -2,7 +2,6 @@
 
 from dvol_utils.jumps.detection import detect_jumps, hourly_log_returns, panel_periodicity
 from dvol_utils.jumps.periodicity import periodicity_factor, periodicity_wsd
-from dvol_utils.jumps.properties import detection_power, family_error
 from dvol_utils.jumps.published_rule import jumps_by_rule, published_jumps, published_rules
 from dvol_utils.jumps.statistics import (
     benjamini_hochberg,
@@ -19,8 +18,6 @@ __all__ = [
     "benjamini_hochberg",
     "critical_value",
     "detect_jumps",
-    "detection_power",
-    "family_error",
     "gumbel_constants",
     "gumbel_quantile",
     "hourly_log_returns",
