@@ -35,18 +35,18 @@ import pandas as pd
 
 import networks
 from dvol_utils.evaluation import score
-from dvol_utils.features import GROUPS, feature_columns
-from dvol_utils.folds import asked_of, fold_rows, fold_samples
 from dvol_utils.models import Forecaster
 from dvol_utils.models.combination import combine
 from dvol_utils.models.decay import HALF_LIFE_DAYS, MONTH_EXPIRY, TARGET_CLIP, DecayForecaster
 from dvol_utils.models.linear import WeightedRidge
 from dvol_utils.models.networks import TUNED, build_network
 from dvol_utils.models.trees import BoostedTrees
+from dvol_utils.samples.features import GROUPS, feature_columns
+from dvol_utils.samples.folds import asked_of, fold_rows, fold_samples
+from dvol_utils.samples.samples import Samples
 from dvol_utils.study.params import StudyParams, load_study, parse_override
 from dvol_utils.study.tables import read_table
 from dvol_utils.training import fit_network
-from dvol_utils.windows import Samples
 from networks import WALK, Network, side_by_side, skill, skills, validation_folds, varied
 
 INPUTS = (

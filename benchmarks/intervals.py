@@ -23,9 +23,9 @@ import pandas as pd
 from choices import load
 from dvol_utils import uncertainty
 from dvol_utils.evaluation import coverage, crps, with_quantiles
+from dvol_utils.samples.samples import Samples
 from dvol_utils.study.params import UncertaintyParams
 from dvol_utils.walkforward import forecast_table
-from dvol_utils.windows import Samples
 
 MODELS = ["persistence", "har", "har_calendar", "ridge_decay", "boosted_trees"]
 STRETCH = pd.Timedelta(days=327)

@@ -34,8 +34,8 @@ import pandas as pd
 
 import networks
 from choices import MODELS, group_columns, load, makers
+from dvol_utils.samples.samples import Samples
 from dvol_utils.study.params import StudyParams
-from dvol_utils.windows import Samples
 from networks import WALK, side_by_side, skill
 
 MONTH, WEEK = 720, 168  # hours

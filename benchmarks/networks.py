@@ -25,17 +25,17 @@ import torch
 
 from dvol_utils.data.panel import build_panel
 from dvol_utils.data.simulated.market import write_store
-from dvol_utils.features import feature_columns
-from dvol_utils.folds import Fold, fold_rows, fold_samples, study_folds
 from dvol_utils.jumps import jumps_by_rule
 from dvol_utils.models import Forecaster
 from dvol_utils.models.networks import CHOSEN, NetworkKind, network_kind
+from dvol_utils.samples.features import feature_columns
+from dvol_utils.samples.folds import Fold, fold_rows, fold_samples, study_folds
+from dvol_utils.samples.samples import Samples, build_samples, reweighted
 from dvol_utils.sequences import build_sequences
 from dvol_utils.study.params import StudyParams, load_study, parse_override
 from dvol_utils.training import fit_network, predict_rows
 from dvol_utils.training.many import Failure, run_tasks
 from dvol_utils.walkforward import fold_forecast
-from dvol_utils.windows import Samples, build_samples, reweighted
 
 WALK = {"walk.validation": "quarterly", "walk.test": "never"}
 GROUPS = ("har", "calendar", "expiry", "macro")

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dvol_utils.features import feature_columns
+from dvol_utils.samples.features import feature_columns
+from dvol_utils.samples.samples import Samples
 from dvol_utils.study.params import StudyParams
-from dvol_utils.windows import Samples
 
 
 def sequence_starts(rows: np.ndarray, window: int, chunk: int, offset: int = 0) -> np.ndarray:

@@ -11,7 +11,6 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
-from dvol_utils.folds import Fold, asked_of, fold_rows, fold_samples, study_folds
 from dvol_utils.models import Forecaster, Restorable
 from dvol_utils.models.combination import NAME as ENSEMBLE
 from dvol_utils.models.combination import combine
@@ -19,13 +18,14 @@ from dvol_utils.models.linear import RidgeForecaster, ridge_decay
 from dvol_utils.models.naive import Persistence, SeasonalNaive
 from dvol_utils.models.networks import NETWORK_NAMES, stopping_networks
 from dvol_utils.models.trees import boosted_trees
+from dvol_utils.samples.folds import Fold, asked_of, fold_rows, fold_samples, study_folds
+from dvol_utils.samples.samples import Samples
 from dvol_utils.study.params import StudyParams
 from dvol_utils.training import NetworkForecaster, TrainingError
 from dvol_utils.training.devices import process_count
 from dvol_utils.training.many import Failure, default_workers, run_tasks
 from dvol_utils.training.progress import follow
 from dvol_utils.training.simple import save_simple
-from dvol_utils.windows import Samples
 
 T = TypeVar("T")
 

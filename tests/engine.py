@@ -10,10 +10,10 @@ from typing import Any
 from market import small_jumps, small_panel, small_study
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from dvol_utils.samples.samples import Samples, build_samples
 from dvol_utils.study.params import StudyParams
 from dvol_utils.training import NetworkForecaster
 from dvol_utils.training.job import write_job
-from dvol_utils.windows import Samples, build_samples
 
 # The learning rate is halved on the way, and patience ends it long before the last epoch.
 ENDS_EARLY = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from dvol_utils.features import GROUPS
 from dvol_utils.jumps import detect_jumps
+from dvol_utils.samples.features import GROUPS
 from dvol_utils.study.params import StudyParams, load_study
 
 HOURS = 3_600

@@ -12,7 +12,6 @@ import torch
 from market import small_jumps, small_panel, small_study
 from torch import nn
 
-from dvol_utils.features import feature_columns
 from dvol_utils.models.attention import (
     AttentionNetwork,
     group_of,
@@ -21,6 +20,8 @@ from dvol_utils.models.attention import (
 )
 from dvol_utils.models.networks import build_network, network_kind
 from dvol_utils.plots import training as plots
+from dvol_utils.samples.features import feature_columns
+from dvol_utils.samples.samples import build_samples
 from dvol_utils.sequences import build_sequences
 from dvol_utils.study.params import StudyParams
 from dvol_utils.training import fit_network, selection
@@ -28,7 +29,6 @@ from dvol_utils.training.checkpoints import save_finished
 from dvol_utils.training.loop import predict_rows
 from dvol_utils.training.progress import HISTORY
 from dvol_utils.walkforward import checkpoint_folder
-from dvol_utils.windows import build_samples
 
 WINDOW = 6
 

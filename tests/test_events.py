@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dvol_utils.events import (
+from dvol_utils.samples.events import (
     LAST_RELEASE,
     macro_releases,
     near_expiry,

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from market import small_jumps, small_panel, small_study
 
-from dvol_utils.features import (
+from dvol_utils.samples.features import (
     GROUPS,
     build_features,
     feature_columns,

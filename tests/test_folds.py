@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from market import small_jumps, small_panel, small_study
 from pydantic import ValidationError
 
-from dvol_utils.folds import (
+from dvol_utils.samples.folds import (
     Fold,
     asked_of,
     fold_rows,
@@ -19,9 +19,9 @@ from dvol_utils.folds import (
     fold_summary,
     study_folds,
 )
+from dvol_utils.samples.samples import Samples, build_samples, split_labels
 from dvol_utils.study.params import SplitParams, WalkParams
 from dvol_utils.training.job import read_samples, write_samples
-from dvol_utils.windows import Samples, build_samples, split_labels
 
 DAY = pd.Timedelta(days=1)
 HOUR = pd.Timedelta(hours=1)

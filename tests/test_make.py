@@ -45,8 +45,15 @@ def project(tmp_path):
     (tmp_path / "params/tiny.yaml").write_text(yaml.safe_dump(TINY_STUDY))
     for stage in STAGES:
         source_notebook(tmp_path / f"notebooks/{stage}.ipynb")
-    for module in ("data/panel.py", "jumps/quality.py", "windows.py", "report/site.py", "cli.py",
-                   "report/templates/style.css", "new_module.py"):  # fmt: skip
+    for module in (
+        "data/panel.py",
+        "jumps/quality.py",
+        "samples/samples.py",
+        "report/site.py",
+        "cli.py",
+        "report/templates/style.css",
+        "new_module.py",
+    ):
         path = tmp_path / "dvol_utils" / module
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
@@ -129,7 +136,7 @@ def test_stages_keep_their_order_in_parallel(project):
         ("dvol_utils/data/panel.py", EVERYTHING),
         ("dvol_utils/new_module.py", EVERYTHING),
         ("dvol_utils/jumps/quality.py", EVERYTHING[1:]),
-        ("dvol_utils/windows.py", EVERYTHING[2:]),
+        ("dvol_utils/samples/samples.py", EVERYTHING[2:]),
         ("dvol_utils/report/site.py", ["site"]),
         ("dvol_utils/report/templates/style.css", ["site"]),
         ("dvol_utils/cli.py", []),

@@ -11,7 +11,6 @@ from sklearn.linear_model import LinearRegression
 from threadpoolctl import threadpool_info, threadpool_limits
 from torch import nn
 
-from dvol_utils.features import feature_columns
 from dvol_utils.models.decay import DecayForecaster, decay_weights
 from dvol_utils.models.linear import RidgeForecaster, WeightedRidge, ridge_decay
 from dvol_utils.models.lstm import DVOLLSTM
@@ -19,9 +18,10 @@ from dvol_utils.models.naive import Persistence, SeasonalNaive
 from dvol_utils.models.networks import NETWORK_NAMES, build_network
 from dvol_utils.models.trees import BoostedTrees, boosted_trees
 from dvol_utils.plots.style import MODEL_COLOURS, MODEL_LABELS
+from dvol_utils.samples.features import feature_columns
+from dvol_utils.samples.samples import build_samples
 from dvol_utils.study.params import MODEL_NAMES
 from dvol_utils.walkforward import make_forecaster
-from dvol_utils.windows import build_samples
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ from market import small_jumps, small_panel, small_study
 from trainers import TINY
 
 from dvol_utils.evaluation import average_seeds, score
-from dvol_utils.folds import fold_rows, study_folds
 from dvol_utils.models.decay import decay_weights
 from dvol_utils.models.linear import WeightedRidge, ridge_decay
 from dvol_utils.models.lstm import LADDER
@@ -45,12 +44,13 @@ from dvol_utils.results.pooled import (
     pooling_table,
     readable_pooling,
 )
+from dvol_utils.samples.folds import fold_rows, study_folds
+from dvol_utils.samples.samples import Samples, build_samples
 from dvol_utils.sequences import sequence_starts
 from dvol_utils.significance import diebold_mariano
 from dvol_utils.study.params import ParameterError, StudyParams, load_study
 from dvol_utils.study.tables import read_table
 from dvol_utils.walkforward import forecast_table
-from dvol_utils.windows import Samples, build_samples
 
 WALK = {
     "data.assets": ["BTC", "ETH"],

@@ -23,9 +23,9 @@ from dvol_utils.report.site import PUBLISHED_PAGE, study_notebooks
 from dvol_utils.results.published import PUBLISHED
 from dvol_utils.results.readable import readable
 from dvol_utils.results.schema import Comparison
+from dvol_utils.samples.samples import build_samples
 from dvol_utils.significance import regime_difference
 from dvol_utils.study.params import load_study
-from dvol_utils.windows import build_samples
 
 ROOT = Path(__file__).parents[1]
 DRAWS = {"block_hours": 24, "reps": 60, "seed": 0}

@@ -12,10 +12,11 @@ from safetensors.numpy import load_file
 from trainers import TINY
 
 from dvol_utils.evaluation import check_forecasts
-from dvol_utils.folds import fold_rows, fold_samples, study_folds
 from dvol_utils.models.linear import RidgeForecaster
 from dvol_utils.models.lstm import LADDER
 from dvol_utils.models.networks import build_network
+from dvol_utils.samples.folds import fold_rows, fold_samples, study_folds
+from dvol_utils.samples.samples import Samples, build_samples
 from dvol_utils.study.params import StudyParams, load_study
 from dvol_utils.training import NetworkForecaster, TrainingError
 from dvol_utils.training.checkpoints import read_config, training_overview, training_summary
@@ -29,7 +30,6 @@ from dvol_utils.walkforward import (
     network_folders,
     walk_network,
 )
-from dvol_utils.windows import Samples, build_samples
 
 WALK = {
     "walk.validation": "monthly",

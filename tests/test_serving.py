@@ -20,12 +20,13 @@ from typer.testing import CliRunner
 from dvol_utils.cli import app
 from dvol_utils.data.panel import build_panel
 from dvol_utils.evaluation import average_seeds, score
-from dvol_utils.features import build_features, feature_columns, trailing_volatility
 from dvol_utils.jumps import jumps_by_rule
 from dvol_utils.models import Restorable
 from dvol_utils.models.linear import RidgeForecaster
 from dvol_utils.models.lstm import LADDER
 from dvol_utils.models.trees import BoostedTrees
+from dvol_utils.samples.features import build_features, feature_columns, trailing_volatility
+from dvol_utils.samples.samples import build_samples
 from dvol_utils.serving.data import changed_values
 from dvol_utils.serving.finished import ServingError
 from dvol_utils.serving.forecast import forecast
@@ -38,7 +39,6 @@ from dvol_utils.training import NetworkForecaster
 from dvol_utils.training.files import CheckpointError
 from dvol_utils.training.simple import load_simple, save_simple
 from dvol_utils.walkforward import checkpoint_folder, make_forecaster
-from dvol_utils.windows import build_samples
 
 LAST = pd.Timestamp("2021-01-01", tz="UTC") + pd.Timedelta(hours=HOURS)  # of the study's panel
 HOUR = pd.Timedelta(hours=1)
@@ -336,7 +336,7 @@ def test_too_short_a_history_is_refused(study, raw):
 
 
 def test_what_the_features_warn_of_is_a_note(study, monkeypatch, recwarn):
-    monkeypatch.setattr("dvol_utils.features.LAST_RELEASE", LAST - 50 * HOUR)
+    monkeypatch.setattr("dvol_utils.samples.features.LAST_RELEASE", LAST - 50 * HOUR)
     notes = forecast(study)["notes"]
     assert len(notes) == 1
     assert notes[0].startswith("releases of macroeconomic news are listed up to 2021-06-14 14:00")

@@ -16,8 +16,9 @@ from market import small_jumps, small_panel, small_study
 from threadpoolctl import threadpool_info, threadpool_limits
 from trainers import PATIENCE
 
-from dvol_utils.features import feature_columns
 from dvol_utils.models.networks import build_network
+from dvol_utils.samples.features import feature_columns
+from dvol_utils.samples.samples import build_samples
 from dvol_utils.significance.resampling import resampled_sums
 from dvol_utils.study.threads import one_thread
 from dvol_utils.training import NetworkForecaster
@@ -25,7 +26,6 @@ from dvol_utils.training.forecaster import train_checkpoint
 from dvol_utils.training.loop import fit_network
 from dvol_utils.training.many import run_tasks
 from dvol_utils.walkforward import forecast_table
-from dvol_utils.windows import build_samples
 
 THREADS = (1, 2, 4)
 # Large enough that torch would share its products between threads.

@@ -12,8 +12,9 @@ import pytest
 import torch
 from market import small_jumps, small_panel, small_study
 
-from dvol_utils.features import GROUPS
 from dvol_utils.models.networks import build_network
+from dvol_utils.samples.features import GROUPS
+from dvol_utils.samples.samples import build_samples
 from dvol_utils.sequences import build_sequences
 from dvol_utils.training import (
     NetworkForecaster,
@@ -23,7 +24,6 @@ from dvol_utils.training import (
     predict_rows,
 )
 from dvol_utils.training.progress import HISTORY
-from dvol_utils.windows import build_samples
 
 
 def make(tmp_path: Path, **overrides):

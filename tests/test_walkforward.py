@@ -9,6 +9,7 @@ from market import small_jumps, small_panel, small_study
 
 from dvol_utils import walkforward
 from dvol_utils.evaluation import check_forecasts
+from dvol_utils.samples.samples import build_samples
 from dvol_utils.training import NetworkForecaster, TrainingError
 from dvol_utils.walkforward import (
     checkpoint_folder,
@@ -17,7 +18,6 @@ from dvol_utils.walkforward import (
     make_forecaster,
     network_folders,
 )
-from dvol_utils.windows import build_samples
 
 
 @pytest.fixture(scope="module")

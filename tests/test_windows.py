@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from market import small_jumps, small_panel, small_study
 
-from dvol_utils.features import build_features
-from dvol_utils.sequences import build_sequences, sequence_starts
-from dvol_utils.windows import (
+from dvol_utils.samples.features import build_features
+from dvol_utils.samples.samples import (
     OWN_PAST,
     build_samples,
     rolling_location_scale,
     scale_features,
     split_labels,
 )
+from dvol_utils.sequences import build_sequences, sequence_starts
 
 
 @pytest.fixture(scope="module")

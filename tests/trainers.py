@@ -227,10 +227,10 @@ def fit(root: str, out: str, **overrides: Any) -> None:
     """Fit the network of the study `tiny` as a notebook does; leave an error's message."""
     import numpy as np
 
+    from dvol_utils.samples.samples import build_samples
     from dvol_utils.study.params import load_study
     from dvol_utils.study.tables import read_table
     from dvol_utils.walkforward import make_forecaster
-    from dvol_utils.windows import build_samples
 
     spoilt = overrides.pop("spoilt", False)
     study = load_study(Path(root) / "params/tiny.yaml", overrides)

@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from dvol_utils.windows import Samples
+from dvol_utils.samples.samples import Samples
 
 State = dict[str, np.ndarray]
 

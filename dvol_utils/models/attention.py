@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import glu, normalize
 
-from dvol_utils.features import GROUPS
-from dvol_utils.windows import Samples
+from dvol_utils.samples.features import GROUPS
+from dvol_utils.samples.samples import Samples
 
 
 class AttentionNetwork(nn.Module):

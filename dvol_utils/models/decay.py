@@ -11,9 +11,9 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from dvol_utils.features import GROUPS
 from dvol_utils.models import State
-from dvol_utils.windows import Samples
+from dvol_utils.samples.features import GROUPS
+from dvol_utils.samples.samples import Samples
 
 # Changes beyond two deviations count as two: a handful of jumps of five and more would otherwise
 # choose the coefficients by their squares, and little that is known a day ahead tells them.

@@ -13,11 +13,11 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from dvol_utils.features import feature_columns
 from dvol_utils.models import State
 from dvol_utils.models.decay import MONTH_EXPIRY, DecayForecaster
+from dvol_utils.samples.features import feature_columns
+from dvol_utils.samples.samples import Samples
 from dvol_utils.study.threads import one_thread
-from dvol_utils.windows import Samples
 
 PENALTY = 300.0  # on standardised inputs and some 20,000 rows: a light shrinkage
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dvol_utils.models import State
-from dvol_utils.windows import Samples
+from dvol_utils.samples.samples import Samples
 
 HOURS_PER_WEEK = 168
 

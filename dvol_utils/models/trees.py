@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from dvol_utils.features import feature_columns
 from dvol_utils.models import State
 from dvol_utils.models.decay import MONTH_EXPIRY, DecayForecaster
+from dvol_utils.samples.features import feature_columns
 from dvol_utils.study.threads import one_thread
 
 # Few, small and slow trees: a day's change is nearly all noise, and hours overlap, so that 400 of

@@ -28,9 +28,9 @@ from dvol_utils.published.variants import (
 )
 from dvol_utils.results.published import PUBLISHED
 from dvol_utils.results.readable import interval_grid
+from dvol_utils.samples.samples import Samples
 from dvol_utils.significance import bootstrap_interval
 from dvol_utils.study.params import StudyParams
-from dvol_utils.windows import Samples
 
 REPRODUCED = "Reproduced"
 # The same rules on fewer inputs: the checkpoints' folder, and the inputs held at zero.

@@ -22,9 +22,9 @@ from dvol_utils.published.variants import (
 from dvol_utils.results.published import LADDER
 from dvol_utils.results.tables import label
 from dvol_utils.results.words import LEVEL
+from dvol_utils.samples.samples import Samples
 from dvol_utils.significance import diebold_mariano, model_confidence_set
 from dvol_utils.study.params import StudyParams
-from dvol_utils.windows import Samples
 
 SUPERVISION = ("last", "dense")
 _DENSE = "Dense"

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.data.panel import build_panel
-from dvol_utils.features import build_features
 from dvol_utils.jumps import jumps_by_rule, published_jumps
 from dvol_utils.models.linear import RidgeForecaster
+from dvol_utils.samples.features import build_features
+from dvol_utils.samples.samples import OWN_PAST, Samples, build_samples
 from dvol_utils.study.params import (
     FeatureParams,
     JumpParams,
@@ -24,7 +25,6 @@ from dvol_utils.study.params import (
 from dvol_utils.training import NetworkForecaster, TrainingError
 from dvol_utils.training.many import Failure
 from dvol_utils.walkforward import fit_networks
-from dvol_utils.windows import OWN_PAST, Samples, build_samples
 
 LEAK_FREE = "Leak-free"
 GROUPS = ["published", "calendar"]

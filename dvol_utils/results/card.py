@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from dvol_utils.events import LAST_RELEASE
-from dvol_utils.features import GROUPS, SOURCES
 from dvol_utils.results.readable import interval_grid
 from dvol_utils.results.tables import choose, label, look_up
 from dvol_utils.results.words import hours_text, number, p_text
+from dvol_utils.samples.events import LAST_RELEASE
+from dvol_utils.samples.features import GROUPS, SOURCES
 from dvol_utils.study.params import StudyParams
 from dvol_utils.walkforward import ENSEMBLE, NETWORK_NAMES, make_forecaster
 
@@ -244,7 +244,7 @@ def limits(study: StudyParams, model: str, inputs: Mapping[str, Sequence[str]]) 
         said.append(
             f"Its calendar of releases ends at {LAST_RELEASE:%Y-%m-%d %H:%M} UTC; after that it "
             "would take every day for one without news until newer days are added to "
-            "`dvol_utils/events.py`."
+            "`dvol_utils/samples/events.py`."
         )
     said.append(
         f"Intervals come from its errors of the last {study.uncertainty.past_days} days, recent "

@@ -15,10 +15,10 @@ from dvol_utils.pooling import ALONE, POOLED
 from dvol_utils.results.readable import readable
 from dvol_utils.results.tables import label
 from dvol_utils.results.words import LEVEL, number, p_text
+from dvol_utils.samples.samples import Samples
 from dvol_utils.significance import bootstrap_difference, diebold_mariano
 from dvol_utils.significance.series import hac_lags
 from dvol_utils.study.params import StudyParams
-from dvol_utils.windows import Samples
 
 WAYS = {
     "alone": "its own asset",

@@ -10,6 +10,7 @@ import pandas as pd
 
 from dvol_utils.evaluation import average_seeds, evaluation_rows, score
 from dvol_utils.results.tables import choose, label
+from dvol_utils.samples.samples import Samples
 from dvol_utils.serving.data import Market, read_market, serving_samples
 from dvol_utils.serving.finished import (
     Finished,
@@ -28,7 +29,6 @@ from dvol_utils.serving.rows import (
     with_quantiles,
 )
 from dvol_utils.study.params import StudyParams
-from dvol_utils.windows import Samples
 
 MAX_AGE_HOURS = 3
 _RECENT_HOURS = 24 * 90  # of forecasts since the study whose errors tell how wide intervals are

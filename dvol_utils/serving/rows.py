@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.models import Forecaster
+from dvol_utils.samples.samples import Samples
 from dvol_utils.serving.data import Market, ended_sources, missing_inputs
 from dvol_utils.serving.finished import Finished, ServedFold, ServingError, hour, load_models
 from dvol_utils.study.params import StudyParams
 from dvol_utils.training import NetworkForecaster
-from dvol_utils.windows import Samples
 
 QUANTILES = ("q05", "q25", "q50", "q75", "q95")
 ENSEMBLE = "ensemble"  # no forecaster: made of the forecasts of others

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from dvol_utils.features import HOURS_PER_YEAR
+from dvol_utils.samples.features import HOURS_PER_YEAR
 from dvol_utils.trading.costs import FUTURES, PAPER, STRADDLE
 
 _MEAN_HOURS = 720

@@ -21,8 +21,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from dvol_utils.features import feature_columns
 from dvol_utils.models.networks import network_kind
+from dvol_utils.samples.features import feature_columns
+from dvol_utils.samples.samples import Samples
 from dvol_utils.study.params import StudyParams, effective
 from dvol_utils.study.tables import file_hash, replacing
 from dvol_utils.training.devices import Arithmetic
@@ -34,7 +35,6 @@ from dvol_utils.training.files import (
 )
 from dvol_utils.training.loop import History
 from dvol_utils.training.progress import write_history
-from dvol_utils.windows import Samples
 
 # Settings that change where and how loudly a network trains, and not what it becomes.
 _NEUTRAL = ("seeds", "cluster", "devices", "log_every", "keep_seconds")

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from dvol_utils.features import feature_columns
 from dvol_utils.models.networks import build_network, network_kind, network_study
+from dvol_utils.samples.features import feature_columns
+from dvol_utils.samples.samples import Samples, reweighted
 from dvol_utils.sequences import build_sequences
 from dvol_utils.study.params import StudyParams
 from dvol_utils.training.checkpoints import (
@@ -41,7 +42,6 @@ from dvol_utils.training.files import (
 from dvol_utils.training.loop import History, TrainingError, fit_network, predict_rows
 from dvol_utils.training.progress import ProgressWriter
 from dvol_utils.training.resume import TrainState, remove_state
-from dvol_utils.windows import Samples, reweighted
 
 T = TypeVar("T")
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from dvol_utils.samples.samples import Samples
 from dvol_utils.study.params import effective, study_from
 from dvol_utils.study.tables import replacing, write_json
 from dvol_utils.training.forecaster import NetworkForecaster
-from dvol_utils.windows import Samples
 
 _JOB, _SAMPLES = "job.json", "samples.parquet"
 _ERROR, _TROUBLE = "error.txt", "trouble-{}.txt"

@@ -13,13 +13,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+from dvol_utils.samples.samples import Samples
 from dvol_utils.training.devices import process_count
 from dvol_utils.training.files import emptied
 from dvol_utils.training.forecaster import NetworkForecaster
 from dvol_utils.training.job import last_trouble, read_error, write_job
 from dvol_utils.training.loop import TrainingError
 from dvol_utils.training.parent import PARENT
-from dvol_utils.windows import Samples
 
 RESTARTS = 3  # of the processes of one machine, before it gives up
 

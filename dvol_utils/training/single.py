@@ -8,9 +8,10 @@ import pandas as pd
 
 from dvol_utils.data.panel import build_panel
 from dvol_utils.data.simulated.market import write_store
-from dvol_utils.folds import study_folds
 from dvol_utils.jumps import jumps_by_rule
 from dvol_utils.models.networks import NETWORK_NAMES
+from dvol_utils.samples.folds import study_folds
+from dvol_utils.samples.samples import Samples, build_samples
 from dvol_utils.study.params import ParameterError, StudyParams
 from dvol_utils.study.tables import ArtefactError, read_table
 from dvol_utils.training.checkpoints import read_config
@@ -23,7 +24,6 @@ from dvol_utils.training.forecaster import (
 from dvol_utils.training.launch import train_with_torchrun
 from dvol_utils.training.progress import epoch_bar
 from dvol_utils.walkforward import fold_networks
-from dvol_utils.windows import Samples, build_samples
 
 
 def train_network(

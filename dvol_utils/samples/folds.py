@@ -11,8 +11,8 @@ from itertools import count, pairwise, takewhile
 import numpy as np
 import pandas as pd
 
+from dvol_utils.samples.samples import Samples
 from dvol_utils.study.params import StudyParams, WalkParams
-from dvol_utils.windows import Samples
 
 _MONTHS = {"monthly": 1, "quarterly": 3}
 _SCORED = ("validation", "test")  # splits of the study that are forecast

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from dvol_utils.features import (
+from dvol_utils.samples.features import (
     build_features,
     feature_columns,
     jump_regime,

@@ -13,7 +13,7 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from dvol_utils.events import LAST_RELEASE, near_expiry, releases_ahead
+from dvol_utils.samples.events import LAST_RELEASE, near_expiry, releases_ahead
 from dvol_utils.study.params import StudyParams
 
 HOURS_PER_YEAR = 8_760
@@ -226,7 +226,7 @@ def _macro(times: pd.DatetimeIndex) -> dict[str, np.ndarray]:
     if times[-1] > LAST_RELEASE:
         warnings.warn(
             f"releases of macroeconomic news are listed up to {LAST_RELEASE} and the panel goes on "
-            f"to {times[-1]}: add the newer days to dvol_utils/events.py",
+            f"to {times[-1]}: add the newer days to dvol_utils/samples/events.py",
             stacklevel=2,
         )
     soon = releases_ahead(times, _RELEASE_HOURS)

@@ -1,0 +1,1 @@
+"""Panel and jumps in, rows to learn from out."""
