@@ -48,7 +48,7 @@ CODE_02 := $(call in_package,jumps/answer.py jumps/patterns.py jumps/quality.py 
 CODE_03 := $(call in_package,evaluation/__init__.py evaluation/forecast_table.py \
              evaluation/quantiles.py evaluation/scores.py models/% plots/training.py \
              results/__init__.py results/published.py results/readable.py results/tables.py \
-             results/words.py samples/% sequences.py training/% uncertainty.py walkforward.py)
+             results/words.py samples/% training/% uncertainty.py walkforward.py)
 CODE_04 := $(call in_package,evaluation/benchmark.py evaluation/diagnostics.py plots/evaluation.py \
              plots/uncertainty.py results/answers.py results/claims.py results/findings.py \
              results/uncertainty.py significance/%)

@@ -31,10 +31,10 @@ from dvol_utils.models.networks import CHOSEN, NetworkKind, network_kind
 from dvol_utils.samples.features import feature_columns
 from dvol_utils.samples.folds import Fold, fold_rows, fold_samples, study_folds
 from dvol_utils.samples.samples import Samples, build_samples, reweighted
-from dvol_utils.sequences import build_sequences
 from dvol_utils.study.params import StudyParams, load_study, parse_override
 from dvol_utils.training import fit_network, predict_rows
-from dvol_utils.training.many import Failure, run_tasks
+from dvol_utils.training.processes.many import Failure, run_tasks
+from dvol_utils.training.sequences import build_sequences
 from dvol_utils.walkforward import fold_forecast
 
 WALK = {"walk.validation": "quarterly", "walk.test": "never"}

@@ -25,7 +25,7 @@ from dvol_utils.samples.folds import (
 from dvol_utils.samples.samples import Samples, build_samples
 from dvol_utils.study.params import ParameterError, StudyParams
 from dvol_utils.training import NetworkForecaster, TrainingError
-from dvol_utils.training.many import Failure
+from dvol_utils.training.processes.many import Failure
 from dvol_utils.walkforward import fit_networks, make_forecaster
 
 # What a model learns from: its asset's rows; all assets' rows; these, told which asset each is of.

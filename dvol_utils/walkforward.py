@@ -22,10 +22,10 @@ from dvol_utils.samples.folds import Fold, asked_of, fold_rows, fold_samples, st
 from dvol_utils.samples.samples import Samples
 from dvol_utils.study.params import StudyParams
 from dvol_utils.training import NetworkForecaster, TrainingError
+from dvol_utils.training.checkpoints.simple_models import save_simple
 from dvol_utils.training.devices import process_count
-from dvol_utils.training.many import Failure, default_workers, run_tasks
+from dvol_utils.training.processes.many import Failure, default_workers, run_tasks
 from dvol_utils.training.progress import follow
-from dvol_utils.training.simple import save_simple
 
 T = TypeVar("T")
 

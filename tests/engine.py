@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from dvol_utils.samples.samples import Samples, build_samples
 from dvol_utils.study.params import StudyParams
 from dvol_utils.training import NetworkForecaster
-from dvol_utils.training.job import write_job
+from dvol_utils.training.processes.job import write_job
 
 # The learning rate is halved on the way, and patience ends it long before the last epoch.
 ENDS_EARLY = {

@@ -36,6 +36,6 @@ def hang(folder: str, number: int) -> None:
 
 def hanging(folder: str, cluster: str | None) -> None:
     """Two tasks that wait for ever, as a command or a notebook would start them."""
-    from dvol_utils.training.many import run_tasks
+    from dvol_utils.training.processes.many import run_tasks
 
     run_tasks([partial(hang, folder, number) for number in range(2)], cluster=cluster, workers=2)

@@ -22,12 +22,12 @@ from dvol_utils.models.networks import build_network, network_kind
 from dvol_utils.plots import training as plots
 from dvol_utils.samples.features import feature_columns
 from dvol_utils.samples.samples import build_samples
-from dvol_utils.sequences import build_sequences
 from dvol_utils.study.params import StudyParams
 from dvol_utils.training import fit_network, selection
-from dvol_utils.training.checkpoints import save_finished
+from dvol_utils.training.checkpoints.networks import save_finished
 from dvol_utils.training.loop import predict_rows
 from dvol_utils.training.progress import HISTORY
+from dvol_utils.training.sequences import build_sequences
 from dvol_utils.walkforward import checkpoint_folder
 
 WINDOW = 6

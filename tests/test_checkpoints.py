@@ -16,7 +16,7 @@ from engine import left, tiny_forecaster, tiny_job, tiny_samples
 from trainers import lines
 
 from dvol_utils.study.tables import file_hash
-from dvol_utils.training.checkpoints import (
+from dvol_utils.training.checkpoints.networks import (
     fingerprint,
     read_config,
     read_history,
@@ -24,7 +24,12 @@ from dvol_utils.training.checkpoints import (
     training_history,
     training_summary,
 )
-from dvol_utils.training.files import CheckpointError, emptied, read_sealed, write_sealed
+from dvol_utils.training.checkpoints.sealed import (
+    CheckpointError,
+    emptied,
+    read_sealed,
+    write_sealed,
+)
 from dvol_utils.training.forecaster import train_checkpoint
 
 SHORT = {"training.epochs": 2}

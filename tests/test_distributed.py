@@ -12,9 +12,9 @@ from engine import left, tiny_job, tiny_samples
 from trainers import lines
 
 from dvol_utils.samples.samples import Samples
-from dvol_utils.sequences import sequence_starts
 from dvol_utils.study.params import TrainingParams
 from dvol_utils.training.devices import DeviceError, Place, process_count, scaled_rate
+from dvol_utils.training.sequences import sequence_starts
 
 # Small steps: in large ones training itself makes much of what rounding differs by.
 TWO_EPOCHS = {"training.epochs": 2, "training.learning_rate": 2e-3}

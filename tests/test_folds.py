@@ -21,7 +21,7 @@ from dvol_utils.samples.folds import (
 )
 from dvol_utils.samples.samples import Samples, build_samples, split_labels
 from dvol_utils.study.params import SplitParams, WalkParams
-from dvol_utils.training.job import read_samples, write_samples
+from dvol_utils.training.processes.job import read_samples, write_samples
 
 DAY = pd.Timedelta(days=1)
 HOUR = pd.Timedelta(hours=1)

@@ -46,10 +46,10 @@ from dvol_utils.results.pooled import (
 )
 from dvol_utils.samples.folds import fold_rows, study_folds
 from dvol_utils.samples.samples import Samples, build_samples
-from dvol_utils.sequences import sequence_starts
 from dvol_utils.significance import diebold_mariano
 from dvol_utils.study.params import ParameterError, StudyParams, load_study
 from dvol_utils.study.tables import read_table
+from dvol_utils.training.sequences import sequence_starts
 from dvol_utils.walkforward import forecast_table
 
 WALK = {

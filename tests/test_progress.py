@@ -75,7 +75,7 @@ def test_every_nth_epoch_has_a_line(tmp_path, tiny_ladder, log_every):
 def test_curves_are_those_of_the_history(trainers, tmp_path, tiny_ladder):
     """Killed after its third epoch, of which no state was kept, and gone on with."""
     folder = tiny_job(tmp_path, **{"training.epochs": 5})
-    die = ["dvol_utils.training.resume", "_save", 3, "before"]
+    die = ["dvol_utils.training.checkpoints.resume", "_save", 3, "before"]
     assert trainers.run("train", job=folder, die=die) == -9
     assert [step for step, _ in scalars(folder, "train_loss")] == [1, 2, 3]
     assert trainers.run("train", job=folder) == 0

@@ -19,9 +19,13 @@ from dvol_utils.samples.folds import fold_rows, fold_samples, study_folds
 from dvol_utils.samples.samples import Samples, build_samples
 from dvol_utils.study.params import StudyParams, load_study
 from dvol_utils.training import NetworkForecaster, TrainingError
-from dvol_utils.training.checkpoints import read_config, training_overview, training_summary
-from dvol_utils.training.files import CheckpointError
-from dvol_utils.training.job import read_job, write_job
+from dvol_utils.training.checkpoints.networks import (
+    read_config,
+    training_overview,
+    training_summary,
+)
+from dvol_utils.training.checkpoints.sealed import CheckpointError
+from dvol_utils.training.processes.job import read_job, write_job
 from dvol_utils.training.single import train_network
 from dvol_utils.walkforward import (
     fold_networks,

@@ -10,14 +10,17 @@ import pytest
 from engine import ENDS_EARLY, left, scalars, tiny_forecaster, tiny_job, tiny_samples
 from trainers import lines, until
 
-from dvol_utils.training import files
-from dvol_utils.training.files import CheckpointError
+from dvol_utils.training.checkpoints import sealed
+from dvol_utils.training.checkpoints.sealed import CheckpointError
 from dvol_utils.training.forecaster import train_checkpoint
 from dvol_utils.training.progress import HISTORY
 
 pytestmark = pytest.mark.faults
-_LOOP, _RESUME = "dvol_utils.training.loop", "dvol_utils.training.resume"
-_FORECASTER, _CHECKPOINTS = "dvol_utils.training.forecaster", "dvol_utils.training.checkpoints"
+_LOOP, _RESUME = "dvol_utils.training.loop", "dvol_utils.training.checkpoints.resume"
+_FORECASTER, _CHECKPOINTS = (
+    "dvol_utils.training.forecaster",
+    "dvol_utils.training.checkpoints.networks",
+)
 # Where the process kills itself, and the epoch after which the next one goes on.
 MOMENTS = {
     "before the first epoch": ([_FORECASTER, "fit_network", 1, "before"], None),
@@ -152,7 +155,7 @@ def test_settings_of_place_and_noise_leave_the_state_valid(
 
 def test_only_one_process_trains_a_network(trainers, tmp_path, tiny_ladder, monkeypatch):
     """Another waits until the lock is free, which it is once its holder is dead."""
-    monkeypatch.setattr(files, "LOCK_SECONDS", 0.2)
+    monkeypatch.setattr(sealed, "LOCK_SECONDS", 0.2)
     folder = tiny_job(tmp_path / "job")
     holder = trainers.start("hold", folder=folder / "checkpoint", ready=tmp_path / "ready")
     until((tmp_path / "ready").exists, "the folder is held")

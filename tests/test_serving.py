@@ -36,8 +36,8 @@ from dvol_utils.significance import bootstrap_interval, diebold_mariano
 from dvol_utils.study.params import load_study
 from dvol_utils.study.tables import file_hash
 from dvol_utils.training import NetworkForecaster
-from dvol_utils.training.files import CheckpointError
-from dvol_utils.training.simple import load_simple, save_simple
+from dvol_utils.training.checkpoints.sealed import CheckpointError
+from dvol_utils.training.checkpoints.simple_models import load_simple, save_simple
 from dvol_utils.walkforward import checkpoint_folder, make_forecaster
 
 LAST = pd.Timestamp("2021-01-01", tz="UTC") + pd.Timedelta(hours=HOURS)  # of the study's panel

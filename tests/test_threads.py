@@ -24,7 +24,7 @@ from dvol_utils.study.threads import one_thread
 from dvol_utils.training import NetworkForecaster
 from dvol_utils.training.forecaster import train_checkpoint
 from dvol_utils.training.loop import fit_network
-from dvol_utils.training.many import run_tasks
+from dvol_utils.training.processes.many import run_tasks
 from dvol_utils.walkforward import forecast_table
 
 THREADS = (1, 2, 4)

@@ -15,7 +15,6 @@ from market import small_jumps, small_panel, small_study
 from dvol_utils.models.networks import build_network
 from dvol_utils.samples.features import GROUPS
 from dvol_utils.samples.samples import build_samples
-from dvol_utils.sequences import build_sequences
 from dvol_utils.training import (
     NetworkForecaster,
     TrainingError,
@@ -24,6 +23,7 @@ from dvol_utils.training import (
     predict_rows,
 )
 from dvol_utils.training.progress import HISTORY
+from dvol_utils.training.sequences import build_sequences
 
 
 def make(tmp_path: Path, **overrides):

@@ -17,7 +17,7 @@ from trainers import alive, descendants, lines, until
 
 from dvol_utils.study.params import StudyParams, effective, load_study
 from dvol_utils.study.tables import write_table
-from dvol_utils.training.job import write_job
+from dvol_utils.training.processes.job import write_job
 from dvol_utils.walkforward import make_forecaster
 
 pytestmark = pytest.mark.faults

@@ -18,7 +18,7 @@ from dvol_utils.samples.samples import (
     scale_features,
     split_labels,
 )
-from dvol_utils.sequences import build_sequences, sequence_starts
+from dvol_utils.training.sequences import build_sequences, sequence_starts
 
 
 @pytest.fixture(scope="module")

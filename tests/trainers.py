@@ -107,7 +107,7 @@ def train(
     file that can be written, bytes: a full disk. An error's message goes to the job's folder.
     """
     from dvol_utils.training.forecaster import train_checkpoint
-    from dvol_utils.training.job import read_job
+    from dvol_utils.training.processes.job import read_job
 
     if tiny:
         use_tiny()
@@ -133,7 +133,7 @@ def telling(path: Path) -> Iterator[None]:
 
 def hold(folder: str, ready: str) -> None:
     """Hold a checkpoint's folder until this process is killed."""
-    from dvol_utils.training.files import locked
+    from dvol_utils.training.checkpoints.sealed import locked
 
     with locked(Path(folder)):
         Path(ready).touch()
@@ -198,7 +198,7 @@ def share(
     import torch
 
     from dvol_utils.training import fit_network
-    from dvol_utils.training.job import read_job
+    from dvol_utils.training.processes.job import read_job
 
     forecaster, samples = read_job(Path(job))
     network = without_dropout(len(forecaster.columns), hidden)

@@ -61,9 +61,9 @@ from dvol_utils.models.lstm import LADDER
 from dvol_utils.models.networks import build_network
 from dvol_utils.samples.features import feature_columns
 from dvol_utils.samples.samples import Samples, build_samples
-from dvol_utils.sequences import build_sequences
 from dvol_utils.study.params import StudyParams, load_study, parse_override
 from dvol_utils.training import fit_network, predict_rows
+from dvol_utils.training.sequences import build_sequences
 
 BATCH, RATE = 128, 1e-4
 INFERENCE_BATCH = 1024  # windows

@@ -23,7 +23,7 @@ from dvol_utils.study.params import (
     TargetParams,
 )
 from dvol_utils.training import NetworkForecaster, TrainingError
-from dvol_utils.training.many import Failure
+from dvol_utils.training.processes.many import Failure
 from dvol_utils.walkforward import fit_networks
 
 LEAK_FREE = "Leak-free"

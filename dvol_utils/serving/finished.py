@@ -12,9 +12,9 @@ from dvol_utils.models import Forecaster
 from dvol_utils.study.params import StudyParams, effective, flat, study_from
 from dvol_utils.study.tables import read_json, read_table, sections_of
 from dvol_utils.training import NetworkForecaster
-from dvol_utils.training.checkpoints import load_weights, read_config
-from dvol_utils.training.files import CheckpointError
-from dvol_utils.training.simple import load_simple
+from dvol_utils.training.checkpoints.networks import load_weights, read_config
+from dvol_utils.training.checkpoints.sealed import CheckpointError
+from dvol_utils.training.checkpoints.simple_models import load_simple
 from dvol_utils.walkforward import checkpoint_folder, make_forecaster
 
 # Settings that change no forecast, and that tables carry no mark of.

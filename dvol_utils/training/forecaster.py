@@ -15,13 +15,20 @@ from torch import nn
 from dvol_utils.models.networks import build_network, network_kind, network_study
 from dvol_utils.samples.features import feature_columns
 from dvol_utils.samples.samples import Samples, reweighted
-from dvol_utils.sequences import build_sequences
 from dvol_utils.study.params import StudyParams
-from dvol_utils.training.checkpoints import (
+from dvol_utils.training.checkpoints.networks import (
     fingerprint,
     load_finished,
     load_weights,
     save_finished,
+)
+from dvol_utils.training.checkpoints.resume import TrainState, remove_state
+from dvol_utils.training.checkpoints.sealed import (
+    CheckpointError,
+    emptied,
+    locked,
+    remove_unfinished,
+    writing,
 )
 from dvol_utils.training.devices import (
     ARITHMETICS,
@@ -32,16 +39,9 @@ from dvol_utils.training.devices import (
     here,
     process_count,
 )
-from dvol_utils.training.files import (
-    CheckpointError,
-    emptied,
-    locked,
-    remove_unfinished,
-    writing,
-)
 from dvol_utils.training.loop import History, TrainingError, fit_network, predict_rows
 from dvol_utils.training.progress import ProgressWriter
-from dvol_utils.training.resume import TrainState, remove_state
+from dvol_utils.training.sequences import build_sequences
 
 T = TypeVar("T")
 
@@ -131,7 +131,7 @@ class NetworkForecaster:
         if take_finished(self, samples, None if devices == "auto" else processes):
             return
         if processes > 1:
-            from dvol_utils.training.launch import train_with_torchrun
+            from dvol_utils.training.processes.launch import train_with_torchrun
 
             train_with_torchrun(self, samples, quiet=True)
             take_finished(self, samples, processes)

@@ -14,11 +14,11 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from dvol_utils.samples.samples import Samples
-from dvol_utils.sequences import Sequences, build_sequences, sequence_starts
 from dvol_utils.study.params import StudyParams, TrainingParams
 from dvol_utils.study.threads import one_thread
 from dvol_utils.training.devices import Place, arithmetic, here, scaled_rate
 from dvol_utils.training.memory import keep_freed_memory
+from dvol_utils.training.sequences import Sequences, build_sequences, sequence_starts
 
 History = list[dict[str, float]]
 State = dict[str, Any]

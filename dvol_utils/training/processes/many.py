@@ -20,7 +20,7 @@ import torch
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from dvol_utils.study.threads import one_thread
-from dvol_utils.training.parent import end_with_parent
+from dvol_utils.training.processes.parent import end_with_parent
 
 if TYPE_CHECKING:
     from distributed import Client, Future

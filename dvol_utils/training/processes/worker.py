@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from dvol_utils.training.checkpoints.sealed import CheckpointError
 from dvol_utils.training.devices import process_group
-from dvol_utils.training.files import CheckpointError
 from dvol_utils.training.forecaster import train_checkpoint
-from dvol_utils.training.job import read_job, write_error, write_trouble
 from dvol_utils.training.loop import TrainingError
-from dvol_utils.training.parent import end_with_parent, named_parent
+from dvol_utils.training.processes.job import read_job, write_error, write_trouble
+from dvol_utils.training.processes.parent import end_with_parent, named_parent
 from dvol_utils.training.progress import epoch_bar
 
 

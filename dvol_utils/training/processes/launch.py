@@ -14,12 +14,12 @@ import tempfile
 from pathlib import Path
 
 from dvol_utils.samples.samples import Samples
+from dvol_utils.training.checkpoints.sealed import emptied
 from dvol_utils.training.devices import process_count
-from dvol_utils.training.files import emptied
 from dvol_utils.training.forecaster import NetworkForecaster
-from dvol_utils.training.job import last_trouble, read_error, write_job
 from dvol_utils.training.loop import TrainingError
-from dvol_utils.training.parent import PARENT
+from dvol_utils.training.processes.job import last_trouble, read_error, write_job
+from dvol_utils.training.processes.parent import PARENT
 
 RESTARTS = 3  # of the processes of one machine, before it gives up
 
@@ -70,9 +70,9 @@ def train_with_torchrun(
 
 
 def _torchrun(job: Path, processes: int, nnodes: int, rendezvous: str | None) -> list[str]:
-    """The command; `dvol_utils.training.agent` is torchrun that ends with its parent."""
+    """The command; `dvol_utils.training.processes.agent` is torchrun that ends with its parent."""
     return [
-        *(sys.executable, "-m", "dvol_utils.training.agent"),
+        *(sys.executable, "-m", "dvol_utils.training.processes.agent"),
         f"--nnodes={nnodes}",
         f"--nproc-per-node={processes}",
         f"--max-restarts={RESTARTS}",
@@ -81,7 +81,7 @@ def _torchrun(job: Path, processes: int, nnodes: int, rendezvous: str | None) ->
         f"--rdzv-id=dvol-{'shared' if nnodes > 1 else os.getpid()}",
         f"--local-addr={_own_address(rendezvous) if rendezvous else 'localhost'}",
         f"--log-dir={job / 'logs'}",
-        *("-m", "dvol_utils.training.worker", str(job)),
+        *("-m", "dvol_utils.training.processes.worker", str(job)),
     ]
 
 

@@ -26,13 +26,13 @@ from dvol_utils.samples.features import feature_columns
 from dvol_utils.samples.samples import Samples
 from dvol_utils.study.params import StudyParams, effective
 from dvol_utils.study.tables import file_hash, replacing
-from dvol_utils.training.devices import Arithmetic
-from dvol_utils.training.files import (
+from dvol_utils.training.checkpoints.sealed import (
     check_file,
     read_sealed,
     write_sealed,
     writing,
 )
+from dvol_utils.training.devices import Arithmetic
 from dvol_utils.training.loop import History
 from dvol_utils.training.progress import write_history
 

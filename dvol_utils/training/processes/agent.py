@@ -10,7 +10,7 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.run import parse_args, run
 
-from dvol_utils.training.parent import PARENT, end_with_parent, named_parent
+from dvol_utils.training.processes.parent import PARENT, end_with_parent, named_parent
 
 
 def main(arguments: list[str]) -> int:

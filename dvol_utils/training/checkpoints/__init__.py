@@ -1,0 +1,1 @@
+"""Checkpoints: what a training run leaves, sealed, and taken up again."""

@@ -1,0 +1,1 @@
+"""Processes: many networks side by side, one network on many devices."""
