@@ -135,9 +135,9 @@ def samples(study: Any, rows: int) -> Iterator[None]:
 
 
 def epoch(study: Any, rows: int) -> Iterator[None]:
+    from dvol_utils.forecasting.walk import make_forecaster
     from dvol_utils.samples.samples import build_samples
     from dvol_utils.study.tables import read_table
-    from dvol_utils.walkforward import make_forecaster
 
     yield
     panel, jumps = read_table(study, "panel"), read_table(study, "jumps")

@@ -21,11 +21,11 @@ from unittest.mock import patch
 import pandas as pd
 
 from choices import load
-from dvol_utils import uncertainty
 from dvol_utils.evaluation import coverage, crps, with_quantiles
+from dvol_utils.forecasting import intervals
+from dvol_utils.forecasting.walk import forecast_table
 from dvol_utils.samples.samples import Samples
 from dvol_utils.study.params import UncertaintyParams
-from dvol_utils.walkforward import forecast_table
 
 MODELS = ["persistence", "har", "har_calendar", "ridge_decay", "boosted_trees"]
 STRETCH = pd.Timedelta(days=327)
@@ -50,11 +50,11 @@ def settings() -> Iterator[dict[str, Any]]:
 def with_setting(
     changed: dict[str, Any], forecasts: pd.DataFrame, samples: Samples, chosen: UncertaintyParams
 ) -> pd.DataFrame:
-    """The forecasts with quantiles; names in capitals are constants of `uncertainty`."""
+    """The forecasts with quantiles; names in capitals are constants of `intervals`."""
     constants = {name: value for name, value in changed.items() if name.isupper()}
     params = {name: value for name, value in changed.items() if name not in constants}
-    with patch.dict(vars(uncertainty), constants):
-        return uncertainty.add_quantiles(forecasts, samples, chosen.model_copy(update=params))
+    with patch.dict(vars(intervals), constants):
+        return intervals.add_quantiles(forecasts, samples, chosen.model_copy(update=params))
 
 
 def stretches(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:

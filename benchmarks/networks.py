@@ -25,6 +25,7 @@ import torch
 
 from dvol_utils.data.panel import build_panel
 from dvol_utils.data.simulated.market import write_store
+from dvol_utils.forecasting.walk import fold_forecast
 from dvol_utils.jumps import jumps_by_rule
 from dvol_utils.models import Forecaster
 from dvol_utils.models.networks import CHOSEN, NetworkKind, network_kind
@@ -35,7 +36,6 @@ from dvol_utils.study.params import StudyParams, load_study, parse_override
 from dvol_utils.training import fit_network, predict_rows
 from dvol_utils.training.processes.many import Failure, run_tasks
 from dvol_utils.training.sequences import build_sequences
-from dvol_utils.walkforward import fold_forecast
 
 WALK = {"walk.validation": "quarterly", "walk.test": "never"}
 GROUPS = ("har", "calendar", "expiry", "macro")

@@ -158,7 +158,7 @@ def train(
         ... --devices 4 --nnodes 2 --rendezvous first-machine:29500
     Published learning rate on several:      ... --set training.lr_scaling=conservative
     """
-    from dvol_utils.training.single import train_network
+    from dvol_utils.forecasting.train_command import train_network
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up as after Ctrl-C
     wanted = [*(settings or []), *([f"training.devices={devices}"] if devices else [])]
@@ -214,7 +214,7 @@ def compare(
 @app.command()
 def params(study: Study, raw: Raw = None, settings: Settings = None) -> None:
     """Show a study's effective parameters, and what `training.precision` comes to here."""
-    from dvol_utils.training.single import training_device
+    from dvol_utils.forecasting.train_command import training_device
 
     loaded = _study(study, raw, settings)
     table = describe(loaded)

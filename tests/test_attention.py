@@ -12,6 +12,7 @@ import torch
 from market import small_jumps, small_panel, small_study
 from torch import nn
 
+from dvol_utils.forecasting.walk import checkpoint_folder
 from dvol_utils.models.attention import (
     AttentionNetwork,
     group_of,
@@ -28,7 +29,6 @@ from dvol_utils.training.checkpoints.networks import save_finished
 from dvol_utils.training.loop import predict_rows
 from dvol_utils.training.progress import HISTORY
 from dvol_utils.training.sequences import build_sequences
-from dvol_utils.walkforward import checkpoint_folder
 
 WINDOW = 6
 

@@ -250,7 +250,7 @@ def trained(monkeypatch):
         }
 
     before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr("dvol_utils.training.single.train_network", note)
+    monkeypatch.setattr("dvol_utils.forecasting.train_command.train_network", note)
     yield calls
     signal.signal(signal.SIGTERM, before)
 

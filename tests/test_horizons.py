@@ -6,8 +6,9 @@ import pytest
 from forecast_tables import forecast_table as made_up
 from market import small_jumps, small_panel, small_study
 
-from dvol_utils import horizons as hz
 from dvol_utils.evaluation import evaluation_rows, score
+from dvol_utils.forecasting import horizons as hz
+from dvol_utils.forecasting.walk import forecast_table
 from dvol_utils.models.networks import NETWORK_NAMES
 from dvol_utils.plots.horizons import skill_by_horizon
 from dvol_utils.report.site import HORIZONS_PAGE, study_notebooks
@@ -15,7 +16,6 @@ from dvol_utils.results.readable import with_interval
 from dvol_utils.samples.samples import build_samples
 from dvol_utils.significance import bootstrap_interval, diebold_mariano
 from dvol_utils.study.params import MODEL_NAMES
-from dvol_utils.walkforward import forecast_table
 
 HORIZONS = [1, 24, 168]
 WALK = {
@@ -50,7 +50,7 @@ def test_at_the_studys_own_horizon_forecasts_are_the_studys_own(run):
 def test_simple_models_forecast_the_same_beside_networks_and_without(
     tmp_path, monkeypatch, tiny_ladder
 ):
-    monkeypatch.setattr("dvol_utils.walkforward.default_workers", lambda: 1)
+    monkeypatch.setattr("dvol_utils.forecasting.walk.default_workers", lambda: 1)
     models = ["persistence", "har_calendar", "lstm_baseline"]
     study, panel = (
         small_study(models=models, horizons=[24], **{"training.epochs": 1}),

@@ -19,10 +19,10 @@ import tasks
 from engine import LASTING, tiny_samples, tiny_study
 from trainers import PATIENCE, alive, lines, until
 
+from dvol_utils.forecasting.walk import fit_and_predict
 from dvol_utils.training import NetworkForecaster
 from dvol_utils.training.processes import many
 from dvol_utils.training.processes.many import ClusterError, Failure, run_tasks
-from dvol_utils.walkforward import fit_and_predict
 
 KILLED = "its process was killed each time: perhaps the memory does not suffice"
 

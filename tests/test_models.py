@@ -11,6 +11,7 @@ from sklearn.linear_model import LinearRegression
 from threadpoolctl import threadpool_info, threadpool_limits
 from torch import nn
 
+from dvol_utils.forecasting.walk import make_forecaster
 from dvol_utils.models.decay import DecayForecaster, decay_weights
 from dvol_utils.models.linear import RidgeForecaster, WeightedRidge, ridge_decay
 from dvol_utils.models.lstm import DVOLLSTM
@@ -21,7 +22,6 @@ from dvol_utils.plots.style import MODEL_COLOURS, MODEL_LABELS
 from dvol_utils.samples.features import feature_columns
 from dvol_utils.samples.samples import build_samples
 from dvol_utils.study.params import MODEL_NAMES
-from dvol_utils.walkforward import make_forecaster
 
 
 @pytest.fixture(scope="module")

@@ -16,11 +16,7 @@ from market import small_jumps, small_panel, small_study
 from trainers import TINY
 
 from dvol_utils.evaluation import average_seeds, score
-from dvol_utils.models.decay import decay_weights
-from dvol_utils.models.linear import WeightedRidge, ridge_decay
-from dvol_utils.models.lstm import LADDER
-from dvol_utils.plots.pooled import pooling_gains
-from dvol_utils.pooling import (
+from dvol_utils.forecasting.pooling import (
     ALONE,
     LABELLED,
     POOLED,
@@ -34,6 +30,11 @@ from dvol_utils.pooling import (
     pooling_forecasts,
     study_fits,
 )
+from dvol_utils.forecasting.walk import forecast_table
+from dvol_utils.models.decay import decay_weights
+from dvol_utils.models.linear import WeightedRidge, ridge_decay
+from dvol_utils.models.lstm import LADDER
+from dvol_utils.plots.pooled import pooling_gains
 from dvol_utils.report.execute import execute_notebook
 from dvol_utils.report.site import study_notebooks
 from dvol_utils.results.pooled import (
@@ -50,7 +51,6 @@ from dvol_utils.significance import diebold_mariano
 from dvol_utils.study.params import ParameterError, StudyParams, load_study
 from dvol_utils.study.tables import read_table
 from dvol_utils.training.sequences import sequence_starts
-from dvol_utils.walkforward import forecast_table
 
 WALK = {
     "data.assets": ["BTC", "ETH"],
@@ -84,7 +84,7 @@ def two_panels() -> pd.DataFrame:
 def tiny_networks():
     """Networks train in this process, so that they can be small."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dvol_utils.walkforward.default_workers", lambda: 1)
+        patch.setattr("dvol_utils.forecasting.walk.default_workers", lambda: 1)
         patch.setitem(LADDER, "lstm_baseline", TINY)
         yield
 

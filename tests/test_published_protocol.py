@@ -11,11 +11,11 @@ from test_no_lookahead import changed_after
 
 from dvol_utils.data.panel import build_panel
 from dvol_utils.data.simulated.market import write_store
+from dvol_utils.forecasting.walk import forecast_table
 from dvol_utils.jumps import jumps_by_rule
 from dvol_utils.samples.features import build_features
 from dvol_utils.samples.samples import build_samples, rolling_location_scale
 from dvol_utils.study.params import load_study
-from dvol_utils.walkforward import forecast_table
 
 RULES = {
     "split.separate_scaling": True,

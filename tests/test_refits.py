@@ -12,6 +12,14 @@ from safetensors.numpy import load_file
 from trainers import TINY
 
 from dvol_utils.evaluation import check_forecasts
+from dvol_utils.forecasting.train_command import train_network
+from dvol_utils.forecasting.walk import (
+    fold_networks,
+    forecast_table,
+    make_forecaster,
+    network_folders,
+    walk_network,
+)
 from dvol_utils.models.linear import RidgeForecaster
 from dvol_utils.models.lstm import LADDER
 from dvol_utils.models.networks import build_network
@@ -26,14 +34,6 @@ from dvol_utils.training.checkpoints.networks import (
 )
 from dvol_utils.training.checkpoints.sealed import CheckpointError
 from dvol_utils.training.processes.job import read_job, write_job
-from dvol_utils.training.single import train_network
-from dvol_utils.walkforward import (
-    fold_networks,
-    forecast_table,
-    make_forecaster,
-    network_folders,
-    walk_network,
-)
 
 WALK = {
     "walk.validation": "monthly",
@@ -99,7 +99,7 @@ def walk(request, tmp_path_factory, tiny_networks):
 def tiny_networks():
     """Networks train in this process, so that they can be small."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dvol_utils.walkforward.default_workers", lambda: 1)
+        patch.setattr("dvol_utils.forecasting.walk.default_workers", lambda: 1)
         patch.setitem(LADDER, "lstm_baseline", TINY)
         yield
 

@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from dvol_utils.cli import app
 from dvol_utils.data.panel import build_panel
 from dvol_utils.evaluation import average_seeds, score
+from dvol_utils.forecasting.walk import checkpoint_folder, make_forecaster
 from dvol_utils.jumps import jumps_by_rule
 from dvol_utils.models import Restorable
 from dvol_utils.models.linear import RidgeForecaster
@@ -38,7 +39,6 @@ from dvol_utils.study.tables import file_hash
 from dvol_utils.training import NetworkForecaster
 from dvol_utils.training.checkpoints.sealed import CheckpointError
 from dvol_utils.training.checkpoints.simple_models import load_simple, save_simple
-from dvol_utils.walkforward import checkpoint_folder, make_forecaster
 
 LAST = pd.Timestamp("2021-01-01", tz="UTC") + pd.Timedelta(hours=HOURS)  # of the study's panel
 HOUR = pd.Timedelta(hours=1)
@@ -54,7 +54,7 @@ def samples():
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dvol_utils.walkforward.default_workers", lambda: 1)
+        patch.setattr("dvol_utils.forecasting.walk.default_workers", lambda: 1)
         patch.setitem(LADDER, "lstm_baseline", TINY)
         yield run_study(tmp_path_factory.mktemp("served"))
 
@@ -647,7 +647,7 @@ def test_the_ensemble_is_the_studys_own(tmp_path):
 
 
 def test_quantiles_are_those_of_the_whole_table(study, table, later):
-    uncertainty = pytest.importorskip("dvol_utils.uncertainty")
+    uncertainty = pytest.importorskip("dvol_utils.forecasting.intervals")
     panel = build_panel(study.raw_dir, study.data)
     samples = build_samples(panel, jumps_by_rule(panel, study.jumps), study)
     whole = uncertainty.add_quantiles(table, samples, study.uncertainty)

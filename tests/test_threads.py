@@ -16,6 +16,7 @@ from market import small_jumps, small_panel, small_study
 from threadpoolctl import threadpool_info, threadpool_limits
 from trainers import PATIENCE
 
+from dvol_utils.forecasting.walk import forecast_table
 from dvol_utils.models.networks import build_network
 from dvol_utils.samples.features import feature_columns
 from dvol_utils.samples.samples import build_samples
@@ -25,7 +26,6 @@ from dvol_utils.training import NetworkForecaster
 from dvol_utils.training.forecaster import train_checkpoint
 from dvol_utils.training.loop import fit_network
 from dvol_utils.training.processes.many import run_tasks
-from dvol_utils.walkforward import forecast_table
 
 THREADS = (1, 2, 4)
 # Large enough that torch would share its products between threads.

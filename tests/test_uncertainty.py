@@ -11,9 +11,9 @@ import pytest
 
 from dvol_utils.evaluation import average_seeds, check_forecasts, coverage
 from dvol_utils.evaluation.forecast_table import QUANTILES
+from dvol_utils.forecasting.intervals import _adapted, add_quantiles, forecast_width
 from dvol_utils.samples.samples import Samples
 from dvol_utils.study.params import UncertaintyParams
-from dvol_utils.uncertainty import _adapted, add_quantiles, forecast_width
 
 NAMES = list(QUANTILES)
 HORIZON = 24

@@ -7,17 +7,17 @@ import pandas as pd
 import pytest
 from market import small_jumps, small_panel, small_study
 
-from dvol_utils import walkforward
 from dvol_utils.evaluation import check_forecasts
-from dvol_utils.samples.samples import build_samples
-from dvol_utils.training import NetworkForecaster, TrainingError
-from dvol_utils.walkforward import (
+from dvol_utils.forecasting import walk
+from dvol_utils.forecasting.walk import (
     checkpoint_folder,
     fit_networks,
     forecast_table,
     make_forecaster,
     network_folders,
 )
+from dvol_utils.samples.samples import build_samples
+from dvol_utils.training import NetworkForecaster, TrainingError
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def test_the_largest_network_begins_first(run, monkeypatch):
         begun.extend(task.args[0].name for task in tasks)
         return begun
 
-    monkeypatch.setattr(walkforward, "run_tasks", note)
+    monkeypatch.setattr(walk, "run_tasks", note)
     names = ["lstm_large", "lstm_baseline", "lstm_ultra"]
     networks = [(make_forecaster(name, study), samples) for name in names]
     assert fit_networks(networks, study) == names

@@ -227,10 +227,10 @@ def fit(root: str, out: str, **overrides: Any) -> None:
     """Fit the network of the study `tiny` as a notebook does; leave an error's message."""
     import numpy as np
 
+    from dvol_utils.forecasting.walk import make_forecaster
     from dvol_utils.samples.samples import build_samples
     from dvol_utils.study.params import load_study
     from dvol_utils.study.tables import read_table
-    from dvol_utils.walkforward import make_forecaster
 
     spoilt = overrides.pop("spoilt", False)
     study = load_study(Path(root) / "params/tiny.yaml", overrides)
@@ -273,7 +273,7 @@ def _serve() -> None:
     import torch._dynamo  # noqa: F401, optimisers import it when they are made
 
     import dvol_utils.cli
-    import dvol_utils.training.single  # noqa: F401
+    import dvol_utils.forecasting.train_command  # noqa: F401
 
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.data.panel import build_panel
+from dvol_utils.forecasting.walk import fit_networks
 from dvol_utils.jumps import jumps_by_rule, published_jumps
 from dvol_utils.models.linear import RidgeForecaster
 from dvol_utils.samples.features import build_features
@@ -24,7 +25,6 @@ from dvol_utils.study.params import (
 )
 from dvol_utils.training import NetworkForecaster, TrainingError
 from dvol_utils.training.processes.many import Failure
-from dvol_utils.walkforward import fit_networks
 
 LEAK_FREE = "Leak-free"
 GROUPS = ["published", "calendar"]

@@ -7,13 +7,13 @@ from typing import Any
 
 import pandas as pd
 
+from dvol_utils.forecasting.walk import ENSEMBLE, NETWORK_NAMES, make_forecaster
 from dvol_utils.results.readable import interval_grid
 from dvol_utils.results.tables import choose, label, look_up
 from dvol_utils.results.words import hours_text, number, p_text
 from dvol_utils.samples.events import LAST_RELEASE
 from dvol_utils.samples.features import GROUPS, SOURCES
 from dvol_utils.study.params import StudyParams
-from dvol_utils.walkforward import ENSEMBLE, NETWORK_NAMES, make_forecaster
 
 SIMPLE = ("seasonal_naive", "har", "har_calendar", "ridge_decay", "boosted_trees")
 _NONE = "–"

@@ -11,7 +11,7 @@ from statsmodels.stats.multitest import multipletests
 
 from dvol_utils.evaluation import average_seeds, score
 from dvol_utils.evaluation.forecast_table import squared_errors
-from dvol_utils.pooling import ALONE, POOLED
+from dvol_utils.forecasting.pooling import ALONE, POOLED
 from dvol_utils.results.readable import readable
 from dvol_utils.results.tables import label
 from dvol_utils.results.words import LEVEL, number, p_text

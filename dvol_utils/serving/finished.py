@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from pydantic import ValidationError
 
+from dvol_utils.forecasting.walk import checkpoint_folder, make_forecaster
 from dvol_utils.models import Forecaster
 from dvol_utils.study.params import StudyParams, effective, flat, study_from
 from dvol_utils.study.tables import read_json, read_table, sections_of
@@ -15,7 +16,6 @@ from dvol_utils.training import NetworkForecaster
 from dvol_utils.training.checkpoints.networks import load_weights, read_config
 from dvol_utils.training.checkpoints.sealed import CheckpointError
 from dvol_utils.training.checkpoints.simple_models import load_simple
-from dvol_utils.walkforward import checkpoint_folder, make_forecaster
 
 # Settings that change no forecast, and that tables carry no mark of.
 _NEUTRAL = ("data.raw_dir", "training.cluster", "training.keep_seconds")

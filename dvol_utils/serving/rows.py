@@ -155,10 +155,10 @@ def with_quantiles(
 ) -> pd.DataFrame:
     """The new rows with quantile columns made from each model's own past errors.
 
-    Without `dvol_utils.uncertainty` the rows as they are.
+    Without `dvol_utils.forecasting.intervals` the rows as they are.
     """
     try:
-        from dvol_utils.uncertainty import add_quantiles
+        from dvol_utils.forecasting.intervals import add_quantiles
     except ImportError:
         return new
     keys = ["asset", "origin", "model", "seed"]

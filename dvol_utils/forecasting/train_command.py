@@ -8,6 +8,7 @@ import pandas as pd
 
 from dvol_utils.data.panel import build_panel
 from dvol_utils.data.simulated.market import write_store
+from dvol_utils.forecasting.walk import fold_networks
 from dvol_utils.jumps import jumps_by_rule
 from dvol_utils.models.networks import NETWORK_NAMES
 from dvol_utils.samples.folds import study_folds
@@ -23,7 +24,6 @@ from dvol_utils.training.forecaster import (
 )
 from dvol_utils.training.processes.launch import train_with_torchrun
 from dvol_utils.training.progress import epoch_bar
-from dvol_utils.walkforward import fold_networks
 
 
 def train_network(

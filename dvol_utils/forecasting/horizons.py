@@ -12,13 +12,13 @@ from statsmodels.stats.multitest import multipletests
 
 from dvol_utils.evaluation import evaluation_rows, score
 from dvol_utils.evaluation.forecast_table import squared_errors
+from dvol_utils.forecasting.walk import forecast_table
 from dvol_utils.results.tables import choose, label
 from dvol_utils.results.words import LEVEL, interval_text, p_text, percent
 from dvol_utils.samples.samples import build_samples
 from dvol_utils.significance import bootstrap_interval, diebold_mariano
 from dvol_utils.significance.series import hac_lags
 from dvol_utils.study.params import StudyParams, effective, study_from
-from dvol_utils.walkforward import forecast_table
 
 SIMPLE = ("persistence", "seasonal_naive", "har", "har_calendar", "ridge_decay", "boosted_trees")
 _COLUMNS = [
@@ -65,7 +65,7 @@ def horizon_forecasts(panel: pd.DataFrame, jumps: pd.DataFrame, study: StudyPara
     Returns
     -------
     DataFrame
-        Forecast table (`walkforward.forecast_table`) of all horizons, told apart by
+        Forecast table (`walk.forecast_table`) of all horizons, told apart by
         `horizon_hours`. At the study's own horizon it holds the rows that the study's forecasts
         have for these models.
 

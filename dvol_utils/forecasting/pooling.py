@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import pandas as pd
 
+from dvol_utils.forecasting.walk import fit_networks, make_forecaster
 from dvol_utils.models import Forecaster
 from dvol_utils.models.networks import NETWORK_NAMES
 from dvol_utils.samples.folds import (
@@ -26,7 +27,6 @@ from dvol_utils.samples.samples import Samples, build_samples
 from dvol_utils.study.params import ParameterError, StudyParams
 from dvol_utils.training import NetworkForecaster, TrainingError
 from dvol_utils.training.processes.many import Failure
-from dvol_utils.walkforward import fit_networks, make_forecaster
 
 # What a model learns from: its asset's rows; all assets' rows; these, told which asset each is of.
 ALONE, POOLED, LABELLED = "alone", "pooled", "labelled"

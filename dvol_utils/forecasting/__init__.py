@@ -1,0 +1,1 @@
+"""Models on folds: the forecast table, its quantiles, horizons and assets."""
