@@ -46,13 +46,13 @@ PACKAGE    := $(sort $(shell find dvol_utils -type f ! -name '*.pyc' 2>/dev/null
 in_package = $(filter $(addprefix dvol_utils/,$(1)),$(PACKAGE))
 CODE_02 := $(call in_package,jumps/answer.py jumps/patterns.py jumps/quality.py plots/jumps.py)
 CODE_03 := $(call in_package,evaluation/__init__.py evaluation/forecast_table.py \
-             evaluation/quantiles.py evaluation/scores.py forecasting/intervals.py \
+             evaluation/quantile_scores.py evaluation/scores.py forecasting/intervals.py \
              forecasting/train_command.py forecasting/walk.py models/% plots/training.py \
              results/__init__.py results/published.py results/readable.py results/tables.py \
              results/words.py samples/% training/%)
-CODE_04 := $(call in_package,evaluation/benchmark.py evaluation/diagnostics.py plots/evaluation.py \
-             plots/uncertainty.py results/answers.py results/claims.py results/findings.py \
-             results/uncertainty.py significance/%)
+CODE_04 := $(call in_package,evaluation/diagnostics.py evaluation/persistence.py \
+             plots/evaluation.py plots/uncertainty.py results/answers.py results/claims.py \
+             results/findings.py results/uncertainty.py significance/%)
 CODE_05 := $(call in_package,plots/significance.py)
 CODE_06 := $(call in_package,plots/trading.py trading/%)
 CODE_07 := $(call in_package,plots/published.py published/%)

@@ -10,10 +10,10 @@ import pytest
 from forecast_tables import forecast_table
 
 from dvol_utils.evaluation import average_seeds, check_forecasts, coverage, crps, with_quantiles
-from dvol_utils.evaluation.benchmark import against_level
 from dvol_utils.evaluation.diagnostics import liveliest
 from dvol_utils.evaluation.forecast_table import QUANTILES
-from dvol_utils.evaluation.quantiles import crps_losses, pinball_losses
+from dvol_utils.evaluation.persistence import against_level
+from dvol_utils.evaluation.quantile_scores import crps_losses, pinball_losses
 from dvol_utils.plots import uncertainty as plots
 from dvol_utils.results.readable import readable
 from dvol_utils.results.tables import metrics_table

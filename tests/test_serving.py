@@ -28,10 +28,10 @@ from dvol_utils.models.lstm import LADDER
 from dvol_utils.models.trees import BoostedTrees
 from dvol_utils.samples.features import build_features, feature_columns, trailing_volatility
 from dvol_utils.samples.samples import build_samples
-from dvol_utils.serving.data import changed_values
-from dvol_utils.serving.finished import ServingError
 from dvol_utils.serving.forecast import forecast
-from dvol_utils.serving.later import SCORE_COLUMNS, score_later
+from dvol_utils.serving.later_scores import SCORE_COLUMNS, score_later
+from dvol_utils.serving.market import changed_values
+from dvol_utils.serving.saved_models import ServingError
 from dvol_utils.serving.text import score_json
 from dvol_utils.significance import bootstrap_interval, diebold_mariano
 from dvol_utils.study.params import load_study

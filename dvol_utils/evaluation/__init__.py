@@ -6,7 +6,7 @@ from dvol_utils.evaluation.forecast_table import (
     check_forecasts,
     evaluation_rows,
 )
-from dvol_utils.evaluation.quantiles import coverage, crps, with_quantiles
+from dvol_utils.evaluation.quantile_scores import coverage, crps, with_quantiles
 from dvol_utils.evaluation.scores import METRICS, SUMS, contributions, metrics_from_sums, score
 
 __all__ = [

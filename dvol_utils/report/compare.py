@@ -11,7 +11,7 @@ import pandas as pd
 
 from dvol_utils.display import MISSING, written
 from dvol_utils.evaluation import score
-from dvol_utils.evaluation.benchmark import study_rows
+from dvol_utils.evaluation.persistence import study_rows
 from dvol_utils.report import overview
 from dvol_utils.report.provenance import commit, recorded_study
 from dvol_utils.report.site import page_templates, same_run

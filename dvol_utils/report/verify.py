@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.evaluation import METRICS, score
-from dvol_utils.evaluation.benchmark import study_rows
+from dvol_utils.evaluation.persistence import study_rows
 from dvol_utils.report.execute import read_executed
 from dvol_utils.report.provenance import raw_hashes, recorded_study
 from dvol_utils.report.site import executed_notebooks

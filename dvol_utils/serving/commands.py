@@ -111,7 +111,7 @@ def score(
     From a day on, to a file: dvol score --study bitcoin --raw DIR --from 2025-11-01 --output a.csv
     Another index:            dvol score --study bitcoin --raw DIR --asset ETH
     """
-    from dvol_utils.serving.later import score_later
+    from dvol_utils.serving.later_scores import score_later
     from dvol_utils.serving.text import score_json, score_text
     from dvol_utils.study.tables import replacing
 

@@ -11,8 +11,15 @@ import pandas as pd
 from dvol_utils.evaluation import average_seeds, evaluation_rows, score
 from dvol_utils.results.tables import choose, label
 from dvol_utils.samples.samples import Samples
-from dvol_utils.serving.data import Market, read_market, serving_samples
-from dvol_utils.serving.finished import (
+from dvol_utils.serving.market import Market, read_market, serving_samples
+from dvol_utils.serving.new_forecasts import (
+    ENSEMBLE,
+    check_inputs,
+    members,
+    new_rows,
+    with_quantiles,
+)
+from dvol_utils.serving.saved_models import (
     Finished,
     ServedFold,
     ServingError,
@@ -20,13 +27,6 @@ from dvol_utils.serving.finished import (
     hour,
     load_finished,
     load_models,
-)
-from dvol_utils.serving.rows import (
-    ENSEMBLE,
-    check_inputs,
-    members,
-    new_rows,
-    with_quantiles,
 )
 from dvol_utils.study.params import StudyParams
 

@@ -9,10 +9,10 @@ import pandas as pd
 from dvol_utils.results.headline import COLUMNS, written_p
 from dvol_utils.results.tables import label
 from dvol_utils.results.words import number
-from dvol_utils.serving.finished import hour
+from dvol_utils.serving.saved_models import hour
 
 if TYPE_CHECKING:  # importing it takes a second that a forecast can do without
-    from dvol_utils.serving.later import LaterScores
+    from dvol_utils.serving.later_scores import LaterScores
 
 
 def forecast_text(found: dict[str, Any]) -> str:

@@ -16,8 +16,8 @@ from dvol_utils.significance.conditional import (
     giacomini_white,
     giacomini_white_pairs,
 )
+from dvol_utils.significance.crps import crps_against_persistence, reliability
 from dvol_utils.significance.months import monthly_skill
-from dvol_utils.significance.quantiles import crps_against_persistence, reliability
 from dvol_utils.significance.regressions import (
     direction_test,
     mincer_zarnowitz,

@@ -2,7 +2,8 @@
 
 from dvol_utils.trading.backtest import back_test, schedule, unit_sizes
 from dvol_utils.trading.costs import FUTURES, INSTRUMENTS, PAPER, STRADDLE, side_cost
-from dvol_utils.trading.evaluation import (
+from dvol_utils.trading.instruments import hourly, instrument_gains, weekly_persistence
+from dvol_utils.trading.performance import (
     deflated,
     deflated_sharpe,
     deflated_table,
@@ -10,7 +11,6 @@ from dvol_utils.trading.evaluation import (
     summary,
     worst_days,
 )
-from dvol_utils.trading.instruments import hourly, instrument_gains, weekly_persistence
 from dvol_utils.trading.signals import (
     BENCHMARKS,
     MEAN,
@@ -18,7 +18,7 @@ from dvol_utils.trading.signals import (
     benchmark_signal,
     forecast_signal,
 )
-from dvol_utils.trading.study import (
+from dvol_utils.trading.simulation import (
     NO_RULE,
     annual_gains,
     by_hour,

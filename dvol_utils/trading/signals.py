@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from dvol_utils.evaluation.quantiles import INTERVALS
+from dvol_utils.evaluation.quantile_scores import INTERVALS
 
 RULES = ("sign", "scaled", "interval_50", "interval_90")
 MEAN = "mean"

@@ -11,8 +11,8 @@ import pandas as pd
 from dvol_utils.study.params import StudyParams
 from dvol_utils.trading.backtest import back_test, schedule, unit_sizes
 from dvol_utils.trading.costs import FUTURES, side_cost
-from dvol_utils.trading.evaluation import KEYS, summary
 from dvol_utils.trading.instruments import instrument_gains, weekly_persistence
+from dvol_utils.trading.performance import KEYS, summary
 from dvol_utils.trading.signals import (
     BENCHMARKS,
     MEAN,

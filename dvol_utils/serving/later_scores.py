@@ -13,8 +13,9 @@ from dvol_utils.evaluation import METRICS, average_seeds, score
 from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.results.tables import label
 from dvol_utils.samples.samples import Samples
-from dvol_utils.serving.data import Market, read_market, serving_samples
-from dvol_utils.serving.finished import (
+from dvol_utils.serving.market import Market, read_market, serving_samples
+from dvol_utils.serving.new_forecasts import ENSEMBLE, lacking_inputs, members, new_rows
+from dvol_utils.serving.saved_models import (
     Finished,
     ServedFold,
     ServingError,
@@ -23,7 +24,6 @@ from dvol_utils.serving.finished import (
     load_models,
     newest_fold,
 )
-from dvol_utils.serving.rows import ENSEMBLE, lacking_inputs, members, new_rows
 from dvol_utils.significance import bootstrap_interval, diebold_mariano
 from dvol_utils.study.params import StudyParams
 

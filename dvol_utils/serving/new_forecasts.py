@@ -11,8 +11,8 @@ import pandas as pd
 
 from dvol_utils.models import Forecaster
 from dvol_utils.samples.samples import Samples
-from dvol_utils.serving.data import Market, ended_sources, missing_inputs
-from dvol_utils.serving.finished import Finished, ServedFold, ServingError, hour, load_models
+from dvol_utils.serving.market import Market, ended_sources, missing_inputs
+from dvol_utils.serving.saved_models import Finished, ServedFold, ServingError, hour, load_models
 from dvol_utils.study.params import StudyParams
 from dvol_utils.training import NetworkForecaster
 
