@@ -44,22 +44,22 @@ EXECUTED  := $(NOTEBOOKS:notebooks/%=$(RUN)/notebooks/%)
 # A module that is in no list belongs to the first stage, so forgetting one is never wrong.
 PACKAGE    := $(sort $(shell find dvol_utils -type f ! -name '*.pyc' 2>/dev/null))
 in_package = $(filter $(addprefix dvol_utils/,$(1)),$(PACKAGE))
-CODE_02 := $(call in_package,jumps/answer.py jumps/patterns.py jumps/quality.py plots/jumps.py)
+CODE_02 := $(call in_package,jumps/patterns.py jumps/quality.py pages/jumps.py plots/jumps.py)
 CODE_03 := $(call in_package,evaluation/__init__.py evaluation/forecast_table.py \
              evaluation/quantile_scores.py evaluation/scores.py forecasting/intervals.py \
-             forecasting/train_command.py forecasting/walk.py models/% plots/training.py \
-             results/__init__.py results/published.py results/readable.py results/tables.py \
-             results/words.py samples/% training/%)
-CODE_04 := $(call in_package,evaluation/diagnostics.py evaluation/persistence.py \
-             plots/evaluation.py plots/uncertainty.py results/answers.py results/claims.py \
-             results/findings.py results/uncertainty.py significance/%)
+             forecasting/train_command.py forecasting/walk.py models/% pages/attention_weights.py \
+             plots/training.py results/__init__.py results/published.py results/readable.py \
+             results/tables.py results/words.py samples/% training/%)
+CODE_04 := $(call in_package,evaluation/diagnostics.py evaluation/persistence.py pages/claims.py \
+             pages/first_page.py pages/significance.py pages/uncertainty.py plots/evaluation.py \
+             plots/uncertainty.py significance/%)
 CODE_05 := $(call in_package,plots/significance.py)
-CODE_06 := $(call in_package,plots/trading.py trading/%)
-CODE_07 := $(call in_package,plots/published.py published/%)
+CODE_06 := $(call in_package,pages/trading.py plots/trading.py trading/%)
+CODE_07 := $(call in_package,pages/published.py plots/published.py published/%)
 CODE_08 := $(call in_package,forecasting/horizons.py plots/horizons.py)
-CODE_09 := $(call in_package,forecasting/pooling.py plots/pooled.py results/pooled.py)
-CODE_10 := $(call in_package,evaluation/worst.py plots/card.py report/provenance.py \
-             results/card.py results/established.py results/failing.py results/headline.py \
+CODE_09 := $(call in_package,forecasting/pooling.py pages/assets.py plots/pooled.py)
+CODE_10 := $(call in_package,evaluation/worst.py pages/card.py pages/established.py \
+             pages/failing.py plots/card.py report/provenance.py results/headline.py \
              results/schema.py)
 CODE_site := $(call in_package,plots/report.py report/__init__.py report/overview.py \
              report/pages.py report/site.py report/templates/% results/compared.py)

@@ -20,11 +20,12 @@ from dvol_utils.models.attention import (
     selection_weights,
 )
 from dvol_utils.models.networks import build_network, network_kind
+from dvol_utils.pages import attention_weights
 from dvol_utils.plots import training as plots
 from dvol_utils.samples.features import feature_columns
 from dvol_utils.samples.samples import build_samples
 from dvol_utils.study.params import StudyParams
-from dvol_utils.training import fit_network, selection
+from dvol_utils.training import fit_network
 from dvol_utils.training.checkpoints.networks import save_finished
 from dvol_utils.training.loop import predict_rows
 from dvol_utils.training.progress import HISTORY
@@ -308,12 +309,12 @@ def test_the_table_of_a_study_is_that_of_its_checkpoints(samples, study, tmp_pat
         folder = checkpoint_folder(study, "attention", seed, fold=3)
         folder.mkdir(parents=True)
         save_finished(folder, nets[seed], "of", history, {})
-    monkeypatch.setattr(selection, "make_forecaster", forecaster)
-    found = selection.study_selection(samples, study, fold=3, failures=["attention seed 1"])
+    monkeypatch.setattr(attention_weights, "make_forecaster", forecaster)
+    found = attention_weights.study_selection(samples, study, fold=3, failures=["attention seed 1"])
     expected = selection_table(list(nets.values()), samples, COLUMNS, samples.rows("validation"))
     pd.testing.assert_frame_equal(found, expected)
     without = study.model_copy(update={"models": ["persistence"]})
-    assert selection.study_selection(samples, without).empty
+    assert attention_weights.study_selection(samples, without).empty
 
 
 TABLE = pd.DataFrame(
@@ -338,10 +339,10 @@ def test_weights_of_groups_are_sums():
             "jump_weight": [0.5, 0.5],
         }
     )
-    pd.testing.assert_frame_equal(selection.selection_by_group(TABLE), expected)
+    pd.testing.assert_frame_equal(attention_weights.selection_by_group(TABLE), expected)
     calm = TABLE[TABLE["jump_regime"] != "jump"]
     pd.testing.assert_frame_equal(
-        selection.selection_by_group(calm), expected.drop(columns="jump_weight")
+        attention_weights.selection_by_group(calm), expected.drop(columns="jump_weight")
     )
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from evidence import RMSE, evidence, validation_scores
 
-from dvol_utils.results.claims import claims, ladder_verdict
+from dvol_utils.pages.claims import claims, ladder_verdict
 
 PERSISTENCE, LADDER, JUMPS, DIRECTION, LSTM, PUBLISHED = range(6)
 

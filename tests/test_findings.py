@@ -3,7 +3,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from dvol_utils.results.findings import (
+from dvol_utils.pages.significance import (
     conditional_finding,
     joint_finding,
     nested_finding,

@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from dvol_utils.data.panel import build_panel
 from dvol_utils.data.simulated.market import true_jumps, write_store
 from dvol_utils.jumps import detect_jumps
-from dvol_utils.jumps.answer import describe_jumps, readable
 from dvol_utils.jumps.patterns import (
     clustering,
     evenness,
@@ -32,6 +31,7 @@ from dvol_utils.jumps.quality import (
     mark_true,
     periodicity_variants,
 )
+from dvol_utils.pages.jumps import describe_jumps, readable
 from dvol_utils.plots import jumps as plots
 from dvol_utils.study.params import DataParams, JumpParams
 

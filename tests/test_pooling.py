@@ -34,10 +34,7 @@ from dvol_utils.forecasting.walk import forecast_table
 from dvol_utils.models.decay import decay_weights
 from dvol_utils.models.linear import WeightedRidge, ridge_decay
 from dvol_utils.models.lstm import LADDER
-from dvol_utils.plots.pooled import pooling_gains
-from dvol_utils.report.execute import execute_notebook
-from dvol_utils.report.site import study_notebooks
-from dvol_utils.results.pooled import (
+from dvol_utils.pages.assets import (
     WAYS,
     correlation_table,
     found_words,
@@ -45,6 +42,9 @@ from dvol_utils.results.pooled import (
     pooling_table,
     readable_pooling,
 )
+from dvol_utils.plots.pooled import pooling_gains
+from dvol_utils.report.execute import execute_notebook
+from dvol_utils.report.site import study_notebooks
 from dvol_utils.samples.folds import fold_rows, study_folds
 from dvol_utils.samples.samples import Samples, build_samples
 from dvol_utils.significance import diebold_mariano

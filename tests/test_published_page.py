@@ -14,8 +14,9 @@ from dvol_utils.data.panel import build_panel
 from dvol_utils.data.simulated.market import write_store
 from dvol_utils.evaluation import average_seeds
 from dvol_utils.jumps import detect_jumps, jumps_by_rule, published_jumps
+from dvol_utils.pages import published as answers
 from dvol_utils.plots import published as plots
-from dvol_utils.published import answers, comparison, flaws, size, variants
+from dvol_utils.published import comparison, flaws, size, variants
 from dvol_utils.published.comparison import BLIND, NAIVE, OURS, REPRODUCED, ROLLING
 from dvol_utils.published.hours import naive_forecasts, same_hours
 from dvol_utils.report import verify

@@ -257,7 +257,7 @@ def headline(
     table : DataFrame
         `significance_table`.
     claims, answer : sequence of str
-        Sentences of `dvol_utils.results.claims`.
+        Sentences of `dvol_utils.pages.claims`.
     chosen : str, optional
         The model chosen on validation rows, if there is one beside persistence.
     """

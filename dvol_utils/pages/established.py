@@ -12,8 +12,8 @@ from __future__ import annotations
 import pandas as pd
 from scipy.stats import binomtest
 
+from dvol_utils.pages.uncertainty import AIMS, coverage_sentences
 from dvol_utils.results.tables import label, look_up
-from dvol_utils.results.uncertainty import AIMS, coverage_sentences
 from dvol_utils.results.words import (
     LEVEL,
     accuracy_test,

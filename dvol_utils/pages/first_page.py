@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from dvol_utils.results.claims import ladder_verdict
+from dvol_utils.pages.claims import ladder_verdict
 from dvol_utils.results.published import LSTMS, PUBLISHED
 from dvol_utils.results.tables import choose, label, look_up
 from dvol_utils.results.words import (

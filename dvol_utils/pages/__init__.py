@@ -1,0 +1,1 @@
+"""Sentences and tables of the pages: one module a notebook, named as its plots."""
