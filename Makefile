@@ -51,17 +51,17 @@ CODE_03 := $(call in_package,evaluation/__init__.py evaluation/forecast_table.py
              plots/training.py results/__init__.py results/published.py results/readable.py \
              results/tables.py results/words.py samples/% training/%)
 CODE_04 := $(call in_package,evaluation/diagnostics.py evaluation/persistence.py pages/claims.py \
-             pages/first_page.py pages/significance.py pages/uncertainty.py plots/evaluation.py \
-             plots/uncertainty.py significance/%)
+             pages/first_page.py pages/significance.py pages/uncertainty.py plots/intervals.py \
+             plots/regimes.py significance/%)
 CODE_05 := $(call in_package,plots/significance.py)
 CODE_06 := $(call in_package,pages/trading.py plots/trading.py trading/%)
 CODE_07 := $(call in_package,pages/published.py plots/published.py published/%)
 CODE_08 := $(call in_package,forecasting/horizons.py plots/horizons.py)
-CODE_09 := $(call in_package,forecasting/pooling.py pages/assets.py plots/pooled.py)
+CODE_09 := $(call in_package,forecasting/pooling.py pages/assets.py plots/assets.py)
 CODE_10 := $(call in_package,evaluation/worst.py pages/card.py pages/established.py \
              pages/failing.py plots/card.py report/provenance.py results/headline.py \
              results/schema.py)
-CODE_site := $(call in_package,plots/report.py report/__init__.py report/overview.py \
+CODE_site := $(call in_package,plots/first_page.py report/__init__.py report/overview.py \
              report/pages.py report/site.py report/templates/% results/compared.py)
 CODE_none := $(call in_package,cli.py data/fetching/deribit.py data/fetching/download.py \
              data/fetching/fetch.py data/fetching/fields.py data/fetching/http.py \

@@ -15,7 +15,7 @@ from dvol_utils.evaluation.forecast_table import QUANTILES
 from dvol_utils.evaluation.persistence import against_level
 from dvol_utils.evaluation.quantile_scores import crps_losses, pinball_losses
 from dvol_utils.pages.uncertainty import coverage_sentences, crps_sentence
-from dvol_utils.plots import uncertainty as plots
+from dvol_utils.plots import intervals as plots
 from dvol_utils.results.readable import readable
 from dvol_utils.results.tables import metrics_table
 from dvol_utils.significance import (

@@ -7,7 +7,7 @@ from forecast_tables import forecast_table
 
 from dvol_utils.evaluation import add_calendar, average_seeds, score
 from dvol_utils.pages.significance import month_finding
-from dvol_utils.plots.evaluation import month_skill
+from dvol_utils.plots.regimes import month_skill
 from dvol_utils.significance import bootstrap_interval, diebold_mariano, monthly_skill
 
 KNOWS = {"persistence": (0.0, 0.0, 1), "har": (0.2, 0.3, 1), "har_calendar": (0.0, 0.5, 1)}

@@ -6,7 +6,7 @@ import pytest
 from forecast_tables import forecast_table
 
 from dvol_utils.evaluation import add_calendar, average_seeds, diagnostics, score
-from dvol_utils.plots import evaluation as plots
+from dvol_utils.plots import regimes as plots
 from dvol_utils.plots.style import MODEL_COLOURS, MODEL_LABELS, PALE
 
 FORECASTS = average_seeds(forecast_table(400))

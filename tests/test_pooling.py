@@ -42,7 +42,7 @@ from dvol_utils.pages.assets import (
     pooling_table,
     readable_pooling,
 )
-from dvol_utils.plots.pooled import pooling_gains
+from dvol_utils.plots.assets import pooling_gains
 from dvol_utils.report.execute import execute_notebook
 from dvol_utils.report.site import study_notebooks
 from dvol_utils.samples.folds import fold_rows, study_folds

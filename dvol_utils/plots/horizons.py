@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
-from dvol_utils.plots.evaluation import SKILL_FLOOR
+from dvol_utils.plots.regimes import SKILL_FLOOR
 from dvol_utils.plots.style import (
     BLACK,
     GREY,

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from dvol_utils.plots.evaluation import SKILL_FLOOR
+from dvol_utils.plots.regimes import SKILL_FLOOR
 from dvol_utils.plots.style import (
     BLACK,
     GREY,

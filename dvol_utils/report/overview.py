@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from dvol_utils.display import MISSING, picture, written
-from dvol_utils.plots.report import LEFT_END, skill_intervals
+from dvol_utils.plots.first_page import LEFT_END, skill_intervals
 from dvol_utils.plots.style import MODEL_LABELS, fit_titles
 from dvol_utils.results.compared import (
     COMPARED_COLUMNS,
