@@ -48,8 +48,8 @@ CODE_02 := $(call in_package,jumps/patterns.py jumps/quality.py pages/jumps.py p
 CODE_03 := $(call in_package,evaluation/__init__.py evaluation/forecast_table.py \
              evaluation/quantile_scores.py evaluation/scores.py forecasting/intervals.py \
              forecasting/train_command.py forecasting/walk.py models/% pages/attention_weights.py \
-             plots/training.py results/__init__.py results/published.py results/readable.py \
-             results/tables.py results/words.py samples/% training/%)
+             plots/training.py results/__init__.py results/judging.py results/published_figures.py \
+             results/significance_table.py samples/% training/% wording/%)
 CODE_04 := $(call in_package,evaluation/diagnostics.py evaluation/persistence.py pages/claims.py \
              pages/first_page.py pages/significance.py pages/uncertainty.py plots/intervals.py \
              plots/regimes.py significance/%)
@@ -60,9 +60,9 @@ CODE_08 := $(call in_package,forecasting/horizons.py plots/horizons.py)
 CODE_09 := $(call in_package,forecasting/pooling.py pages/assets.py plots/assets.py)
 CODE_10 := $(call in_package,evaluation/worst.py pages/card.py pages/established.py \
              pages/failing.py plots/card.py report/provenance.py results/headline.py \
-             results/schema.py)
-CODE_site := $(call in_package,plots/first_page.py report/__init__.py report/overview.py \
-             report/pages.py report/site.py report/templates/% results/compared.py)
+             results/results_json.py)
+CODE_site := $(call in_package,plots/first_page.py report/__init__.py report/notebook_html.py \
+             report/overview.py report/site.py report/templates/% results/compared.py)
 CODE_none := $(call in_package,cli.py data/fetching/deribit.py data/fetching/download.py \
              data/fetching/fetch.py data/fetching/fields.py data/fetching/http.py \
              data/fetching/merge.py data/fetching/onchain.py data/fetching/pages.py \

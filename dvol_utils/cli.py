@@ -284,7 +284,7 @@ def readme(study: Study) -> None:
     from dvol_utils.report.overview import write_picture
     from dvol_utils.report.provenance import recorded_study
     from dvol_utils.results.readme import rewrite_readme
-    from dvol_utils.results.schema import read_results
+    from dvol_utils.results.results_json import read_results
     from dvol_utils.study.tables import read_json
 
     loaded = load_study(study)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from dvol_utils.results.tables import SIGNIFICANCE_COLUMNS
+from dvol_utils.results.significance_table import SIGNIFICANCE_COLUMNS
 
 RMSE = {
     "persistence": 2.0,

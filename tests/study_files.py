@@ -14,10 +14,10 @@ from forecast_tables import MODELS, forecast_table
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from dvol_utils import display
 from dvol_utils.evaluation import METRICS, average_seeds, score
 from dvol_utils.plots.style import MODEL_LABELS
-from dvol_utils.results.published import PUBLISHED
+from dvol_utils.report import display
+from dvol_utils.results.published_figures import PUBLISHED
 from dvol_utils.study import tables
 from dvol_utils.study.params import StudyParams, load_study, parameters_hash
 

@@ -7,7 +7,7 @@ from forecast_tables import forecast_table
 
 from dvol_utils.evaluation import average_seeds
 from dvol_utils.pages.first_page import answer, regime_answer
-from dvol_utils.results.tables import metrics_table
+from dvol_utils.results.significance_table import metrics_table
 
 FORECASTS = average_seeds(forecast_table(100))
 

@@ -7,7 +7,7 @@ from forecast_tables import forecast_table
 
 from dvol_utils.evaluation import average_seeds, score
 from dvol_utils.evaluation import persistence as benchmark
-from dvol_utils.results.words import persistence_sentence
+from dvol_utils.results.judging import persistence_sentence
 from dvol_utils.study.params import load_study
 
 ROWS = average_seeds(forecast_table(120))

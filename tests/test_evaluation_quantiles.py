@@ -16,14 +16,14 @@ from dvol_utils.evaluation.persistence import against_level
 from dvol_utils.evaluation.quantile_scores import crps_losses, pinball_losses
 from dvol_utils.pages.uncertainty import coverage_sentences, crps_sentence
 from dvol_utils.plots import intervals as plots
-from dvol_utils.results.readable import readable
-from dvol_utils.results.tables import metrics_table
+from dvol_utils.results.significance_table import metrics_table
 from dvol_utils.significance import (
     bootstrap_interval,
     crps_against_persistence,
     diebold_mariano,
     reliability,
 )
+from dvol_utils.wording.columns import readable
 
 STEPS = dict(zip(QUANTILES, (-2.0, -0.7, 0.1, 0.8, 2.5), strict=True))
 NAMES = list(QUANTILES)

@@ -8,7 +8,7 @@ import pytest
 from dvol_utils.report.overview import _rivals, _skill_axes, skill_figure, write_picture
 from dvol_utils.results.headline import best_models, headline_table, markdown_table, written_p
 from dvol_utils.results.readme import readme_block, rewrite_readme
-from dvol_utils.results.schema import Comparison, Results
+from dvol_utils.results.results_json import Comparison, Results
 from dvol_utils.study.tables import ArtefactError
 
 

@@ -12,10 +12,10 @@ from dvol_utils.forecasting.walk import forecast_table
 from dvol_utils.models.networks import NETWORK_NAMES
 from dvol_utils.plots.horizons import skill_by_horizon
 from dvol_utils.report.site import HORIZONS_PAGE, study_notebooks
-from dvol_utils.results.readable import with_interval
 from dvol_utils.samples.samples import build_samples
 from dvol_utils.significance import bootstrap_interval, diebold_mariano
 from dvol_utils.study.params import MODEL_NAMES
+from dvol_utils.wording.columns import with_interval
 
 HORIZONS = [1, 24, 168]
 WALK = {

@@ -8,8 +8,8 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_markdown_cell, new_notebook
 from study_files import code_cell, write
 
-from dvol_utils import display
-from dvol_utils.report.pages import held_together, notebook_page
+from dvol_utils.report import display
+from dvol_utils.report.notebook_html import held_together, notebook_page
 
 LONG = "a sentence of more than sixty characters, which should not be squeezed into a narrow column"
 

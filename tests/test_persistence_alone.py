@@ -13,10 +13,10 @@ import yaml
 from bs4 import BeautifulSoup
 from study_files import TINY_STUDY, executed_notebook, source_notebook
 
-from dvol_utils import display
 from dvol_utils.data.panel import build_panel
 from dvol_utils.data.simulated.market import write_store
 from dvol_utils.jumps import jumps_by_rule
+from dvol_utils.report import display
 from dvol_utils.report.site import build_site
 from dvol_utils.study.params import load_study
 from dvol_utils.study.tables import read_table, write_table

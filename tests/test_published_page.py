@@ -21,12 +21,12 @@ from dvol_utils.published.comparison import BLIND, NAIVE, OURS, REPRODUCED, ROLL
 from dvol_utils.published.hours import naive_forecasts, same_hours
 from dvol_utils.report import verify
 from dvol_utils.report.site import PUBLISHED_PAGE, study_notebooks
-from dvol_utils.results.published import PUBLISHED
-from dvol_utils.results.readable import readable
-from dvol_utils.results.schema import Comparison
+from dvol_utils.results.published_figures import PUBLISHED
+from dvol_utils.results.results_json import Comparison
 from dvol_utils.samples.samples import build_samples
 from dvol_utils.significance import regime_difference
 from dvol_utils.study.params import load_study
+from dvol_utils.wording.columns import readable
 
 ROOT = Path(__file__).parents[1]
 DRAWS = {"block_hours": 24, "reps": 60, "seed": 0}

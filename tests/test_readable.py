@@ -5,9 +5,9 @@ import pandas as pd
 from forecast_tables import forecast_table
 
 from dvol_utils.evaluation import average_seeds, score
-from dvol_utils.results.readable import interval_grid, readable, with_interval
-from dvol_utils.results.words import number
+from dvol_utils.results.judging import number
 from dvol_utils.significance.bootstrap import bootstrap_difference, bootstrap_interval
+from dvol_utils.wording.columns import interval_grid, readable, with_interval
 
 FORECASTS = average_seeds(forecast_table(100))
 DRAWS = {"block_hours": 24, "reps": 50, "seed": 0}

@@ -10,13 +10,13 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from study_files import HOSTILE, executed_notebook, source_notebook, write
 
-from dvol_utils import display
+from dvol_utils.report import display
 from dvol_utils.report.execute import NotebookError
+from dvol_utils.report.notebook_html import notebook_page
 from dvol_utils.report.overview import _rivals, _skill_axes
-from dvol_utils.report.pages import notebook_page
 from dvol_utils.report.site import build_site
 from dvol_utils.results.headline import headline_table
-from dvol_utils.results.schema import read_results
+from dvol_utils.results.results_json import read_results
 from dvol_utils.study.params import describe, load_study
 from dvol_utils.study.tables import ArtefactError, read_json, record, write_json
 

@@ -10,8 +10,8 @@ from forecast_tables import forecast_table
 
 from dvol_utils import significance
 from dvol_utils.evaluation import METRICS, average_seeds, score
-from dvol_utils.results.published import PUBLISHED, beside_published
-from dvol_utils.results.tables import (
+from dvol_utils.results.published_figures import PUBLISHED, beside_published
+from dvol_utils.results.significance_table import (
     REGIME_TYPES,
     SIGNIFICANCE_COLUMNS,
     choose,

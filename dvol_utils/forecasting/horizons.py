@@ -13,8 +13,8 @@ from statsmodels.stats.multitest import multipletests
 from dvol_utils.evaluation import evaluation_rows, score
 from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.forecasting.walk import forecast_table
-from dvol_utils.results.tables import choose, label
-from dvol_utils.results.words import LEVEL, interval_text, p_text, percent
+from dvol_utils.results.judging import LEVEL, interval_text, p_text, percent
+from dvol_utils.results.significance_table import choose, label
 from dvol_utils.samples.samples import build_samples
 from dvol_utils.significance import bootstrap_interval, diebold_mariano
 from dvol_utils.significance.series import hac_lags

@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 
 from dvol_utils.forecasting.walk import ENSEMBLE, NETWORK_NAMES, make_forecaster
-from dvol_utils.results.readable import interval_grid
-from dvol_utils.results.tables import choose, label, look_up
-from dvol_utils.results.words import hours_text, number, p_text
+from dvol_utils.results.judging import hours_text, number, p_text
+from dvol_utils.results.significance_table import choose, label, look_up
 from dvol_utils.samples.events import LAST_RELEASE
 from dvol_utils.samples.features import GROUPS, SOURCES
 from dvol_utils.study.params import StudyParams
+from dvol_utils.wording.columns import interval_grid
 
 SIMPLE = ("seasonal_naive", "har", "har_calendar", "ridge_decay", "boosted_trees")
 _NONE = "–"

@@ -1,8 +1,8 @@
 """Closing sentences, made from the numbers: a question each, its answer, and the evidence.
 
 The model that a claim is about is chosen on validation rows and judged on test rows. A claim holds
-where its test has a p-value below `words.LEVEL`; the p-values are those of single tests. A gain is
-not settled where the interval of the skill holds zero or twice the lags undo the test.
+where its test has a p-value below `judging.LEVEL`; the p-values are those of single tests. A gain
+is not settled where the interval of the skill holds zero or twice the lags undo the test.
 """
 
 from __future__ import annotations
@@ -12,9 +12,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from dvol_utils.results.published import LADDER, LSTMS, PUBLISHED
-from dvol_utils.results.tables import choose, label, look_up
-from dvol_utils.results.words import (
+from dvol_utils.results.judging import (
     accuracy_test,
     doubt,
     estimate,
@@ -26,6 +24,8 @@ from dvol_utils.results.words import (
     percent,
     verdict,
 )
+from dvol_utils.results.published_figures import LADDER, LSTMS, PUBLISHED
+from dvol_utils.results.significance_table import choose, label, look_up
 
 _Judged = tuple[str, str, str]  # question, verdict, evidence
 _UNJUDGED = "cannot be judged"

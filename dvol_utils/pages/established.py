@@ -1,6 +1,6 @@
 """What is established about a model and what is not, in sentences made from the numbers.
 
-A statement on skill is established where its p-value is below `words.LEVEL`, with twice the lags
+A statement on skill is established where its p-value is below `judging.LEVEL`, with twice the lags
 too, and the bootstrap interval of the skill, where there is one, lies above zero. Where only some
 of these hold the tests disagree. A statement on several regimes is established where that interval
 lies above zero in each of them; one on the direction where the interval of the share that is
@@ -13,8 +13,7 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from dvol_utils.pages.uncertainty import AIMS, coverage_sentences
-from dvol_utils.results.tables import label, look_up
-from dvol_utils.results.words import (
+from dvol_utils.results.judging import (
     LEVEL,
     accuracy_test,
     interval_text,
@@ -24,6 +23,7 @@ from dvol_utils.results.words import (
     percent,
     skill_text,
 )
+from dvol_utils.results.significance_table import label, look_up
 
 ESTABLISHED, DISPUTED = "established", "the tests disagree"
 NOT, OPEN = "not established", "cannot be judged"

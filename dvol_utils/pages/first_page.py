@@ -6,9 +6,7 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.pages.claims import ladder_verdict
-from dvol_utils.results.published import LSTMS, PUBLISHED
-from dvol_utils.results.tables import choose, label, look_up
-from dvol_utils.results.words import (
+from dvol_utils.results.judging import (
     accuracy_test,
     doubt,
     estimate,
@@ -18,6 +16,8 @@ from dvol_utils.results.words import (
     percent,
     skill_text,
 )
+from dvol_utils.results.published_figures import LSTMS, PUBLISHED
+from dvol_utils.results.significance_table import choose, label, look_up
 
 
 def answer(

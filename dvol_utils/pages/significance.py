@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 from scipy.stats import binomtest
 
-from dvol_utils.results.tables import label
-from dvol_utils.results.words import LEVEL, number, p_text, percent
+from dvol_utils.results.judging import LEVEL, number, p_text, percent
+from dvol_utils.results.significance_table import label
 
 
 def joint_finding(superior: pd.DataFrame) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 
-from dvol_utils.display import written
 from dvol_utils.plots.style import BLACK, MODEL_COLOURS, axes, styled
+from dvol_utils.report.display import written
 
 LEFT_END = -30.0
 

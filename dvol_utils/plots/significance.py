@@ -16,7 +16,7 @@ from dvol_utils.plots.style import (
     mark_off_scale,
     styled,
 )
-from dvol_utils.results.words import LEVEL
+from dvol_utils.results.judging import LEVEL
 
 _ARROWS = {True: "▲", False: "▼"}
 # How far a percentage or a share is multiplied for the axis, and what the axis says.

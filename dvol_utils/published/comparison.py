@@ -26,11 +26,11 @@ from dvol_utils.published.variants import (
     judged_network,
     network_forecasts,
 )
-from dvol_utils.results.published import PUBLISHED
-from dvol_utils.results.readable import interval_grid
+from dvol_utils.results.published_figures import PUBLISHED
 from dvol_utils.samples.samples import Samples
 from dvol_utils.significance import bootstrap_interval
 from dvol_utils.study.params import StudyParams
+from dvol_utils.wording.columns import interval_grid
 
 REPRODUCED = "Reproduced"
 # The same rules on fewer inputs: the checkpoints' folder, and the inputs held at zero.

@@ -19,9 +19,9 @@ from dvol_utils.published.variants import (
     judged_network,
     network_forecasts,
 )
-from dvol_utils.results.published import LADDER
-from dvol_utils.results.tables import label
-from dvol_utils.results.words import LEVEL
+from dvol_utils.results.judging import LEVEL
+from dvol_utils.results.published_figures import LADDER
+from dvol_utils.results.significance_table import label
 from dvol_utils.samples.samples import Samples
 from dvol_utils.significance import diebold_mariano, model_confidence_set
 from dvol_utils.study.params import StudyParams

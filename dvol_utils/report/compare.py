@@ -9,14 +9,15 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from dvol_utils.display import MISSING, written
 from dvol_utils.evaluation import score
 from dvol_utils.evaluation.persistence import study_rows
 from dvol_utils.report import overview
+from dvol_utils.report.display import MISSING, written
 from dvol_utils.report.provenance import commit, recorded_study
 from dvol_utils.report.site import page_templates, same_run
 from dvol_utils.results.headline import Column, hour, written_p
-from dvol_utils.results.schema import Results, read_results
+from dvol_utils.results.judging import number
+from dvol_utils.results.results_json import Results, read_results
 from dvol_utils.results.shared_rows import (
     difference_sentence,
     least_rows,
@@ -26,8 +27,7 @@ from dvol_utils.results.shared_rows import (
     shared_rows,
     study_differences,
 )
-from dvol_utils.results.tables import choose, label
-from dvol_utils.results.words import number
+from dvol_utils.results.significance_table import choose, label
 from dvol_utils.study.params import ParameterError, StudyParams, describe, load_study
 from dvol_utils.study.tables import ArtefactError, read_json, replacing
 

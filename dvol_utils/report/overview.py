@@ -10,9 +10,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 
-from dvol_utils.display import MISSING, picture, written
 from dvol_utils.plots.first_page import LEFT_END, skill_intervals
 from dvol_utils.plots.style import MODEL_LABELS, fit_titles
+from dvol_utils.report.display import MISSING, picture, written
 from dvol_utils.results.compared import (
     COMPARED_COLUMNS,
     compared_table,
@@ -29,8 +29,8 @@ from dvol_utils.results.headline import (
     significance_mark,
     written_p,
 )
-from dvol_utils.results.schema import Comparison, ModelResult, Results
-from dvol_utils.results.words import LEVEL
+from dvol_utils.results.judging import LEVEL
+from dvol_utils.results.results_json import Comparison, ModelResult, Results
 from dvol_utils.study.tables import ArtefactError, replacing
 
 _HOURS = {"overall": "all hours", "normal": "normal hours", "jump": "jump hours"}

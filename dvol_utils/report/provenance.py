@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from dvol_utils.results.headline import hour
-from dvol_utils.results.schema import Results
+from dvol_utils.results.results_json import Results
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.tables import ArtefactError
 

@@ -9,12 +9,12 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from dvol_utils.display import SIMULATED_NOTICE
 from dvol_utils.report import overview
+from dvol_utils.report.display import SIMULATED_NOTICE
 from dvol_utils.report.execute import read_executed
-from dvol_utils.report.pages import TEMPLATES, Page, held_together, notebook_page
+from dvol_utils.report.notebook_html import TEMPLATES, Page, held_together, notebook_page
 from dvol_utils.report.provenance import commit, provenance, recorded_study
-from dvol_utils.results.schema import Results, read_results
+from dvol_utils.results.results_json import Results, read_results
 from dvol_utils.study.params import StudyParams, describe
 from dvol_utils.study.tables import ArtefactError, read_json, replacing
 

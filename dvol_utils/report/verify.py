@@ -14,7 +14,7 @@ from dvol_utils.report.execute import read_executed
 from dvol_utils.report.provenance import raw_hashes, recorded_study
 from dvol_utils.report.site import executed_notebooks
 from dvol_utils.results.readme import readme_block, results_block
-from dvol_utils.results.schema import Comparison, Results, Scores, read_results
+from dvol_utils.results.results_json import Comparison, Results, Scores, read_results
 from dvol_utils.study.params import StudyParams, effective, flat, parameters_hash
 from dvol_utils.study.tables import ArtefactError, file_hash, read_json, read_table
 

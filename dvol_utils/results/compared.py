@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from dvol_utils.display import written
+from dvol_utils.report.display import written
 from dvol_utils.results.headline import COLUMNS, Column, bounds, hour, in_percent, skill_bounds
-from dvol_utils.results.schema import ComparedResult, Comparison, Results
+from dvol_utils.results.results_json import ComparedResult, Comparison, Results
 
 COMPARED_COLUMNS = {
     **{name: COLUMNS[name] for name in ("rmse", "r2", "mae", "mape", "direction")},

@@ -6,9 +6,9 @@ from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
-from dvol_utils.display import written
-from dvol_utils.results.schema import ModelResult, Results, Scores
-from dvol_utils.results.words import LEVEL
+from dvol_utils.report.display import written
+from dvol_utils.results.judging import LEVEL
+from dvol_utils.results.results_json import ModelResult, Results, Scores
 
 
 class Column(NamedTuple):

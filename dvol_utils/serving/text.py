@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from dvol_utils.results.headline import COLUMNS, written_p
-from dvol_utils.results.tables import label
-from dvol_utils.results.words import number
+from dvol_utils.results.judging import number
+from dvol_utils.results.significance_table import label
 from dvol_utils.serving.saved_models import hour
 
 if TYPE_CHECKING:  # importing it takes a second that a forecast can do without

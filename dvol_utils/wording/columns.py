@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from dvol_utils.results.tables import label
-from dvol_utils.results.words import number, p_text
+from dvol_utils.results.judging import number, p_text
+from dvol_utils.results.significance_table import label
 
 _HEADS = {
     "model_a": "first model",

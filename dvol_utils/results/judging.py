@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from dvol_utils.results.tables import look_up
+from dvol_utils.results.significance_table import look_up
 
 LEVEL = 0.05
 

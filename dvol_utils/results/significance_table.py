@@ -13,7 +13,7 @@ from dvol_utils.evaluation import METRICS, add_calendar, score
 from dvol_utils.evaluation.forecast_table import QUANTILES
 from dvol_utils.evaluation.quantile_scores import coverage, crps
 from dvol_utils.plots.style import MODEL_LABELS
-from dvol_utils.results.published import LADDER, PUBLISHED
+from dvol_utils.results.published_figures import LADDER, PUBLISHED
 from dvol_utils.study.params import StudyParams, parameters_hash
 
 REGIME_TYPES = (

@@ -1,0 +1,1 @@
+"""Wording: numbers, tests and tables as readers see them."""
