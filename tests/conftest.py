@@ -56,10 +56,21 @@ def tmp_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="session")
+def finished_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project after `make report` of `tiny`, from made-up numbers, before the site: to copy."""
+    root = tmp_path_factory.mktemp("finished")
+    (root / "params").mkdir()
+    (root / "params/tiny.yaml").write_text(yaml.safe_dump(TINY_STUDY), encoding="utf-8")
+    return finished_project(root)
+
+
 @pytest.fixture
-def finished(tmp_project: Path) -> Path:
-    """The project after `make report` of `tiny`, from made-up numbers, before the site."""
-    return finished_project(tmp_project)
+def finished(finished_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The project `finished_once`, the working directory, for a test to do with as it likes."""
+    shutil.copytree(finished_once, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture(scope="session")
