@@ -12,9 +12,11 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pytest
 import yaml
+from side_by_side import BySetUp, longest_first, workers
 from study_files import TINY_STUDY, finished_project
 from threadpoolctl import threadpool_limits
 from trainers import TINY, Trainers
+from xdist.remote import Producer
 
 from dvol_utils.report.execute import execute_notebook
 from dvol_utils.report.site import build_site
@@ -23,6 +25,27 @@ from dvol_utils.study.stages import study_notebooks
 from dvol_utils.study.threads import _VARIABLES
 
 mpl.use("Agg")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """`-n auto`, as `make test` has it."""
+    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else workers()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> BySetUp | None:
+    """Where `--dist` is not given."""
+    if config.getoption("dist") != "load":
+        return None
+    config.option.loadscopereorder = False
+    return BySetUp(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Runs after pytest-randomly has shuffled them."""
+    if hasattr(config, "workerinput"):
+        longest_first(items)
 
 
 @pytest.fixture(autouse=True)
