@@ -11,7 +11,7 @@ import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
 from dvol_utils.evaluation import evaluation_rows, score
-from dvol_utils.evaluation.forecast_table import squared_errors
+from dvol_utils.forecasting.forecast_table import squared_errors
 from dvol_utils.forecasting.walk import forecast_table
 from dvol_utils.results.judging import LEVEL, interval_text, p_text, percent
 from dvol_utils.results.significance_table import choose, label

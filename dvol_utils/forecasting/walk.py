@@ -11,9 +11,9 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
+from dvol_utils.forecasting.combination import NAME as ENSEMBLE
+from dvol_utils.forecasting.combination import combine
 from dvol_utils.models import Forecaster, Restorable
-from dvol_utils.models.combination import NAME as ENSEMBLE
-from dvol_utils.models.combination import combine
 from dvol_utils.models.linear import RidgeForecaster, ridge_decay
 from dvol_utils.models.naive import Persistence, SeasonalNaive
 from dvol_utils.models.networks import NETWORK_NAMES, stopping_networks

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.evaluation import METRICS, add_calendar, score
-from dvol_utils.evaluation.forecast_table import QUANTILES
 from dvol_utils.evaluation.quantile_scores import coverage, crps
+from dvol_utils.forecasting.forecast_table import QUANTILES
 from dvol_utils.plots.style import MODEL_LABELS
 from dvol_utils.results.published_figures import LADDER, PUBLISHED
 from dvol_utils.study.params import StudyParams, parameters_hash

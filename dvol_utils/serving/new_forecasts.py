@@ -107,7 +107,7 @@ def ensemble_rows(new: pd.DataFrame, finished: Finished, fold: ServedFold) -> pd
     DataFrame
         One row an origin, columns of `new`.
     """
-    from dvol_utils.models.combination import combine
+    from dvol_utils.forecasting.combination import combine
 
     own = finished.own
     past = own[(own["fold"] <= fold.number) & (own["origin"] < new["origin"].min())]
