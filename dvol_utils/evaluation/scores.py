@@ -15,7 +15,7 @@ from dvol_utils.forecasting.forecast_table import (
     VALUES,
     check_values,
 )
-from dvol_utils.study.params import MODEL_NAMES
+from dvol_utils.study.model_names import MODEL_NAMES
 
 METRICS = ("r2", "rmse", "mae", "mape", "skill", "direction")
 SUMS = (
