@@ -35,8 +35,8 @@ import pandas as pd
 
 import networks
 from dvol_utils.evaluation import score
+from dvol_utils.forecasting.combination import combine
 from dvol_utils.models import Forecaster
-from dvol_utils.models.combination import combine
 from dvol_utils.models.decay import HALF_LIFE_DAYS, MONTH_EXPIRY, TARGET_CLIP, DecayForecaster
 from dvol_utils.models.linear import WeightedRidge
 from dvol_utils.models.networks import TUNED, build_network

@@ -11,16 +11,16 @@ import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
 from dvol_utils.evaluation import evaluation_rows, score
-from dvol_utils.evaluation.forecast_table import squared_errors
+from dvol_utils.forecasting.forecast_table import squared_errors
 from dvol_utils.forecasting.walk import forecast_table
 from dvol_utils.results.judging import LEVEL, interval_text, p_text, percent
-from dvol_utils.results.significance_table import choose, label
+from dvol_utils.results.significance_table import choose
 from dvol_utils.samples.samples import build_samples
 from dvol_utils.significance import bootstrap_interval, diebold_mariano
 from dvol_utils.significance.series import hac_lags
+from dvol_utils.study.model_names import SIMPLE_NAMES, label
 from dvol_utils.study.params import StudyParams, effective, study_from
 
-SIMPLE = ("persistence", "seasonal_naive", "har", "har_calendar", "ridge_decay", "boosted_trees")
 _COLUMNS = [
     "horizon_hours",
     "model",
@@ -46,7 +46,7 @@ def horizon_study(study: StudyParams, hours: int) -> StudyParams:
     """
     values = effective(study)
     values["target"]["horizon_hours"] = hours
-    values["models"] = [name for name in study.models if name in SIMPLE]
+    values["models"] = [name for name in study.models if name in SIMPLE_NAMES]
     values["horizons"] = []
     block = study.significance.block_hours
     values["significance"]["block_hours"] = block if block == "auto" else max(block, hours)

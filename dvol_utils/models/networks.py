@@ -12,6 +12,7 @@ from torch import nn
 
 from dvol_utils.models.attention import AttentionNetwork
 from dvol_utils.models.lstm import DVOLLSTM, LADDER, DirectLSTM
+from dvol_utils.study.model_names import NETWORK_NAMES
 from dvol_utils.study.params import StudyParams
 
 
@@ -51,7 +52,6 @@ ATTENTION = NetworkKind(
     training={**TUNED.training, "learning_rate": 2e-3, "epochs": 12},
 )
 CHOSEN = {"lstm_tuned": TUNED, "attention": ATTENTION}
-NETWORK_NAMES = (*LADDER, *CHOSEN)
 
 
 def network_kind(name: str) -> NetworkKind:

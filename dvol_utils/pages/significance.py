@@ -6,7 +6,7 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from dvol_utils.results.judging import LEVEL, number, p_text, percent
-from dvol_utils.results.significance_table import label
+from dvol_utils.study.model_names import label
 
 
 def joint_finding(superior: pd.DataFrame) -> str:

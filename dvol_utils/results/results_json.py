@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from dvol_utils.study.params import MODEL_NAMES, StudyParams
+from dvol_utils.study.model_names import MODEL_NAMES
+from dvol_utils.study.params import StudyParams
 from dvol_utils.study.tables import ArtefactError, read_json
 
 

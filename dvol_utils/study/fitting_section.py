@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic import model_validator as validator
 
 from dvol_utils.study.data_section import Hour, Section
+from dvol_utils.study.model_names import ENSEMBLE, ModelName
 
-ModelName = Literal[
-    "persistence",
-    "seasonal_naive",
-    "har",
-    "har_calendar",
-    "ridge_decay",
-    "boosted_trees",
-    "lstm_baseline",
-    "lstm_large",
-    "lstm_ultra",
-    "lstm_tuned",
-    "attention",
-    "ensemble",
-]
-MODEL_NAMES: tuple[ModelName, ...] = get_args(ModelName)
 FeatureGroup = Literal[
     "published",
     "har",
@@ -122,7 +108,7 @@ class EnsembleParams(Section):
 
     @validator(mode="after")
     def _others(self) -> EnsembleParams:
-        if "ensemble" in self.members:
+        if ENSEMBLE in self.members:
             raise ValueError("members should name other models than ensemble itself")
         return self
 

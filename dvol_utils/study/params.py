@@ -17,11 +17,9 @@ from dvol_utils.study.data_section import DataParams, Section
 from dvol_utils.study.data_section import QualityParams as QualityParams
 from dvol_utils.study.data_section import SimulatedParams as SimulatedParams
 from dvol_utils.study.fitting_section import (
-    MODEL_NAMES,
     EnsembleParams,
     FeatureParams,
     JumpParams,
-    ModelName,
     SplitParams,
     TargetParams,
     TrainingParams,
@@ -34,6 +32,7 @@ from dvol_utils.study.judging_section import (
     TradingParams,
     UncertaintyParams,
 )
+from dvol_utils.study.model_names import ENSEMBLE, MODEL_NAMES, ModelName
 
 
 class ParameterError(ValueError):
@@ -153,7 +152,7 @@ class StudyParams(Section):
         ):
             if len(set(values)) < len(values):
                 raise ValueError(f"{key} {values} should name each entry once")
-        if "ensemble" in self.models and not set(self.ensemble.members) & set(self.models):
+        if ENSEMBLE in self.models and not set(self.ensemble.members) & set(self.models):
             raise ValueError(
                 f"models {self.models} should have one of ensemble.members {self.ensemble.members}"
             )
