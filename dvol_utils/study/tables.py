@@ -33,8 +33,8 @@ _TABLES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         "03_lstm_training",
         ("panel", "jumps"),
         (
-            *("split", "jumps", "features", "target", "models", "training", "walk", "evaluation"),
-            "uncertainty",
+            *("split", "jumps", "features", "target", "models", "training", "networks", "walk"),
+            *("evaluation", "uncertainty"),
         ),
     ),
     "metrics": ("04_regime_evaluation", ("forecasts",), ("evaluation",)),
@@ -55,6 +55,7 @@ _TABLES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
             "target",
             "models",
             "training",
+            "networks",
             "walk",
             "evaluation",
             "significance",
@@ -70,7 +71,7 @@ _TABLES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         "09_assets",
         ("panel", "jumps"),
         (
-            *("split", "jumps", "features", "target", "models", "training", "walk"),
+            *("split", "jumps", "features", "target", "models", "training", "networks", "walk"),
             *("evaluation", "significance"),
         ),
     ),
