@@ -34,7 +34,10 @@ class NetworkParams(Section):
     learning_rate: float = Field(3e-3, gt=0, lt=1, description="Adam's first learning rate")
     epochs: int = Field(12, ge=1, description="most passes over the training rows")
     patience: int | None = Field(
-        None, ge=1, description="epochs without a better validation loss; null: as in training"
+        None,
+        ge=1,
+        description="epochs without a better validation loss before the stop; null: all epochs, "
+        "on every row that is known, and the last weights",
     )
     target_limit: float | None = Field(
         2.0, gt=0, description="scaled targets are limited to +- this while learning; null: not"
@@ -83,8 +86,7 @@ class AttentionParams(NetworkParams):
         24,
         ge=1,
         le=2_000,
-        description="hours that an hour attends to, itself included; at most "
-        "training.window_hours",
+        description="hours that an hour attends to, itself included; at most training.window_hours",
     )
 
     @validator(mode="after")

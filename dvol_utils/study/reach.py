@@ -49,7 +49,7 @@ def without_effect(
         for name, (other, needed) in _ASKED_FOR.items():
             if f"{key}.".startswith(f"{name}.") and values[other] != needed:
                 found[key] = (
-                    f"has an effect only with {other} {_yaml(needed)}, found {_yaml(values[other])}"
+                    f"counts only with {other} {_yaml(needed)}, found {_yaml(values[other])}"
                 )
     return found
 
@@ -81,8 +81,9 @@ def _stops(network: str, values: Mapping[str, Any]) -> bool:
 
 
 def _unreached(key: str, reached: tuple[str, ...], models: list[str]) -> str:
-    stopping = ", which stop by their patience" if key in _OF_STOPPING else ""
-    whom = f"{', '.join(reached) or 'no network'}{stopping}"
+    whom = ", ".join(reached) or "none"
+    if key in _OF_STOPPING:
+        whom = f"networks with a patience ({whom})"
     text = f"reaches {whom}; the study has {', '.join(models)}"
     name = key.rpartition(".")[2]
     own = [f"networks.{m}.{name}" for m in models if m in _OWN and name in OWN_TRAINING]
