@@ -15,7 +15,7 @@ from dvol_utils.forecasting.combination import combine
 from dvol_utils.models import Forecaster, Restorable
 from dvol_utils.models.linear import RidgeForecaster, ridge_decay
 from dvol_utils.models.naive import Persistence, SeasonalNaive
-from dvol_utils.models.networks import stopping_networks
+from dvol_utils.models.networks import stopping_networks, with_epochs
 from dvol_utils.models.trees import boosted_trees
 from dvol_utils.samples.folds import Fold, asked_of, fold_rows, fold_samples, study_folds
 from dvol_utils.samples.samples import Samples
@@ -71,8 +71,8 @@ def _network(
     place = {"fold": fold, "checkpoint": checkpoint_folder(study, name, seed, fold or 0)}
     if after is None:
         return NetworkForecaster(name, study, seed=seed, **place)
-    training = study.training.model_copy(update={"epochs": study.walk.warm_epochs})
-    warm = study.model_copy(update={"training": training})
+    assert study.walk.warm_epochs is not None
+    warm = with_epochs(name, study, study.walk.warm_epochs)
     begins_with = checkpoint_folder(study, name, seed, after)
     return NetworkForecaster(name, warm, seed=seed, begins_with=begins_with, **place)
 
