@@ -12,21 +12,11 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from dvol_utils.results.judging import (
-    accuracy_test,
-    doubt,
-    estimate,
-    hours_text,
-    interval_text,
-    is_gain,
-    number,
-    p_text,
-    percent,
-    verdict,
-)
+from dvol_utils.results.judging import accuracy_test, doubt, estimate, is_gain, verdict
 from dvol_utils.results.published_figures import PUBLISHED
 from dvol_utils.results.significance_table import choose, look_up
 from dvol_utils.study.model_names import LADDER_NAMES, LSTM_NAMES, label
+from dvol_utils.wording.numbers import hours_text, interval_text, number, p_text, percent
 
 _Judged = tuple[str, str, str]  # question, verdict, evidence
 _UNJUDGED = "cannot be judged"

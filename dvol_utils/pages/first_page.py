@@ -6,19 +6,11 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.pages.claims import ladder_verdict
-from dvol_utils.results.judging import (
-    accuracy_test,
-    doubt,
-    estimate,
-    hours_text,
-    is_gain,
-    p_text,
-    percent,
-    skill_text,
-)
+from dvol_utils.results.judging import accuracy_test, doubt, estimate, is_gain, skill_text
 from dvol_utils.results.published_figures import PUBLISHED
 from dvol_utils.results.significance_table import choose, look_up
 from dvol_utils.study.model_names import LSTM_NAMES, label
+from dvol_utils.wording.numbers import day, hours_text, p_text, percent
 
 
 def answer(
@@ -157,8 +149,8 @@ def _on_trust(
     table: pd.DataFrame, origins: pd.Series, simulated: bool, late_hours: int | None
 ) -> str:
     span = (
-        f"the same {origins.nunique():,} hourly test rows, {origins.min():%Y-%m-%d} to "
-        f"{origins.max():%Y-%m-%d}"
+        f"the same {origins.nunique():,} hourly test rows, {day(origins.min())} to "
+        f"{day(origins.max())}"
     )
     if simulated:
         return (

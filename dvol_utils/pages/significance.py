@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 from scipy.stats import binomtest
 
-from dvol_utils.results.judging import LEVEL, number, p_text, percent
+from dvol_utils.results.judging import LEVEL
 from dvol_utils.study.model_names import label
+from dvol_utils.wording.numbers import number, p_text, percent
 
 
 def joint_finding(superior: pd.DataFrame) -> str:

@@ -17,12 +17,12 @@ from matplotlib.figure import Figure
 
 from dvol_utils.plots.style import fit_titles
 from dvol_utils.study.params import StudyParams, describe
+from dvol_utils.wording.numbers import MISSING, TIME_FORM, written
 
 SIMULATED_NOTICE = (
     "Simulated data: every number on this page comes from a simulated market with known jumps. "
     "It shows that the method works, not how Bitcoin's DVOL behaves."
 )
-MISSING = "–"
 _SHOWN = 0.7  # pixels of a page for each of an image, which stays sharp on dense screens
 
 
@@ -97,7 +97,7 @@ def table(
         display(Markdown(f"{caption}: none in this study."))
         return
     times = frame.select_dtypes(["datetime", "datetimetz"]).columns
-    frame = frame.assign(**{name: frame[name].dt.strftime("%Y-%m-%d %H:%M") for name in times})
+    frame = frame.assign(**{name: frame[name].dt.strftime(TIME_FORM) for name in times})
     yes_no = {
         name: frame[name].map({True: "yes", False: "no"}) for name in frame.select_dtypes(bool)
     }
@@ -142,22 +142,6 @@ def _percent_places(values: pd.Series, decimals: int, asked: int | None) -> int:
     if asked is not None:
         return asked
     return min(decimals, 1 if values.abs().max() >= 10 else 2)
-
-
-def written(value: float, decimals: int) -> str:
-    """A number for readers: rounded, minus sign, no negative zero, a dash where it is missing."""
-    if pd.isna(value):
-        return MISSING
-    text = f"{value:,.{decimals}f}"
-    zero = not text.strip("-0.,")
-    return text.lstrip("-") if zero else text.replace("-", "\N{MINUS SIGN}")
-
-
-def digits(value: float, count: int) -> str:
-    """A number for readers to so many significant digits, a dash where it is missing."""
-    if pd.isna(value):
-        return MISSING
-    return f"{value:.{count}g}".replace("-", "\N{MINUS SIGN}")
 
 
 def answer(text: str) -> None:

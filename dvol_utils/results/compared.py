@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from dvol_utils.report.display import written
-from dvol_utils.results.headline import COLUMNS, Column, bounds, hour, in_percent, skill_bounds
+from dvol_utils.results.headline import COLUMNS, Column, bounds, skill_bounds
 from dvol_utils.results.results_json import ComparedResult, Comparison, Results
+from dvol_utils.wording.numbers import coverage_text, hour, hours_text, in_percent, written
 
 COMPARED_COLUMNS = {
     **{name: COLUMNS[name] for name in ("rmse", "r2", "mae", "mape", "direction")},
@@ -36,13 +36,12 @@ def persistence_words(results: Results) -> str:
     """What persistence is in these results."""
     if results.persistence_hours is None:
         return "persistence"
-    hours = results.persistence_hours
-    return f"persistence, DVOL {hours} hour{'s' * (hours != 1)} before the target"
+    return f"persistence, DVOL {hours_text(results.persistence_hours)} before the target"
 
 
 def compared_markdown(results: Results, comparison: Comparison, coverage: float) -> str:
     """The compared forecasts as a Markdown table, a line on their hours, and the answer's core."""
-    interval = f" ({100 * coverage:g} % interval)"
+    interval = f" ({coverage_text(coverage)} interval)"
     heads = [
         ", ".join(filter(None, (column.heading, column.unit)))
         for column in COMPARED_COLUMNS.values()

@@ -6,9 +6,9 @@ from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
-from dvol_utils.report.display import written
 from dvol_utils.results.judging import LEVEL
 from dvol_utils.results.results_json import ModelResult, Results, Scores
+from dvol_utils.wording.numbers import coverage_text, hour, in_percent, written, written_p
 
 
 class Column(NamedTuple):
@@ -58,14 +58,6 @@ def best_models(table: pd.DataFrame) -> dict[str, set[str]]:
     return best
 
 
-def written_p(value: float) -> str:
-    """A p-value as tables show it: never as zero."""
-    smallest = 10 ** -COLUMNS["dm_p_value"].decimals
-    if value < smallest:
-        return f"< {smallest:g}"
-    return written(value, COLUMNS["dm_p_value"].decimals)
-
-
 def significance_mark(row: Any) -> tuple[str, str]:
     """How sure it is that a `headline_table` row differs from persistence: a mark and its meaning.
 
@@ -87,16 +79,11 @@ def bounds(row: Any) -> str:
     return f"({written(row.skill_low, decimals)} to {written(row.skill_high, decimals)})"
 
 
-def hour(text: str) -> str:
-    """An ISO time of `results.json` as readers write it; all times are UTC."""
-    return f"{pd.Timestamp(text):%Y-%m-%d %H:%M}"
-
-
 def markdown_table(results: Results, coverage: float) -> str:
     """The headline table in Markdown, the best of each column in bold, with a line on its rows."""
     table = headline_table(results)
     best = best_models(table)
-    notes = {"skill": f" ({100 * coverage:g} % interval)"}
+    notes = {"skill": f" ({coverage_text(coverage)} interval)"}
     headings = [
         ", ".join(filter(None, (column.heading, column.unit))) + notes.get(name, "")
         for name, column in COLUMNS.items()
@@ -130,11 +117,6 @@ def skill_bounds(result: Scores) -> dict[str, float | None]:
     skill = result.skill
     values = {"skill": skill.estimate, "skill_low": skill.low, "skill_high": skill.high}
     return {name: in_percent(value) for name, value in values.items()}
-
-
-def in_percent(share: float | None) -> float | None:
-    """A share as a percentage; None where it is missing."""
-    return None if share is None else 100 * share
 
 
 def _markdown_row(row: Any, best: dict[str, set[str]]) -> list[str]:

@@ -12,10 +12,11 @@ import pandas as pd
 from dvol_utils.models import Forecaster
 from dvol_utils.samples.samples import Samples
 from dvol_utils.serving.market import Market, ended_sources, missing_inputs
-from dvol_utils.serving.saved_models import Finished, ServedFold, ServingError, hour, load_models
+from dvol_utils.serving.saved_models import Finished, ServedFold, ServingError, load_models
 from dvol_utils.study.model_names import ENSEMBLE
 from dvol_utils.study.params import StudyParams
 from dvol_utils.training import NetworkForecaster
+from dvol_utils.wording.numbers import hour
 
 QUANTILES = ("q05", "q25", "q50", "q75", "q95")
 
