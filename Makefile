@@ -48,15 +48,15 @@ CODE_02 := $(call in_package,jumps/patterns.py jumps/quality.py pages/jumps.py p
 CODE_03 := $(call in_package,evaluation/__init__.py evaluation/forecast_table.py \
              evaluation/quantile_scores.py evaluation/scores.py forecasting/intervals.py \
              forecasting/train_command.py forecasting/walk.py models/% pages/attention_weights.py \
-             plots/training.py results/__init__.py results/judging.py results/published_figures.py \
+             pages/training.py plots/training.py results/__init__.py results/judging.py results/published_figures.py \
              results/significance_table.py samples/% training/% wording/%)
 CODE_04 := $(call in_package,evaluation/diagnostics.py evaluation/persistence.py pages/claims.py \
-             pages/first_page.py pages/significance.py pages/uncertainty.py plots/intervals.py \
+             pages/first_page.py pages/regimes.py pages/significance.py plots/intervals.py \
              plots/regimes.py significance/%)
 CODE_05 := $(call in_package,plots/significance.py)
 CODE_06 := $(call in_package,pages/trading.py plots/trading.py trading/%)
 CODE_07 := $(call in_package,pages/published.py plots/published.py published/%)
-CODE_08 := $(call in_package,forecasting/horizons.py plots/horizons.py)
+CODE_08 := $(call in_package,forecasting/horizons.py pages/horizons.py plots/horizons.py)
 CODE_09 := $(call in_package,forecasting/pooling.py pages/assets.py plots/assets.py)
 CODE_10 := $(call in_package,evaluation/worst.py pages/card.py pages/established.py \
              pages/failing.py plots/card.py report/provenance.py results/headline.py \

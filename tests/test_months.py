@@ -6,7 +6,7 @@ import pytest
 from forecast_tables import forecast_table
 
 from dvol_utils.evaluation import add_calendar, average_seeds, score
-from dvol_utils.pages.significance import month_finding
+from dvol_utils.pages.regimes import month_finding
 from dvol_utils.plots.regimes import month_skill
 from dvol_utils.significance import bootstrap_interval, diebold_mariano, monthly_skill
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
@@ -355,8 +354,8 @@ def test_what_the_claim_is_worth_follows_from_its_skill(intervals, steps):
 
 
 def test_the_headline_is_what_the_first_page_reads(intervals, compared):
-    told = comparison.headline(compared, intervals)
-    found = Comparison.model_validate(json.loads(json.dumps(told, allow_nan=False)))
+    found = comparison.comparison_result(compared, intervals)
+    assert Comparison.model_validate_json(found.model_dump_json()) == found
     assert found.test.rows == compared["target_time"].nunique()
     assert [result.label for result in found.forecasts] == list(pd.unique(intervals["model"]))
     published, reproduced = found.forecasts[:2]
@@ -474,7 +473,7 @@ def test_no_table_of_the_page_shows_a_column_by_its_name_in_the_code(steps, ladd
 
 
 def test_compared_forecasts_are_scored_again(compared, intervals):
-    told = Comparison.model_validate(comparison.headline(compared, intervals))
+    told = comparison.comparison_result(compared, intervals)
     assert list(verify._compared(compared, told)) == []
     spoilt = compared.assign(y_pred=compared["y_pred"] + 0.01 * (compared["model"] == REPRODUCED))
     found = list(verify._compared(spoilt, told))

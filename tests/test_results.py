@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,19 +8,19 @@ from forecast_tables import forecast_table
 
 from dvol_utils import significance
 from dvol_utils.evaluation import METRICS, average_seeds, score
+from dvol_utils.results.metrics_table import REGIME_TYPES, metrics_table
 from dvol_utils.results.published_figures import PUBLISHED, beside_published
+from dvol_utils.results.results_json import read_results, study_results, write_results
 from dvol_utils.results.significance_table import (
-    REGIME_TYPES,
     SIGNIFICANCE_COLUMNS,
     choose,
     comparisons,
-    headline,
     look_up,
-    metrics_table,
     nested_pairs,
     significance_table,
 )
 from dvol_utils.study.params import load_study, parameters_hash
+from dvol_utils.study.tables import read_json
 
 FORECASTS = average_seeds(forecast_table(200))
 DRAWS = {"block_hours": 24, "reps": 50, "seed": 0}
@@ -179,9 +177,12 @@ def test_metrics_table_holds_every_score_once():
 def test_headline_is_what_the_site_reads(table, tmp_project):
     study = load_study("tiny")
     told = {"claims": ["One."], "answer": ["A.", "B.", "C."], "chosen": "har"}
-    results = headline(study, FORECASTS, table, **told)
+    result = study_results(study, FORECASTS, table, **told)
+    write_results(study, result)
+    assert read_results(study) == result
+    results = read_json(study.run_dir / "results.json")
     assert results["chosen"] == "har"
-    assert json.loads(json.dumps(results, allow_nan=False)) == results
+    assert "comparison" not in results
     assert results["study"] == "tiny"
     assert results["simulated"] is True
     assert results["parameters_hash"] == parameters_hash(study)
@@ -211,8 +212,8 @@ def test_headline_is_what_the_site_reads(table, tmp_project):
 
 def test_headline_knows_who_is_in_the_confidence_set(tmp_project):
     rows = FORECASTS[FORECASTS["model"].isin(RMSE)]
-    results = headline(load_study("tiny"), rows, evidence(), claims=[], answer=[])
-    inside = {model: values["in_mcs"] for model, values in results["models"].items()}
+    results = study_results(load_study("tiny"), rows, evidence(), claims=[], answer=["A."])
+    inside = {model: values.in_mcs for model, values in results.models.items()}
     assert inside == {model: model != "persistence" for model in RMSE}
 
 

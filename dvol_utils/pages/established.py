@@ -12,7 +12,7 @@ from __future__ import annotations
 import pandas as pd
 from scipy.stats import binomtest
 
-from dvol_utils.pages.uncertainty import AIMS, coverage_sentences
+from dvol_utils.pages.significance import AIMS, coverage_sentences
 from dvol_utils.results.judging import (
     LEVEL,
     accuracy_test,

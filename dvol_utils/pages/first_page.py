@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from dvol_utils.pages.claims import ladder_verdict
@@ -13,7 +12,6 @@ from dvol_utils.results.judging import (
     hours_text,
     is_gain,
     p_text,
-    percent,
     skill_text,
 )
 from dvol_utils.results.published_figures import LSTMS, PUBLISHED
@@ -58,49 +56,6 @@ def answer(
         _on_lstm(table, choose(validation, LSTMS), coverage),
         _on_trust(table, forecasts["origin"], simulated, late_hours),
     ]
-
-
-def regime_answer(
-    metrics: pd.DataFrame, model: str, *, simulated: bool, late_hours: int | None = None
-) -> list[str]:
-    """Where a model's skill comes from, in sentences.
-
-    Parameters
-    ----------
-    metrics : DataFrame
-        `metrics_table` of the test rows.
-    model : str
-        The model that was chosen on validation rows.
-    simulated : bool
-        Whether the data come from the simulated market.
-    late_hours : int, optional
-        As in `answer`.
-    """
-    if model == "persistence":
-        return ["Persistence is the only model, so there is no skill to look for."]
-    rows = metrics[(metrics["model"] == model) & (metrics["metric"] == "skill")]
-    skill = rows.set_index(["regime_type", "regime"])["value"]
-    where = "In the simulated market, " if simulated else ""
-    months = skill["month"]
-    hours = skill["hour"].dropna()
-    sentences = [
-        f"{where}{label(model)}, the model chosen on validation rows, has a skill of "
-        f"{percent(skill['all', 'all'])} on the test rows.",
-        f"By regime of the origin its skill is {_listed(skill['jump_regime'])}; by level of DVOL "
-        f"{_listed(skill['level_regime'])}.",
-        f"It is {_listed(skill['half'])} in the two halves of the test, and above zero in "
-        f"{(months > 0).sum()} of {len(months)} months.",
-    ]
-    if late_hours is not None:
-        sentences[0] = (
-            f"{sentences[0][:-1]}, with inputs up to {hours_text(late_hours)} before the target."
-        )
-    if not hours.empty:
-        sentences.append(
-            f"By hour of the origin it is highest at {hours.idxmax()}:00 UTC "
-            f"({percent(hours.max())}) and lowest at {hours.idxmin()}:00 ({percent(hours.min())})."
-        )
-    return sentences
 
 
 def _on_forecast(
@@ -171,8 +126,3 @@ def _on_trust(
         f"of {r2:.3f}, {compare} the published {theirs}: judge by skill, not by R²"
         + ("." if late_hours is None else ", and skill by what the inputs could know.")
     )
-
-
-def _listed(skill: pd.Series) -> str:
-    parts = [f"{percent(value)} ({name})" for name, value in skill.items() if np.isfinite(value)]
-    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else "".join(parts)

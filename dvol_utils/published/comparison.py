@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,6 +26,7 @@ from dvol_utils.published.variants import (
     network_forecasts,
 )
 from dvol_utils.results.published_figures import PUBLISHED
+from dvol_utils.results.results_json import ComparedResult, Comparison, Estimate, TestRows
 from dvol_utils.samples.samples import Samples
 from dvol_utils.significance import bootstrap_interval
 from dvol_utils.study.params import StudyParams
@@ -146,7 +146,7 @@ def intervals(
     return pd.concat([published, own, steps.assign(metric="consecutive")], ignore_index=True)
 
 
-def headline(forecasts: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
+def comparison_result(forecasts: pd.DataFrame, table: pd.DataFrame) -> Comparison:
     """The compared forecasts as `results.json` holds them: the hours, and every metric.
 
     Parameters
@@ -156,22 +156,17 @@ def headline(forecasts: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
     table : DataFrame
         `intervals` of them.
     """
-    origins, ends = forecasts["origin"], ["estimate", "low", "high"]
-    found = table.set_index(["model", "metric"])[ends].astype(float)
-    names = (*METRICS, "consecutive")
-    rows = []
-    for model in pd.unique(table["model"]):
-        values = found.loc[model].reindex(names).to_dict("index")
-        rows.append(
-            {"label": model}
-            | {m: {e: v if np.isfinite(v) else None for e, v in values[m].items()} for m in names}
-        )
-    test = {
-        "start": origins.min().isoformat(),
-        "end": origins.max().isoformat(),
-        "rows": int(origins.nunique()),
+    found = {
+        label: rows.set_index("metric").astype({"estimate": float}).to_dict("index")
+        for label, rows in table.groupby("model", sort=False)
     }
-    return {"test": test, "forecasts": rows}
+    scores = [
+        ComparedResult(
+            label=label, **{m: Estimate.of(rows.get(m)) for m in (*METRICS, "consecutive")}
+        )
+        for label, rows in found.items()
+    ]
+    return Comparison(test=TestRows.of(forecasts), forecasts=scores)
 
 
 def interval_table(table: pd.DataFrame) -> pd.DataFrame:

@@ -142,14 +142,10 @@ def headline_numbers(study: StudyParams) -> dict[str, Any]:
     ArtefactError
         There is no finished run.
     """
-    read_results(study)  # refuses what is not whole
-    results = read_json(study.run_dir / "results.json")
-    regimes = {
-        f"{row['regime']}.{row['model']}": {key: row[key] for key in ("n", "rmse", "skill")}
-        for row in results.get("regimes", [])
-    }
+    results = read_results(study).model_dump(include={"models", "test", "regimes"})
+    regimes = {f"{row.pop('regime')}.{row.pop('model')}": row for row in results["regimes"]}
     manifest = read_json(study.run_dir / "manifest.json")
-    parts = {key: results[key] for key in ("models", "test")} | {"regimes": regimes}
+    parts = results | {"regimes": regimes}
     for stage, facts in manifest["stages"].items():
         parts[stage[3:]] = {key: fact for key, fact in facts.items() if key not in _PLATFORM_FACTS}
     return dict(_leaves(parts, ""))

@@ -124,31 +124,6 @@ def refuse_empty(learnt: Samples, fold: Fold, walk: WalkParams) -> None:
             )
 
 
-def fold_summary(samples: Samples, folds: list[Fold], walk: WalkParams) -> pd.DataFrame:
-    """What each fold learns from and forecasts.
-
-    Returns
-    -------
-    DataFrame
-        fold, first_origin, last_origin (of its forecasts), and numbers of rows: learnt_from,
-        stopped_by, forecast.
-    """
-    rows = []
-    for fold in folds:
-        learnt, forecast = fold_samples(samples, fold, walk), fold_rows(samples, fold)
-        rows.append(
-            {
-                "fold": fold.number,
-                "first_origin": samples.times[forecast[0]],
-                "last_origin": samples.times[forecast[-1]],
-                "learnt_from": len(learnt.rows("train")),
-                "stopped_by": len(learnt.rows("validation")),
-                "forecast": len(forecast),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
 def asked_of(samples: Samples, fold: Fold) -> Samples:
     """The same samples, where only the fold's hours are to be forecast."""
     within = _between(samples.times, fold.start, fold.end)
