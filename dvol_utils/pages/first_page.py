@@ -6,6 +6,7 @@ import pandas as pd
 
 from dvol_utils.pages.claims import ladder_verdict
 from dvol_utils.results.judging import (
+    Verdict,
     accuracy_test,
     doubt,
     estimate,
@@ -88,12 +89,12 @@ def _on_lstm(table: pd.DataFrame, lstm: str | None, coverage: float) -> str:
         return "No LSTM was trained in this study."
     best = f"the best on validation rows, {label(lstm)}, has"
     start = {
-        "holds": f"Larger LSTMs forecast better; {best}",
-        "holds in part": f"Some larger LSTMs forecast better than smaller ones; {best}",
-        "does not hold beyond chance": "Larger LSTMs do not forecast better than smaller ones "
+        Verdict.HOLDS: f"Larger LSTMs forecast better; {best}",
+        Verdict.IN_PART: f"Some larger LSTMs forecast better than smaller ones; {best}",
+        Verdict.NOT_BEYOND_CHANCE: "Larger LSTMs do not forecast better than smaller ones "
         f"beyond chance; {best}",
-        "does not hold": f"Larger LSTMs do not forecast better than smaller ones; {best}",
-        "cannot be judged": f"One LSTM size was trained; {label(lstm)} has",
+        Verdict.DOES_NOT_HOLD: f"Larger LSTMs do not forecast better than smaller ones; {best}",
+        Verdict.UNJUDGED: f"One LSTM size was trained; {label(lstm)} has",
     }[ladder_verdict(table)]
     test = accuracy_test(table, lstm, "har_calendar")
     rival = ""
