@@ -53,14 +53,13 @@ CODE_03 := $(call in_package,evaluation/__init__.py evaluation/forecast_table.py
 CODE_04 := $(call in_package,evaluation/diagnostics.py evaluation/persistence.py pages/claims.py \
              pages/first_page.py pages/regimes.py pages/significance.py plots/intervals.py \
              plots/regimes.py significance/%)
-CODE_05 := $(call in_package,plots/significance.py)
+CODE_05 := $(call in_package,plots/significance.py results/results_json.py)
 CODE_06 := $(call in_package,pages/trading.py plots/trading.py trading/%)
 CODE_07 := $(call in_package,pages/published.py plots/published.py published/%)
 CODE_08 := $(call in_package,forecasting/horizons.py pages/horizons.py plots/horizons.py)
 CODE_09 := $(call in_package,forecasting/pooling.py pages/assets.py plots/assets.py)
 CODE_10 := $(call in_package,evaluation/worst.py pages/card.py pages/established.py \
-             pages/failing.py plots/card.py report/provenance.py results/headline.py \
-             results/results_json.py)
+             pages/failing.py plots/card.py report/provenance.py results/headline.py)
 CODE_site := $(call in_package,plots/first_page.py report/__init__.py report/notebook_html.py \
              report/overview.py report/site.py report/templates/% results/compared.py)
 CODE_none := $(call in_package,cli.py data/fetching/deribit.py data/fetching/download.py \

@@ -24,12 +24,12 @@ from dvol_utils.results.published_figures import PUBLISHED
 from dvol_utils.results.results_json import Comparison
 from dvol_utils.samples.samples import build_samples
 from dvol_utils.significance import regime_difference
+from dvol_utils.significance.resampling import Resampling
 from dvol_utils.study.params import load_study
 from dvol_utils.wording.columns import readable
 
 ROOT = Path(__file__).parents[1]
-DRAWS = {"block_hours": 24, "reps": 60, "seed": 0}
-SURE = {**DRAWS, "coverage": 0.95}
+DRAWS = Resampling(block_hours=24, reps=60, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def compared(samples, levels):
 
 @pytest.fixture(scope="module")
 def intervals(compared):
-    return comparison.intervals(compared, **SURE)
+    return comparison.intervals(compared, resampling=DRAWS)
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +216,7 @@ def test_variants_are_forecast_and_compared(project):
     assert set(made.loc[made["model"] == variants.HAR, "variant"]) == {variants.LEAK_FREE}
     store = variants.variant_samples(project, {})[0]
     levels = pd.Series(store.dvol, store.times)
-    table = flaws.flaw_table(made, levels, **SURE)
+    table = flaws.flaw_table(made, levels, resampling=DRAWS)
     assert len(table) == 2 * len(variants.PAIRS)
     np.testing.assert_allclose(table["estimate"], table["with_flaw"] - table["without"], atol=1e-12)
     ridge = table[table["model"] == "ridge"].set_index("flaw")
@@ -240,7 +240,7 @@ def test_rules_count_what_survives_the_real_test():
 
 
 def test_direction_has_both_definitions(compared):
-    table = flaws.direction_table(compared, **SURE).set_index("model")
+    table = flaws.direction_table(compared, resampling=DRAWS).set_index("model")
     assert list(table) == ["from the origin, %", "from forecast to forecast, %"]
     assert table.loc["Persistence, 24 h", "from the origin, %"] == "–"
     assert table.loc["Persistence, 24 h", "from forecast to forecast, %"] != "–"
@@ -275,13 +275,13 @@ def test_identical_sizes_are_not_told_apart(ladder):
     tests = size.size_tests(same)
     assert (tests["p_value"] == 1).all()
     assert (tests[["better", "worse"]] == 0).all(axis=None)
-    sets = size.confidence_sets(same, size=0.1, **DRAWS)
+    sets = size.confidence_sets(same, size=0.1, resampling=DRAWS)
     assert sets["averaged_in"].all()
     assert (sets["single_in"] == sets["seeds"]).all()
 
 
 def test_the_confidence_set_holds_the_best(ladder):
-    sets = size.confidence_sets(ladder, size=0.1, **DRAWS).set_index("model")
+    sets = size.confidence_sets(ladder, size=0.1, resampling=DRAWS).set_index("model")
     assert sets.loc["LSTM large, dense", "averaged_in"]
     assert not sets.loc["LSTM baseline, last", "averaged_in"]
     assert (sets["seeds"] == 3).all()
@@ -292,7 +292,7 @@ def test_one_seed_and_one_size_are_no_error(ladder):
     scores, tests = size.seed_scores(alone), size.size_tests(alone)
     assert scores["rmse_sd"].isna().all()
     assert tests.empty
-    sets = size.confidence_sets(alone, size=0.1, **DRAWS)
+    sets = size.confidence_sets(alone, size=0.1, resampling=DRAWS)
     assert answers.size_answer(scores, tests, sets, 0.05)[1].startswith("One size was trained")
 
 
@@ -390,7 +390,10 @@ def sized(gain, p_holm):
     ],
 )
 def test_size_is_judged_both_ways(ladder, gain, p_holm, words):
-    scores, sets = size.seed_scores(ladder), size.confidence_sets(ladder, size=0.1, **DRAWS)
+    scores, sets = (
+        size.seed_scores(ladder),
+        size.confidence_sets(ladder, size=0.1, resampling=DRAWS),
+    )
     first, second, third = answers.size_answer(scores, sized(gain, p_holm), sets, 0.05)
     assert words in first
     assert "seeds of one size up to" in first
@@ -418,10 +421,10 @@ def test_a_small_difference_of_regimes_is_told_from_an_uncertain_one(low, high, 
 
 def test_regimes_that_have_no_hours_cannot_be_compared(ladder):
     calm = average_seeds(ladder.assign(jump_regime="normal"))
-    gaps = regime_difference(calm, ("r2", "rmse"), **SURE)
+    gaps = regime_difference(calm, ("r2", "rmse"), resampling=DRAWS)
     said = answers.regime_sentence(gaps, "LSTM large, last", 0.95)
     assert said == "Regimes cannot be compared: one of them has no hours."
-    gaps = regime_difference(average_seeds(ladder), ("r2", "rmse"), **SURE)
+    gaps = regime_difference(average_seeds(ladder), ("r2", "rmse"), resampling=DRAWS)
     assert "0.56 percentage points" in answers.regime_sentence(gaps, "LSTM large, last", 0.95)
 
 
@@ -463,7 +466,7 @@ def test_no_table_of_the_page_shows_a_column_by_its_name_in_the_code(steps, ladd
         steps,
         size.seed_scores(ladder),
         size.size_tests(ladder),
-        size.confidence_sets(ladder, size=0.1, **DRAWS),
+        size.confidence_sets(ladder, size=0.1, resampling=DRAWS),
         flaws.rule_table(panel, panel, params),
     ]
     heads = [head for table in tables for head in readable(table)]

@@ -19,30 +19,33 @@ from dvol_utils.results.significance_table import (
     nested_pairs,
     significance_table,
 )
+from dvol_utils.significance.resampling import Resampling
 from dvol_utils.study.params import load_study, parameters_hash
 from dvol_utils.study.tables import read_json
 
 FORECASTS = average_seeds(forecast_table(200))
-DRAWS = {"block_hours": 24, "reps": 50, "seed": 0}
+DRAWS = Resampling(block_hours=24, reps=50, seed=0)
 MODELS = list(pd.unique(FORECASTS["model"]))
 
 
 @pytest.fixture(scope="module")
 def table() -> pd.DataFrame:
     return significance_table(
-        intervals=significance.bootstrap_interval(FORECASTS, METRICS, **DRAWS),
-        regimes=significance.bootstrap_interval(FORECASTS, METRICS, by="jump_regime", **DRAWS),
-        regime_gaps=significance.regime_difference(FORECASTS, METRICS, **DRAWS),
+        intervals=significance.bootstrap_interval(FORECASTS, METRICS, resampling=DRAWS),
+        regimes=significance.bootstrap_interval(
+            FORECASTS, METRICS, by="jump_regime", resampling=DRAWS
+        ),
+        regime_gaps=significance.regime_difference(FORECASTS, METRICS, resampling=DRAWS),
         differences=significance.bootstrap_difference(
-            FORECASTS, METRICS, comparisons(MODELS), **DRAWS
+            FORECASTS, METRICS, comparisons(MODELS), resampling=DRAWS
         ),
         pairs=significance.diebold_mariano_pairs(FORECASTS, 24),
-        confidence_set=significance.model_confidence_set(FORECASTS, size=0.1, **DRAWS),
+        confidence_set=significance.model_confidence_set(FORECASTS, size=0.1, resampling=DRAWS),
         direction=significance.direction_test(FORECASTS, 24),
         conditional=significance.giacomini_white_pairs(FORECASTS, comparisons(MODELS), 24),
         nested=significance.clark_west_pairs(FORECASTS, nested_pairs(MODELS), 24),
         unbiased=significance.unbiasedness_test(FORECASTS, 24),
-        superior=significance.superior_ability(FORECASTS, **DRAWS),
+        superior=significance.superior_ability(FORECASTS, resampling=DRAWS),
     )
 
 
@@ -122,7 +125,7 @@ def test_the_table_holds_what_the_tests_gave(table):
     assert look_up(table, "direction", "har", "direction")["estimate"] == slope["har"]
     assert row["p_holm"] == pairs["p_holm"]
     assert row["p_fdr"] == pairs["p_fdr"]
-    gains = significance.superior_ability(FORECASTS, **DRAWS).set_index("model").loc["har"]
+    gains = significance.superior_ability(FORECASTS, resampling=DRAWS).set_index("model").loc["har"]
     found = look_up(table, "superior_ability", "har", "squared_error", "persistence")
     expected = gains[["mean_gain", "statistic", "p_value"]].tolist()
     assert found[["estimate", "statistic", "p_value"]].tolist() == expected
@@ -191,7 +194,7 @@ def test_headline_is_what_the_site_reads(table, tmp_project):
         "end": "2024-11-30T12:00:00+00:00",
         "rows": 200,
     }
-    assert list(results["models"]) == MODELS
+    assert list(result.models) == MODELS
     har = results["models"]["har"]
     expected = look_up(table, "interval", "har", "skill")
     assert har["skill"] == {name: expected[name] for name in ("estimate", "low", "high")}

@@ -12,7 +12,7 @@ from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.forecasting.horizons import horizon_study
 from dvol_utils.results.judging import LEVEL, interval_text, p_text, percent
 from dvol_utils.results.significance_table import choose, label
-from dvol_utils.significance import bootstrap_interval, diebold_mariano
+from dvol_utils.significance import Resampling, bootstrap_interval, diebold_mariano
 from dvol_utils.significance.series import hac_lags
 from dvol_utils.study.params import StudyParams
 
@@ -132,8 +132,8 @@ def _one_horizon(forecasts: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
     validation, test = evaluation_rows(forecasts, study.data.assets[0])
     hours, best = study.target.horizon_hours, choose(score(validation))
     scores = score(test).set_index("model")
-    settings = study.significance.model_dump(include={"block_hours", "reps", "seed", "coverage"})
-    skill = bootstrap_interval(test, "skill", **settings).set_index("model")
+    resampling = Resampling.of(study.significance)
+    skill = bootstrap_interval(test, "skill", resampling=resampling).set_index("model")
     losses = squared_errors(test)
     rows: list[dict[str, Any]] = []
     for model in (name for name in study.models if name != "persistence"):

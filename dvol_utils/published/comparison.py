@@ -28,7 +28,7 @@ from dvol_utils.published.variants import (
 from dvol_utils.results.published_figures import PUBLISHED
 from dvol_utils.results.results_json import ComparedResult, Comparison, Estimate, TestRows
 from dvol_utils.samples.samples import Samples
-from dvol_utils.significance import bootstrap_interval
+from dvol_utils.significance import Resampling, bootstrap_interval
 from dvol_utils.study.params import StudyParams
 from dvol_utils.wording.columns import interval_grid
 
@@ -119,9 +119,7 @@ def blind_forecasts(study: StudyParams, samples: Samples) -> list[pd.DataFrame]:
     ]
 
 
-def intervals(
-    forecasts: pd.DataFrame, *, block_hours: int, reps: int, seed: int, coverage: float
-) -> pd.DataFrame:
+def intervals(forecasts: pd.DataFrame, *, resampling: Resampling) -> pd.DataFrame:
     """Metrics of every forecast with their intervals, and the published figures.
 
     Returns
@@ -131,10 +129,9 @@ def intervals(
         of signs of consecutive changes called right. `Published` stands first, without intervals;
         its skill is that of its RMSE against persistence on these hours.
     """
-    settings = {"block_hours": block_hours, "reps": reps, "seed": seed, "coverage": coverage}
     columns = ["model", "metric", "estimate", "low", "high"]
-    own = bootstrap_interval(forecasts, METRICS, **settings)[columns]
-    steps = bootstrap_interval(consecutive(forecasts), "direction", **settings)[columns]
+    own = bootstrap_interval(forecasts, METRICS, resampling=resampling)[columns]
+    steps = bootstrap_interval(consecutive(forecasts), "direction", resampling=resampling)[columns]
     overall = PUBLISHED["overall"]
     naive = metric(own, NAIVE[DAY], "rmse")["estimate"]
     theirs = {**overall, "skill": 1 - (overall["rmse"] / naive) ** 2}

@@ -14,6 +14,7 @@ from dvol_utils.results.judging import LEVEL, hours_text, interval_text, number,
 from dvol_utils.results.significance_table import label
 from dvol_utils.significance.accuracy import diebold_mariano
 from dvol_utils.significance.bootstrap import bootstrap_difference
+from dvol_utils.significance.resampling import Resampling
 from dvol_utils.study.params import SignificanceParams, StudyParams
 
 DIFFERENCE_COLUMNS = (
@@ -145,10 +146,7 @@ def study_differences(
         rows,
         "skill",
         pairs,
-        block_hours=settings.block_hours,
-        reps=settings.reps,
-        seed=settings.seed,
-        coverage=settings.coverage,
+        resampling=Resampling.of(settings),
     ).rename(columns={"estimate": "difference"})
     scores, losses = score(rows).set_index("model"), squared_errors(rows)
     for side in ("a", "b"):

@@ -24,7 +24,7 @@ from dvol_utils.serving.saved_models import (
     load_models,
     newest_fold,
 )
-from dvol_utils.significance import bootstrap_interval, diebold_mariano
+from dvol_utils.significance import Resampling, bootstrap_interval, diebold_mariano
 from dvol_utils.study.params import StudyParams
 
 SCORE_COLUMNS = (
@@ -217,7 +217,7 @@ def _scores(forecasts: pd.DataFrame, study: StudyParams) -> tuple[pd.DataFrame, 
 
 
 def _with_tests(scores: pd.DataFrame, forecasts: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
-    settings = study.significance.model_dump(include={"block_hours", "reps", "seed", "coverage"})
+    settings = {"resampling": Resampling.of(study.significance)}
     draws = bootstrap_interval(forecasts, "skill", **settings).assign(jump_regime="all")
     regimes = bootstrap_interval(forecasts, "skill", by="jump_regime", **settings)
     bounds = pd.concat([draws, regimes])[["model", "jump_regime", "low", "high"]]

@@ -23,10 +23,11 @@ from dvol_utils.significance.regressions import (
     mincer_zarnowitz,
     unbiasedness_test,
 )
-from dvol_utils.significance.resampling import block_length, optimal_block
+from dvol_utils.significance.resampling import Resampling, block_length, optimal_block
 from dvol_utils.significance.sets import model_confidence_set, superior_ability
 
 __all__ = [
+    "Resampling",
     "block_length",
     "bootstrap_difference",
     "bootstrap_interval",
