@@ -30,46 +30,9 @@ quote   = '$(subst ','\'',$(1))'
 OPTIONS = --study $(call quote,$(STUDY)) $(if $(RAW),--raw $(call quote,$(RAW))) \
           $(foreach setting,$(SET),--set $(call quote,$(setting)))
 
-EVERY     := $(sort $(wildcard notebooks/[0-9][0-9]_*.ipynb))
-# Some pages are made only for studies whose file asks for them.
-JUDGED    := $(shell grep -s '^published_page: *true' params/$(STUDY).yaml)
-COMPARED  := $(shell grep -s '^horizons:' params/$(STUDY).yaml | grep -v '\[ *\]')
-POOLED    := $(shell grep -sE '^ *assets: *\[[^]]*,' params/$(STUDY).yaml)
-LEFT_OUT  := $(if $(JUDGED),,%/07_published_study.ipynb) $(if $(COMPARED),,%/08_horizons.ipynb) \
-             $(if $(POOLED),,%/09_assets.ipynb)
-NOTEBOOKS := $(filter-out $(LEFT_OUT),$(EVERY))
-EXECUTED  := $(NOTEBOOKS:notebooks/%=$(RUN)/notebooks/%)
-
-# The modules that a stage is the first to use: a change runs it, and those after it, again.
-# A module that is in no list belongs to the first stage, so forgetting one is never wrong.
-PACKAGE    := $(sort $(shell find dvol_utils -type f ! -name '*.pyc' 2>/dev/null))
-in_package = $(filter $(addprefix dvol_utils/,$(1)),$(PACKAGE))
-CODE_02 := $(call in_package,jumps/patterns.py jumps/quality.py pages/jumps.py plots/jumps.py)
-CODE_03 := $(call in_package,evaluation/__init__.py evaluation/forecast_table.py \
-             evaluation/quantile_scores.py evaluation/scores.py forecasting/intervals.py \
-             forecasting/train_command.py forecasting/walk.py models/% pages/attention_weights.py \
-             pages/training.py plots/training.py results/__init__.py results/judging.py results/published_figures.py \
-             results/significance_table.py samples/% training/% wording/%)
-CODE_04 := $(call in_package,evaluation/diagnostics.py evaluation/persistence.py pages/claims.py \
-             pages/first_page.py pages/regimes.py pages/significance.py plots/intervals.py \
-             plots/regimes.py significance/%)
-CODE_05 := $(call in_package,plots/significance.py results/results_json.py)
-CODE_06 := $(call in_package,pages/trading.py plots/trading.py trading/%)
-CODE_07 := $(call in_package,pages/published.py plots/published.py published/%)
-CODE_08 := $(call in_package,forecasting/horizons.py pages/horizons.py plots/horizons.py)
-CODE_09 := $(call in_package,forecasting/pooling.py pages/assets.py plots/assets.py)
-CODE_10 := $(call in_package,evaluation/worst.py pages/card.py pages/established.py \
-             pages/failing.py plots/card.py report/provenance.py results/headline.py)
-CODE_site := $(call in_package,plots/first_page.py report/__init__.py report/notebook_html.py \
-             report/overview.py report/site.py report/templates/% results/compared.py)
-CODE_none := $(call in_package,cli.py data/fetching/deribit.py data/fetching/download.py \
-             data/fetching/fetch.py data/fetching/fields.py data/fetching/http.py \
-             data/fetching/merge.py data/fetching/onchain.py data/fetching/pages.py \
-             data/fetching/sources.py data/fetching/update.py report/compare.py report/execute.py \
-             report/expected.py report/verify.py results/readme.py results/shared_rows.py \
-             serving/% study/reference.py)
-CODE_01 := $(filter-out $(CODE_02) $(CODE_03) $(CODE_04) $(CODE_05) $(CODE_06) $(CODE_07) $(CODE_08) \
-             $(CODE_09) $(CODE_10) $(CODE_site) $(CODE_none),$(filter %.py,$(PACKAGE)))
+EVERY   := $(sort $(wildcard notebooks/[0-9][0-9]_*.ipynb))
+PACKAGE := $(shell find dvol_utils -name '*.py' -o -path '*/templates/*' -type f)
+RULES   := $(RUN)/.rules.mk
 
 .PHONY: help report data test test-faults lint lab monitor verify bench bench-peers clean distclean FORCE
 
@@ -82,30 +45,31 @@ help: ## say what there is
 report: $(SITE) ## run the study and build its pages: reports/STUDY/index.html
 	@echo "report: $(SITE) is up to date"
 
-$(SITE): $(EXECUTED) $(CODE_site) | $(VENV)
+# What each stage reads and by which code it runs, from the study itself: `dvol rules` writes it where
+# parameters, notebooks or package have changed, by content. Only what builds a report reads it.
+ifneq ($(filter report reports/% runs/%,$(MAKECMDGOALS)),)
+include $(RULES)
+endif
+
+$(RULES): FORCE | $(VENV)
+	@now="# $$({ printf '%s\n' $(call quote,$(RAW)) $(call quote,$(SET)); \
+	  cat $(wildcard params/$(STUDY).yaml) $(EVERY) $(PACKAGE); } | cksum)"; \
+	if [ "$$now" != "$$(head -n 1 $@ 2>/dev/null)" ]; then \
+	  rules=$$($(BIN)/dvol rules $(OPTIONS)); \
+	  mkdir -p $(RUN); printf '%s\n' "$$now" "$$rules" > $@.new; mv $@.new $@; \
+	fi
+
+$(SITE): $(EXECUTED) | $(VENV)
 	@$(BIN)/dvol site --study $(call quote,$(STUDY))
 
 $(EXECUTED): $(RUN)/notebooks/%.ipynb: notebooks/%.ipynb $(RUN)/.inputs | $(VENV)
 	@$(BIN)/dvol notebook $< --output $@ $(OPTIONS)
 
-# Each stage follows the one before it, and its own code.
-previous :=
-define follow
-$(RUN)/notebooks/$(notdir $(1)): $(previous) $(CODE_$(firstword $(subst _, ,$(notdir $(1)))))
-previous := $(RUN)/notebooks/$(notdir $(1))
-endef
-$(foreach notebook,$(NOTEBOOKS),$(eval $(call follow,$(notebook))))
-
 # What is not a file of its own: rewritten only when the settings, the parameters or the raw data
 # have changed, by content, and only when they can be used: a slip of the pen costs no stage.
 $(RUN)/.inputs: FORCE | $(VENV)
-	@[ -f params/$(STUDY).yaml ] || { $(BIN)/dvol params --study $(call quote,$(STUDY)); exit 2; }
-	@if [ -z $(call quote,$(RAW)) ] && grep -q '^ *source: *raw_store' params/$(STUDY).yaml; then \
-	  $(BIN)/dvol data $(OPTIONS) --if-needed; \
-	fi
-	@raw=$(call quote,$(RAW)); \
-	if [ -z "$$raw" ]; then raw=$$(sed -n '/^ *raw_dir:/{s/^[^:]*: *//;s/ *#.*//;p;}' \
-	  params/$(STUDY).yaml); fi; \
+	@$(if $(RAW),,$(if $(RAW_DIR),$(BIN)/dvol data $(OPTIONS) --if-needed))
+	@raw=$(call quote,$(RAW_DIR)); \
 	if [ -n "$$raw" ] && [ ! -d "$$raw" ]; then \
 	  echo "$$raw: no such folder; should hold the raw store's CSV files (RAW=folder)" >&2; exit 2; \
 	fi; \
@@ -114,7 +78,6 @@ $(RUN)/.inputs: FORCE | $(VENV)
 	  if [ -n "$$raw" ]; then find -L "$$raw" -maxdepth 1 ! -name '*.refused.*' \
 	    \( -name '*.csv' -o -name '*.parquet' -o -name manifest.json \) -exec cksum {} + | sort; fi); \
 	if [ "$$now" != "$$(cat $@ 2>/dev/null)" ]; then \
-	  $(BIN)/dvol params $(OPTIONS) > /dev/null; \
 	  mkdir -p $(RUN); echo "$$now" > $@.new; mv $@.new $@; \
 	fi
 

@@ -226,6 +226,14 @@ def params(study: Study, raw: Raw = None, settings: Settings = None) -> None:
         typer.secho(f"{'':<{width}}  {row.meaning}", dim=True)
 
 
+@app.command(hidden=True)
+def rules(study: Study, raw: Raw = None, settings: Settings = None) -> None:
+    """Print the rules of Make for a study's stages, which the Makefile includes."""
+    from dvol_utils.report.make_rules import make_rules
+
+    typer.echo(make_rules(_study(study, raw, settings)), nl=False)
+
+
 @app.command()
 def reference() -> None:
     """Print docs/parameters.md: every parameter there is, with its type, range and default."""

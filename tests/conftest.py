@@ -17,8 +17,9 @@ from threadpoolctl import threadpool_limits
 from trainers import TINY, Trainers
 
 from dvol_utils.report.execute import execute_notebook
-from dvol_utils.report.site import build_site, study_notebooks
+from dvol_utils.report.site import build_site
 from dvol_utils.study.params import load_study
+from dvol_utils.study.stages import study_notebooks
 from dvol_utils.study.threads import _VARIABLES
 
 mpl.use("Agg")

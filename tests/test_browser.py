@@ -21,8 +21,9 @@ from study_files import TINY_STUDY, finished_project
 from test_compare import BETTER, finish
 
 from dvol_utils.report.compare import compare_studies
-from dvol_utils.report.site import build_site, study_notebooks
+from dvol_utils.report.site import build_site
 from dvol_utils.study.params import load_study
+from dvol_utils.study.stages import study_notebooks
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -12,10 +12,11 @@ from dvol_utils.forecasting.walk import forecast_table
 from dvol_utils.models.networks import NETWORK_NAMES
 from dvol_utils.pages import horizons as page
 from dvol_utils.plots.horizons import skill_by_horizon
-from dvol_utils.report.site import HORIZONS_PAGE, study_notebooks
 from dvol_utils.samples.samples import build_samples
 from dvol_utils.significance import bootstrap_interval, diebold_mariano
+from dvol_utils.study import stages
 from dvol_utils.study.params import MODEL_NAMES
+from dvol_utils.study.stages import study_notebooks
 from dvol_utils.wording.columns import with_interval
 
 HORIZONS = [1, 24, 168]
@@ -179,7 +180,7 @@ def test_persistence_alone_leaves_nothing_to_compare():
 
 
 def test_the_page_is_made_only_for_studies_that_compare_horizons(tmp_path):
-    names = ["05_bootstrap_significance", HORIZONS_PAGE]
+    names = ["05_bootstrap_significance", stages.HORIZONS.name]
     (tmp_path / "notebooks").mkdir()
     for name in names:
         (tmp_path / f"notebooks/{name}.ipynb").touch()

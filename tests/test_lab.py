@@ -20,8 +20,8 @@ import pandas as pd
 import pytest
 import websocket
 
-from dvol_utils.report.site import study_notebooks
 from dvol_utils.study.params import load_study
+from dvol_utils.study.stages import study_notebooks
 from dvol_utils.study.tables import file_hash
 
 HOME = Path(__file__).parents[1]

@@ -4,33 +4,46 @@ things matters, with the real one where notebooks fail and are killed.
 
 from __future__ import annotations
 
-import ast
-import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 from study_files import TINY_STUDY, source_notebook
 
-from dvol_utils.report.site import study_notebooks
-from dvol_utils.study.params import load_study
-
 ROOT = Path(__file__).parents[1]
 STAGES = ("01_first", "02_second", "03_third")
 STUB = """#!/bin/sh
-[ "$1" = params ] && exit "$([ -f refuses ] && echo 2 || echo 0)"
+if [ "$1" = rules ]; then
+  [ -f refuses ] && exit 2
+  raw=$(cat raw_dir 2>/dev/null)
+  while [ $# -gt 0 ]; do [ "$1" = --raw ] && raw=$2; shift; done
+  echo "RAW_DIR := $raw"
+  exec cat rules
+fi
 printf '<%s>' "$@" >> calls; echo >> calls
 target=reports/tiny/index.html
 while [ $# -gt 0 ]; do [ "$1" = --output ] && target=$2; shift; done
 mkdir -p "$(dirname "$target")" && echo begun > "$target"
+case "$target" in
+  *01_first*) [ -f runs/tiny/table ] && ! [ -f moves ] || echo > runs/tiny/table;;
+esac
 [ "$target" != "$(cat fails 2>/dev/null)" ]
+"""
+
+EXECUTED = [f"runs/tiny/notebooks/{stage}.ipynb" for stage in STAGES]
+# As `dvol rules` would write them. The third reads a table of the first, and nothing of the second.
+RULES = f"""EXECUTED := {" ".join(EXECUTED)}
+{EXECUTED[0]}: dvol_utils/data/panel.py $(if $(wildcard runs/tiny/table),,FORCE)
+runs/tiny/table: {EXECUTED[0]} ;
+{EXECUTED[1]}: runs/tiny/table dvol_utils/jumps/quality.py | {EXECUTED[0]}
+{EXECUTED[2]}: runs/tiny/table dvol_utils/samples/samples.py | {EXECUTED[1]}
+reports/tiny/index.html: dvol_utils/report/site.py dvol_utils/report/templates/style.css
 """
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
@@ -45,6 +58,7 @@ def project(tmp_path):
     (tmp_path / "params/tiny.yaml").write_text(yaml.safe_dump(TINY_STUDY))
     for stage in STAGES:
         source_notebook(tmp_path / f"notebooks/{stage}.ipynb")
+    (tmp_path / "rules").write_text(RULES)
     for module in (
         "data/panel.py",
         "jumps/quality.py",
@@ -52,7 +66,6 @@ def project(tmp_path):
         "report/site.py",
         "cli.py",
         "report/templates/style.css",
-        "new_module.py",
     ):
         path = tmp_path / "dvol_utils" / module
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -130,26 +143,59 @@ def test_stages_keep_their_order_in_parallel(project):
 @pytest.mark.parametrize(
     ("file", "expected"),
     [
-        ("notebooks/01_first.ipynb", EVERYTHING),
-        ("notebooks/02_second.ipynb", EVERYTHING[1:]),
-        ("notebooks/03_third.ipynb", EVERYTHING[2:]),
-        ("dvol_utils/data/panel.py", EVERYTHING),
-        ("dvol_utils/new_module.py", EVERYTHING),
-        ("dvol_utils/jumps/quality.py", EVERYTHING[1:]),
-        ("dvol_utils/samples/samples.py", EVERYTHING[2:]),
+        ("notebooks/01_first.ipynb", ["01_first", "site"]),
+        ("notebooks/02_second.ipynb", ["02_second", "site"]),
+        ("notebooks/03_third.ipynb", ["03_third", "site"]),
+        ("dvol_utils/data/panel.py", ["01_first", "site"]),
+        ("dvol_utils/jumps/quality.py", ["02_second", "site"]),
+        ("dvol_utils/samples/samples.py", ["03_third", "site"]),
+        ("runs/tiny/table", [*STAGES[1:], "site"]),
         ("dvol_utils/report/site.py", ["site"]),
         ("dvol_utils/report/templates/style.css", ["site"]),
         ("dvol_utils/cli.py", []),
         ("params/tiny.yaml", []),
-        ("runs/tiny/notebooks/02_second.ipynb", EVERYTHING[2:]),
+        ("runs/tiny/notebooks/02_second.ipynb", ["site"]),
     ],
 )
-def test_touched_file_runs_its_stage_and_those_after(project, file, expected):
+def test_touched_file_runs_the_stages_that_read_it(project, file, expected):
+    """A stage that leaves its table as it was costs those after it nothing."""
     report(project)
     time.sleep(0.05)  # file times are no finer than the kernel's tick
     (project / file).touch()
     assert report(project) == expected
     assert report(project) == []
+
+
+def test_a_table_that_changes_runs_the_stages_that_read_it(project):
+    report(project)
+    time.sleep(0.05)
+    (project / "moves").touch()
+    (project / "notebooks/01_first.ipynb").touch()
+    assert report(project) == EVERYTHING
+    (project / "moves").unlink()
+    assert report(project) == []
+
+
+def test_a_table_that_is_lost_is_made_again(project):
+    report(project)
+    time.sleep(0.05)
+    (project / "runs/tiny/table").unlink()
+    assert report(project) == EVERYTHING
+    assert report(project) == []
+
+
+@pytest.mark.parametrize(
+    "change", ["params/tiny.yaml", "dvol_utils/cli.py", "notebooks/01_first.ipynb"]
+)
+def test_the_rules_are_written_anew_when_what_makes_them_changes(project, change):
+    report(project)
+    (project / "rules").write_text(f"# others\n{RULES}")
+    assert report(project) == []
+    assert "# others" not in (project / "runs/tiny/.rules.mk").read_text()
+    with (project / change).open("a") as file:
+        file.write("\n")
+    report(project)
+    assert "# others" in (project / "runs/tiny/.rules.mk").read_text()
 
 
 @pytest.mark.parametrize("file", ["params/tiny.yaml", "constraints.txt"])
@@ -180,14 +226,14 @@ def test_changed_raw_data_run_everything(project):
     assert report(project, RAW=raw) == EVERYTHING
 
 
-@pytest.mark.parametrize("line", ["  raw_dir: store", "  raw_dir:   store  # mine"])
-def test_changed_raw_data_of_the_study_run_everything(project, line):
+def test_changed_raw_data_of_the_study_run_everything(project):
     (project / "store").mkdir()
     (project / "store/btc_dvol_hourly.csv").write_text("1\n")
-    (project / "params/tiny.yaml").write_text(f"title: T\ndata:\n{line}\n")
+    (project / "raw_dir").write_text("store")
     report(project)
     (project / "store/btc_dvol_hourly.csv").write_text("2\n")
-    assert report(project) == EVERYTHING
+    _, *ran = report(project)  # `dvol data --if-needed` comes first
+    assert ran == EVERYTHING
 
 
 @pytest.mark.parametrize("slip", [{"RAW": "nowhere"}, {"SET": "training.epoch=3"}])
@@ -201,7 +247,7 @@ def test_settings_that_cannot_be_used_cost_no_stage(project, slip):
 
 def test_a_study_of_a_raw_store_first_fetches_what_it_lacks(project):
     (project / "data/raw").mkdir(parents=True)
-    (project / "params/tiny.yaml").write_text("title: T\ndata:\n  source: raw_store\n")
+    (project / "raw_dir").write_text("data/raw")
     report(project)
     first = (project / "calls").read_text().splitlines()[0]
     assert first == "<data><--study><tiny><--if-needed>"
@@ -340,80 +386,3 @@ def kernels(project):
         except OSError:
             continue
     return found
-
-
-@pytest.mark.parametrize("study", sorted(path.stem for path in (ROOT / "params").glob("*.yaml")))
-def test_make_and_the_site_agree_on_the_pages_of_a_study(study):
-    pages = [path.name for path in study_notebooks(load_study(ROOT / f"params/{study}.yaml"))]
-    assert [Path(page).name for page in listed("NOTEBOOKS", f"STUDY={study}")] == pages
-
-
-@pytest.mark.parametrize(
-    ("lines", "made"),
-    [
-        ("", []),
-        ("horizons: []\n", []),
-        ("horizons: [1, 24]  # hours\n", ["08_horizons"]),
-        ("horizons:\n  - 1\n  - 24\n", ["08_horizons"]),
-        ("published_page: true\nhorizons: [1]\n", ["07_published_study", "08_horizons"]),
-        ("published_page: false\n", []),
-    ],
-)
-def test_some_pages_are_made_only_where_the_study_asks_for_them(project, lines, made):
-    for name in ("07_published_study", "08_horizons"):
-        source_notebook(project / f"notebooks/{name}.ipynb")
-    with (project / "params/tiny.yaml").open("a") as study:
-        study.write(lines)
-    assert report(project) == [*STAGES, *made, "site"]
-
-
-def test_every_stage_depends_on_the_modules_that_its_notebook_imports():
-    """A module in a later stage's list, or only in the site's, would be changed unnoticed."""
-    reached: set[str] = set()
-    for notebook in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")):
-        reached |= set(listed(f"CODE_{notebook.name[:2]}"))
-        missing = {str(path.relative_to(ROOT)) for path in imported(notebook)} - reached
-        assert missing == set(), f"Makefile: {notebook.name} uses modules listed later or nowhere"
-    site = imported_by(ROOT / "dvol_utils/report/site.py")
-    missing = {str(path.relative_to(ROOT)) for path in site} - reached - set(listed("CODE_site"))
-    assert missing <= {"dvol_utils/report/execute.py"}
-
-
-def listed(variable, *words):
-    words = ["make", "-s", "--eval", f"show: ; @echo $({variable})", "show", *words]
-    done = subprocess.run(
-        words, cwd=ROOT, capture_output=True, text=True, check=True, env=environment()
-    )
-    return done.stdout.split()
-
-
-def imported(notebook: Path) -> set[Path]:
-    cells = json.loads(notebook.read_text())["cells"]
-    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
-    found: set[Path] = set()
-    for path in modules_named(ast.parse(code)):
-        found |= imported_by(path, found)
-    return found
-
-
-def imported_by(path: Path, found: set[Path] | None = None) -> set[Path]:
-    """The module and all of the package that it imports, directly or not."""
-    found = set() if found is None else found
-    if path not in found:
-        found.add(path)
-        for other in modules_named(ast.parse(path.read_text())):
-            imported_by(other, found)
-    return found
-
-
-def modules_named(tree: ast.AST) -> Iterator[Path]:
-    for node in ast.walk(tree):
-        names = []
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        for name in names:
-            path = ROOT / f"{name.replace('.', '/')}.py"
-            if name.startswith("dvol_utils.") and path.is_file():
-                yield path

@@ -44,11 +44,11 @@ from dvol_utils.pages.assets import (
 )
 from dvol_utils.plots.assets import pooling_gains
 from dvol_utils.report.execute import execute_notebook
-from dvol_utils.report.site import study_notebooks
 from dvol_utils.samples.folds import fold_rows, study_folds
 from dvol_utils.samples.samples import Samples, build_samples
 from dvol_utils.significance import diebold_mariano
 from dvol_utils.study.params import ParameterError, StudyParams, load_study
+from dvol_utils.study.stages import study_notebooks
 from dvol_utils.study.tables import read_table
 from dvol_utils.training.sequences import sequence_starts
 

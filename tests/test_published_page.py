@@ -19,13 +19,14 @@ from dvol_utils.published import comparison, flaws, size, variants
 from dvol_utils.published.comparison import BLIND, NAIVE, OURS, REPRODUCED, ROLLING
 from dvol_utils.published.hours import naive_forecasts, same_hours
 from dvol_utils.report import verify
-from dvol_utils.report.site import PUBLISHED_PAGE, study_notebooks
 from dvol_utils.results.published_figures import PUBLISHED
 from dvol_utils.results.results_json import Comparison
 from dvol_utils.samples.samples import build_samples
 from dvol_utils.significance import regime_difference
 from dvol_utils.significance.resampling import Resampling
+from dvol_utils.study import stages
 from dvol_utils.study.params import load_study
+from dvol_utils.study.stages import study_notebooks
 from dvol_utils.wording.columns import readable
 
 ROOT = Path(__file__).parents[1]
@@ -457,7 +458,7 @@ def test_the_page_is_made_only_for_studies_that_ask_for_it(project, tmp_path):
     asked._root = tmp_path
     assert [path.stem for path in study_notebooks(asked)] == names
     assert [path.stem for path in study_notebooks(project)] == names[:1]
-    assert (ROOT / f"notebooks/{PUBLISHED_PAGE}.ipynb").is_file()
+    assert (ROOT / f"notebooks/{stages.PUBLISHED.name}.ipynb").is_file()
 
 
 def test_no_table_of_the_page_shows_a_column_by_its_name_in_the_code(steps, ladder):

@@ -13,8 +13,8 @@ import pytest
 from dvol_utils.evaluation import average_seeds, score
 from dvol_utils.report.execute import NotebookError, execute_notebook
 from dvol_utils.report.expected import differences, headline_numbers, read_expected
-from dvol_utils.report.site import study_notebooks
 from dvol_utils.study.params import load_study
+from dvol_utils.study.stages import study_notebooks
 from dvol_utils.study.tables import ArtefactError, file_hash, read_table
 
 pytestmark = pytest.mark.slow

@@ -13,6 +13,7 @@ from dvol_utils.results.significance_table import choose, label, look_up
 from dvol_utils.samples.events import LAST_RELEASE
 from dvol_utils.samples.features import GROUPS, SOURCES
 from dvol_utils.study.params import StudyParams
+from dvol_utils.study.stages import DATA, TRAINING
 from dvol_utils.wording.columns import interval_grid
 
 SIMPLE = ("seasonal_naive", "har", "har_calendar", "ridge_decay", "boosted_trees")
@@ -122,7 +123,7 @@ def trained_on(
     model : str
     """
     stages, walk = manifest["stages"], study.walk
-    data, training = (stages.get(name, {}) for name in ("01_data_preparation", "03_lstm_training"))
+    data, training = (stages.get(stage.name, {}) for stage in (DATA, TRAINING))
     own = forecasts[(forecasts["model"] == model) & (forecasts["asset"] == study.data.assets[0])]
     origins = own.groupby("split")["origin"]
     folds, seeds = own["fold"].nunique(), own["seed"].nunique()

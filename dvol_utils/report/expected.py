@@ -19,10 +19,10 @@ import pandas as pd
 
 from dvol_utils.models.networks import NETWORK_NAMES
 from dvol_utils.report.execute import execute_notebook
-from dvol_utils.report.site import study_notebooks
 from dvol_utils.report.verify import Check
 from dvol_utils.results.results_json import read_results
 from dvol_utils.study.params import StudyParams, load_study, parameters_hash
+from dvol_utils.study.stages import study_notebooks
 from dvol_utils.study.tables import ArtefactError, package_versions, read_json, write_json
 
 # Largest difference allowed on another platform, in the number's own unit, by a part of its name:

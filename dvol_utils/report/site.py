@@ -16,12 +16,9 @@ from dvol_utils.report.notebook_html import TEMPLATES, Page, held_together, note
 from dvol_utils.report.provenance import commit, provenance, recorded_study
 from dvol_utils.results.results_json import Results, read_results
 from dvol_utils.study.params import StudyParams, describe
+from dvol_utils.study.stages import CARD, TRAINING, study_notebooks
 from dvol_utils.study.tables import ArtefactError, read_json, replacing
 
-PUBLISHED_PAGE = "07_published_study"
-HORIZONS_PAGE = "08_horizons"
-ASSETS_PAGE = "09_assets"
-CARD_PAGE = "10_model_card"
 _PUBLISHED_QUESTION = (
     "What did the published study of DVOL claim, what are its numbers worth beside persistence on "
     "the same hours, and why?"
@@ -90,7 +87,7 @@ def _question(study: StudyParams) -> str:
 
 def _failures(manifest: dict[str, Any]) -> dict[str, str]:
     """Models that could not be trained, and why."""
-    return manifest["stages"].get("03_lstm_training", {}).get("failures", {})
+    return manifest["stages"].get(TRAINING.name, {}).get("failures", {})
 
 
 def _durations(study: StudyParams) -> dict[str, float]:
@@ -102,8 +99,8 @@ def _durations(study: StudyParams) -> dict[str, float]:
 
 def _card(manifest: dict[str, Any]) -> dict[str, str] | None:
     """Where the model card lies and what it says; None for a run without one."""
-    said = manifest["stages"].get(CARD_PAGE, {}).get("summary")
-    return None if said is None else {"file": f"{CARD_PAGE}.html", "summary": said}
+    said = manifest["stages"].get(CARD.name, {}).get("summary")
+    return None if said is None else {"file": f"{CARD.name}.html", "summary": said}
 
 
 def _found(manifest: dict[str, Any]) -> dict[str, str]:
@@ -112,22 +109,8 @@ def _found(manifest: dict[str, Any]) -> dict[str, str]:
     return {
         stage: facts["summary"].replace("**", "")
         for stage, facts in stages
-        if "summary" in facts and stage != CARD_PAGE
+        if "summary" in facts and stage != CARD.name
     }
-
-
-def study_notebooks(study: StudyParams) -> list[Path]:
-    """The project's notebooks in their order, without the pages that the study does not ask for: on
-    the published numbers (`published_page`), on horizons (`horizons`), and on several assets where
-    it has one.
-    """
-    every = sorted((study.root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-    asked = {
-        PUBLISHED_PAGE: study.published_page,
-        HORIZONS_PAGE: bool(study.horizons),
-        ASSETS_PAGE: len(study.data.assets) > 1,
-    }
-    return [path for path in every if asked.get(path.stem, True)]
 
 
 def same_run(study: StudyParams, results: Results, manifest: dict[str, Any]) -> None:

@@ -23,59 +23,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dvol_utils.study.params import StudyParams, effective, parameters_hash
+from dvol_utils.study.stages import MADE_BY, TABLES
 
-# table: (notebook that writes it, tables it is made from, parameters it depends on)
-_TABLES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
-    "panel": ("01_data_preparation", (), ("data",)),
-    "jumps": ("02_jump_detection", ("panel",), ("split", "jumps")),
-    "jumps_price": ("02_jump_detection", ("panel",), ("split", "jumps")),
-    "forecasts": (
-        "03_lstm_training",
-        ("panel", "jumps"),
-        (
-            *("split", "jumps", "features", "target", "models", "training", "walk", "evaluation"),
-            "uncertainty",
-        ),
-    ),
-    "metrics": ("04_regime_evaluation", ("forecasts",), ("evaluation",)),
-    "months": ("04_regime_evaluation", ("forecasts",), ("evaluation", "significance", "target")),
-    "significance": ("05_bootstrap_significance", ("forecasts",), ("significance", "target")),
-    "trades": (
-        "06_trading_simulation",
-        ("panel", "forecasts"),
-        ("split", "target", "significance", "trading"),
-    ),
-    "horizons": (
-        "08_horizons",
-        ("panel", "jumps"),
-        (
-            "split",
-            "jumps",
-            "features",
-            "target",
-            "models",
-            "training",
-            "walk",
-            "evaluation",
-            "significance",
-            "horizons",
-        ),
-    ),
-    "compared": (
-        "07_published_study",
-        ("forecasts",),
-        ("data", "split", "features", "target", "training", "judgement"),
-    ),
-    "assets": (
-        "09_assets",
-        ("panel", "jumps"),
-        (
-            *("split", "jumps", "features", "target", "models", "training", "walk"),
-            *("evaluation", "significance"),
-        ),
-    ),
-    "regimes": ("10_model_card", ("forecasts",), ("evaluation", "significance", "target")),
-}
 _PACKAGES = (
     "torch",
     "numpy",
@@ -93,13 +42,16 @@ class ArtefactError(RuntimeError):
 
 
 def write_table(study: StudyParams, name: str, table: pd.DataFrame) -> Path:
-    """Write `runs/<study>/<name>.parquet` with its origin in the file's metadata."""
+    """Write `runs/<study>/<name>.parquet` with its origin in the file's metadata.
+
+    A table that is there already, byte for byte, keeps its time: what was made from it stands.
+    """
     path = study.run_dir / f"{name}.parquet"
     arrow = pa.Table.from_pandas(table, preserve_index=False)
     arrow = arrow.replace_schema_metadata(
         {**(arrow.schema.metadata or {}), b"dvol_origin": json.dumps(_origin(study, name)).encode()}
     )
-    with replacing(path) as temporary:
+    with replacing(path, keep_same=True) as temporary:
         pq.write_table(arrow, temporary)
     return path
 
@@ -114,7 +66,7 @@ def read_table(study: StudyParams, name: str) -> pd.DataFrame:
     """
     path = study.artefact(f"{name}.parquet")
     whole = "" if study.trial else f"`make report STUDY={study.name}`, or "
-    advice = f"run {whole}notebook {_TABLES[name][0]} with these parameters"
+    advice = f"run {whole}notebook {MADE_BY[name].name} with these parameters"
     if not path.is_file():
         raise ArtefactError(f"{path} is missing: {advice}")
     try:
@@ -161,9 +113,9 @@ def claim(study: StudyParams) -> None:
 
 def sections_of(name: str) -> tuple[str, ...]:
     """The sections of the parameters that a table depends on, through earlier tables too."""
-    _, inputs, own = _TABLES[name]
-    sections = [*own, *(section for table in inputs for section in sections_of(table))]
-    return tuple(sorted(set(sections)))
+    table = TABLES[name]
+    earlier = [section for before in table.inputs for section in sections_of(before)]
+    return tuple(sorted({*table.sections, *earlier}))
 
 
 def file_hash(path: Path) -> str:
@@ -173,8 +125,11 @@ def file_hash(path: Path) -> str:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path` that takes its place when the block ends without an error."""
+def replacing(path: Path, *, keep_same: bool = False) -> Iterator[Path]:
+    """A temporary name beside `path` that takes its place when the block ends without an error.
+
+    With `keep_same` a file with the same bytes stays, and so does its time.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     os.close(handle)
@@ -182,6 +137,8 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         _sync(temporary)
+        if keep_same and path.is_file() and file_hash(path) == file_hash(temporary):
+            return
         temporary.chmod(0o644)
         temporary.replace(path)
     finally:
@@ -200,11 +157,11 @@ def _sync(path: Path) -> None:
 
 
 def _origin(study: StudyParams, name: str) -> dict[str, Any]:
-    _, inputs, sections = _TABLES[name]
-    origin: dict[str, Any] = {"parameters": parameters_hash(study, sections)}
-    if not inputs:
+    made = TABLES[name]
+    origin: dict[str, Any] = {"parameters": parameters_hash(study, made.sections)}
+    if not made.inputs:
         origin["raw store"] = str(study.raw_dir.resolve())
-    for table in inputs:
+    for table in made.inputs:
         path = study.artefact(f"{table}.parquet")
         origin[f"{table}.parquet"] = file_hash(path) if path.is_file() else "missing"
     return origin

@@ -1,0 +1,142 @@
+"""What each stage has to be run again for, as rules that the Makefile includes.
+
+The code that a stage depends on is what its notebook imports, directly or through other modules of
+the package, so no list has to be kept by hand.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from dvol_utils.study.params import StudyParams
+from dvol_utils.study.stages import SIGNIFICANCE, STAGES, Stage, study_notebooks
+
+PACKAGE = Path(__file__).parents[1]
+_SITE = PACKAGE / "report" / "site.py"
+_TEMPLATES = PACKAGE / "report" / "templates"
+
+
+def make_rules(study: StudyParams) -> str:
+    """Rules of Make for a study: its executed notebooks, its tables, and its site.
+
+    Parameters
+    ----------
+    study : StudyParams
+
+    Returns
+    -------
+    str
+        Lines of a makefile. `RAW_DIR` is the raw store that is read, empty for a simulated market;
+        `EXECUTED` are the executed notebooks.
+
+    Notes
+    -----
+    A stage runs again for its notebook, for the code that it imports, for tables that it reads, and
+    where one of its own tables is lost. A table that comes out as it was keeps its time
+    (`write_table`), so that a stage which left its tables unchanged costs the later ones nothing.
+    Stages wait for those before them all the same: they write to one manifest.
+    """
+    sources, run = study_notebooks(study), _name(study.run_dir, study)
+    executed = [f"{run}/notebooks/{source.name}" for source in sources]
+    known = {stage.name: stage for stage in STAGES}
+    raw = "" if study.is_simulated else _from_root(study.raw_dir, study)
+    lines = [
+        f"RAW_DIR := {_quoted(raw)}",
+        f"EXECUTED := {' '.join(executed)}",
+    ]
+    for place, source in enumerate(sources):
+        stage = known.get(source.stem, Stage(source.stem, reads=("manifest.json",)))
+        lines += _stage_rules(stage, source, executed[: place + 1], study)
+    shown = [path for path in sorted(_TEMPLATES.rglob("*")) if path.is_file()]
+    code = [_name(path, study) for path in [_SITE, *sorted(imported_files(_SITE)), *shown]]
+    lines.append(f"{_name(study.report_dir, study)}/index.html: {' '.join(code)}")
+    return "\n".join(lines) + "\n"
+
+
+def imported_files(path: Path) -> set[Path]:
+    """Files of this package that a module or notebook imports, directly or not.
+
+    Imports inside functions and for type checking count: they may cost a run too many, and never
+    leave one out.
+    """
+    found: set[Path] = set()
+    waiting = [path]
+    while waiting:
+        new = _imports(waiting.pop()) - found
+        found |= new
+        waiting += new
+    return found
+
+
+def _stage_rules(
+    stage: Stage, source: Path, executed: list[str], study: StudyParams
+) -> Iterator[str]:
+    """The rules of one stage, whose executed notebook is the last of `executed`."""
+    *before, target = executed
+    run = _name(study.run_dir, study)
+    needs = [source, *sorted(imported_files(source))]
+    # The manifest is what all stages before have left.
+    reads = [f"{run}/{_file(name)}" for name in stage.inputs if name != "manifest.json"]
+    reads += before if "manifest.json" in stage.inputs else []
+    names = [*(_name(path, study) for path in needs), *reads]
+    yield f"{target}: {' '.join(names)}" + (f" | {before[-1]}" if before else "")
+    leaves = [*(table.name for table in stage.tables)]
+    leaves += ["results.json"] if stage == SIGNIFICANCE else []
+    for name in leaves:
+        file = f"{run}/{_file(name)}"
+        yield f"{target}: $(if $(wildcard {file}),,FORCE)"
+        yield f"{file}: {target} ;"
+
+
+def _file(name: str) -> str:
+    return name if "." in name else f"{name}.parquet"
+
+
+@cache
+def _imports(path: Path) -> frozenset[Path]:
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
+        text = "\n".join("".join(cell["source"]) for cell in cells)
+    return frozenset(file for name in _imported_names(ast.parse(text)) for file in _files(name))
+
+
+def _imported_names(tree: ast.Module) -> Iterator[str]:
+    """Dotted names of all that is imported."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _files(name: str) -> Iterator[Path]:
+    """The packages and the module of a dotted name, which may end in a thing inside the module."""
+    first, *parts = name.split(".")
+    if first != PACKAGE.name:
+        return
+    places = [PACKAGE]
+    for part in parts:
+        places.append(places[-1] / part)
+    candidates = [*(place / "__init__.py" for place in places)]
+    candidates += [place.with_suffix(".py") for place in places[1:]]
+    yield from (file for file in candidates if file.is_file())
+
+
+def _name(path: Path, study: StudyParams) -> str:
+    """A path as one word of Make."""
+    return _quoted(_from_root(path, study)).replace(" ", r"\ ")
+
+
+def _quoted(text: str) -> str:
+    return text.replace("$", "$$").replace("#", r"\#")
+
+
+def _from_root(path: Path, study: StudyParams) -> str:
+    """A path from the project's folder, where it lies below it: so a project may be moved."""
+    path, root = path.resolve(), study.root.resolve()
+    return str(path.relative_to(root) if path.is_relative_to(root) else path)

@@ -1,0 +1,133 @@
+"""The stages of a study: notebooks, when they are asked for, the tables they leave and from what.
+
+What a page of the report is, what makes a table stale, and what `make report` runs again all follow
+from `STAGES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dvol_utils.study.params import StudyParams
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of `runs/<study>/`: the tables it is made from, and sections of the parameters."""
+
+    name: str
+    inputs: tuple[str, ...] = ()
+    sections: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One notebook of a study.
+
+    Attributes
+    ----------
+    name : str
+        The notebook's file name without its ending; also the page's, and the manifest's key.
+    tables : tuple of Table
+        What it leaves.
+    reads : tuple of str
+        Tables, and `results.json`, that it reads without making a table from them.
+    asked : callable
+        Whether a study's parameters ask for it.
+    """
+
+    name: str
+    tables: tuple[Table, ...] = ()
+    reads: tuple[str, ...] = ()
+    asked: Callable[[StudyParams], bool] = lambda study: True
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Every table and file of the run that it reads."""
+        made_from = [name for table in self.tables for name in table.inputs]
+        return tuple(dict.fromkeys([*made_from, *self.reads]))
+
+
+# What features, target and models of a study depend on, beside the data.
+_FITTED = ("split", "jumps", "features", "target", "models", "training", "walk", "evaluation")
+_TESTED = ("evaluation", "significance", "target")
+
+DATA = Stage("01_data_preparation", (Table("panel", (), ("data",)),))
+JUMPS = Stage(
+    "02_jump_detection",
+    (
+        Table("jumps", ("panel",), ("split", "jumps")),
+        Table("jumps_price", ("panel",), ("split", "jumps")),
+    ),
+)
+TRAINING = Stage(
+    "03_lstm_training",
+    (Table("forecasts", ("panel", "jumps"), (*_FITTED, "uncertainty")),),
+)
+REGIMES = Stage(
+    "04_regime_evaluation",
+    (
+        Table("metrics", ("forecasts",), ("evaluation",)),
+        Table("months", ("forecasts",), _TESTED),
+    ),
+)
+SIGNIFICANCE = Stage(
+    "05_bootstrap_significance",
+    (Table("significance", ("forecasts",), ("significance", "target")),),
+    # Its results.json holds what the stages before it have found.
+    reads=("metrics", "months"),
+)
+TRADING = Stage(
+    "06_trading_simulation",
+    (Table("trades", ("panel", "forecasts"), ("split", "target", "significance", "trading")),),
+)
+PUBLISHED = Stage(
+    "07_published_study",
+    (
+        Table(
+            "compared",
+            ("forecasts",),
+            ("data", "split", "features", "target", "training", "judgement"),
+        ),
+    ),
+    reads=("panel", "jumps", "results.json"),
+    asked=lambda study: study.published_page,
+)
+HORIZONS = Stage(
+    "08_horizons",
+    (Table("horizons", ("panel", "jumps"), (*_FITTED, "significance", "horizons")),),
+    asked=lambda study: bool(study.horizons),
+)
+ASSETS = Stage(
+    "09_assets",
+    (Table("assets", ("panel", "jumps"), (*_FITTED, "significance")),),
+    asked=lambda study: len(study.data.assets) > 1,
+)
+CARD = Stage(
+    "10_model_card",
+    (Table("regimes", ("forecasts",), _TESTED),),
+    reads=("metrics", "months", "significance", "results.json", "manifest.json"),
+)
+STAGES = (
+    *(DATA, JUMPS, TRAINING, REGIMES, SIGNIFICANCE),
+    *(TRADING, PUBLISHED, HORIZONS, ASSETS, CARD),
+)
+TABLES = {table.name: table for stage in STAGES for table in stage.tables}
+MADE_BY = {table.name: stage for stage in STAGES for table in stage.tables}
+
+
+def study_stages(study: StudyParams) -> list[Stage]:
+    """The stages that a study's parameters ask for, in their order."""
+    return [stage for stage in STAGES if stage.asked(study)]
+
+
+def study_notebooks(study: StudyParams) -> list[Path]:
+    """The project's notebooks that a study is made of, in their order.
+
+    Notebooks of stages that this package does not know, such as a user's own, are always asked for.
+    """
+    known = {stage.name: stage for stage in STAGES}
+    every = sorted((study.root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    return [path for path in every if path.stem not in known or known[path.stem].asked(study)]
