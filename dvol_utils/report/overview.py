@@ -13,19 +13,17 @@ from matplotlib.axes import Axes
 from dvol_utils.plots.first_page import LEFT_END, skill_intervals
 from dvol_utils.plots.style import MODEL_LABELS, fit_titles
 from dvol_utils.report.display import MISSING, picture, written
-from dvol_utils.results.compared import (
-    COMPARED_COLUMNS,
-    compared_table,
-    hours_line,
-    persistence_words,
-)
 from dvol_utils.results.headline import (
     COLUMNS,
+    COMPARED_COLUMNS,
     Column,
     best_models,
     bounds,
+    compared_table,
     headline_table,
     hour,
+    hours_line,
+    persistence_words,
     significance_mark,
     written_p,
 )

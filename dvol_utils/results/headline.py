@@ -1,4 +1,4 @@
-"""The headline numbers of `results.json` in a table, and as readers see them."""
+"""The headline numbers of `results.json`, and the compared forecasts, in tables for readers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ import pandas as pd
 
 from dvol_utils.report.display import written
 from dvol_utils.results.judging import LEVEL
-from dvol_utils.results.results_json import ModelResult, Results, Scores
+from dvol_utils.results.results_json import (
+    ComparedResult,
+    Comparison,
+    ModelResult,
+    Results,
+    Scores,
+    TestRows,
+)
 
 
 class Column(NamedTuple):
@@ -29,6 +36,12 @@ COLUMNS = {
     "skill": Column("Skill", "%", 1, "high"),
     "dm_p_value": Column("DM p", "", 3, None),
 }
+COMPARED_COLUMNS = {
+    **{name: COLUMNS[name] for name in ("rmse", "r2", "mae", "mape", "direction")},
+    "consecutive": Column("Consecutive direction", "%", 1, None),
+    "skill": COLUMNS["skill"],
+}
+_SENTENCES = 3  # claim, worth, why
 
 
 def headline_table(results: Results) -> pd.DataFrame:
@@ -45,6 +58,20 @@ def headline_table(results: Results) -> pd.DataFrame:
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
     numbers = table.columns.difference(["label", "in_mcs"])
     return table.astype(dict.fromkeys(numbers, float))
+
+
+def compared_table(comparison: Comparison) -> pd.DataFrame:
+    """The compared forecasts, one a row.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by `label`: `label`, the columns `COMPARED_COLUMNS` in the units that are shown,
+        `skill_low` and `skill_high` (percent); NaN where a number is not known.
+    """
+    rows = {result.label: _compared_row(result) for result in comparison.forecasts}
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    return table.astype(dict.fromkeys(table.columns.difference(["label"]), float))
 
 
 def best_models(table: pd.DataFrame) -> dict[str, set[str]]:
@@ -92,23 +119,39 @@ def hour(text: str) -> str:
     return f"{pd.Timestamp(text):%Y-%m-%d %H:%M}"
 
 
+def persistence_words(results: Results) -> str:
+    """What persistence is in these results."""
+    if results.persistence_hours is None:
+        return "persistence"
+    hours = results.persistence_hours
+    return f"persistence, DVOL {hours} hour{'s' * (hours != 1)} before the target"
+
+
+def hours_line(results: Results, comparison: Comparison) -> str:
+    """How many hours the forecasts stand on, which, and what their skill refers to."""
+    data = "Simulated data: " if results.simulated else ""
+    against = f"skill against {persistence_words(results)}"
+    return f"{data}{_origins(comparison.test)}; {against}"
+
+
 def markdown_table(results: Results, coverage: float) -> str:
     """The headline table in Markdown, the best of each column in bold, with a line on its rows."""
     table = headline_table(results)
     best = best_models(table)
-    notes = {"skill": f" ({100 * coverage:g} % interval)"}
-    headings = [
-        ", ".join(filter(None, (column.heading, column.unit))) + notes.get(name, "")
-        for name, column in COLUMNS.items()
-    ]
-    headings = ["Model", *headings, "In MCS"]
-    lines = [headings, ["---", *["---:"] * len(COLUMNS), ":---:"]]
-    lines += [_markdown_row(row, best) for row in table.itertuples()]
-    rows = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    heads = ["Model", *_heads(COLUMNS, coverage), "In MCS"]
+    rows = [_markdown_row(row, best) for row in table.itertuples()]
     data = "Simulated data: " if results.simulated else ""
-    test = results.test
-    origins = f"origins {hour(test.start)} to {hour(test.end)} UTC"
-    return f"{rows}\n\n*{data}{test.rows:,} test hours, {origins}*"
+    marks = [*["---:"] * len(COLUMNS), ":---:"]
+    return f"{_markdown(heads, marks, rows)}\n\n*{data}{_origins(results.test)}*"
+
+
+def compared_markdown(results: Results, comparison: Comparison, coverage: float) -> str:
+    """The compared forecasts as a Markdown table, a line on their hours, and the answer's core."""
+    heads = ["Forecast", *_heads(COMPARED_COLUMNS, coverage)]
+    rows = [_compared_markdown_row(row) for row in compared_table(comparison).itertuples()]
+    table = _markdown(heads, ["---:"] * len(COMPARED_COLUMNS), rows)
+    said = "\n".join(f"- {sentence}" for sentence in results.answer[:_SENTENCES])
+    return f"{table}\n\n*{hours_line(results, comparison)}*\n\n{said}"
 
 
 def _row(result: ModelResult) -> dict[str, Any]:
@@ -119,13 +162,21 @@ def _row(result: ModelResult) -> dict[str, Any]:
         "mae": result.mae.estimate,
         "mape": result.mape.estimate,
         "direction": in_percent(result.direction.estimate),
-        **skill_bounds(result),
+        **_skill_bounds(result),
         "dm_p_value": result.dm_p_value,
         "in_mcs": result.in_mcs,
     }
 
 
-def skill_bounds(result: Scores) -> dict[str, float | None]:
+def _compared_row(result: ComparedResult) -> dict[str, Any]:
+    plain = {name: getattr(result, name).estimate for name in ("rmse", "r2", "mae", "mape")}
+    shares = {
+        name: in_percent(getattr(result, name).estimate) for name in ("direction", "consecutive")
+    }
+    return {"label": result.label, **plain, **shares, **_skill_bounds(result)}
+
+
+def _skill_bounds(result: Scores) -> dict[str, float | None]:
     """A forecast's skill and its interval, percent."""
     skill = result.skill
     values = {"skill": skill.estimate, "skill_low": skill.low, "skill_high": skill.high}
@@ -137,6 +188,23 @@ def in_percent(share: float | None) -> float | None:
     return None if share is None else 100 * share
 
 
+def _origins(test: TestRows) -> str:
+    return f"{test.rows:,} test hours, origins {hour(test.start)} to {hour(test.end)} UTC"
+
+
+def _heads(columns: dict[str, Column], coverage: float) -> list[str]:
+    notes = {"skill": f" ({100 * coverage:g} % interval)"}
+    return [
+        ", ".join(filter(None, (column.heading, column.unit))) + notes.get(name, "")
+        for name, column in columns.items()
+    ]
+
+
+def _markdown(heads: list[str], marks: list[str], rows: list[list[str]]) -> str:
+    lines = [heads, ["---", *marks], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
 def _markdown_row(row: Any, best: dict[str, set[str]]) -> list[str]:
     cells = [row.label.replace("|", r"\|")]
     for name, column in COLUMNS.items():
@@ -146,3 +214,11 @@ def _markdown_row(row: Any, best: dict[str, set[str]]) -> list[str]:
         text += f" {bounds(row)}" if name == "skill" else ""
         cells.append(text.strip())
     return [*cells, "yes" if row.in_mcs else "no"]
+
+
+def _compared_markdown_row(row: Any) -> list[str]:
+    cells = [
+        written(getattr(row, name), column.decimals) for name, column in COMPARED_COLUMNS.items()
+    ]
+    cells[-1] = f"{cells[-1]} {bounds(row)}".strip()
+    return [row.label.replace("|", r"\|"), *cells]
