@@ -14,7 +14,7 @@ from study_files import PANEL_RANGE
 
 from dvol_utils.evaluation import add_calendar, average_seeds, score, worst
 from dvol_utils.pages import card, failing
-from dvol_utils.pages.established import established, statements, summary
+from dvol_utils.pages.established import established, established_summary, statements
 from dvol_utils.plots import card as plots
 from dvol_utils.results.metrics_table import metrics_table
 from dvol_utils.significance import bootstrap_interval, diebold_mariano, monthly_skill
@@ -317,13 +317,13 @@ def test_skill_at_every_level_is_not_judged_where_a_level_is_missing():
 
 def test_summary_lists_each_verdict_and_names_simulated_data():
     found = judged()
-    text = summary(found, "har", rows=1234, simulated=True)
+    text = established_summary(found, "har", rows=1234, simulated=True)
     assert text.startswith(
         "On 1,234 simulated test hours this is established about HAR: it beats persistence; it "
     )
     assert "Not established: it beats HAR + calendar" in text
     assert "Cannot be judged: some model beats persistence" in text
-    assert "simulated" not in summary(found, "har", rows=1234, simulated=False)
+    assert "simulated" not in established_summary(found, "har", rows=1234, simulated=False)
     assert statements(found)[0].startswith("**Established:** it beats persistence. Skill 4.9 %")
 
 
@@ -332,7 +332,7 @@ def test_persistence_alone_and_missing_intervals_are_said():
     told = {"regimes": empty, "months": empty, "shares": (empty, empty), "coverage": 0.95}
     alone = established(evidence({"persistence": 2.0}), "persistence", None, **told)
     assert alone.empty
-    assert summary(alone, "persistence", rows=10, simulated=False) == (
+    assert established_summary(alone, "persistence", rows=10, simulated=False) == (
         "Persistence is the study's only model, so there is no other to vouch for."
     )
     table = rows([55, 56], [51, 51]).assign(regime_type="half", skill=np.nan)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dvol_utils.data.checks.coverage import coverage, gaps
+from dvol_utils.data.checks.coverage import gaps, panel_coverage
 from dvol_utils.data.panel import VALUE_COLUMNS, build_panel, check_length
 from dvol_utils.data.raw.store import RawStoreError, series_path
 from dvol_utils.data.simulated import market
@@ -304,7 +304,7 @@ def test_coverage_counts_hours(raw):
     edit(
         raw, "onchain", lambda table: table[table["timestamp"] >= milliseconds(hour("2021-01-02"))]
     )
-    table = coverage(build_panel(raw, PARAMS)).set_index("column")
+    table = panel_coverage(build_panel(raw, PARAMS)).set_index("column")
     close, mvrv = table.loc["dvol_close"], table.loc["mvrv"]
     assert (close["hours"], close["missing"], close["imputed"]) == (400, 0, 3)
     assert mvrv["first"] == hour("2021-01-03 12:00")

@@ -19,7 +19,7 @@ from dvol_utils.published import comparison, flaws, size, variants
 from dvol_utils.published.comparison import BLIND, NAIVE, OURS, REPRODUCED, ROLLING
 from dvol_utils.published.hours import naive_forecasts, same_hours
 from dvol_utils.report import verify
-from dvol_utils.results.published_figures import PUBLISHED
+from dvol_utils.results.published_figures import PUBLISHED_FIGURES
 from dvol_utils.results.results_json import Comparison
 from dvol_utils.samples.samples import build_samples
 from dvol_utils.significance import regime_difference
@@ -82,11 +82,11 @@ def ladder(samples, levels):
 def test_the_published_figures_stand_first_and_without_intervals(intervals):
     first = intervals[intervals["model"] == "Published"].set_index("metric")
     assert intervals["model"].iloc[0] == "Published"
-    assert first.loc["rmse", "estimate"] == PUBLISHED["overall"]["rmse"]
-    assert first.loc["consecutive", "estimate"] == PUBLISHED["overall"]["direction"]
+    assert first.loc["rmse", "estimate"] == PUBLISHED_FIGURES["overall"]["rmse"]
+    assert first.loc["consecutive", "estimate"] == PUBLISHED_FIGURES["overall"]["direction"]
     assert "direction" not in first.index
     naive = comparison.metric(intervals, NAIVE[24], "rmse")["estimate"]
-    expected = 1 - (PUBLISHED["overall"]["rmse"] / naive) ** 2
+    expected = 1 - (PUBLISHED_FIGURES["overall"]["rmse"] / naive) ** 2
     assert first.loc["skill", "estimate"] == pytest.approx(expected)
     assert first["low"].isna().all()
 
@@ -223,7 +223,7 @@ def test_variants_are_forecast_and_compared(project):
     ridge = table[table["model"] == "ridge"].set_index("flaw")
     assert not flaws.beyond_chance(ridge).loc["Scaled by all rows"]
     assert ridge.loc["Hours dropped", "estimate"] == 0
-    plots.differences(table, title="t", limit=0.1)
+    plots.flaw_differences(table, title="t", limit=0.1)
     shown = flaws.readable_flaws(table)
     assert shown["difference, percentage points"].str.contains("to").all()
 
@@ -324,7 +324,7 @@ def test_the_answer_is_five_sentences_made_from_the_numbers(intervals, steps):
     rmse = comparison.metric(intervals, NAIVE[24], "rmse")["estimate"]
     assert "(1,234), DVOL a day before the target, taken as the forecast, has" in sentences[1]
     assert f"RMSE {rmse:.2f}" in sentences[1]
-    skill = 1 - (PUBLISHED["overall"]["rmse"] / rmse) ** 2
+    skill = 1 - (PUBLISHED_FIGURES["overall"]["rmse"] / rmse) ** 2
     assert f"{100 * abs(skill):.1f} %" in sentences[1]
     for name in BLIND:
         assert name[1:] in answers.inputs_sentence(intervals)
@@ -362,7 +362,7 @@ def test_the_headline_is_what_the_first_page_reads(intervals, compared):
     published, reproduced = found.forecasts[:2]
     assert published.skill.low is None
     assert published.direction.estimate is None
-    assert published.consecutive.estimate == PUBLISHED["overall"]["direction"]
+    assert published.consecutive.estimate == PUBLISHED_FIGURES["overall"]["direction"]
     expected = comparison.metric(intervals, REPRODUCED, "mae")
     assert reproduced.mae.model_dump() == expected[["estimate", "low", "high"]].to_dict()
 

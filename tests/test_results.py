@@ -9,7 +9,7 @@ from forecast_tables import forecast_table
 from dvol_utils import significance
 from dvol_utils.evaluation import METRICS, average_seeds, score
 from dvol_utils.results.metrics_table import REGIME_TYPES, metrics_table
-from dvol_utils.results.published_figures import PUBLISHED, beside_published
+from dvol_utils.results.published_figures import PUBLISHED_FIGURES, beside_published
 from dvol_utils.results.results_json import read_results, study_results, write_results
 from dvol_utils.results.significance_table import (
     SIGNIFICANCE_COLUMNS,
@@ -209,7 +209,7 @@ def test_headline_is_what_the_site_reads(table, tmp_project):
     )
     assert len(results["regimes"]) == 2 * len(MODELS)
     assert {row["regime"] for row in results["regimes"]} == {"jump", "normal"}
-    assert results["published"] == PUBLISHED
+    assert results["published"] == PUBLISHED_FIGURES
     assert (results["claims"], results["answer"]) == (["One."], ["A.", "B.", "C."])
 
 
@@ -238,5 +238,5 @@ def test_published_figures_stand_beside_ours():
             ours.loc[(model, "all"), list(METRICS)].astype(float), scores.loc[model, list(METRICS)]
         )
     assert len(ours) == 3 * 4
-    normal, jump = PUBLISHED["normal"], PUBLISHED["jump"]
-    assert normal["n"] + jump["n"] == PUBLISHED["overall"]["n"]
+    normal, jump = PUBLISHED_FIGURES["normal"], PUBLISHED_FIGURES["jump"]
+    assert normal["n"] + jump["n"] == PUBLISHED_FIGURES["overall"]["n"]

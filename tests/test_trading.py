@@ -520,7 +520,7 @@ def test_a_study_is_traded_on_every_instrument_by_every_strategy(market):
     gains = trading.annual_gains(whole, ("lstm_large", trading.MEAN), hourly)
     after = whole[whole["model"] == "lstm_large"].set_index(["instrument", "rule"])["annual_return"]
     for name, gain in gains.items():
-        four = [after[name, rule] for rule in trading.RULES]
+        four = [after[name, rule] for rule in trading.TRADING_RULES]
         assert (gain["rules_lowest"], gain["rules_highest"]) == (min(four), max(four))
         assert gain["after"] == after[name, "mean"] < gain["before"]
     assert gains["futures_proxy"]["hours_highest"] == hourly["annual_return"].max()

@@ -11,7 +11,7 @@ from dvol_utils.forecasting.walk import ENSEMBLE, NETWORK_NAMES, make_forecaster
 from dvol_utils.results.judging import hours_text, number, p_text
 from dvol_utils.results.significance_table import choose, label, look_up
 from dvol_utils.samples.events import LAST_RELEASE
-from dvol_utils.samples.features import GROUPS, SOURCES
+from dvol_utils.samples.features import FEATURE_SOURCES, GROUPS
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.stages import DATA, TRAINING
 from dvol_utils.wording.columns import interval_grid
@@ -235,7 +235,9 @@ def limits(study: StudyParams, model: str, inputs: Mapping[str, Sequence[str]]) 
     ]
     if study.is_simulated:
         said.append("The market is simulated: nothing here says how Bitcoin's DVOL behaves.")
-    series = dict.fromkeys(_SERIES[SOURCES[name]] for name in sorted(used & set(SOURCES)))
+    series = dict.fromkeys(
+        _SERIES[FEATURE_SOURCES[name]] for name in sorted(used & set(FEATURE_SOURCES))
+    )
     listed = "".join(f", {name}" for name in series)
     said.append(
         f"It reads hourly DVOL{listed}: where a source ends or changes what it counts there is no "

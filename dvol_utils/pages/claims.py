@@ -26,7 +26,7 @@ from dvol_utils.results.judging import (
     p_text,
     percent,
 )
-from dvol_utils.results.published_figures import LADDER, LSTMS, PUBLISHED
+from dvol_utils.results.published_figures import LADDER, LSTMS, PUBLISHED_FIGURES
 from dvol_utils.results.significance_table import choose, label, look_up
 
 _ANSWERS = {
@@ -253,7 +253,7 @@ def _settled(test: pd.Series, interval: pd.Series | None, evidence: str) -> tupl
 
 def _published(table: pd.DataFrame, simulated: bool) -> Claim:
     r2, rmse = (estimate(table, "persistence", metric) for metric in ("r2", "rmse"))
-    theirs = PUBLISHED["overall"]
+    theirs = PUBLISHED_FIGURES["overall"]
     question = (
         f"Do the published R² of {theirs['r2']} and RMSE of {theirs['rmse']:.2f} points show skill?"
     )

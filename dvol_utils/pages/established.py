@@ -96,7 +96,7 @@ def statements(found: pd.DataFrame) -> list[str]:
     ]
 
 
-def summary(found: pd.DataFrame, model: str, *, rows: int, simulated: bool) -> str:
+def established_summary(found: pd.DataFrame, model: str, *, rows: int, simulated: bool) -> str:
     """What is and what is not established about a model, in one or two sentences.
 
     Parameters

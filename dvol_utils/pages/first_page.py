@@ -15,11 +15,11 @@ from dvol_utils.results.judging import (
     p_text,
     skill_text,
 )
-from dvol_utils.results.published_figures import LSTMS, PUBLISHED
+from dvol_utils.results.published_figures import LSTMS, PUBLISHED_FIGURES
 from dvol_utils.results.significance_table import choose, label, look_up
 
 
-def answer(
+def study_answer(
     table: pd.DataFrame,
     validation: pd.DataFrame,
     forecasts: pd.DataFrame,
@@ -120,7 +120,7 @@ def _on_trust(
             f"All models stand on {span}; the market is simulated, so this shows that the method "
             "works and nothing about Bitcoin."
         )
-    r2, theirs = estimate(table, "persistence", "r2"), PUBLISHED["overall"]["r2"]
+    r2, theirs = estimate(table, "persistence", "r2"), PUBLISHED_FIGURES["overall"]["r2"]
     compare = "above" if r2 > theirs else "below"
     return (
         f"All models stand on {span}, one market in one period, where persistence alone has an R² "

@@ -25,7 +25,7 @@ from dvol_utils.published.variants import (
     judged_network,
     network_forecasts,
 )
-from dvol_utils.results.published_figures import PUBLISHED
+from dvol_utils.results.published_figures import PUBLISHED_FIGURES
 from dvol_utils.results.results_json import ComparedResult, Comparison, Estimate, TestRows
 from dvol_utils.samples.samples import Samples
 from dvol_utils.significance import Resampling, bootstrap_interval
@@ -93,7 +93,11 @@ def compared_forecasts(
 
 def largest_network(forecasts: pd.DataFrame) -> str:
     """The largest network of the ladder among the forecasts; `ValueError` where there is none."""
-    held = [row["model"] for row in PUBLISHED["ladder"] if row["model"] in set(forecasts["model"])]
+    held = [
+        row["model"]
+        for row in PUBLISHED_FIGURES["ladder"]
+        if row["model"] in set(forecasts["model"])
+    ]
     if not held:
         raise ValueError(
             f"forecasts: found {', '.join(pd.unique(forecasts['model']))}; should hold a network"
@@ -132,7 +136,7 @@ def intervals(forecasts: pd.DataFrame, *, resampling: Resampling) -> pd.DataFram
     columns = ["model", "metric", "estimate", "low", "high"]
     own = bootstrap_interval(forecasts, METRICS, resampling=resampling)[columns]
     steps = bootstrap_interval(consecutive(forecasts), "direction", resampling=resampling)[columns]
-    overall = PUBLISHED["overall"]
+    overall = PUBLISHED_FIGURES["overall"]
     naive = metric(own, NAIVE[DAY], "rmse")["estimate"]
     theirs = {**overall, "skill": 1 - (overall["rmse"] / naive) ** 2}
     published = pd.DataFrame(

@@ -38,7 +38,7 @@ TOLERANCES = {
     "dm_p_value": 0.05,
     "annual_gains": 1.0,  # percent of capital a year
 }
-ROUNDING = 1e-9  # allowed in place of those where no network is behind the number
+EXPECTED_ROUNDING = 1e-9  # allowed in place of those where no network is behind the number
 _WORKSPACE = ".verify"
 _PLATFORM_FACTS = ("device", "arithmetic")  # where it was computed, not what was found
 _VECTORS = ("avx", "amx", "fma", "sve", "asimd", "bf16")  # what arithmetic chooses its kernels by
@@ -255,7 +255,7 @@ def _tolerance(name: str) -> float:
     parts = name.split(".")
     allowed = next((TOLERANCES[part] for part in parts if part in TOLERANCES), 0.0)
     learnt = {*NETWORK_NAMES, "ensemble", "annual_gains"}.intersection(parts)
-    return allowed if learnt else min(allowed, ROUNDING)
+    return allowed if learnt else min(allowed, EXPECTED_ROUNDING)
 
 
 def _processor() -> str:

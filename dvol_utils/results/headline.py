@@ -18,7 +18,7 @@ from dvol_utils.results.results_json import (
 )
 
 
-class Column(NamedTuple):
+class ShownColumn(NamedTuple):
     """A column of the headline table: how it is written, and which end of it is best."""
 
     heading: str
@@ -27,19 +27,19 @@ class Column(NamedTuple):
     best: Literal["low", "high"] | None
 
 
-COLUMNS = {
-    "rmse": Column("RMSE", "points", 3, "low"),
-    "r2": Column("R²", "", 4, "high"),
-    "mae": Column("MAE", "points", 3, "low"),
-    "mape": Column("MAPE", "%", 2, "low"),
-    "direction": Column("Direction", "%", 1, "high"),
-    "skill": Column("Skill", "%", 1, "high"),
-    "dm_p_value": Column("DM p", "", 3, None),
+HEADLINE_COLUMNS = {
+    "rmse": ShownColumn("RMSE", "points", 3, "low"),
+    "r2": ShownColumn("R²", "", 4, "high"),
+    "mae": ShownColumn("MAE", "points", 3, "low"),
+    "mape": ShownColumn("MAPE", "%", 2, "low"),
+    "direction": ShownColumn("Direction", "%", 1, "high"),
+    "skill": ShownColumn("Skill", "%", 1, "high"),
+    "dm_p_value": ShownColumn("DM p", "", 3, None),
 }
 COMPARED_COLUMNS = {
-    **{name: COLUMNS[name] for name in ("rmse", "r2", "mae", "mape", "direction")},
-    "consecutive": Column("Consecutive direction", "%", 1, None),
-    "skill": COLUMNS["skill"],
+    **{name: HEADLINE_COLUMNS[name] for name in ("rmse", "r2", "mae", "mape", "direction")},
+    "consecutive": ShownColumn("Consecutive direction", "%", 1, None),
+    "skill": HEADLINE_COLUMNS["skill"],
 }
 _SENTENCES = 3  # claim, worth, why
 
@@ -77,7 +77,7 @@ def compared_table(comparison: Comparison) -> pd.DataFrame:
 def best_models(table: pd.DataFrame) -> dict[str, set[str]]:
     """The best model or models of each column of `headline_table` that has a best end."""
     best = {}
-    for name, column in COLUMNS.items():
+    for name, column in HEADLINE_COLUMNS.items():
         if column.best is not None:
             shown = table[name].round(column.decimals)
             top = shown.min() if column.best == "low" else shown.max()
@@ -87,10 +87,10 @@ def best_models(table: pd.DataFrame) -> dict[str, set[str]]:
 
 def written_p(value: float) -> str:
     """A p-value as tables show it: never as zero."""
-    smallest = 10 ** -COLUMNS["dm_p_value"].decimals
+    smallest = 10 ** -HEADLINE_COLUMNS["dm_p_value"].decimals
     if value < smallest:
         return f"< {smallest:g}"
-    return written(value, COLUMNS["dm_p_value"].decimals)
+    return written(value, HEADLINE_COLUMNS["dm_p_value"].decimals)
 
 
 def significance_mark(row: Any) -> tuple[str, str]:
@@ -110,7 +110,7 @@ def bounds(row: Any) -> str:
     """The interval of a `headline_table` row's skill in brackets; empty where it has none."""
     if pd.isna(row.skill_low):
         return ""
-    decimals = COLUMNS["skill"].decimals
+    decimals = HEADLINE_COLUMNS["skill"].decimals
     return f"({written(row.skill_low, decimals)} to {written(row.skill_high, decimals)})"
 
 
@@ -138,10 +138,10 @@ def markdown_table(results: Results, coverage: float) -> str:
     """The headline table in Markdown, the best of each column in bold, with a line on its rows."""
     table = headline_table(results)
     best = best_models(table)
-    heads = ["Model", *_heads(COLUMNS, coverage), "In MCS"]
+    heads = ["Model", *_heads(HEADLINE_COLUMNS, coverage), "In MCS"]
     rows = [_markdown_row(row, best) for row in table.itertuples()]
     data = "Simulated data: " if results.simulated else ""
-    marks = [*["---:"] * len(COLUMNS), ":---:"]
+    marks = [*["---:"] * len(HEADLINE_COLUMNS), ":---:"]
     return f"{_markdown(heads, marks, rows)}\n\n*{data}{_origins(results.test)}*"
 
 
@@ -192,7 +192,7 @@ def _origins(test: TestRows) -> str:
     return f"{test.rows:,} test hours, origins {hour(test.start)} to {hour(test.end)} UTC"
 
 
-def _heads(columns: dict[str, Column], coverage: float) -> list[str]:
+def _heads(columns: dict[str, ShownColumn], coverage: float) -> list[str]:
     notes = {"skill": f" ({100 * coverage:g} % interval)"}
     return [
         ", ".join(filter(None, (column.heading, column.unit))) + notes.get(name, "")
@@ -207,7 +207,7 @@ def _markdown(heads: list[str], marks: list[str], rows: list[list[str]]) -> str:
 
 def _markdown_row(row: Any, best: dict[str, set[str]]) -> list[str]:
     cells = [row.label.replace("|", r"\|")]
-    for name, column in COLUMNS.items():
+    for name, column in HEADLINE_COLUMNS.items():
         value = getattr(row, name)
         text = written_p(value) if name == "dm_p_value" else written(value, column.decimals)
         text = f"**{text}**" if row.Index in best.get(name, ()) else text

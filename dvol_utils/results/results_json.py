@@ -10,7 +10,7 @@ import pandas as pd
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from dvol_utils.evaluation import METRICS, score
-from dvol_utils.results.published_figures import PUBLISHED
+from dvol_utils.results.published_figures import PUBLISHED_FIGURES
 from dvol_utils.results.significance_table import label, look_up
 from dvol_utils.study.params import MODEL_NAMES, StudyParams, parameters_hash
 from dvol_utils.study.tables import ArtefactError, read_json, write_json
@@ -154,7 +154,7 @@ def study_results(
         chosen=chosen,
         models=models,
         regimes=[RegimeResult(**row) for row in regimes.to_dict("records")],
-        published=PUBLISHED,
+        published=PUBLISHED_FIGURES,
         claims=list(claims),
         answer=list(answer),
     )

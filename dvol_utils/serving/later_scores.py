@@ -20,8 +20,8 @@ from dvol_utils.serving.saved_models import (
     ServedFold,
     ServingError,
     hour,
-    load_finished,
     load_models,
+    load_run,
     newest_fold,
 )
 from dvol_utils.significance import Resampling, bootstrap_interval, diebold_mariano
@@ -90,7 +90,7 @@ def score_later(
         The study was not run or has changed, the hours are not out of sample, none can be scored,
         or the data are not the study's.
     """
-    finished = load_finished(study)
+    finished = load_run(study)
     fold = newest_fold(finished)
     ended = finished.panel["time"].max()
     first = first or ended + pd.Timedelta(hours=1)

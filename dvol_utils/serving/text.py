@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from dvol_utils.results.headline import COLUMNS, written_p
+from dvol_utils.results.headline import HEADLINE_COLUMNS, written_p
 from dvol_utils.results.judging import number
 from dvol_utils.results.significance_table import label
 from dvol_utils.serving.saved_models import hour
@@ -90,7 +90,7 @@ def _text_table(part: pd.DataFrame, with_tests: bool) -> str:
     shown = {"Model": [label(name) for name in part["model"]]}
     order = ("skill", "rmse", "mae", "mape", "direction")
     for name in order:
-        column = COLUMNS[name]
+        column = HEADLINE_COLUMNS[name]
         scale = 100 if name in ("skill", "direction") else 1
         head = ", ".join(filter(None, (column.heading, column.unit)))
         shown[head] = [_written(scale * value, column.decimals) for value in part[name]]

@@ -8,8 +8,8 @@ import numpy as np
 
 from dvol_utils.study.params import TradingParams
 
-PAPER, FUTURES, STRADDLE = "paper_index", "futures_proxy", "straddle"
-INSTRUMENTS = (PAPER, FUTURES, STRADDLE)
+PAPER_INDEX, FUTURES, STRADDLE = "paper_index", "futures_proxy", "straddle"
+INSTRUMENTS = (PAPER_INDEX, FUTURES, STRADDLE)
 
 
 def side_cost(

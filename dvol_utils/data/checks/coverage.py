@@ -32,7 +32,7 @@ _GROUPS: dict[SeriesName, dict[str, tuple[str, ...]]] = {
 }
 
 
-def coverage(panel: pd.DataFrame) -> pd.DataFrame:
+def panel_coverage(panel: pd.DataFrame) -> pd.DataFrame:
     """How much of each column is there, one row an asset and column.
 
     Returns

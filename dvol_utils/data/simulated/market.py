@@ -26,10 +26,9 @@ import pandas as pd
 from scipy.signal import lfilter
 from scipy.special import gamma
 
+from dvol_utils.data.raw.files import DAY_MS, HOUR_MS
 from dvol_utils.data.raw.store import SCHEMAS, RawStoreError, SeriesName, series_path
 from dvol_utils.data.simulated.series import (
-    DAY_MS,
-    HOUR_MS,
     autoregression,
     bars,
     funding_rates,
