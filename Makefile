@@ -89,11 +89,11 @@ $(VENV): pyproject.toml constraints.txt
 data: $(VENV) ## fetch STUDY's raw store, or bring it up to date (RAW=folder for another place)
 	@$(BIN)/dvol data $(OPTIONS)
 
-test: $(VENV) ## run the tests (ARGS="-k name" for some of them)
-	$(BIN)/python -m pytest $(ARGS)
+test: $(VENV) ## run the tests, side by side (ARGS="-k name" for some of them, "-n 0" one by one)
+	$(BIN)/python -m pytest -n auto $(ARGS)
 
 test-faults: $(VENV) ## run the tests of killed, stopped and starved training alone
-	$(BIN)/python -m pytest -m faults $(ARGS)
+	$(BIN)/python -m pytest -n auto -m faults $(ARGS)
 
 lint: $(VENV) ## check style, format, and that notebooks hold no outputs
 	$(BIN)/ruff check .

@@ -35,19 +35,20 @@ import pandas as pd
 
 import networks
 from dvol_utils.evaluation import score
+from dvol_utils.forecasting.combination import combine
 from dvol_utils.models import Forecaster
-from dvol_utils.models.combination import combine
 from dvol_utils.models.decay import HALF_LIFE_DAYS, MONTH_EXPIRY, TARGET_CLIP, DecayForecaster
 from dvol_utils.models.linear import WeightedRidge
-from dvol_utils.models.networks import TUNED, build_network
+from dvol_utils.models.networks import build_network
 from dvol_utils.models.trees import BoostedTrees
 from dvol_utils.samples.features import GROUPS, feature_columns
 from dvol_utils.samples.folds import asked_of, fold_rows, fold_samples
 from dvol_utils.samples.samples import Samples
+from dvol_utils.study.networks_section import TunedParams
 from dvol_utils.study.params import StudyParams, load_study, parse_override
 from dvol_utils.study.tables import read_table
 from dvol_utils.training import fit_network
-from networks import WALK, Network, side_by_side, skill, skills, validation_folds, varied
+from networks import WALK, Network, side_by_side, skill, skills, validation_folds
 
 INPUTS = (
     ["published"],
@@ -84,7 +85,7 @@ VARIED: dict[str, tuple[Any, ...]] = {
 # Inputs by group; the decay models leave the quarterly expiries out.
 EVENT_GROUPS = ("macro", "expiry")
 MODELS = {name: (*groups, *EVENT_GROUPS) for name, (_, groups) in RIVALS.items()}
-MODELS["lstm_tuned"] = TUNED.groups or ()
+MODELS["lstm_tuned"] = tuple(TunedParams().groups)
 UNUSED = ("published", "market", "funding")
 ALL_INPUTS = {"features.groups": ["published", "calendar", "market", "funding"]}
 DAY = 24
@@ -171,8 +172,10 @@ def makers(
     if model in RIVALS:
         columns = [name for group in groups for name in group_columns(model, group)]
         return [lambda: DecayForecaster(columns, RIVALS[model][0]())]
-    kind = varied(TUNED, {"groups": tuple(groups)})
-    return [partial(Network, kind, study, seed) for seed in range(seeds)]
+    section = study.networks.lstm_tuned.model_copy(update={"groups": list(groups)})
+    networks_section = study.networks.model_copy(update={model: section})
+    own = study.model_copy(update={"networks": networks_section})
+    return [partial(Network, model, own, seed) for seed in range(seeds)]
 
 
 def group_columns(model: str, group: str) -> list[str]:

@@ -28,7 +28,7 @@ from dvol_utils.data.simulated.market import write_store
 from dvol_utils.forecasting.walk import fold_forecast
 from dvol_utils.jumps import jumps_by_rule
 from dvol_utils.models import Forecaster
-from dvol_utils.models.networks import CHOSEN, NetworkKind, network_kind
+from dvol_utils.models.networks import build_network, network_study
 from dvol_utils.samples.features import feature_columns
 from dvol_utils.samples.folds import Fold, fold_rows, fold_samples, study_folds
 from dvol_utils.samples.samples import Samples, build_samples, reweighted
@@ -39,57 +39,54 @@ from dvol_utils.training.sequences import build_sequences
 
 WALK = {"walk.validation": "quarterly", "walk.test": "never"}
 GROUPS = ("har", "calendar", "expiry", "macro")
-# What is changed: of the network's size, its groups, its training, or of the study.
+MORE = ("market", "funding")
+# What is changed: of the network's own settings (`networks.<name>`), or of the study (with a dot).
 SHARED: list[dict[str, Any]] = [
     {},
-    {"groups": ("har", "calendar", "expiry")},
-    {"groups": ("har", "calendar")},
-    {"groups": ("calendar", "expiry", "macro")},
-    {"groups": ("har", "expiry", "macro")},
-    {"groups": ("published", *GROUPS)},
-    {"groups": (*GROUPS, "market", "funding")},
-    {"training": {"jump_weight": 2.0}},
-    {"training": {"jump_weight": 4.0}},
-    {"training": {"target_limit": None}},
-    {"training": {"target_limit": None, "loss": "huber"}},
-    {"training": {"window_hours": 72}},
-    {"study": {"target.volatility_window_hours": 168}},
-    {"study": {"target.volatility_window_hours": 720}},
-    {"study": {"walk.half_life_days": 180}},
-    {"study": {"walk.half_life_days": None}},
+    {"groups": ["har", "calendar", "expiry"]},
+    {"groups": ["har", "calendar"]},
+    {"groups": ["calendar", "expiry", "macro"]},
+    {"groups": ["har", "expiry", "macro"]},
+    {"groups": ["published", *GROUPS]},
+    {"groups": [*GROUPS, *MORE], "features.groups": ["published", "calendar", *MORE]},
+    {"jump_weight": 2.0},
+    {"jump_weight": 4.0},
+    {"target_limit": None},
+    {"target_limit": None, "training.loss": "huber"},
+    {"training.window_hours": 72},
+    {"target.volatility_window_hours": 168},
+    {"target.volatility_window_hours": 720},
+    {"walk.half_life_days": 180},
+    {"walk.half_life_days": None},
 ]
 OWN: dict[str, list[dict[str, Any]]] = {
     "lstm_tuned": [
-        {"size": {"hidden_size": 4}},
-        {"size": {"hidden_size": 16}},
-        {"size": {"hidden_size": 32}},
-        {"size": {"num_layers": 2}},
-        {"size": {"dropout": 0.1}},
-        {"training": {"epochs": 8}},
-        {"training": {"epochs": 20}},
-        {"training": {"learning_rate": 1e-3, "epochs": 20}},
-        {"training": {"epochs": 100, "patience": 15}},
+        {"hidden_size": 4},
+        {"hidden_size": 16},
+        {"hidden_size": 32},
+        {"num_layers": 2},
+        {"dropout": 0.1},
+        {"epochs": 8},
+        {"epochs": 20},
+        {"learning_rate": 1e-3, "epochs": 20},
+        {"epochs": 100, "patience": 15},
     ],
     "attention": [
-        {"size": {"hidden_size": 8, "heads": 2}},
-        {"size": {"hidden_size": 32}},
-        {"size": {"dropout": 0.1}},
-        {"training": {"epochs": 4}},
-        {"training": {"epochs": 16}},
-        {"training": {"learning_rate": 1e-3}},
-        {"training": {"learning_rate": 3e-3}},
-        {"training": {"epochs": 100, "patience": 15}},
+        {"hidden_size": 8, "heads": 2},
+        {"hidden_size": 32},
+        {"dropout": 0.1},
+        {"epochs": 4},
+        {"epochs": 16},
+        {"learning_rate": 1e-3},
+        {"learning_rate": 3e-3},
+        {"epochs": 100, "patience": 15},
     ],
 }
 
 
-def varied(kind: NetworkKind, change: Mapping[str, Any]) -> NetworkKind:
-    return dataclasses.replace(
-        kind,
-        size={**kind.size, **change.get("size", {})},
-        groups=change.get("groups", kind.groups),
-        training={**kind.training, **change.get("training", {})},
-    )
+def overrides_of(name: str, change: Mapping[str, Any]) -> dict[str, Any]:
+    """A change as overrides of a study, for one of its networks."""
+    return {key if "." in key else f"networks.{name}.{key}": v for key, v in change.items()}
 
 
 def load(overrides: Mapping[str, Any], study_name: str) -> tuple[Samples, StudyParams]:
@@ -104,20 +101,16 @@ def load(overrides: Mapping[str, Any], study_name: str) -> tuple[Samples, StudyP
 class Network:
     """A network of any kind behind the forecaster interface, without a checkpoint."""
 
-    kind: NetworkKind
+    name: str
     study: StudyParams
     seed: int
 
     def fit(self, samples: Samples) -> None:
         torch.set_num_threads(1)
-        training = self.study.training.model_copy(update=dict(self.kind.training))
-        groups = list(self.kind.groups or self.study.features.groups)
-        features = self.study.features.model_copy(update={"groups": groups})
-        self.own = self.study.model_copy(update={"training": training, "features": features})
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            self.network = self.kind.build(len(feature_columns(groups)), **self.kind.size)
-        learnt = reweighted(samples, training.jump_weight)
+        self.own = network_study(self.name, self.study)
+        inputs = len(feature_columns(self.own.features.groups))
+        self.network = build_network(self.name, inputs, self.seed, self.study.networks)
+        learnt = reweighted(samples, self.own.training.jump_weight)
         fit_network(self.network, learnt, self.own, seed=self.seed)
 
     def predict(self, samples: Samples) -> np.ndarray:
@@ -177,18 +170,18 @@ def side_by_side(tasks: Sequence[Callable[[], np.ndarray]]) -> list[np.ndarray]:
 def compare(name: str, args: argparse.Namespace) -> pd.DataFrame:
     given = dict(map(parse_override, args.set))
     raw = {"data.raw_dir": str(args.raw.resolve())} if args.raw else {}
-    kind, table = network_kind(name), []
+    table = []
     for change in [*SHARED, *OWN[name]]:
-        samples, study = load({**WALK, **raw, **given, **change.get("study", {})}, args.study)
-        own = varied(kind, change)
-        made = [partial(Network, own, study, seed) for seed in range(args.seeds)]
+        overrides = {**WALK, **raw, **given, **overrides_of(name, change)}
+        samples, study = load(overrides, args.study)
+        made = [partial(Network, name, study, seed) for seed in range(args.seeds)]
         found = side_by_side([partial(forecast, make, samples, study) for make in made])
         rows = samples.rows("validation")
         mean = np.mean(found, axis=0)
         table.append(
             {
                 "model": name,
-                "changed": ", ".join(f"{k} {v}" for k, v in _flat(change).items()) or "none",
+                "changed": ", ".join(f"{k} {_text(v)}" for k, v in change.items()) or "none",
                 **skills(samples, rows, mean),
                 "single": np.mean([skill(samples, rows, points) for points in found]),
             }
@@ -197,17 +190,15 @@ def compare(name: str, args: argparse.Namespace) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
-def _flat(change: Mapping[str, Any]) -> dict[str, Any]:
-    parts = [{key: value} if key == "groups" else value for key, value in change.items()]
-    flat = {key: value for part in parts for key, value in part.items()}
-    return {k: " + ".join(v) if isinstance(v, tuple) else v for k, v in flat.items()}
+def _text(value: Any) -> str:
+    return " + ".join(value) if isinstance(value, list) else str(value)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--study", default="demo")
     parser.add_argument("--raw", type=Path)
-    parser.add_argument("--model", nargs="+", choices=list(CHOSEN), default=list(CHOSEN))
+    parser.add_argument("--model", nargs="+", choices=list(OWN), default=list(OWN))
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE")
     args = parser.parse_args()

@@ -15,9 +15,12 @@ from dvol_utils.study.params import (
     ParameterError,
     StudyParams,
     describe,
+    effective,
+    flat,
     load_study,
     parse_override,
 )
+from dvol_utils.study.reach import without_effect
 from dvol_utils.study.threads import stay_on_one_thread
 
 # Heavy imports stand in the commands that need them: `dvol params` should answer at once.
@@ -162,7 +165,7 @@ def train(
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up as after Ctrl-C
     wanted = [*(settings or []), *([f"training.devices={devices}"] if devices else [])]
-    loaded = _study(study, raw, wanted)
+    loaded = _study(study, raw, wanted, trained=model)
     if seed not in loaded.training.seeds:
         typer.echo(
             f"train: seed {seed} is not in training.seeds {loaded.training.seeds}, so the study's "
@@ -213,17 +216,20 @@ def compare(
 
 @app.command()
 def params(study: Study, raw: Raw = None, settings: Settings = None) -> None:
-    """Show a study's effective parameters, and what `training.precision` comes to here."""
+    """Show a study's effective parameters, which have no effect in it, and the precision here."""
     from dvol_utils.forecasting.train_command import training_device
 
     loaded = _study(study, raw, settings)
     table = describe(loaded)
+    idle = without_effect(table["parameter"], flat(effective(loaded)))
     here = table["parameter"] == "training.precision"
     table.loc[here, "value"] += f", on this machine {training_device(loaded)}"
     width = max(map(len, table["parameter"]))
     for row in table.itertuples():
         typer.echo(f"{row.parameter:<{width}}  {row.value}")
         typer.secho(f"{'':<{width}}  {row.meaning}", dim=True)
+        if row.parameter in idle:
+            typer.secho(f"{'':<{width}}  without effect here: {idle[row.parameter]}", dim=True)
 
 
 @app.command(hidden=True)
@@ -305,8 +311,10 @@ def readme(study: Study) -> None:
     typer.echo(f"readme: {path}, {picture}")
 
 
-def _study(name: str, raw: Path | None, settings: list[str] | None) -> StudyParams:
-    study = load_study(name, _overrides(raw, settings))
+def _study(
+    name: str, raw: Path | None, settings: list[str] | None, trained: str | None = None
+) -> StudyParams:
+    study = load_study(name, _overrides(raw, settings), trained=trained)
     _check_raw(study, raw)
     return study
 

@@ -12,9 +12,11 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pytest
 import yaml
+from side_by_side import BySetUp, longest_first, workers
 from study_files import TINY_STUDY, finished_project
 from threadpoolctl import threadpool_limits
 from trainers import TINY, Trainers
+from xdist.remote import Producer
 
 from dvol_utils.report.execute import execute_notebook
 from dvol_utils.report.site import build_site
@@ -23,6 +25,27 @@ from dvol_utils.study.stages import study_notebooks
 from dvol_utils.study.threads import _VARIABLES
 
 mpl.use("Agg")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """`-n auto`, as `make test` has it."""
+    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else workers()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> BySetUp | None:
+    """Where `--dist` is not given."""
+    if config.getoption("dist") != "load":
+        return None
+    config.option.loadscopereorder = False
+    return BySetUp(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Runs after pytest-randomly has shuffled them."""
+    if hasattr(config, "workerinput"):
+        longest_first(items)
 
 
 @pytest.fixture(autouse=True)
@@ -56,10 +79,21 @@ def tmp_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="session")
+def finished_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project after `make report` of `tiny`, from made-up numbers, before the site: to copy."""
+    root = tmp_path_factory.mktemp("finished")
+    (root / "params").mkdir()
+    (root / "params/tiny.yaml").write_text(yaml.safe_dump(TINY_STUDY), encoding="utf-8")
+    return finished_project(root)
+
+
 @pytest.fixture
-def finished(tmp_project: Path) -> Path:
-    """The project after `make report` of `tiny`, from made-up numbers, before the site."""
-    return finished_project(tmp_project)
+def finished(finished_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The project `finished_once`, the working directory, for a test to do with as it likes."""
+    shutil.copytree(finished_once, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import pandas as pd
 
 from dvol_utils.jumps import detect_jumps
 from dvol_utils.samples.features import GROUPS
+from dvol_utils.study.model_names import NETWORK_NAMES
 from dvol_utils.study.params import StudyParams, load_study
 
 HOURS = 3_600
@@ -42,6 +43,7 @@ def small_panel(hours: int = HOURS, seed: int = 0, asset: str = "BTC") -> pd.Dat
 
 def small_study(**overrides: object) -> StudyParams:
     """The smoke study with splits inside `small_panel` and every feature group."""
+    networks = set(NETWORK_NAMES) & set(overrides.get("models", NETWORK_NAMES))
     return load_study(
         "smoke",
         {
@@ -50,7 +52,7 @@ def small_study(**overrides: object) -> StudyParams:
             "features.groups": list(GROUPS),
             "features.scaling_window_hours": 240,
             "target.volatility_window_hours": 240,
-            "training.chunk_hours": 48,
+            **({"training.chunk_hours": 48} if networks else {}),
             **overrides,
         },
     )

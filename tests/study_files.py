@@ -15,10 +15,10 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from dvol_utils.evaluation import METRICS, average_seeds, score
-from dvol_utils.plots.style import MODEL_LABELS
 from dvol_utils.report import display
 from dvol_utils.results.published_figures import PUBLISHED_FIGURES
 from dvol_utils.study import tables
+from dvol_utils.study.model_names import label
 from dvol_utils.study.params import StudyParams, load_study, parameters_hash
 
 TINY_STUDY = {
@@ -111,7 +111,7 @@ def headline_numbers(study: StudyParams, forecasts: pd.DataFrame) -> dict[str, A
         "chosen": "har",
         "models": {
             name: {
-                "label": MODEL_LABELS[name],
+                "label": label(name),
                 "dm_p_value": None if name == "persistence" else 0.0004 + 0.01 * len(name),
                 "in_mcs": name.startswith("lstm"),
                 **{metric: _estimate(row[metric]) for metric in METRICS},

@@ -19,11 +19,12 @@ from dvol_utils.models.attention import (
     selection_table,
     selection_weights,
 )
-from dvol_utils.models.networks import build_network, network_kind
+from dvol_utils.models.networks import build_network
 from dvol_utils.pages import attention_weights
 from dvol_utils.plots import training as plots
 from dvol_utils.samples.features import feature_columns
 from dvol_utils.samples.samples import build_samples
+from dvol_utils.study.networks_section import AttentionParams
 from dvol_utils.study.params import StudyParams
 from dvol_utils.training import fit_network
 from dvol_utils.training.checkpoints.networks import save_finished
@@ -91,7 +92,7 @@ def literal_forecast(net: AttentionNetwork, hours: torch.Tensor) -> torch.Tensor
 
 
 def test_the_chosen_network_is_small():
-    inputs = len(feature_columns(list(network_kind("attention").groups)))
+    inputs = len(feature_columns(AttentionParams().groups))
     network = build_network("attention", inputs, seed=0)
     assert sum(value.numel() for value in network.parameters()) == 3_695
 

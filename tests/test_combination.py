@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dvol_utils.models.combination import combination_weights, combine
+from dvol_utils.forecasting.combination import combination_weights, combine
 from dvol_utils.pages.training import weights_by_fold
 
 HOURS = 600

@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 from dvol_utils.cli import app
 from dvol_utils.pages.card import _MEANINGS
 from dvol_utils.samples.features import GROUPS
-from dvol_utils.study.params import MODEL_NAMES, StudyParams, describe, load_study
+from dvol_utils.study.model_names import MODEL_NAMES
+from dvol_utils.study.params import StudyParams, describe, load_study
 from dvol_utils.study.reference import parameter_reference
 
 ROOT = Path(__file__).parents[1]

@@ -26,13 +26,15 @@ from exchange_server import (
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from trainers import PATIENCE
 
 from dvol_utils.data.fetching import update
 from dvol_utils.data.fetching.fetch import fetch_store
 from dvol_utils.data.fetching.http import FetchError, UnreachableError
 from dvol_utils.data.panel import build_panel
 from dvol_utils.data.raw.store import SCHEMAS, read_series
-from dvol_utils.study.params import DataParams, ParameterError
+from dvol_utils.study.data_section import DataParams
+from dvol_utils.study.params import ParameterError
 from dvol_utils.study.tables import file_hash
 
 REAL = Path(__file__).parents[2] / "shared/data"
@@ -335,7 +337,7 @@ def test_a_fault_that_stays_names_source_range_and_reason_and_keeps_the_pages(
     reason = STAYING[kind]
     where = r"Deribit DVOL of BTC, 2021-03-24 00:00 to 2021-06-\d\d \d\d:\d\d UTC: "
     with pytest.raises(FetchError, match=f"(?s)^{where}.*{reason}.*no file is written") as error:
-        fetch("dvol", timeout_s=0.5 if kind == "time-out" else 10.0)
+        fetch("dvol", timeout_s=1.0 if kind == "time-out" else 10.0)
     assert "run the command again" in str(error.value)
     assert not (fetch.folder / FILES["dvol"]).exists()
     # Of two pages that contradict each other either may be wrong.
@@ -522,7 +524,7 @@ def test_a_kill_between_two_pages_costs_at_most_one_page(exchange, fetch):
             os.kill(process.pid, signal.SIGKILL)
 
     exchange.hooks.append(kill)
-    assert process.wait(30) == -signal.SIGKILL
+    assert process.wait(PATIENCE) == -signal.SIGKILL
     assert fetch.kept_pages(FILES["dvol"], "dvol") == 19
     assert not (fetch.folder / FILES["dvol"]).exists()
     exchange.hooks.clear()

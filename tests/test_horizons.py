@@ -9,20 +9,19 @@ from market import small_jumps, small_panel, small_study
 from dvol_utils.evaluation import evaluation_rows, score
 from dvol_utils.forecasting import horizons as hz
 from dvol_utils.forecasting.walk import forecast_table
-from dvol_utils.models.networks import NETWORK_NAMES
 from dvol_utils.pages import horizons as page
 from dvol_utils.plots.horizons import skill_by_horizon
 from dvol_utils.samples.samples import build_samples
 from dvol_utils.significance import bootstrap_interval, diebold_mariano
 from dvol_utils.study import stages
-from dvol_utils.study.params import MODEL_NAMES
+from dvol_utils.study.model_names import ENSEMBLE, MODEL_NAMES, NETWORK_NAMES, SIMPLE_NAMES
 from dvol_utils.study.stages import study_notebooks
 from dvol_utils.wording.columns import with_interval
 
 HORIZONS = [1, 24, 168]
 WALK = {
     "horizons": HORIZONS,
-    "models": list(hz.SIMPLE),
+    "models": list(SIMPLE_NAMES),
     "walk.validation": "quarterly",
     "walk.test": "monthly",
     "walk.stop_days": 10,
@@ -67,7 +66,7 @@ def test_simple_models_forecast_the_same_beside_networks_and_without(
 
 
 def test_simple_models_are_all_that_are_no_networks():
-    assert set(hz.SIMPLE) == set(MODEL_NAMES) - set(NETWORK_NAMES) - {"ensemble"}
+    assert set(SIMPLE_NAMES) == set(MODEL_NAMES) - set(NETWORK_NAMES) - {ENSEMBLE}
 
 
 def test_everything_that_depends_on_the_horizon_follows_it(run):

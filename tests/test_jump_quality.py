@@ -33,7 +33,8 @@ from dvol_utils.jumps.quality import (
 )
 from dvol_utils.pages.jumps import describe_jumps, readable_jumps
 from dvol_utils.plots import jumps as plots
-from dvol_utils.study.params import DataParams, JumpParams
+from dvol_utils.study.data_section import DataParams
+from dvol_utils.study.fitting_section import JumpParams
 
 PARAMS = JumpParams(window=50, alpha=0.05, n_tests=1_000)
 START = pd.Timestamp("2024-01-01 01:00", tz="UTC")

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ import nbformat
 import pandas as pd
 import pytest
 import websocket
+from trainers import PATIENCE, until
 
 from dvol_utils.study.params import load_study
 from dvol_utils.study.stages import study_notebooks
@@ -53,7 +53,7 @@ class Lab:
     def __init__(self, root: Path, url: str) -> None:
         self.root, self.url = root, url
         headers = {"Authorization": f"token {TOKEN}"}
-        self.http = httpx.Client(base_url=url, headers=headers, timeout=60, trust_env=False)
+        self.http = httpx.Client(base_url=url, headers=headers, timeout=PATIENCE, trust_env=False)
 
     def get(self, path: str) -> Any:
         return self.http.get(path).raise_for_status().json()
@@ -129,14 +129,16 @@ def foreign_kernel(data: Path) -> None:
 
 def started(root: Path, process: subprocess.Popen[str], runtime: Path) -> str:
     """Address of the server, which it leaves in a file once it listens."""
-    for _ in range(600):
+
+    def address() -> str | None:
         if process.poll() is not None:
-            break
+            pytest.fail((root / "log").read_text(encoding="utf-8"))
         for file in runtime.glob("jpserver-*.json"):
             if (text := file.read_text(encoding="utf-8")).endswith("}"):
                 return f"http://127.0.0.1:{json.loads(text)['port']}"
-        time.sleep(0.1)
-    return pytest.fail((root / "log").read_text(encoding="utf-8"))
+        return None
+
+    return until(address, "the server's address")
 
 
 def stop(process: subprocess.Popen[str]) -> None:
@@ -267,7 +269,7 @@ def test_the_page_of_the_lab_runs_a_notebook_from_its_menu(lab, runs):
         flags = ["--no-sandbox", "--disable-gpu"]
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
         page = chromium.new_page(viewport={"width": 1400, "height": 1000})
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(1000 * PATIENCE)
         page.goto(f"{lab.url}/lab/tree/notebooks/02_jump_detection.ipynb?token={TOKEN}")
         page.locator(".jp-Toolbar-kernelName", has_text="Python 3 (ipykernel)").wait_for()
         page.locator(".jp-CodeCell .cm-content").first.click()

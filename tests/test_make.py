@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 from study_files import TINY_STUDY, source_notebook
+from trainers import until
 
 ROOT = Path(__file__).parents[1]
 STAGES = ("01_first", "02_second", "03_third")
@@ -355,25 +356,26 @@ def test_interrupted_stage_leaves_no_target_and_the_next_run_completes(real, blo
 
 def interrupt_at_tick(project, target, blow):
     """Start make, wait until the notebook prints `tick`, and signal all of make's group."""
-    with subprocess.Popen(
-        ["make", target, "STUDY=tiny"],
-        cwd=project,
-        env=environment(),
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    ) as process:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # even where tests run aside
+    try:
+        process = subprocess.Popen(
+            ["make", target, "STUDY=tiny"],
+            cwd=project,
+            env=environment(),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
         if not any(line == "tick\n" for line in process.stdout):
             pytest.fail("the notebook never began")
         os.killpg(process.pid, blow)
         process.stdout.read()
     assert process.returncode != 0
-    for _ in range(100):
-        if not kernels(project):
-            return
-        time.sleep(0.1)
-    pytest.fail("a kernel is still running")
+    until(lambda: not kernels(project), "the end of the kernel")
 
 
 def kernels(project):

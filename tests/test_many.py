@@ -177,7 +177,7 @@ def test_a_scheduler_without_workers(monkeypatch):
 
 @pytest.mark.faults
 def test_a_scheduler_that_is_lost(tmp_path):
-    with dask_commands(tmp_path, "--death-timeout", "1") as (address, scheduler):
+    with dask_commands(tmp_path) as (address, scheduler):
         kill = threading.Thread(target=_kill_when, args=(tmp_path / "0.pid", scheduler))
         kill.start()
         with pytest.raises(ClusterError, match=rf"{address}: its scheduler was lost; start again"):

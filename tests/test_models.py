@@ -14,14 +14,15 @@ from torch import nn
 from dvol_utils.forecasting.walk import make_forecaster
 from dvol_utils.models.decay import DecayForecaster, decay_weights
 from dvol_utils.models.linear import RidgeForecaster, WeightedRidge, ridge_decay
-from dvol_utils.models.lstm import DVOLLSTM
+from dvol_utils.models.lstm import DVOLLSTM, LADDER
 from dvol_utils.models.naive import Persistence, SeasonalNaive
-from dvol_utils.models.networks import NETWORK_NAMES, build_network
+from dvol_utils.models.networks import build_network
 from dvol_utils.models.trees import BoostedTrees, boosted_trees
-from dvol_utils.plots.style import MODEL_COLOURS, MODEL_LABELS
+from dvol_utils.plots.style import MODEL_COLOURS
 from dvol_utils.samples.features import feature_columns
 from dvol_utils.samples.samples import build_samples
-from dvol_utils.study.params import MODEL_NAMES
+from dvol_utils.study.model_names import ENSEMBLE, MODEL_NAMES, NETWORK_NAMES, label
+from dvol_utils.study.networks_section import NetworksParams
 
 
 @pytest.fixture(scope="module")
@@ -205,11 +206,11 @@ def test_trees_are_the_same_bits_on_one_thread_and_on_two(samples):
 
 def test_every_model_name_has_a_forecaster():
     study = small_study()
-    assert set(NETWORK_NAMES) < set(MODEL_NAMES)
-    for name in set(MODEL_NAMES) - {"ensemble"}:
+    assert set(NETWORK_NAMES) == {*LADDER, *NetworksParams.model_fields}
+    for name in set(MODEL_NAMES) - {ENSEMBLE}:
         assert hasattr(make_forecaster(name, study), "predict")
 
 
 def test_every_model_has_a_label_and_a_colour_of_its_own():
-    for table in (MODEL_LABELS, MODEL_COLOURS):
-        assert len({table[name] for name in MODEL_NAMES}) == len(MODEL_NAMES)
+    assert len({label(name) for name in MODEL_NAMES}) == len(MODEL_NAMES)
+    assert len({MODEL_COLOURS[name] for name in MODEL_NAMES}) == len(MODEL_NAMES)

@@ -10,20 +10,19 @@ import pytest
 from market import small_jumps, small_panel, small_study
 from trainers import TINY
 
-from dvol_utils.evaluation.forecast_table import QUANTILES
-from dvol_utils.forecasting.horizons import SIMPLE, horizon_forecasts
+from dvol_utils.forecasting.combination import combine
+from dvol_utils.forecasting.forecast_table import QUANTILES
+from dvol_utils.forecasting.horizons import horizon_forecasts
 from dvol_utils.forecasting.intervals import add_quantiles
 from dvol_utils.forecasting.pooling import LABELLED, POOLED, Fit, fit_forecaster, fit_samples
 from dvol_utils.forecasting.walk import fold_networks, make_forecaster
 from dvol_utils.jumps import detect_jumps
 from dvol_utils.jumps.periodicity import periodicity_wsd
-from dvol_utils.models.combination import combine
 from dvol_utils.models.lstm import LADDER
-from dvol_utils.models.networks import NETWORK_NAMES
 from dvol_utils.samples.features import GROUPS, build_features, feature_columns
 from dvol_utils.samples.folds import asked_of, fold_rows, fold_samples, study_folds
 from dvol_utils.samples.samples import build_samples
-from dvol_utils.study.params import MODEL_NAMES
+from dvol_utils.study.model_names import MODEL_NAMES, NETWORK_NAMES, SIMPLE_NAMES, names_of
 from dvol_utils.trading import hourly, simulate, strategies
 
 CUTS = (1_100, 1_999, 3_100)
@@ -143,15 +142,7 @@ def test_forecasts(panel, study, samples, name, supervision):
 
 @pytest.mark.parametrize(
     "name",
-    [
-        "har",
-        "har_calendar",
-        "ridge_decay",
-        "boosted_trees",
-        "lstm_baseline",
-        "lstm_tuned",
-        "attention",
-    ],
+    [*names_of("linear", "trees"), "lstm_baseline", "lstm_tuned", "attention"],
 )
 def test_fitting_ignores_the_test_rows(samples, study, tmp_path, name):
     """Other outcomes in the test rows leave what was learnt, and so the forecasts, as they were."""
@@ -338,7 +329,7 @@ def test_intervals_know_an_outcome_only_when_it_has_come(uncertain, hour):
 @pytest.mark.parametrize("hours", [1, 168])
 def test_forecasts_at_other_horizons(panel, hours):
     """Another market after an hour moves no forecast made up to then, whatever the horizon."""
-    simple = {"models": list(SIMPLE), "horizons": [hours]}
+    simple = {"models": list(SIMPLE_NAMES), "horizons": [hours]}
     study, cut = small_study(**WALK, **simple), 3_200  # within the test rows
     one, two = both(panel, study, cut, lambda p, j: horizon_forecasts(p, j, study))
     until = panel["time"][cut]

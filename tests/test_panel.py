@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from dvol_utils.data.checks.coverage import gaps, panel_coverage
 from dvol_utils.data.panel import VALUE_COLUMNS, build_panel, check_length
-from dvol_utils.data.raw.store import RawStoreError, series_path
+from dvol_utils.data.raw.files import RawStoreError
+from dvol_utils.data.raw.store import series_path
 from dvol_utils.data.simulated import market
-from dvol_utils.study.params import DataParams, StudyParams, load_study
+from dvol_utils.study.data_section import DataParams
+from dvol_utils.study.params import StudyParams, load_study
 
 REAL = Path(__file__).parents[2] / "shared/data"
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000

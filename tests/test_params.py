@@ -9,6 +9,7 @@ import pytest
 import yaml
 from study_files import TINY_STUDY
 
+from dvol_utils.study.model_names import MODEL_NAMES
 from dvol_utils.study.params import (
     ParameterError,
     StudyParams,
@@ -91,9 +92,8 @@ REFUSED = {
     ),
     "unknown model": (
         tiny(models=["persistence", "lstm"]),
-        "s.yaml: models.1: found 'lstm'; should be 'persistence', 'seasonal_naive', 'har', "
-        "'har_calendar', 'ridge_decay', 'boosted_trees', 'lstm_baseline', 'lstm_large', "
-        "'lstm_ultra', 'lstm_tuned', 'attention' or 'ensemble'",
+        "s.yaml: models.1: found 'lstm'; should be "
+        f"{', '.join(map(repr, MODEL_NAMES[:-1]))} or {MODEL_NAMES[-1]!r}",
     ),
     "no persistence": (
         tiny(models=["har"]),

@@ -7,7 +7,8 @@ from forecast_tables import forecast_table
 
 from dvol_utils.evaluation import add_calendar, average_seeds, diagnostics, score
 from dvol_utils.plots import regimes as plots
-from dvol_utils.plots.style import MODEL_COLOURS, MODEL_LABELS, PALE
+from dvol_utils.plots.style import MODEL_COLOURS, PALE
+from dvol_utils.study.model_names import label
 
 FORECASTS = average_seeds(forecast_table(400))
 SOME = ["persistence", "har", "lstm_large"]
@@ -84,7 +85,7 @@ def test_close_up_draws_the_outcome_and_each_model():
     lively = diagnostics.liveliest(FORECASTS, 48)
     ax = plots.close_up(lively, SOME, title="t")
     labels = [line.get_label() for line in ax.lines]
-    assert labels == ["outcome", *(MODEL_LABELS[model] for model in SOME)]
+    assert labels == ["outcome", *(label(model) for model in SOME)]
     assert all(len(line.get_xdata()) == 48 for line in ax.lines)
 
 

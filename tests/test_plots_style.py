@@ -5,20 +5,24 @@ import numpy as np
 import pytest
 
 from dvol_utils.plots.style import (
+    _COLOURS,
+    _MARKERS,
     MODEL_COLOURS,
     MODEL_DASHES,
-    MODEL_LABELS,
     MODEL_MARKERS,
     axes,
     fit_titles,
     label_ends,
 )
+from dvol_utils.study.model_names import MODEL_NAMES
 
 
 def test_models_are_told_apart_without_colour():
-    assert set(MODEL_MARKERS) == set(MODEL_LABELS) == set(MODEL_COLOURS)
+    assert {*_COLOURS, *_MARKERS} <= set(MODEL_NAMES)
+    assert set(MODEL_MARKERS) == set(MODEL_COLOURS) == set(MODEL_NAMES)
+    assert len(set(MODEL_COLOURS.values())) == len(MODEL_COLOURS)
     assert len(set(MODEL_MARKERS.values())) == len(MODEL_MARKERS)
-    assert set(MODEL_DASHES) < set(MODEL_LABELS)
+    assert set(MODEL_DASHES) < set(MODEL_NAMES)
     assert len(set(map(str, MODEL_DASHES.values()))) == len(MODEL_DASHES)
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 
 import nbformat
 import pytest
@@ -28,6 +29,20 @@ def study(finished):
     return load_study("tiny")
 
 
+@pytest.fixture(scope="module")
+def site(finished_once, tmp_path_factory):
+    """The study and the pages of a site that is built once; tests read them and change nothing."""
+    root = tmp_path_factory.mktemp("site")
+    shutil.copytree(finished_once, root, dirs_exist_ok=True)
+    study = load_study(root / "params/tiny.yaml")
+    return study, built(study)
+
+
+@pytest.fixture
+def pages(site):
+    return site[1]
+
+
 def built(study) -> dict[str, BeautifulSoup]:
     index = build_site(study)
     return {
@@ -48,8 +63,7 @@ def change_results(study, **changes):
     write_json(path, read_json(path) | changes)
 
 
-def test_site_has_a_page_for_each_notebook_and_an_overview(study):
-    pages = built(study)
+def test_site_has_a_page_for_each_notebook_and_an_overview(pages):
     assert list(pages) == PAGES
     assert [page.title.text for page in pages.values()] == [
         "Data – Tiny <study> & market",
@@ -58,8 +72,8 @@ def test_site_has_a_page_for_each_notebook_and_an_overview(study):
     ]
 
 
-def test_every_page_says_once_that_data_are_simulated(study):
-    for page in built(study).values():
+def test_every_page_says_once_that_data_are_simulated(pages):
+    for page in pages.values():
         assert page.body.get_text().count(display.SIMULATED_NOTICE) == 1
 
 
@@ -69,8 +83,8 @@ def test_no_page_says_so_of_real_data(study):
         assert "imulated data" not in page.select_one("aside, main").get_text()
 
 
-def test_no_page_asks_another_host_for_anything(study):
-    for page in built(study).values():
+def test_no_page_asks_another_host_for_anything(pages):
+    for page in pages.values():
         for name in ("src", "srcset", "data", "poster", "action"):
             for element in page.find_all(attrs={name: True}):
                 assert element[name].startswith("data:"), element
@@ -84,15 +98,15 @@ def test_no_page_asks_another_host_for_anything(study):
             assert name not in text
 
 
-def test_what_the_data_hold_is_text_and_never_markup(study):
-    for name, page in built(study).items():
+def test_what_the_data_hold_is_text_and_never_markup(pages):
+    for name, page in pages.items():
         assert HOSTILE in page.get_text(), name
         assert "alert" not in "".join(script.text for script in page.find_all("script"))
         assert [element for element in page.find_all("b") if element.text == "bold"] == []
 
 
-def test_code_is_folded_under_its_name(study):
-    page = built(study)["01_data_preparation.html"]
+def test_code_is_folded_under_its_name(pages):
+    page = pages["01_data_preparation.html"]
     folded = page.select("details.code")
     names = [block.summary.text for block in folded]
     assert names == ["Default parameters", "Parameters of this run", *["Code"] * 5]
@@ -101,16 +115,16 @@ def test_code_is_folded_under_its_name(study):
     assert len(page.select("button#code-switch")) == 1
 
 
-def test_contents_lead_to_headings_even_of_the_same_name(study):
-    page = built(study)["01_data_preparation.html"]
+def test_contents_lead_to_headings_even_of_the_same_name(pages):
+    page = pages["01_data_preparation.html"]
     entries = [(link.text, link["href"]) for link in page.select("nav.contents a")]
     assert entries == [("Results", "#results"), ("Detail", "#detail"), ("Results", "#results-2")]
     headings = page.main.find_all(["h2", "h3"])
     assert [f"#{heading['id']}" for heading in headings] == [target for _, target in entries]
 
 
-def test_pages_are_linked_in_their_order(study):
-    pages = built(study)
+def test_pages_are_linked_in_their_order(site):
+    study, pages = site
     turns = {name: page.select("nav.turn a") for name, page in pages.items()}
     links = {name: [link["href"] for link in turn] for name, turn in turns.items()}
     assert links == {PAGES[0]: ["index.html", PAGES[1]], PAGES[1]: [PAGES[0], "index.html"],
@@ -122,8 +136,8 @@ def test_pages_are_linked_in_their_order(study):
         assert anchors <= {element["id"] for element in page.find_all(id=True)}
 
 
-def test_ids_of_a_page_are_unique_and_landmarks_are_there(study):
-    for page in built(study).values():
+def test_ids_of_a_page_are_unique_and_landmarks_are_there(pages):
+    for page in pages.values():
         ids = [element["id"] for element in page.find_all(id=True)]
         assert len(ids) == len(set(ids))
         assert page.html["lang"] == "en"
@@ -131,8 +145,8 @@ def test_ids_of_a_page_are_unique_and_landmarks_are_there(study):
         assert page.select_one("a.skip")["href"] == f"#{page.main['id']}"
 
 
-def test_tables_scroll_by_themselves_and_set_numbers_right(study):
-    page = built(study)["01_data_preparation.html"]
+def test_tables_scroll_by_themselves_and_set_numbers_right(pages):
+    page = pages["01_data_preparation.html"]
     table = page.select_one("table.data:has(caption)")
     assert table.parent["class"] == ["scroll"]
     assert table.parent["aria-label"] == f"Table 1. A table: {HOSTILE}"
@@ -161,8 +175,9 @@ def test_site_is_the_same_bytes_twice(study):
     assert {path.name: path.read_bytes() for path in study.report_dir.iterdir()} == first
 
 
-def test_overview_gives_the_headline_numbers(study):
-    page = built(study)["index.html"]
+def test_overview_gives_the_headline_numbers(site):
+    study, pages = site
+    page = pages["index.html"]
     assert page.select_one("section.answer p").text == (
         "First sentence. Second sentence. Third sentence."
     )
@@ -180,8 +195,9 @@ def test_overview_gives_the_headline_numbers(study):
     assert (persistence[0], persistence[5], persistence[7]) == ("Persistence", "–", "–")
 
 
-def test_overview_marks_the_best_of_each_column(study):
-    page = built(study)["index.html"]
+def test_overview_marks_the_best_of_each_column(site):
+    study, pages = site
+    page = pages["index.html"]
     table = headline_table(read_results(study))
     best = {"rmse": "idxmin", "r2": "idxmax", "mae": "idxmin", "mape": "idxmin"}
     rows = page.select_one("table.sortable").tbody.find_all("tr")
@@ -190,8 +206,9 @@ def test_overview_marks_the_best_of_each_column(study):
         assert marked == [table.loc[getattr(table[name], find)(), "label"]]
 
 
-def test_overview_names_the_model_that_was_chosen_beforehand(study):
-    page = built(study)["index.html"]
+def test_overview_names_the_model_that_was_chosen_beforehand(site):
+    study, pages = site
+    page = pages["index.html"]
     rows = page.select_one("table.sortable").tbody.find_all("tr")
     assert [row.th.text for row in rows if row.th.small] == ["HAR chosen"]
     results = read_results(study)
@@ -202,15 +219,15 @@ def test_overview_names_the_model_that_was_chosen_beforehand(study):
     ]
 
 
-def test_overview_figure_says_in_words_what_it_shows(study):
-    image = built(study)["index.html"].figure.img
+def test_overview_figure_says_in_words_what_it_shows(pages):
+    image = pages["index.html"].figure.img
     assert image["src"].startswith("data:image/png;base64,")
     assert "LSTM ultra " in image["alt"]
     assert "Persistence" not in image["alt"]
 
 
-def test_overview_has_regimes_published_numbers_claims_and_pages(study):
-    page = built(study)["index.html"]
+def test_overview_has_regimes_published_numbers_claims_and_pages(pages):
+    page = pages["index.html"]
     regimes, published = (cells_of(table) for table in page.select("table.data")[1:3])
     assert [cell.partition(" ")[0] for cell in regimes[0]] == ["Model", "normal", "jump"]
     assert len(regimes) == 1 + 7
@@ -231,8 +248,9 @@ def test_overview_has_regimes_published_numbers_claims_and_pages(study):
     )
 
 
-def test_overview_tells_where_the_numbers_come_from(study):
-    page = built(study)["index.html"]
+def test_overview_tells_where_the_numbers_come_from(site):
+    study, pages = site
+    page = pages["index.html"]
     manifest = read_json(study.run_dir / "manifest.json")
     told = page.select_one("dl.provenance").get_text(" ")
     (name, digest), *_ = manifest["stages"]["01_data_preparation"]["raw_files"].items()

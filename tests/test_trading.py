@@ -16,7 +16,8 @@ from dvol_utils import trading
 from dvol_utils.evaluation import evaluation_rows
 from dvol_utils.pages.trading import foresight_sentence, named, trading_answer
 from dvol_utils.plots import trading as plots
-from dvol_utils.study.params import ParameterError, TradingParams
+from dvol_utils.study.judging_section import TradingParams
+from dvol_utils.study.params import ParameterError
 
 DAYS = trading.schedule(
     pd.Timestamp("2024-01-01 00:00", tz="UTC"),

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -171,13 +172,19 @@ def test_a_killed_worker_comes_back_by_itself(trainers, from_two, tmp_path):
     check_gone(workers)
 
 
+def free_port() -> int:
+    """A free port, below those that the system hands out to tests that run beside this one."""
+    for port in range(20_000 + os.getpid() % 10_000, 32_000):
+        with socket.socket() as free, suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            return port
+    return pytest.fail("no free port")
+
+
 def test_two_machines_are_as_two_processes(trainers, from_two, tmp_path):
     """Two agents on the loopback, one process each."""
     project(tmp_path)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    words = ("--devices", "1", "--nnodes", "2", "--rendezvous", f"127.0.0.1:{port}")
+    words = ("--devices", "1", "--nnodes", "2", "--rendezvous", f"127.0.0.1:{free_port()}")
     nodes = [Command(trainers, tmp_path, *words) for _ in range(2)]
     assert [node.wait() for node in nodes] == [0, 0], [node.shown() for node in nodes]
     assert checkpoint(tmp_path) == from_two

@@ -9,9 +9,8 @@ import pandas as pd
 
 from dvol_utils.forecasting.walk import forecast_table
 from dvol_utils.samples.samples import build_samples
+from dvol_utils.study.model_names import SIMPLE_NAMES
 from dvol_utils.study.params import StudyParams, effective, study_from
-
-SIMPLE = ("persistence", "seasonal_naive", "har", "har_calendar", "ridge_decay", "boosted_trees")
 
 
 def horizon_study(study: StudyParams, hours: int) -> StudyParams:
@@ -22,7 +21,7 @@ def horizon_study(study: StudyParams, hours: int) -> StudyParams:
     """
     values = effective(study)
     values["target"]["horizon_hours"] = hours
-    values["models"] = [name for name in study.models if name in SIMPLE]
+    values["models"] = [name for name in study.models if name in SIMPLE_NAMES]
     values["horizons"] = []
     block = study.significance.block_hours
     values["significance"]["block_hours"] = block if block == "auto" else max(block, hours)

@@ -14,7 +14,6 @@ import pandas as pd
 
 from dvol_utils.forecasting.walk import fit_networks, make_forecaster
 from dvol_utils.models import Forecaster
-from dvol_utils.models.networks import NETWORK_NAMES
 from dvol_utils.samples.folds import (
     Fold,
     asked_of,
@@ -24,6 +23,7 @@ from dvol_utils.samples.folds import (
     study_folds,
 )
 from dvol_utils.samples.samples import Samples, build_samples
+from dvol_utils.study.model_names import NETWORK_NAMES
 from dvol_utils.study.params import ParameterError, StudyParams
 from dvol_utils.training import NetworkForecaster, TrainingError
 from dvol_utils.training.processes.many import Failure

@@ -10,18 +10,14 @@ from dvol_utils.data.panel import build_panel
 from dvol_utils.data.simulated.market import write_store
 from dvol_utils.forecasting.walk import fold_networks
 from dvol_utils.jumps import jumps_by_rule
-from dvol_utils.models.networks import NETWORK_NAMES
 from dvol_utils.samples.folds import study_folds
 from dvol_utils.samples.samples import Samples, build_samples
+from dvol_utils.study.model_names import NETWORK_NAMES
 from dvol_utils.study.params import ParameterError, StudyParams
 from dvol_utils.study.tables import ArtefactError, read_table
 from dvol_utils.training.checkpoints.networks import read_config
 from dvol_utils.training.devices import chosen_arithmetic, pick_device, process_count
-from dvol_utils.training.forecaster import (
-    NetworkForecaster,
-    take_finished,
-    train_checkpoint,
-)
+from dvol_utils.training.forecaster import NetworkForecaster, take_finished, train_checkpoint
 from dvol_utils.training.processes.launch import train_with_torchrun
 from dvol_utils.training.progress import epoch_bar
 

@@ -11,15 +11,15 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
+from dvol_utils.forecasting.combination import combine
 from dvol_utils.models import Forecaster, Restorable
-from dvol_utils.models.combination import NAME as ENSEMBLE
-from dvol_utils.models.combination import combine
 from dvol_utils.models.linear import RidgeForecaster, ridge_decay
 from dvol_utils.models.naive import Persistence, SeasonalNaive
-from dvol_utils.models.networks import NETWORK_NAMES, stopping_networks
+from dvol_utils.models.networks import stopping_networks, with_epochs
 from dvol_utils.models.trees import boosted_trees
 from dvol_utils.samples.folds import Fold, asked_of, fold_rows, fold_samples, study_folds
 from dvol_utils.samples.samples import Samples
+from dvol_utils.study.model_names import ENSEMBLE, NETWORK_NAMES
 from dvol_utils.study.params import StudyParams
 from dvol_utils.training import NetworkForecaster, TrainingError
 from dvol_utils.training.checkpoints.simple_models import save_simple
@@ -38,7 +38,7 @@ def make_forecaster(
     fold: int | None = None,
     after: int | None = None,
 ) -> Forecaster:
-    """The forecaster of a name in `params.MODEL_NAMES`, not yet fitted.
+    """The forecaster of a name in `model_names.MODEL_NAMES`, not yet fitted.
 
     Parameters
     ----------
@@ -71,8 +71,8 @@ def _network(
     place = {"fold": fold, "checkpoint": checkpoint_folder(study, name, seed, fold or 0)}
     if after is None:
         return NetworkForecaster(name, study, seed=seed, **place)
-    training = study.training.model_copy(update={"epochs": study.walk.warm_epochs})
-    warm = study.model_copy(update={"training": training})
+    assert study.walk.warm_epochs is not None
+    warm = with_epochs(name, study, study.walk.warm_epochs)
     begins_with = checkpoint_folder(study, name, seed, after)
     return NetworkForecaster(name, warm, seed=seed, begins_with=begins_with, **place)
 

@@ -12,7 +12,7 @@ from scipy.stats import chisquare
 
 from dvol_utils.jumps.periodicity import slot_of
 from dvol_utils.jumps.statistics import Mask, critical_value
-from dvol_utils.study.params import JumpParams
+from dvol_utils.study.fitting_section import JumpParams
 
 _HOUR, _DAY = pd.Timedelta(hours=1), pd.Timedelta(days=1)
 DAYS_AROUND = 3  # shown before and after an event

@@ -18,7 +18,7 @@ from dvol_utils.jumps.statistics import (
     spurious_rate,
     universal_threshold,
 )
-from dvol_utils.study.params import JumpParams
+from dvol_utils.study.fitting_section import JumpParams
 
 SIZE_EDGES = (0.02, 0.05, 0.10)  # of absolute log size
 PLAIN = "Lee-Mykland"

@@ -10,13 +10,13 @@ import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
 from dvol_utils.evaluation import average_seeds, score
-from dvol_utils.evaluation.forecast_table import squared_errors
+from dvol_utils.forecasting.forecast_table import squared_errors
 from dvol_utils.forecasting.pooling import ALONE, POOLED
 from dvol_utils.results.judging import LEVEL, number, p_text
-from dvol_utils.results.significance_table import label
 from dvol_utils.samples.samples import Samples
 from dvol_utils.significance import Resampling, bootstrap_difference, diebold_mariano
 from dvol_utils.significance.series import hac_lags
+from dvol_utils.study.model_names import label
 from dvol_utils.study.params import StudyParams
 from dvol_utils.wording.columns import readable
 

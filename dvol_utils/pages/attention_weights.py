@@ -12,7 +12,7 @@ from dvol_utils.samples.samples import Samples
 from dvol_utils.study.params import StudyParams
 from dvol_utils.training.checkpoints.networks import load_weights
 
-NAME = "attention"
+_NAME = "attention"
 
 
 def study_selection(
@@ -41,9 +41,9 @@ def study_selection(
         A checkpoint is missing, or was changed since it was written.
     """
     forecasters = [
-        make_forecaster(NAME, study, seed=seed, fold=fold)
-        for seed in (study.training.seeds if NAME in study.models else [])
-        if f"{NAME} seed {seed}" not in failures
+        make_forecaster(_NAME, study, seed=seed, fold=fold)
+        for seed in (study.training.seeds if _NAME in study.models else [])
+        if f"{_NAME} seed {seed}" not in failures
     ]
     for forecaster in forecasters:
         load_weights(forecaster.checkpoint, forecaster.network)

@@ -7,16 +7,16 @@ from typing import Any
 
 import pandas as pd
 
-from dvol_utils.forecasting.walk import ENSEMBLE, NETWORK_NAMES, make_forecaster
+from dvol_utils.forecasting.walk import make_forecaster
 from dvol_utils.results.judging import hours_text, number, p_text
-from dvol_utils.results.significance_table import choose, label, look_up
+from dvol_utils.results.significance_table import choose, look_up
 from dvol_utils.samples.events import LAST_RELEASE
 from dvol_utils.samples.features import FEATURE_SOURCES, GROUPS
+from dvol_utils.study.model_names import ENSEMBLE, NETWORK_NAMES, SIMPLE_NAMES, label
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.stages import DATA, TRAINING
 from dvol_utils.wording.columns import interval_grid
 
-SIMPLE = ("seasonal_naive", "har", "har_calendar", "ridge_decay", "boosted_trees")
 _NONE = "–"
 _MEANINGS = {
     "published": "DVOL 1, 7 and 30 days before the target; transfer volume, active addresses and "
@@ -51,7 +51,8 @@ def simple_rival(validation: pd.DataFrame, model: str) -> str | None:
     model : str
         The model that the card is about.
     """
-    return choose(validation, [name for name in SIMPLE if name != model])
+    names = [name for name in SIMPLE_NAMES if name not in ("persistence", model)]
+    return choose(validation, names)
 
 
 def described(study: StudyParams, model: str) -> pd.DataFrame:

@@ -26,8 +26,9 @@ from dvol_utils.results.judging import (
     p_text,
     percent,
 )
-from dvol_utils.results.published_figures import LADDER, LSTMS, PUBLISHED_FIGURES
-from dvol_utils.results.significance_table import choose, label, look_up
+from dvol_utils.results.published_figures import PUBLISHED_FIGURES
+from dvol_utils.results.significance_table import choose, look_up
+from dvol_utils.study.model_names import LADDER_NAMES, LSTM_NAMES, label
 
 _ANSWERS = {
     Verdict.HOLDS: "Yes",
@@ -86,7 +87,7 @@ def claims(
         On persistence, size of the LSTM, jump hours, direction, LSTM against HAR with calendar,
         the published figures, and where the study has it the time-weighted ridge.
     """
-    best, lstm = choose(validation), choose(validation, LSTMS)
+    best, lstm = choose(validation), choose(validation, LSTM_NAMES)
     judged = [
         _beats_persistence(table, validation, best, coverage),
         _larger_is_better(table),
@@ -162,7 +163,9 @@ def _larger_is_better(table: pd.DataFrame) -> Claim:
 
 
 def _sizes(table: pd.DataFrame) -> list[str]:
-    return [model for model in LADDER if look_up(table, "interval", model, "rmse") is not None]
+    return [
+        model for model in LADDER_NAMES if look_up(table, "interval", model, "rmse") is not None
+    ]
 
 
 def _steps(sizes: list[str]) -> list[tuple[str, str]]:

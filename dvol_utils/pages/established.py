@@ -23,7 +23,8 @@ from dvol_utils.results.judging import (
     percent,
     skill_text,
 )
-from dvol_utils.results.significance_table import label, look_up
+from dvol_utils.results.significance_table import look_up
+from dvol_utils.study.model_names import label
 
 ESTABLISHED, DISPUTED = "established", "the tests disagree"
 NOT, OPEN = "not established", "cannot be judged"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from dvol_utils.results.judging import number, percent
-from dvol_utils.results.significance_table import label
+from dvol_utils.study.model_names import label
 
 
 def week_finding(weeks: pd.DataFrame, worst: pd.DataFrame, model: str) -> str:

@@ -15,8 +15,9 @@ from dvol_utils.results.judging import (
     p_text,
     skill_text,
 )
-from dvol_utils.results.published_figures import LSTMS, PUBLISHED_FIGURES
-from dvol_utils.results.significance_table import choose, label, look_up
+from dvol_utils.results.published_figures import PUBLISHED_FIGURES
+from dvol_utils.results.significance_table import choose, look_up
+from dvol_utils.study.model_names import LSTM_NAMES, label
 
 
 def study_answer(
@@ -54,7 +55,7 @@ def study_answer(
         last = f"its value {hours_text(ahead)} before it"
     return [
         _on_forecast(table, choose(validation), coverage, target, last),
-        _on_lstm(table, choose(validation, LSTMS), coverage),
+        _on_lstm(table, choose(validation, LSTM_NAMES), coverage),
         _on_trust(table, forecasts["origin"], simulated, late_hours),
     ]
 

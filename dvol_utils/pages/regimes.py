@@ -6,13 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from dvol_utils.results.judging import (
-    LEVEL,
-    hours_text,
-    p_text,
-    percent,
-)
-from dvol_utils.results.significance_table import label
+from dvol_utils.results.judging import LEVEL, hours_text, p_text, percent
+from dvol_utils.study.model_names import label
 
 
 def regime_answer(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 
 from dvol_utils.results.judging import hours_text, number
-from dvol_utils.results.significance_table import label
+from dvol_utils.study.model_names import label
 from dvol_utils.study.params import StudyParams
 from dvol_utils.trading.costs import FUTURES, PAPER_INDEX, STRADDLE
 

@@ -11,10 +11,10 @@ import pandas as pd
 from torch import nn
 
 from dvol_utils.models.lstm import DVOLLSTM, LADDER
-from dvol_utils.results.significance_table import label
 from dvol_utils.samples.folds import Fold, fold_rows, fold_samples
 from dvol_utils.samples.samples import Samples
-from dvol_utils.study.params import WalkParams
+from dvol_utils.study.fitting_section import WalkParams
+from dvol_utils.study.model_names import label
 from dvol_utils.training.checkpoints.networks import read_config
 from dvol_utils.training.devices import Arithmetic
 

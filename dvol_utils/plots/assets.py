@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.axes import Axes
 
-from dvol_utils.plots.style import BLACK, MODEL_COLOURS, MODEL_LABELS, axes, styled
+from dvol_utils.plots.style import BLACK, MODEL_COLOURS, axes, styled
+from dvol_utils.study.model_names import label
 
 _MARKERS = {"pooled": "o", "labelled": "D"}
 
@@ -28,7 +29,7 @@ def pooling_gains(
         colour = MODEL_COLOURS.get(row.model, BLACK)
         ax.plot([100 * row.low, 100 * row.high], [place, place], color=colour, linewidth=2)
         ax.plot(100 * row.difference, place, _MARKERS.get(row.way, "s"), color=colour, ms=7)
-        model = MODEL_LABELS.get(row.model, row.model)
+        model = label(row.model)
         names.append(f"{row.asset}: {model},\n{ways.get(row.way, row.way)}")
     breaks = (rows["asset"] != rows["asset"].shift()).to_numpy().nonzero()[0]
     for place in breaks[1:]:

@@ -11,7 +11,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dvol_utils.plots.style import BLACK, BLUE, GREY, MODEL_LABELS, VERMILION, WIDTH, axes, styled
+from dvol_utils.plots.style import BLACK, BLUE, GREY, VERMILION, WIDTH, axes, styled
+from dvol_utils.study.model_names import label
 
 _BAND = ["q05", "q95"]
 _NAMED = 2
@@ -71,7 +72,7 @@ def week_close_up(
             time, *band.to_numpy().T, color=BLUE, alpha=0.18, linewidth=0, label="90 % interval"
         )
     ax.plot(time, own["y_origin"], color=GREY, linestyle="--", label="persistence")
-    ax.plot(time, own["y_pred"], color=BLUE, label=MODEL_LABELS.get(model, model))
+    ax.plot(time, own["y_pred"], color=BLUE, label=label(model))
     ax.plot(time, own["y_true"], color=BLACK, linewidth=1.8, label="outcome")
     if legend:
         ax.legend(loc="best", ncols=4)
@@ -100,7 +101,7 @@ def move_errors(table: pd.DataFrame, model: str, *, title: str, ax: Axes | None 
     place = np.arange(len(table))
     lines = (("rmse_persistence", "s--", GREY, "Persistence"), ("rmse", "o-", BLUE, model))
     for column, form, colour, name in lines:
-        text = MODEL_LABELS.get(name, name)
+        text = label(name)
         ax.plot(place, table[column], form, color=colour, label=text)
     ax.legend(loc="upper left")
     edges = zip(table["smallest"], table["largest"], strict=True)

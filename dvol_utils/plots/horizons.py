@@ -12,12 +12,12 @@ from dvol_utils.plots.style import (
     BLACK,
     GREY,
     MODEL_COLOURS,
-    MODEL_LABELS,
     MODEL_MARKERS,
     axes,
     label_ends,
     styled,
 )
+from dvol_utils.study.model_names import label
 
 _APART = 0.045  # between two models' whiskers, as a share of the step from 1 hour to 10
 _MARGIN = 0.2  # left of the first horizon and right of the last, the same way
@@ -40,7 +40,7 @@ def skill_by_horizon(table: pd.DataFrame, *, title: str, ax: Axes | None = None)
         places = rows["horizon_hours"].to_numpy() * 10**shift
         low, skill, high = (100 * rows[name].to_numpy() for name in ("low", "skill", "high"))
         ax.vlines(places, np.maximum(low, SKILL_FLOOR), high, color=colour, alpha=0.7)
-        marker, text = MODEL_MARKERS.get(model, "o"), MODEL_LABELS.get(model, model)
+        marker, text = MODEL_MARKERS.get(model, "o"), label(model)
         form = {"color": colour, "marker": marker}
         ax.plot(places, skill, **form, linewidth=0.8, ms=5, mfc="white")
         chosen = rows["chosen"].to_numpy()
@@ -66,7 +66,7 @@ def _name_absent(ax: Axes, absent: pd.DataFrame) -> None:
     parts = []
     for model, rows in absent.groupby("model", sort=False):
         skills = [f"{100 * row.skill:,.0f} % at {row.horizon_hours} h" for row in rows.itertuples()]
-        parts.append(f"{MODEL_LABELS.get(model, model)} {', '.join(skills)}")
+        parts.append(f"{label(model)} {', '.join(skills)}")
     if parts:
         text = "not shown: " + "\n".join(parts).replace("-", "−")
         ax.annotate(text, (0, -0.16), xycoords="axes fraction", va="top", color=GREY, fontsize=8.5)

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from dvol_utils.plots.style import BLACK, BLUE, GREY, MODEL_LABELS, VERMILION, WIDTH, axes, styled
+from dvol_utils.plots.style import BLACK, BLUE, GREY, VERMILION, WIDTH, axes, styled
+from dvol_utils.study.model_names import label
 
 _LINES = {"normal": ("o", BLUE), "jump": ("D", VERMILION)}
 _OTHERS = (("s", BLACK), ("^", GREY), ("v", BLUE), ("D", VERMILION))
@@ -25,7 +26,7 @@ def reliability_lines(shares: pd.DataFrame, by: str, *, title: str, ax: Axes | N
     below = shares[shares["share"] == "below"]
     for place, (value, rows) in enumerate(below.groupby(by, sort=False)):
         marker, colour = _LINES.get(str(value), _OTHERS[place % len(_OTHERS)])
-        text = f"{MODEL_LABELS.get(str(value), value)}, {rows['n'].iloc[0]:,} rows"
+        text = f"{label(str(value))}, {rows['n'].iloc[0]:,} rows"
         nominal = 100 * rows["nominal"]
         ax.plot(nominal, 100 * rows["observed"], color=colour, marker=marker, ms=5, label=text)
         ax.fill_between(

@@ -15,7 +15,6 @@ from dvol_utils.plots.style import (
     GREY,
     MODEL_COLOURS,
     MODEL_DASHES,
-    MODEL_LABELS,
     MODEL_MARKERS,
     PALE,
     PAPER,
@@ -27,6 +26,7 @@ from dvol_utils.plots.style import (
     mark_off_scale,
     styled,
 )
+from dvol_utils.study.model_names import label
 
 # A model with less skill than this (percent) is named, not drawn: it would flatten all others.
 SKILL_FLOOR = -30.0
@@ -118,7 +118,7 @@ def skill_over_time(
     for model, rows in rolling[rolling["model"] != "persistence"].groupby("model", sort=False):
         skill = 100 * rows["skill"]
         if skill.median() < SKILL_FLOOR:
-            absent.append(f"{_label(model)}, median {skill.median():.0f} %".replace("-", "−"))
+            absent.append(f"{label(model)}, median {skill.median():.0f} %".replace("-", "−"))
             continue
         if shown is not None and model not in shown:
             ax.plot(rows["time"], skill, color=PALE, linewidth=0.8, zorder=1)
@@ -126,7 +126,7 @@ def skill_over_time(
             continue
         thick = 2.0 if shown is not None and model == shown[0] else 1.3
         ax.plot(rows["time"], skill, color=_colour(model), ls=_dashes(model), linewidth=thick)
-        ends.append((skill.iloc[-1], _label(model), _colour(model)))
+        ends.append((skill.iloc[-1], label(model), _colour(model)))
     ax.axhline(0, color=BLACK, linewidth=0.8)
     if absent:
         text = "not shown: " + "; ".join(absent)
@@ -174,7 +174,7 @@ def close_up(
     ax.plot(outcome["target_time"], outcome["y_true"], color=GREY, linewidth=2.4, label="outcome")
     for model in models:
         rows = forecasts[forecasts["model"] == model].sort_values("target_time")
-        line = {"color": _colour(model), "ls": _dashes(model), "label": _label(model)}
+        line = {"color": _colour(model), "ls": _dashes(model), "label": label(model)}
         ax.plot(rows["target_time"], rows["y_pred"], **line)
     ax.legend(loc="best", ncols=len(models) + 1)
     _date_axis(ax)
@@ -196,7 +196,7 @@ def forecast_scatter(
     ends = [rows[["y_pred", "y_true"]].min().min(), rows[["y_pred", "y_true"]].max().max()]
     ax.plot(ends, ends, color=BLACK, linewidth=0.8)
     ax.legend(title="origin in hours", markerscale=2.5, loc="upper left")
-    ax.set(xlabel=f"forecast of {_label(model)}, points", ylabel="outcome, points", title=title)
+    ax.set(xlabel=f"forecast of {label(model)}, points", ylabel="outcome, points", title=title)
     return ax
 
 
@@ -205,7 +205,7 @@ def error_lines(histogram: pd.DataFrame, *, title: str, ax: Axes | None = None) 
     """Densities of `error_histogram`, one line a model."""
     ax = axes(ax)
     for model, rows in histogram.groupby("model", sort=False):
-        line = {"color": _colour(model), "ls": _dashes(model), "label": _label(model)}
+        line = {"color": _colour(model), "ls": _dashes(model), "label": label(model)}
         ax.plot(rows["error"], rows["density"], **line)
     ax.axvline(0, color=BLACK, linewidth=0.8)
     ax.legend()
@@ -221,7 +221,7 @@ def calibration_bins(
     ax = axes(ax, height=3.8)
     for model, slope in slopes.items():
         rows = bins[bins["model"] == model]
-        text = f"{_label(model)}, slope {slope:.2f}"
+        text = f"{label(model)}, slope {slope:.2f}"
         x, y = rows["forecast_change"], rows["outcome_change"]
         form = {"color": _colour(model), "ls": _dashes(model), "marker": _marker(model)}
         ax.plot(x, y, **form, ms=5, label=text)
@@ -240,7 +240,7 @@ def calibration_bins(
 
 def _model_rows(ax: Axes, models: Sequence[str]) -> None:
     """Models from top to bottom in the order given."""
-    ax.set_yticks(range(len(models)), [_label(model) for model in models])
+    ax.set_yticks(range(len(models)), [label(model) for model in models])
     ax.set_ylim(len(models) - 0.5, -0.5)
 
 
@@ -254,10 +254,6 @@ def _month_names(months: Sequence[pd.Timestamp]) -> list[str]:
 
 def _date_axis(ax: Axes) -> None:
     ax.xaxis.set_major_formatter(mdates.ConciseDateFormatter(ax.xaxis.get_major_locator()))
-
-
-def _label(model: str) -> str:
-    return MODEL_LABELS.get(model, model)
 
 
 def _colour(model: str) -> str:

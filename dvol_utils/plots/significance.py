@@ -7,16 +7,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from dvol_utils.plots.regimes import SKILL_FLOOR
-from dvol_utils.plots.style import (
-    BLACK,
-    GREY,
-    MODEL_COLOURS,
-    MODEL_LABELS,
-    axes,
-    mark_off_scale,
-    styled,
-)
+from dvol_utils.plots.style import BLACK, GREY, MODEL_COLOURS, axes, mark_off_scale, styled
 from dvol_utils.results.judging import LEVEL
+from dvol_utils.study.model_names import label
 
 _ARROWS = {True: "▲", False: "▼"}
 # How far a percentage or a share is multiplied for the axis, and what the axis says.
@@ -56,7 +49,7 @@ def interval_whiskers(
             continue
         ax.plot([scale * row.low, scale * row.high], [place, place], color=colour, linewidth=2)
         ax.plot(scale * row.estimate, place, "o", color=colour)
-    ax.set_yticks(range(len(rows)), [MODEL_LABELS.get(model, model) for model in rows["model"]])
+    ax.set_yticks(range(len(rows)), [label(model) for model in rows["model"]])
     ax.set_ylim(len(rows) - 0.5, -0.5)
     if reference is not None:
         ax.axvline(scale * reference, color=BLACK, linewidth=0.8)
@@ -88,7 +81,7 @@ def pair_matrix(pairs: pd.DataFrame, *, title: str, ax: Axes | None = None) -> A
     # A high power keeps everything pale that is not close to significant.
     shade = np.sign(strength) * np.abs(strength) ** 8
     ax.imshow(shade, cmap="RdBu", vmin=-1.2, vmax=1.2, aspect="auto")
-    names = [MODEL_LABELS.get(model, model) for model in models]
+    names = [label(model) for model in models]
     ax.set_xticks(range(len(models)), names, rotation=90)
     ax.set_yticks(range(len(models)), names)
     ax.grid(visible=False)
@@ -121,9 +114,7 @@ def joint_gains(superior: pd.DataFrame, *, title: str, ax: Axes | None = None) -
             va="top",
             fontsize=9,
         )
-    ax.set_yticks(
-        range(len(superior)), [MODEL_LABELS.get(model, model) for model in superior["model"]]
-    )
+    ax.set_yticks(range(len(superior)), [label(model) for model in superior["model"]])
     ax.set_ylim(len(superior) - 0.5, -0.5)
     ax.set(xlabel="mean gain over persistence, standard errors", title=title)
     return ax

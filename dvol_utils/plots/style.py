@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import ParamSpec, TypeVar
 
@@ -16,6 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from scipy.optimize import isotonic_regression
 
+from dvol_utils.study.model_names import MODEL_NAMES
+
 # Okabe and Ito's palette, ordered so that neighbours also differ in lightness.
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, YELLOW, BLACK, GREY = "#56B4E9", "#CC79A7", "#F0E442", "#111111", "#7F7F7F"
@@ -23,7 +25,16 @@ PALE = "#C4C4C4"
 BROWN = "#6B4423"  # not theirs, nor are these: as dark as they have to be to stand apart
 NAVY, OLIVE, CRIMSON = "#1B2A6B", "#7A7A00", "#B0003A"
 
-MODEL_COLOURS = {
+# A model without a colour or marker of its own takes the next spare one.
+_SPARE_COLOURS, _SPARE_MARKERS = ("#0E6655", "#7B3FBF", "#8D6E63"), ("*", "p", "d")
+
+
+def _for_every_model(own: Mapping[str, str], spare: Sequence[str]) -> dict[str, str]:
+    free = iter(spare)
+    return {name: own[name] if name in own else next(free, spare[-1]) for name in MODEL_NAMES}
+
+
+_COLOURS = {
     "persistence": BLACK,
     "seasonal_naive": GREY,
     "har": ORANGE,
@@ -37,6 +48,7 @@ MODEL_COLOURS = {
     "attention": OLIVE,
     "ensemble": CRIMSON,
 }
+MODEL_COLOURS = _for_every_model(_COLOURS, _SPARE_COLOURS)
 # In grey print a line is known by its dashes or its marker: twelve greys are not told apart.
 MODEL_DASHES = {
     "persistence": (0, (4, 2)),
@@ -50,7 +62,7 @@ MODEL_DASHES = {
     "lstm_tuned": (0, (8, 2)),
     "attention": (0, (3, 1, 1, 1, 1, 1)),
 }
-MODEL_MARKERS = {
+_MARKERS = {
     "persistence": "|",
     "seasonal_naive": "x",
     "har": "v",
@@ -64,20 +76,7 @@ MODEL_MARKERS = {
     "attention": "P",
     "ensemble": "X",
 }
-MODEL_LABELS = {
-    "persistence": "Persistence",
-    "seasonal_naive": "Seasonal naive (week)",
-    "har": "HAR",
-    "har_calendar": "HAR + calendar",
-    "ridge_decay": "Time-weighted ridge",
-    "boosted_trees": "Boosted trees",
-    "lstm_baseline": "LSTM baseline",
-    "lstm_large": "LSTM large",
-    "lstm_ultra": "LSTM ultra",
-    "lstm_tuned": "LSTM tuned",
-    "attention": "Attention",
-    "ensemble": "Ensemble",
-}
+MODEL_MARKERS = _for_every_model(_MARKERS, _SPARE_MARKERS)
 
 _STYLE = {
     "axes.grid": True,

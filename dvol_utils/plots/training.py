@@ -13,7 +13,6 @@ from dvol_utils.plots.style import (
     BLUE,
     GREY,
     MODEL_COLOURS,
-    MODEL_LABELS,
     MODEL_MARKERS,
     VERMILION,
     axes,
@@ -21,6 +20,7 @@ from dvol_utils.plots.style import (
     mark_off_scale,
     styled,
 )
+from dvol_utils.study.model_names import label
 
 _LOWEST_SKILL = -15.0  # worse forecasts are written at this place
 _REGIME_DOTS = {"normal": ("o", BLUE), "jump": ("D", VERMILION)}
@@ -42,7 +42,7 @@ def learning_curves(history: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         marker = MODEL_MARKERS.get(model, "o")
         ax.plot(best["epoch"], best["validation_loss"], marker, color=colour, ms=6)
         if seed == history["seed"].iloc[0]:
-            ends.append((rows["validation_loss"].iloc[-1], MODEL_LABELS[model], colour))
+            ends.append((rows["validation_loss"].iloc[-1], label(model), colour))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(
         xlabel="epoch",
@@ -78,7 +78,7 @@ def validation_skill(choices: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         if skill.min() < _LOWEST_SKILL:
             mark_off_scale(ax, i, skill.min())
     ax.axvline(0, color=BLACK, lw=1)
-    ax.set_yticks(range(len(models)), [MODEL_LABELS[model] for model in models])
+    ax.set_yticks(range(len(models)), [label(model) for model in models])
     ax.invert_yaxis()
     ax.set(xlabel="skill against persistence on validation rows, %", title=best_finding(choices))
     return ax
@@ -87,7 +87,7 @@ def validation_skill(choices: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 def best_finding(choices: pd.DataFrame) -> str:
     """The model, of one seed, that forecasts the validation rows best."""
     best = choices.loc[choices["skill"].idxmax()]
-    name = MODEL_LABELS[best["model"]]
+    name = label(best["model"])
     return f"{name} forecasts the validation rows best: skill {100 * best['skill']:.1f} %"
 
 

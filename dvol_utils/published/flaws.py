@@ -10,10 +10,10 @@ from dvol_utils.published.hours import consecutive, same_hours
 from dvol_utils.published.variants import LEAK_FREE, NETWORK, PAIRS, RIDGE
 from dvol_utils.results.judging import number
 from dvol_utils.significance import Resampling, bootstrap_difference, bootstrap_interval
-from dvol_utils.study.params import JumpParams
+from dvol_utils.study.fitting_section import JumpParams
 from dvol_utils.wording.columns import interval_grid
 
-MODELS = {RIDGE: "ridge", NETWORK: "LSTM baseline"}
+_MODELS = {RIDGE: "ridge", NETWORK: "LSTM baseline"}
 _ROUNDING = 1e-6  # a regression on rescaled inputs differs by rounding only
 
 
@@ -40,7 +40,7 @@ def flaw_table(
         estimate, low, high` (shares; the last three of the difference), `n` (hours).
     """
     tables = []
-    for model in MODELS:
+    for model in _MODELS:
         rows = variants[variants["model"] == model]
         parts = [part.assign(model=name) for name, part in rows.groupby("variant", sort=False)]
         parts.sort(key=lambda part: part["model"].iloc[0] != LEAK_FREE)  # its regimes label hours
@@ -49,7 +49,7 @@ def flaw_table(
         skill = score(hours).set_index("model")["skill"]
         tables.append(
             gaps.rename(columns={"model_a": "flaw", "model_b": "against"}).assign(
-                model=MODELS[model],
+                model=_MODELS[model],
                 with_flaw=lambda gap, skill=skill: gap["flaw"].map(skill),
                 without=lambda gap, skill=skill: gap["against"].map(skill),
                 n=hours["target_time"].nunique(),

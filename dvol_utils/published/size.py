@@ -10,7 +10,7 @@ import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
 from dvol_utils.evaluation import average_seeds, score
-from dvol_utils.evaluation.forecast_table import squared_errors
+from dvol_utils.forecasting.forecast_table import squared_errors
 from dvol_utils.published.hours import INFORMATION_AGE, same_hours
 from dvol_utils.published.variants import (
     dense,
@@ -20,10 +20,9 @@ from dvol_utils.published.variants import (
     network_forecasts,
 )
 from dvol_utils.results.judging import LEVEL
-from dvol_utils.results.published_figures import LADDER
-from dvol_utils.results.significance_table import label
 from dvol_utils.samples.samples import Samples
 from dvol_utils.significance import Resampling, diebold_mariano, model_confidence_set
+from dvol_utils.study.model_names import LADDER_NAMES, label
 from dvol_utils.study.params import StudyParams
 
 SUPERVISION = ("last", "dense")
@@ -51,7 +50,7 @@ def ladder_forecasts(
     DataFrame
         Forecast table on the same hours, `model` "size, supervision", and `size, supervision`.
     """
-    sizes = [name for name in LADDER if name in study.models]
+    sizes = [name for name in LADDER_NAMES if name in study.models]
     test = forecasts[(forecasts["split"] == "test") & forecasts["model"].isin(sizes)]
     twin = dense(study)
     tables = [test.assign(model=[joined(name, "last") for name in test["model"]])]
@@ -69,7 +68,7 @@ def dense_folders(study: StudyParams) -> list[Path]:
     """Checkpoints of the networks in dense supervision, by size and seed."""
     return [
         judged_checkpoint(study, _DENSE, name, seed)
-        for name in LADDER
+        for name in LADDER_NAMES
         if name in study.models
         for seed in study.training.seeds
     ]
@@ -112,7 +111,7 @@ def size_pairs(models: Sequence[str]) -> list[tuple[str, str]]:
     """(Larger, smaller) within each kind of supervision."""
     pairs = []
     for supervision in SUPERVISION:
-        sizes = [joined(name, supervision) for name in LADDER]
+        sizes = [joined(name, supervision) for name in LADDER_NAMES]
         held = [name for name in sizes if name in set(models)]
         pairs += [(large, small) for small, large in combinations(held, 2)]
     return pairs

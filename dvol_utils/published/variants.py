@@ -16,13 +16,8 @@ from dvol_utils.jumps import jumps_by_rule, published_jumps
 from dvol_utils.models.linear import RidgeForecaster
 from dvol_utils.samples.features import build_features
 from dvol_utils.samples.samples import OWN_PAST, Samples, build_samples
-from dvol_utils.study.params import (
-    FeatureParams,
-    JumpParams,
-    SplitParams,
-    StudyParams,
-    TargetParams,
-)
+from dvol_utils.study.fitting_section import FeatureParams, JumpParams, SplitParams, TargetParams
+from dvol_utils.study.params import StudyParams
 from dvol_utils.training import NetworkForecaster, TrainingError
 from dvol_utils.training.processes.many import Failure
 

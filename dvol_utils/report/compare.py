@@ -27,7 +27,8 @@ from dvol_utils.results.shared_rows import (
     shared_rows,
     study_differences,
 )
-from dvol_utils.results.significance_table import choose, label
+from dvol_utils.results.significance_table import choose
+from dvol_utils.study.model_names import label
 from dvol_utils.study.params import ParameterError, StudyParams, describe, load_study
 from dvol_utils.study.tables import ArtefactError, read_json, replacing
 

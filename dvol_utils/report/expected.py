@@ -17,10 +17,10 @@ from typing import Any
 
 import pandas as pd
 
-from dvol_utils.models.networks import NETWORK_NAMES
 from dvol_utils.report.execute import execute_notebook
 from dvol_utils.report.verify import Check
 from dvol_utils.results.results_json import read_results
+from dvol_utils.study.model_names import ENSEMBLE, NETWORK_NAMES
 from dvol_utils.study.params import StudyParams, load_study, parameters_hash
 from dvol_utils.study.stages import study_notebooks
 from dvol_utils.study.tables import ArtefactError, package_versions, read_json, write_json
@@ -254,7 +254,7 @@ def _same(expected: Any, found: Any) -> bool:
 def _tolerance(name: str) -> float:
     parts = name.split(".")
     allowed = next((TOLERANCES[part] for part in parts if part in TOLERANCES), 0.0)
-    learnt = {*NETWORK_NAMES, "ensemble", "annual_gains"}.intersection(parts)
+    learnt = {*NETWORK_NAMES, ENSEMBLE, "annual_gains"}.intersection(parts)
     return allowed if learnt else min(allowed, EXPECTED_ROUNDING)
 
 

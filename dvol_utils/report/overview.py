@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from dvol_utils.plots.first_page import LEFT_END, skill_intervals
-from dvol_utils.plots.style import MODEL_LABELS, fit_titles
+from dvol_utils.plots.style import fit_titles
 from dvol_utils.report.display import MISSING, picture, written
 from dvol_utils.results.headline import (
     COMPARED_COLUMNS,
@@ -29,6 +29,7 @@ from dvol_utils.results.headline import (
 )
 from dvol_utils.results.judging import LEVEL
 from dvol_utils.results.results_json import Comparison, ModelResult, Results
+from dvol_utils.study.model_names import label
 from dvol_utils.study.tables import ArtefactError, replacing
 
 _HOURS = {"overall": "all hours", "normal": "normal hours", "jump": "jump hours"}
@@ -233,7 +234,7 @@ def published(results: Results) -> dict[str, Any]:
     names = ("rmse", "r2", "mae", "mape", "direction")
     return {
         "columns": [ShownColumn("Hours", "", 0, None), *(HEADLINE_COLUMNS[name] for name in names)],
-        "rows": [{"label": label, "cells": _scores(scores, names)} for label, scores in rows],
+        "rows": [{"label": name, "cells": _scores(scores, names)} for name, scores in rows],
         "caption": (
             f"Published: {study.get('source', 'source unknown')}. {_difference(results)}, so judge "
             "a model by persistence on its own hours. Its direction is that of the change from one "
@@ -266,4 +267,4 @@ def _scores(scores: dict[str, Any], names: tuple[str, ...]) -> list[str]:
 
 def _label(results: Results, model: str) -> str:
     known = results.models.get(model)
-    return known.label if known else MODEL_LABELS.get(model, model)
+    return known.label if known else label(model)

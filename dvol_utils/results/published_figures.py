@@ -7,9 +7,8 @@ from typing import Any
 import pandas as pd
 
 from dvol_utils.evaluation import METRICS, score
+from dvol_utils.study.model_names import LADDER_NAMES
 
-LADDER = ("lstm_baseline", "lstm_large", "lstm_ultra")
-LSTMS = (*LADDER, "lstm_tuned")
 # Points, percent (mape) and share (direction), as published; "about" where the study says so.
 PUBLISHED_FIGURES: dict[str, Any] = {
     "source": (
@@ -85,7 +84,7 @@ def beside_published(forecasts: pd.DataFrame) -> pd.DataFrame:
         for row in PUBLISHED_FIGURES["ladder"]
         if row["model"] != PUBLISHED_FIGURES["model"]
     ]
-    ours = forecasts[forecasts["model"].isin(["persistence", *LADDER])]
+    ours = forecasts[forecasts["model"].isin(["persistence", *LADDER_NAMES])]
     here = pd.concat(
         [
             score(ours).assign(hours="all"),

@@ -9,13 +9,14 @@ import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
 from dvol_utils.evaluation import score
-from dvol_utils.evaluation.forecast_table import squared_errors
+from dvol_utils.forecasting.forecast_table import squared_errors
 from dvol_utils.results.judging import LEVEL, hours_text, interval_text, number, p_text, percent
-from dvol_utils.results.significance_table import label
 from dvol_utils.significance.accuracy import diebold_mariano
 from dvol_utils.significance.bootstrap import bootstrap_difference
 from dvol_utils.significance.resampling import Resampling
-from dvol_utils.study.params import SignificanceParams, StudyParams
+from dvol_utils.study.judging_section import SignificanceParams
+from dvol_utils.study.model_names import label
+from dvol_utils.study.params import StudyParams
 
 DIFFERENCE_COLUMNS = (
     *("model_a", "model_b", "rmse_a", "rmse_b", "skill_a", "skill_b"),

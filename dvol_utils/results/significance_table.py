@@ -8,8 +8,13 @@ from itertools import combinations, pairwise
 import numpy as np
 import pandas as pd
 
-from dvol_utils.plots.style import MODEL_LABELS
-from dvol_utils.results.published_figures import LADDER
+from dvol_utils.study.model_names import (
+    ENSEMBLE,
+    LADDER_NAMES,
+    NAIVE_NAMES,
+    NETWORK_NAMES,
+    RIVAL_NAMES,
+)
 
 SIGNIFICANCE_COLUMNS = (
     "kind",
@@ -25,14 +30,6 @@ SIGNIFICANCE_COLUMNS = (
     "p_holm",
     "p_fdr",
 )
-_NOT_NESTING = ("persistence", "seasonal_naive")
-_RIVALS = ("har_calendar", "ridge_decay", "boosted_trees")
-_OTHERS = ("lstm_tuned", "attention", "ensemble")
-
-
-def label(model: str) -> str:
-    """The model's name for readers."""
-    return MODEL_LABELS.get(model, model)
 
 
 def choose(validation: pd.DataFrame, among: Sequence[str] | None = None) -> str | None:
@@ -63,11 +60,12 @@ def comparisons(models: Sequence[str]) -> list[tuple[str, str]]:
     simple rival) and (simple rival, the one before it).
     """
     ladder, rivals, others = (
-        [model for model in names if model in models] for names in (LADDER, _RIVALS, _OTHERS)
+        [model for model in names if model in models]
+        for names in (LADDER_NAMES, RIVAL_NAMES, (*NETWORK_NAMES, ENSEMBLE))
     )
     pairs = [(large, small) for small, large in combinations(ladder, 2)]
     pairs += [("lstm_tuned", size) for size in ladder if "lstm_tuned" in models]
-    pairs += [(model, rival) for rival in rivals for model in (*ladder, *others)]
+    pairs += [(model, rival) for rival in rivals for model in others]
     return pairs + [(better, rival) for rival, better in pairwise(rivals)]
 
 
@@ -76,7 +74,7 @@ def nested_pairs(models: Sequence[str]) -> list[tuple[str, str]]:
 
     Persistence is any model that forecasts no change; HAR is HAR + calendar without calendar.
     """
-    pairs = [(m, "persistence") for m in models if m not in _NOT_NESTING]
+    pairs = [(m, "persistence") for m in models if m not in NAIVE_NAMES]
     return pairs + [("har_calendar", "har")] * ({"har", "har_calendar"} <= set(models))
 
 

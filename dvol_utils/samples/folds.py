@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.samples.samples import Samples
-from dvol_utils.study.params import StudyParams, WalkParams
+from dvol_utils.study.fitting_section import WalkParams
+from dvol_utils.study.params import StudyParams
 
 _MONTHS = {"monthly": 1, "quarterly": 3}
 _SCORED = ("validation", "test")  # splits of the study that are forecast

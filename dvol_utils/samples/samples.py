@@ -15,7 +15,8 @@ from dvol_utils.samples.features import (
     level_regime,
     trailing_volatility,
 )
-from dvol_utils.study.params import SplitParams, StudyParams
+from dvol_utils.study.fitting_section import SplitParams
+from dvol_utils.study.params import StudyParams
 
 # Columns without natural units, scaled by their own recent past; the lags by DVOL's.
 _OWN_SCALE = ("transaction_volume", "network_activity", "nvrv", "dvol_rv_spread")

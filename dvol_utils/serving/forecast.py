@@ -9,16 +9,10 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.evaluation import average_seeds, evaluation_rows, score
-from dvol_utils.results.significance_table import choose, label
+from dvol_utils.results.significance_table import choose
 from dvol_utils.samples.samples import Samples
 from dvol_utils.serving.market import Market, read_market, serving_samples
-from dvol_utils.serving.new_forecasts import (
-    ENSEMBLE,
-    check_inputs,
-    members,
-    new_rows,
-    with_past_quantiles,
-)
+from dvol_utils.serving.new_forecasts import check_inputs, members, new_rows, with_past_quantiles
 from dvol_utils.serving.saved_models import (
     Finished,
     ServedFold,
@@ -28,6 +22,7 @@ from dvol_utils.serving.saved_models import (
     load_models,
     load_run,
 )
+from dvol_utils.study.model_names import ENSEMBLE, label
 from dvol_utils.study.params import StudyParams
 
 MAX_AGE_HOURS = 3

@@ -10,11 +10,10 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.evaluation import METRICS, average_seeds, score
-from dvol_utils.evaluation.forecast_table import squared_errors
-from dvol_utils.results.significance_table import label
+from dvol_utils.forecasting.forecast_table import squared_errors
 from dvol_utils.samples.samples import Samples
 from dvol_utils.serving.market import Market, read_market, serving_samples
-from dvol_utils.serving.new_forecasts import ENSEMBLE, lacking_inputs, members, new_rows
+from dvol_utils.serving.new_forecasts import lacking_inputs, members, new_rows
 from dvol_utils.serving.saved_models import (
     Finished,
     ServedFold,
@@ -25,6 +24,7 @@ from dvol_utils.serving.saved_models import (
     newest_fold,
 )
 from dvol_utils.significance import Resampling, bootstrap_interval, diebold_mariano
+from dvol_utils.study.model_names import ENSEMBLE, label
 from dvol_utils.study.params import StudyParams
 
 SCORE_COLUMNS = (

@@ -9,17 +9,15 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
-from dvol_utils.evaluation.forecast_table import QUANTILES
+from dvol_utils.forecasting.forecast_table import QUANTILES
 from dvol_utils.forecasting.intervals import add_quantiles
 from dvol_utils.models import Forecaster
-from dvol_utils.models.combination import combine
 from dvol_utils.samples.samples import Samples
 from dvol_utils.serving.market import Market, ended_sources, missing_inputs
 from dvol_utils.serving.saved_models import Finished, ServedFold, ServingError, hour, load_models
+from dvol_utils.study.model_names import ENSEMBLE
 from dvol_utils.study.params import StudyParams
 from dvol_utils.training import NetworkForecaster
-
-ENSEMBLE = "ensemble"  # no forecaster: made of the forecasts of others
 
 _CHECKED = 24  # hours of the study's own forecasts that saved models have to give again
 _TOLERANCE = 0.02  # points; bfloat16 on another processor moves a forecast by some thousandths
@@ -109,6 +107,8 @@ def ensemble_rows(new: pd.DataFrame, finished: Finished, fold: ServedFold) -> pd
     DataFrame
         One row an origin, columns of `new`.
     """
+    from dvol_utils.forecasting.combination import combine
+
     own = finished.own
     past = own[(own["fold"] <= fold.number) & (own["origin"] < new["origin"].min())]
     # Weights go by split and fold: rows that join the study's last period get that period's.

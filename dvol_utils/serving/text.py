@@ -8,8 +8,8 @@ import pandas as pd
 
 from dvol_utils.results.headline import HEADLINE_COLUMNS, written_p
 from dvol_utils.results.judging import number
-from dvol_utils.results.significance_table import label
 from dvol_utils.serving.saved_models import hour
+from dvol_utils.study.model_names import label
 
 if TYPE_CHECKING:  # importing it takes a second that a forecast can do without
     from dvol_utils.serving.later_scores import LaterScores

@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic import model_validator as validator
 
 from dvol_utils.study.data_section import Hour, Section
+from dvol_utils.study.model_names import ENSEMBLE, ModelName
 
-ModelName = Literal[
-    "persistence",
-    "seasonal_naive",
-    "har",
-    "har_calendar",
-    "ridge_decay",
-    "boosted_trees",
-    "lstm_baseline",
-    "lstm_large",
-    "lstm_ultra",
-    "lstm_tuned",
-    "attention",
-    "ensemble",
-]
-MODEL_NAMES: tuple[ModelName, ...] = get_args(ModelName)
 FeatureGroup = Literal[
     "published",
     "har",
@@ -40,6 +26,10 @@ FeatureGroup = Literal[
 
 
 Cadence = Literal["never", "monthly", "quarterly"]
+
+
+def _own(key: str) -> str:
+    return f"lstm_tuned and attention have networks.NAME.{key}"
 
 
 class SplitParams(Section):
@@ -74,7 +64,9 @@ class WalkParams(Section):
         None, ge=1, description="a fold learns from this long before it; without it, from all past"
     )
     half_life_days: float | None = Field(
-        None, gt=0, description="weights halve with every so many days before a fold"
+        None,
+        gt=0,
+        description="weights in the networks' loss halve with every so many days before a fold",
     )
     stop_days: int = Field(
         60, ge=1, description="last days before a fold, which only stop its networks"
@@ -82,8 +74,8 @@ class WalkParams(Section):
     warm_epochs: int | None = Field(
         None,
         ge=1,
-        description="networks go on from the last fold's weights for at most so many epochs; "
-        "without it each fold's begin anew",
+        description="networks with a patience go on from the last fold's weights for at most so "
+        "many epochs; without it each fold's begin anew",
     )
 
     @property
@@ -93,9 +85,9 @@ class WalkParams(Section):
 
     @validator(mode="after")
     def _consistent(self) -> WalkParams:
-        for name in ("window_days", "half_life_days", "warm_epochs"):
+        for name in ("window_days", "half_life_days", "stop_days", "warm_epochs"):
             value = getattr(self, name)
-            if self.is_fixed and value is not None:
+            if self.is_fixed and value != type(self).model_fields[name].default:
                 raise ValueError(
                     f"{name} {value} should be left out where walk.validation and walk.test are "
                     "never: models are fitted once"
@@ -122,7 +114,7 @@ class EnsembleParams(Section):
 
     @validator(mode="after")
     def _others(self) -> EnsembleParams:
-        if "ensemble" in self.members:
+        if ENSEMBLE in self.members:
             raise ValueError("members should name other models than ensemble itself")
         return self
 
@@ -151,7 +143,10 @@ class FeatureParams(Section):
     """Inputs of the networks and their scaling."""
 
     groups: list[FeatureGroup] = Field(
-        ["published"], min_length=1, description="feature groups of the networks"
+        ["published"],
+        min_length=1,
+        description="inputs of the published networks; lstm_tuned and attention have "
+        "networks.NAME.groups. All models are scored where these are complete",
     )
     scaling_window_hours: int = Field(
         720, ge=48, le=20_000, description="window of the rolling regime-aware scaling, hours"
@@ -187,7 +182,7 @@ class TargetParams(Section):
 
 
 class TrainingParams(Section):
-    """How the networks learn."""
+    """How the networks learn; `lstm_tuned` and `attention` have some of it in `networks`."""
 
     supervision: Literal["last", "dense"] = Field(
         "dense", description="one target a window (published), or one an hour of long sequences"
@@ -204,26 +199,39 @@ class TrainingParams(Section):
         168, ge=1, le=10_000, description="dense mode: targets in one sequence, hours"
     )
     seeds: list[int] = Field([0], min_length=1, description="one trained network a seed")
-    epochs: int = Field(100, ge=1, description="most passes over the training rows")
+    epochs: int = Field(
+        100, ge=1, description=f"most passes over the training rows; {_own('epochs')}"
+    )
     patience: int | None = Field(
         15,
         ge=1,
         description="epochs without a better validation loss before the stop; null: all epochs, on "
-        "every row that is known, and the last weights",
+        f"every row that is known, and the last weights; {_own('patience')}",
     )
     batch_size: int = Field(32, ge=1, description="windows, or sequences in dense mode, a step")
-    learning_rate: float = Field(1e-4, gt=0, lt=1, description="Adam's first learning rate")
-    lr_factor: float = Field(0.5, gt=0, lt=1, description="learning rate on a plateau times this")
-    lr_patience: int = Field(5, ge=0, description="epochs on a plateau before that")
+    learning_rate: float = Field(
+        1e-4, gt=0, lt=1, description=f"Adam's first learning rate; {_own('learning_rate')}"
+    )
+    lr_factor: float = Field(
+        0.5,
+        gt=0,
+        lt=1,
+        description="learning rate on a plateau times this; of networks with a patience",
+    )
+    lr_patience: int = Field(5, ge=0, description="epochs on a plateau before that; likewise")
     loss: Literal["squared", "huber"] = Field(
         "squared", description="of the scaled target; huber is linear beyond one deviation"
     )
     target_limit: float | None = Field(
-        None, gt=0, description="scaled targets are limited to +- this while learning"
+        None,
+        gt=0,
+        description=f"scaled targets are limited to +- this while learning; {_own('target_limit')}",
     )
     weight_decay: float = Field(1e-5, ge=0, description="Adam's L2 penalty")
     gradient_clip: float = Field(1.0, gt=0, description="largest norm of a step's gradient")
-    jump_weight: float = Field(2.0, ge=1, description="weight of jump-regime hours in the loss")
+    jump_weight: float = Field(
+        2.0, ge=1, description=f"weight of jump-regime hours in the loss; {_own('jump_weight')}"
+    )
     log_every: int = Field(2, ge=1, description="epochs between two progress lines")
     keep_seconds: float = Field(
         10.0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Hashable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -17,11 +18,9 @@ from dvol_utils.study.data_section import DataParams, Section
 from dvol_utils.study.data_section import QualityParams as QualityParams
 from dvol_utils.study.data_section import SimulatedParams as SimulatedParams
 from dvol_utils.study.fitting_section import (
-    MODEL_NAMES,
     EnsembleParams,
     FeatureParams,
     JumpParams,
-    ModelName,
     SplitParams,
     TargetParams,
     TrainingParams,
@@ -34,6 +33,9 @@ from dvol_utils.study.judging_section import (
     TradingParams,
     UncertaintyParams,
 )
+from dvol_utils.study.model_names import ENSEMBLE, MODEL_NAMES, ModelName
+from dvol_utils.study.networks_section import NetworksParams
+from dvol_utils.study.reach import without_effect
 
 
 class ParameterError(ValueError):
@@ -59,6 +61,7 @@ class StudyParams(Section):
     target: TargetParams = TargetParams()
     models: list[ModelName] = Field(list(MODEL_NAMES), min_length=1, description="forecasters")
     training: TrainingParams = TrainingParams()
+    networks: NetworksParams = NetworksParams()
     walk: WalkParams = WalkParams()
     ensemble: EnsembleParams = EnsembleParams()
     uncertainty: UncertaintyParams = UncertaintyParams()
@@ -153,10 +156,11 @@ class StudyParams(Section):
         ):
             if len(set(values)) < len(values):
                 raise ValueError(f"{key} {values} should name each entry once")
-        if "ensemble" in self.models and not set(self.ensemble.members) & set(self.models):
+        if ENSEMBLE in self.models and not set(self.ensemble.members) & set(self.models):
             raise ValueError(
                 f"models {self.models} should have one of ensemble.members {self.ensemble.members}"
             )
+        self.networks.check(self.models, self.features.groups, self.training.window_hours)
         several = len(self.data.assets) > 1
         if several and self.published_page:
             raise ValueError(
@@ -178,7 +182,12 @@ class StudyParams(Section):
         return self
 
 
-def load_study(name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -> StudyParams:
+def load_study(
+    name_or_path: str | Path,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    trained: str | None = None,
+) -> StudyParams:
     """Read `params/<name>.yaml`, apply overrides and check every value.
 
     Parameters
@@ -189,23 +198,31 @@ def load_study(name_or_path: str | Path, overrides: Mapping[str, Any] | None = N
     overrides : mapping, optional
         Values that replace the file's: nested (`{"training": {"epochs": 3}}`) or dotted
         (`{"training.epochs": 3}`).
+    trained : str, optional
+        A network that is trained whether or not the study names it.
 
     Raises
     ------
     ParameterError
-        Missing file, broken YAML, unknown key or bad value; names file, key, value and what is
-        valid.
+        Missing file, broken YAML, unknown key or bad value, or a key that has no effect in the
+        study; names file, key, value and what is valid.
     """
     path = _study_file(name_or_path)
-    values = _read_yaml(path)
+    values = {"name": path.stem, **_read_yaml(path)}
     source = str(path)
     if overrides:
-        values = _merge(values, _nested(overrides))
+        with suppress(ValidationError):  # of a file that is whole with its overrides alone
+            _refuse_idle(values, StudyParams(**values), source, trained)
+        given = _nested(overrides)
+        values = _merge(values, given)
         source += " with overrides " + json.dumps(dict(overrides), default=str)
+    else:
+        given = values
     try:
-        study = StudyParams(**{"name": path.stem, **values})
+        study = StudyParams(**values)
     except ValidationError as error:
         raise ParameterError(_explain(error, source)) from None
+    _refuse_idle(given, study, source, trained)
     if study.name != path.stem:
         raise ParameterError(f"{source}: name: found {study.name!r}; should be {path.stem!r}")
     study._root = path.parent.parent
@@ -275,6 +292,15 @@ def _describe(section: Section, prefix: str) -> Iterable[tuple[str, str, str]]:
         else:
             text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
             yield prefix + key, text, field.description or ""
+
+
+def _refuse_idle(
+    given: Mapping[str, Any], study: StudyParams, source: str, trained: str | None
+) -> None:
+    """Refuse keys that somebody has set and that change nothing in the study."""
+    faults = without_effect(flat(given), flat(effective(study)), trained)
+    if faults:
+        raise ParameterError("\n".join(f"{source}: {key}: {why}" for key, why in faults.items()))
 
 
 def _study_file(name_or_path: str | Path) -> Path:

@@ -29,7 +29,13 @@ whose default is "required"; only `name` is taken from the file's name.
 `overrides = {"jumps.alpha": 0.05}` in a notebook.
 - Unknown keys, wrong types, values out of range and keys that contradict each other are refused \
 with file, key, what was found and what would be valid. Numbers are finite.
-- `.venv/bin/dvol params --study <study>` shows the values that a study has."""
+- A key that is set, in a file or without touching one, has to change something. It is refused \
+where it reaches no model of the study (`training.epochs` where `lstm_tuned` is the only network, \
+`ensemble.members` without `ensemble`) or only a page that the study does not have. A file is \
+judged by its own models, an override by those that there are with it; `dvol train` adds the \
+network that it trains.
+- `.venv/bin/dvol params --study <study>` shows the values that a study has, and which of \
+them have no effect in it."""
 _HEAD = "| key | type and range | default | meaning |\n| --- | --- | --- | --- |"
 _NAMES = {
     int: "whole number",
@@ -74,7 +80,8 @@ def _blocks(section: type[Section], prefix: str) -> Iterator[str]:
     purpose = inspect.cleandoc(section.__doc__ or "").splitlines()[0]
     yield f"## {prefix.removesuffix('.') or 'Keys of no section'}"
     yield purpose if prefix else "The study's name and title, its models, and which pages it has."
-    yield "\n".join(rows)
+    if len(rows) > 1:
+        yield "\n".join(rows)
     for inner, name in below:
         yield from _blocks(inner, name)
 

@@ -51,7 +51,10 @@ class Stage:
 
 
 # What features, target and models of a study depend on, beside the data.
-_FITTED = ("split", "jumps", "features", "target", "models", "training", "walk", "evaluation")
+_FITTED = (
+    *("split", "jumps", "features", "target", "models", "training", "networks", "walk"),
+    "evaluation",
+)
 _TESTED = ("evaluation", "significance", "target")
 
 DATA = Stage("01_data_preparation", (Table("panel", (), ("data",)),))

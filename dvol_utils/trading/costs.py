@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from dvol_utils.study.params import TradingParams
+from dvol_utils.study.judging_section import TradingParams
 
 PAPER_INDEX, FUTURES, STRADDLE = "paper_index", "futures_proxy", "straddle"
 INSTRUMENTS = (PAPER_INDEX, FUTURES, STRADDLE)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from dvol_utils.models.networks import build_network, network_kind, network_study
+from dvol_utils.models.networks import build_network, network_size, network_study
 from dvol_utils.samples.features import feature_columns
 from dvol_utils.samples.samples import Samples, reweighted
 from dvol_utils.study.params import StudyParams
@@ -80,7 +80,7 @@ class NetworkForecaster:
         self.study = network_study(name, study)
         self.fold, self.begins_with = fold, begins_with
         self.columns = feature_columns(self.study.features.groups)
-        self.network = build_network(name, len(self.columns), seed)
+        self.network = build_network(name, len(self.columns), seed, self.study.networks)
 
     @property
     def title(self) -> str:
@@ -89,7 +89,7 @@ class NetworkForecaster:
 
     def untrained(self) -> nn.Module:
         """The network before its first epoch: with the seed's weights, or an earlier network's."""
-        network = build_network(self.name, len(self.columns), self.seed)
+        network = build_network(self.name, len(self.columns), self.seed, self.study.networks)
         if self.begins_with is not None:
             load_weights(self.begins_with, network)
         return network
@@ -108,7 +108,7 @@ class NetworkForecaster:
 
     def weighted(self, samples: Samples) -> Samples:
         """The samples with its own weight of jump hours, where it has one."""
-        if "jump_weight" not in network_kind(self.name).training:
+        if self.study.networks.of(self.name) is None:
             return samples
         return reweighted(samples, self.study.training.jump_weight)
 
@@ -280,7 +280,7 @@ def _each(*functions: Callable[[dict[str, float]], None]) -> Callable[[dict[str,
 
 def _facts(forecaster: NetworkForecaster, place: Place) -> dict[str, object]:
     """What `config.json` says of a network, beside its training."""
-    size = network_kind(forecaster.name).size
+    size = network_size(forecaster.name, forecaster.study.networks)
     named = {"model": forecaster.name, **size, "inputs": forecaster.columns}
     fold = {} if forecaster.fold is None else {"fold": forecaster.fold}
     chosen = chosen_arithmetic(place.device, forecaster.study.training)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from dvol_utils.results.judging import number, p_text
-from dvol_utils.results.significance_table import label
+from dvol_utils.study.model_names import label
 
 _HEADS = {
     "model_a": "first model",

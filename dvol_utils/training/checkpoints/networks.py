@@ -19,17 +19,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from dvol_utils.models.networks import network_kind
+from dvol_utils.models.networks import network_size
 from dvol_utils.samples.features import feature_columns
 from dvol_utils.samples.samples import Samples
 from dvol_utils.study.params import StudyParams, effective
 from dvol_utils.study.tables import file_hash, replacing
-from dvol_utils.training.checkpoints.sealed import (
-    check_file,
-    read_sealed,
-    write_sealed,
-    writing,
-)
+from dvol_utils.training.checkpoints.sealed import check_file, read_sealed, write_sealed, writing
 from dvol_utils.training.loop import History
 from dvol_utils.training.progress import write_history
 
@@ -59,7 +54,7 @@ def fingerprint(
         settings["training"].pop(key)
     if processes == 1:
         settings["training"].pop("lr_scaling")
-    size = dict(network_kind(name).size)
+    size = dict(network_size(name, study.networks))
     digest.update(json.dumps([name, seed, size, settings, processes, arithmetic]).encode())
     columns = feature_columns(study.features.groups)
     for rows in (samples.rows("train"), samples.rows("validation"), samples.fitting_rows()):

@@ -14,10 +14,9 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import nnls
 
-from dvol_utils.evaluation.forecast_table import average_seeds
+from dvol_utils.forecasting.forecast_table import average_seeds
+from dvol_utils.study.model_names import ENSEMBLE
 from dvol_utils.study.threads import one_thread
-
-NAME = "ensemble"
 
 
 def combine(forecasts: pd.DataFrame, members: Sequence[str], shrinkage: float) -> pd.DataFrame:
@@ -47,7 +46,7 @@ def combine(forecasts: pd.DataFrame, members: Sequence[str], shrinkage: float) -
     keyed = weights.set_index(["split", "fold", "model"])["weight"].unstack()  # noqa: PD010 unique
     each = keyed.loc[pd.MultiIndex.from_frame(rows[["split", "fold"]]), changes.columns]
     change = (changes.to_numpy() * each.to_numpy()).sum(axis=1)
-    return rows.assign(model=NAME, seed=0, y_pred=rows["y_origin"] + change)
+    return rows.assign(model=ENSEMBLE, seed=0, y_pred=rows["y_origin"] + change)
 
 
 @one_thread()

@@ -1,0 +1,94 @@
+"""Which models of a study a parameter reaches: one that reaches none is a mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from dvol_utils.study.model_names import MODEL_NAMES
+from dvol_utils.study.networks_section import OWN_TRAINING, NetworksParams
+
+_LADDER = ("lstm_baseline", "lstm_large", "lstm_ultra")  # all their settings are the study's
+_OWN = tuple(NetworksParams.model_fields)
+_NETWORKS = (*_LADDER, *_OWN)
+_OF_STOPPING = ("training.lr_factor", "training.lr_patience", "walk.warm_epochs")
+_OFF_WHEN_EMPTY = ("walk.warm_epochs", "walk.half_life_days", "horizons")
+# Section or key: the key, and its value, without which it has no effect.
+_ASKED_FOR: dict[str, tuple[str, Any]] = {
+    "judgement": ("published_page", True),
+    "target.scaled_at": ("target.kind", "scaled_level"),
+    "data.simulated": ("data.source", "simulated"),
+}
+
+
+def without_effect(
+    keys: Iterable[str], values: Mapping[str, Any], trained: str | None = None
+) -> dict[str, str]:
+    """Those of some keys that change nothing in a study, and why.
+
+    Parameters
+    ----------
+    keys : iterable of str
+        Dotted: `training.epochs`.
+    values : mapping
+        All values of the study by their dotted keys.
+    trained : str, optional
+        A network that is trained whether or not the study names it.
+
+    Returns
+    -------
+    dict
+        A sentence by key: which models it would reach, and which the study has.
+    """
+    models = [*values["models"], *([trained] if trained else [])]
+    found = {}
+    for key in keys:
+        reached = _reached(key, values)
+        if reached is not None and not set(reached) & set(models):
+            found[key] = _unreached(key, reached, models)
+        for name, (other, needed) in _ASKED_FOR.items():
+            if f"{key}.".startswith(f"{name}.") and values[other] != needed:
+                found[key] = (
+                    f"counts only with {other} {_yaml(needed)}, found {_yaml(values[other])}"
+                )
+    return found
+
+
+def _reached(key: str, values: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Models that a key can reach; None where that is not a question of models."""
+    section, _, name = key.partition(".")
+    if key in _OFF_WHEN_EMPTY and not values[key]:
+        return None
+    if section == "networks":
+        return (name.partition(".")[0],)
+    if section == "ensemble":
+        return ("ensemble",)
+    if key in _OF_STOPPING:
+        return tuple(network for network in _NETWORKS if _stops(network, values))
+    if section == "training" and name != "window_hours":  # which moves the rows of all models
+        return _LADDER if name in OWN_TRAINING else _NETWORKS
+    if key == "walk.half_life_days":
+        return _NETWORKS
+    if key == "horizons":
+        return tuple(m for m in MODEL_NAMES if m not in (*_NETWORKS, "persistence", "ensemble"))
+    return None
+
+
+def _stops(network: str, values: Mapping[str, Any]) -> bool:
+    """Whether a network stops by rows that it has not learnt from."""
+    section = f"networks.{network}" if network in _OWN else "training"
+    return values[f"{section}.patience"] is not None
+
+
+def _unreached(key: str, reached: tuple[str, ...], models: list[str]) -> str:
+    whom = ", ".join(reached) or "none"
+    if key in _OF_STOPPING:
+        whom = f"networks with a patience ({whom})"
+    text = f"reaches {whom}; the study has {', '.join(models)}"
+    name = key.rpartition(".")[2]
+    own = [f"networks.{m}.{name}" for m in models if m in _OWN and name in OWN_TRAINING]
+    return f"{text}; see {', '.join(own)}" if own and key.startswith("training.") else text
+
+
+def _yaml(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
