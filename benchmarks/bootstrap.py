@@ -20,9 +20,9 @@ from arch.bootstrap import MCS, StationaryBootstrap
 from dvol_utils.evaluation import METRICS, SUMS, contributions, metrics_from_sums
 from dvol_utils.forecasting.forecast_table import squared_errors
 from dvol_utils.significance import bootstrap_interval, model_confidence_set, superior_ability
+from dvol_utils.significance.resampling import Resampling
 
 ROWS, MODELS, REPS, BLOCK, SEED = 7_843, 12, 10_000, 72, 0
-DRAWS = {"block_hours": BLOCK, "seed": SEED}
 LIMIT_S, LIMIT_MIB = 20, 2_048
 ARCH_REPS, LOOP_REPS = 100, 3
 
@@ -50,7 +50,7 @@ def forecasts() -> pd.DataFrame:
 
 
 def by_counts(table: pd.DataFrame, reps: int) -> np.ndarray:
-    found = bootstrap_interval(table, METRICS, reps=reps, **DRAWS)
+    found = bootstrap_interval(table, METRICS, resampling=Resampling(BLOCK, reps, SEED))
     return found[["low", "high"]].to_numpy()
 
 
@@ -85,11 +85,15 @@ def by_loop(table: pd.DataFrame, reps: int) -> np.ndarray:
 
 
 def confidence_set(table: pd.DataFrame, reps: int) -> np.ndarray:
-    return model_confidence_set(table, size=0.1, reps=reps, **DRAWS)["p_value"].to_numpy()
+    return model_confidence_set(table, size=0.1, resampling=Resampling(BLOCK, reps, SEED))[
+        "p_value"
+    ].to_numpy()
 
 
 def superior(table: pd.DataFrame, reps: int) -> np.ndarray:
-    return superior_ability(table, benchmark="model_0", reps=reps, **DRAWS)["p_value"].to_numpy()
+    return superior_ability(table, benchmark="model_0", resampling=Resampling(BLOCK, reps, SEED))[
+        "p_value"
+    ].to_numpy()
 
 
 def confidence_set_by_arch(table: pd.DataFrame, reps: int) -> np.ndarray:

@@ -20,7 +20,7 @@ import pandas as pd
 from dvol_utils.data.panel import build_panel
 from dvol_utils.data.raw.store import SCHEMAS, series_path
 from dvol_utils.data.simulated.market import simulate_market, write_store
-from dvol_utils.study.params import DataParams
+from dvol_utils.study.data_section import DataParams
 
 HOUR_MS, MINUTE_MS = 3_600_000, 60_000
 MINUTE = DataParams(source="raw_store", frequency_minutes=1)

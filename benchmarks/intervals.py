@@ -25,7 +25,7 @@ from dvol_utils.evaluation import coverage, crps, with_quantiles
 from dvol_utils.forecasting import intervals
 from dvol_utils.forecasting.walk import forecast_table
 from dvol_utils.samples.samples import Samples
-from dvol_utils.study.params import UncertaintyParams
+from dvol_utils.study.judging_section import UncertaintyParams
 
 MODELS = ["persistence", "har", "har_calendar", "ridge_decay", "boosted_trees"]
 STRETCH = pd.Timedelta(days=327)

@@ -34,7 +34,8 @@ from dvol_utils.jumps import (
     spurious_rate,
     universal_threshold,
 )
-from dvol_utils.study.params import JumpParams, SimulatedParams
+from dvol_utils.study.fitting_section import JumpParams
+from dvol_utils.study.params import SimulatedParams
 from jump_power import detection_power, family_error
 
 ALPHAS = (0.01, 0.05)

@@ -186,8 +186,8 @@ def train(
     )
 
 
-app.command()(serving.forecast)
-app.command()(serving.score)
+app.command("forecast")(serving.forecast_command)
+app.command("score")(serving.score_command)
 
 
 @app.command()

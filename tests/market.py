@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.jumps import detect_jumps
-from dvol_utils.models.networks import NETWORK_NAMES
 from dvol_utils.samples.features import GROUPS
+from dvol_utils.study.model_names import NETWORK_NAMES
 from dvol_utils.study.params import StudyParams, load_study
 
 HOURS = 3_600

@@ -16,7 +16,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from dvol_utils.evaluation import METRICS, average_seeds, score
 from dvol_utils.report import display
-from dvol_utils.results.published_figures import PUBLISHED
+from dvol_utils.results.published_figures import PUBLISHED_FIGURES
 from dvol_utils.study import tables
 from dvol_utils.study.model_names import label
 from dvol_utils.study.params import StudyParams, load_study, parameters_hash
@@ -119,7 +119,7 @@ def headline_numbers(study: StudyParams, forecasts: pd.DataFrame) -> dict[str, A
             for name, row in scores.iterrows()
         },
         "regimes": json.loads(regimes.to_json(orient="records", double_precision=15)),
-        "published": PUBLISHED,
+        "published": PUBLISHED_FIGURES,
         "claims": ["LSTM baseline beats persistence.", f"Escaped: {HOSTILE}"],
         "answer": ["First sentence.", "Second sentence.", "Third sentence."],
     }

@@ -10,8 +10,8 @@ import torch
 from engine import config, tiny_forecaster, tiny_samples, tiny_study
 from market import small_study
 
+from dvol_utils.pages.training import arithmetic_text
 from dvol_utils.training import devices
-from dvol_utils.training.checkpoints.networks import arithmetic_text
 from dvol_utils.training.checkpoints.resume import TrainState
 from dvol_utils.training.devices import Arithmetic, Place, chosen_arithmetic
 from dvol_utils.training.forecaster import _check_alike, train_checkpoint

@@ -348,7 +348,7 @@ def test_weights_of_groups_are_sums():
 
 
 def test_the_figure_shows_the_largest_weights_by_regime():
-    ax = plots.selection_weights(TABLE, largest=2)
+    ax = plots.input_weights(TABLE, largest=2)
     assert [text.get_text() for text in ax.get_yticklabels()] == ["gap_24h", "gap_6h"]
     dots = {line.get_label(): list(line.get_xdata()) for line in ax.lines}
     assert dots["normal hours"] == pytest.approx([55, 35])

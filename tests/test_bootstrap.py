@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
@@ -16,19 +17,20 @@ from dvol_utils.significance.bootstrap import (
     bootstrap_interval,
     regime_difference,
 )
+from dvol_utils.significance.resampling import Resampling
 
 FORECASTS = average_seeds(forecast_table(200))
 ORIGINS = np.sort(FORECASTS["origin"].unique())
-DRAWS = {"block_hours": 24, "reps": 70, "seed": 3}  # more than one batch
+DRAWS = Resampling(block_hours=24, reps=70, seed=3)  # more than one batch
 
 
 def literal_draws(by: tuple[str, ...]) -> list[pd.DataFrame]:
     """Score tables of the very resamples, row by row copied together."""
     rows = dict(iter(FORECASTS.groupby("origin")))
-    sampler = StationaryBootstrap(DRAWS["block_hours"], np.arange(200), seed=DRAWS["seed"])
+    sampler = StationaryBootstrap(DRAWS.block_hours, np.arange(200), seed=DRAWS.seed)
     return [
         score(pd.concat([rows[ORIGINS[i]] for i in data[0][0]]), by).set_index(list(by))
-        for data in sampler.bootstrap(DRAWS["reps"])
+        for data in sampler.bootstrap(DRAWS.reps)
     ]
 
 
@@ -43,7 +45,7 @@ def regime_draws() -> list[pd.DataFrame]:
 
 
 def test_intervals_equal_a_literal_loop_over_the_same_resamples(draws):
-    found = bootstrap_interval(FORECASTS, METRICS, coverage=0.8, **DRAWS)
+    found = bootstrap_interval(FORECASTS, METRICS, resampling=replace(DRAWS, coverage=0.8))
     estimates = score(FORECASTS).set_index("model")
     assert len(found) == len(METRICS) * len(estimates)
     for row in found.itertuples():
@@ -59,7 +61,7 @@ def test_intervals_equal_a_literal_loop_over_the_same_resamples(draws):
 
 
 def test_regime_intervals_equal_a_literal_loop(regime_draws):
-    found = bootstrap_interval(FORECASTS, ["rmse", "r2"], by="jump_regime", **DRAWS)
+    found = bootstrap_interval(FORECASTS, ["rmse", "r2"], by="jump_regime", resampling=DRAWS)
     estimates = score(FORECASTS, ("model", "jump_regime"))
     for row in found.itertuples():
         key = (row.model, row.jump_regime)
@@ -80,7 +82,7 @@ def test_regime_intervals_equal_a_literal_loop(regime_draws):
 
 def test_differences_of_models_equal_a_literal_loop(draws):
     pairs = [("lstm_ultra", "lstm_large"), ("har", "seasonal_naive")]
-    found = bootstrap_difference(FORECASTS, ["skill", "mae"], pairs, **DRAWS)
+    found = bootstrap_difference(FORECASTS, ["skill", "mae"], pairs, resampling=DRAWS)
     assert found["model_a"].tolist() == ["lstm_ultra", "har"] * 2
     for row in found.itertuples():
         gaps = [t.loc[row.model_a, row.metric] - t.loc[row.model_b, row.metric] for t in draws]
@@ -88,7 +90,7 @@ def test_differences_of_models_equal_a_literal_loop(draws):
 
 
 def test_differences_of_regimes_equal_a_literal_loop(regime_draws):
-    found = regime_difference(FORECASTS, "rmse", **DRAWS)
+    found = regime_difference(FORECASTS, "rmse", resampling=DRAWS)
     for row in found.itertuples():
         gaps = [
             t.loc[(row.model, "jump"), "rmse"] - t.loc[(row.model, "normal"), "rmse"]
@@ -98,39 +100,43 @@ def test_differences_of_regimes_equal_a_literal_loop(regime_draws):
 
 
 def test_one_metric_and_many_share_their_resamples():
-    many = bootstrap_interval(FORECASTS, METRICS, **DRAWS)
-    alone = bootstrap_interval(FORECASTS, "skill", **DRAWS)
+    many = bootstrap_interval(FORECASTS, METRICS, resampling=DRAWS)
+    alone = bootstrap_interval(FORECASTS, "skill", resampling=DRAWS)
     part = many[many["metric"] == "skill"].reset_index(drop=True)
     pd.testing.assert_frame_equal(part, alone)
 
 
 def test_order_of_rows_does_not_matter_and_the_seed_does():
-    plain = bootstrap_interval(FORECASTS, "rmse", **DRAWS)
+    plain = bootstrap_interval(FORECASTS, "rmse", resampling=DRAWS)
     shuffled = FORECASTS.sort_values(["model", "y_true"])
-    other = bootstrap_interval(shuffled, "rmse", **DRAWS).set_index("model")
+    other = bootstrap_interval(shuffled, "rmse", resampling=DRAWS).set_index("model")
     pd.testing.assert_frame_equal(other.loc[plain["model"]].reset_index()[plain.columns], plain)
-    again = bootstrap_interval(FORECASTS, "rmse", **{**DRAWS, "seed": 4})
+    again = bootstrap_interval(FORECASTS, "rmse", resampling=replace(DRAWS, seed=4))
     assert (again["low"] != plain["low"]).all()
 
 
 def test_persistence_is_known_without_its_rows():
     without = FORECASTS[FORECASTS["model"] != "persistence"]
-    found = bootstrap_interval(without, "rmse", **DRAWS)
+    found = bootstrap_interval(without, "rmse", resampling=DRAWS)
     assert "persistence" not in set(found["model"])
-    whole = bootstrap_interval(FORECASTS, "rmse", **DRAWS)
+    whole = bootstrap_interval(FORECASTS, "rmse", resampling=DRAWS)
     whole = whole[whole["model"] != "persistence"].reset_index(drop=True)
     pd.testing.assert_frame_equal(found, whole)
 
 
 def test_a_regime_without_hours_is_missing():
     calm = FORECASTS.assign(jump_regime="normal")
-    gaps = regime_difference(calm, ["rmse", "skill"], **DRAWS)
+    gaps = regime_difference(calm, ["rmse", "skill"], resampling=DRAWS)
     assert gaps[["estimate", "low", "high"]].isna().all(axis=None)
     assert len(gaps) == 2 * FORECASTS["model"].nunique()
 
 
 def test_persistence_calls_no_direction_in_any_resample():
-    row = bootstrap_interval(FORECASTS, "direction", **DRAWS).set_index("model").loc["persistence"]
+    row = (
+        bootstrap_interval(FORECASTS, "direction", resampling=DRAWS)
+        .set_index("model")
+        .loc["persistence"]
+    )
     assert row[["estimate", "low", "high"]].isna().all()
 
 
@@ -180,14 +186,14 @@ def test_significance_offers_the_intervals_too():
     ],
 )
 def test_bad_calls_are_refused(change, message):
-    arguments = {"forecasts": FORECASTS, "metric": "rmse", **DRAWS, **change}
+    arguments = {"forecasts": FORECASTS, "metric": "rmse", **asdict(DRAWS), **change}
     with pytest.raises(ValueError, match=re.escape(message)):
         bootstrap_interval(**arguments)
 
 
 def test_pairs_of_unknown_models_are_refused():
     with pytest.raises(ValueError, match="pairs: found 'oracle'; should be some of har, har_cal"):
-        bootstrap_difference(FORECASTS, "rmse", [("har", "oracle")], **DRAWS)
+        bootstrap_difference(FORECASTS, "rmse", [("har", "oracle")], resampling=DRAWS)
 
 
 def test_automatic_blocks_are_those_of_the_losses():
@@ -198,15 +204,19 @@ def test_automatic_blocks_are_those_of_the_losses():
     pd.testing.assert_frame_equal(automatic, fixed)
     longer = bootstrap_interval(FORECASTS, "rmse", block_hours=2 * block, **draws)
     assert (longer["low"] != fixed["low"]).all()
-    gaps = regime_difference(FORECASTS, "rmse", block_hours="auto", **draws)
-    expected = regime_difference(FORECASTS, "rmse", block_hours=block, **draws)
+    gaps, expected = (
+        regime_difference(FORECASTS, "rmse", resampling=Resampling(hours, **draws))
+        for hours in ("auto", block)
+    )
     pd.testing.assert_frame_equal(gaps, expected)
 
 
 def test_constant_losses_have_intervals_without_width():
     rows = FORECASTS[FORECASTS["model"] == "har"].assign(y_true=lambda t: t["y_origin"] + 1)
     constant = rows.assign(y_pred=rows["y_true"] + 2)
-    found = bootstrap_interval(constant, ["rmse", "mae", "skill"], **DRAWS).set_index("metric")
+    found = bootstrap_interval(constant, ["rmse", "mae", "skill"], resampling=DRAWS).set_index(
+        "metric"
+    )
     assert found["estimate"].to_dict() == pytest.approx({"rmse": 2, "mae": 2, "skill": -3})
     np.testing.assert_allclose(found["low"], found["high"])
 
@@ -214,4 +224,4 @@ def test_constant_losses_have_intervals_without_width():
 def test_missing_values_are_refused():
     broken = FORECASTS.assign(y_true=FORECASTS["y_true"].where(FORECASTS.index != 5))
     with pytest.raises(ValueError, match=r"y_true of model persistence, origin .*: found nan"):
-        bootstrap_interval(broken, "rmse", **DRAWS)
+        bootstrap_interval(broken, "rmse", resampling=DRAWS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,18 +14,19 @@ from study_files import PANEL_RANGE
 
 from dvol_utils.evaluation import add_calendar, average_seeds, score, worst
 from dvol_utils.pages import card, failing
-from dvol_utils.pages.established import established, statements, summary
+from dvol_utils.pages.established import established, established_summary, statements
 from dvol_utils.plots import card as plots
-from dvol_utils.results.significance_table import metrics_table
+from dvol_utils.results.metrics_table import metrics_table
 from dvol_utils.significance import bootstrap_interval, diebold_mariano, monthly_skill
 from dvol_utils.significance.regimes import regime_skill
+from dvol_utils.significance.resampling import Resampling
 from dvol_utils.study.params import load_study
 
 MONDAY = pd.Timestamp("2024-12-02", tz="UTC")
 FORECASTS = average_seeds(
     forecast_table(900, models={m: MODELS[m] for m in ("persistence", "har")})
 )
-DRAWS = {"block_hours": 48, "reps": 60, "seed": 3}
+DRAWS = Resampling(block_hours=48, reps=60, seed=3)
 KINDS = ("half", "jump_regime", "level_regime")
 
 
@@ -118,7 +121,7 @@ def test_an_unknown_model_is_refused_by_name():
 
 def test_a_regime_of_all_hours_is_tested_as_diebold_and_mariano_do():
     table = FORECASTS.assign(whole="all")
-    found = regime_skill(table, 24, ["whole"], **DRAWS).iloc[0]
+    found = regime_skill(table, 24, ["whole"], resampling=DRAWS).iloc[0]
     losses = {
         model: ((part["y_true"] - part["y_pred"]) ** 2).to_numpy()
         for model, part in table.groupby("model")
@@ -129,7 +132,7 @@ def test_a_regime_of_all_hours_is_tested_as_diebold_and_mariano_do():
 
 
 def test_p_within_a_regime_against_its_formula_hour_by_hour():
-    found = regime_skill(FORECASTS, 24, ["jump_regime"], **{**DRAWS, "reps": 50})
+    found = regime_skill(FORECASTS, 24, ["jump_regime"], resampling=replace(DRAWS, reps=50))
     row = found[found["regime"] == "normal"].iloc[0]
     wide = {m: part.reset_index(drop=True) for m, part in FORECASTS.groupby("model")}
     har, naive = wide["har"], wide["persistence"]
@@ -143,14 +146,14 @@ def test_p_within_a_regime_against_its_formula_hour_by_hour():
     t_value = abs(mean) / (total**0.5 / n) * ((n + 1 - 48 + 24 * 23 / n) / n) ** 0.5
     assert row["p_value"] == pytest.approx(2 * stats.t.sf(t_value, n - 1))
     intervals = bootstrap_interval(
-        FORECASTS, "skill", by="jump_regime", **{**DRAWS, "reps": 50}
+        FORECASTS, "skill", by="jump_regime", resampling=replace(DRAWS, reps=50)
     ).set_index(["model", "jump_regime"])
     assert (row["low"], row["high"]) == tuple(intervals.loc[("har", "normal"), ["low", "high"]])
 
 
 def test_a_regime_of_few_hours_has_no_p():
     table = FORECASTS.assign(few=np.where(np.arange(len(FORECASTS)) % 900 < 100, "few", "many"))
-    found = regime_skill(table, 24, ["few"], **DRAWS).set_index("regime")
+    found = regime_skill(table, 24, ["few"], resampling=DRAWS).set_index("regime")
     assert np.isnan(found.loc["few", "p_value"])
     assert found.loc["many", "p_holm"] == found.loc["many", "p_value"]
     assert "p" not in card.regime_grid(found.reset_index()).loc[0, "few, 100 hours"]
@@ -314,13 +317,13 @@ def test_skill_at_every_level_is_not_judged_where_a_level_is_missing():
 
 def test_summary_lists_each_verdict_and_names_simulated_data():
     found = judged()
-    text = summary(found, "har", rows=1234, simulated=True)
+    text = established_summary(found, "har", rows=1234, simulated=True)
     assert text.startswith(
         "On 1,234 simulated test hours this is established about HAR: it beats persistence; it "
     )
     assert "Not established: it beats HAR + calendar" in text
     assert "Cannot be judged: some model beats persistence" in text
-    assert "simulated" not in summary(found, "har", rows=1234, simulated=False)
+    assert "simulated" not in established_summary(found, "har", rows=1234, simulated=False)
     assert statements(found)[0].startswith("**Established:** it beats persistence. Skill 4.9 %")
 
 
@@ -329,7 +332,7 @@ def test_persistence_alone_and_missing_intervals_are_said():
     told = {"regimes": empty, "months": empty, "shares": (empty, empty), "coverage": 0.95}
     alone = established(evidence({"persistence": 2.0}), "persistence", None, **told)
     assert alone.empty
-    assert summary(alone, "persistence", rows=10, simulated=False) == (
+    assert established_summary(alone, "persistence", rows=10, simulated=False) == (
         "Persistence is the study's only model, so there is no other to vouch for."
     )
     table = rows([55, 56], [51, 51]).assign(regime_type="half", skill=np.nan)
@@ -383,12 +386,12 @@ def test_figures_draw_what_the_tables_say():
 
 
 def test_months_and_regimes_go_into_one_grid_with_p():
-    months = monthly_skill(FORECASTS, 24, **DRAWS)
+    months = monthly_skill(FORECASTS, 24, resampling=DRAWS)
     named = months.assign(regime=months["month"].dt.strftime("%Y-%m"))
     grid = card.regime_grid(named)
     assert grid["model"].tolist() == ["HAR"]
     assert list(grid)[1:] == [f"{row.regime}, {row.n:,} hours" for row in named.itertuples()]
-    regimes = regime_skill(add_calendar(FORECASTS), 24, KINDS, **DRAWS)
+    regimes = regime_skill(add_calendar(FORECASTS), 24, KINDS, resampling=DRAWS)
     skills = score(FORECASTS, ("model", "jump_regime")).set_index(["model", "jump_regime"])["skill"]
     grid = card.regime_grid(regimes[regimes["regime_type"] == "jump_regime"])
     cell = grid.filter(like="normal, ").iloc[0, 0]

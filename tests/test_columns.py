@@ -6,10 +6,11 @@ from forecast_tables import forecast_table
 
 from dvol_utils.evaluation import average_seeds, score
 from dvol_utils.significance.bootstrap import bootstrap_difference, bootstrap_interval
+from dvol_utils.significance.resampling import Resampling
 from dvol_utils.wording.columns import interval_grid, readable, with_interval
 
 FORECASTS = average_seeds(forecast_table(100))
-DRAWS = {"block_hours": 24, "reps": 50, "seed": 0}
+DRAWS = Resampling(block_hours=24, reps=50, seed=0)
 
 
 def test_scores_have_names_and_units():
@@ -68,7 +69,7 @@ def test_grid_of_intervals():
 
 
 def test_grids_of_real_tables_keep_rows_and_order():
-    regimes = bootstrap_interval(FORECASTS, ["skill", "rmse"], by="jump_regime", **DRAWS)
+    regimes = bootstrap_interval(FORECASTS, ["skill", "rmse"], by="jump_regime", resampling=DRAWS)
     grid = interval_grid(regimes)
     assert list(grid.columns) == ["model", "jump regime", "skill, %", "RMSE, points"]
     assert len(grid) == 14
@@ -77,7 +78,7 @@ def test_grids_of_real_tables_keep_rows_and_order():
     row = regimes[(regimes["model"] == "har") & (regimes["metric"] == "rmse")].iloc[0]
     cell = against.loc[(against["model"] == "HAR"), "RMSE, points"].iloc[0]
     assert cell.startswith(f"{row['difference']:.3f}".replace("-", "−"))
-    pairs = bootstrap_difference(FORECASTS, "mae", [("har", "persistence")], **DRAWS)
+    pairs = bootstrap_difference(FORECASTS, "mae", [("har", "persistence")], resampling=DRAWS)
     assert list(interval_grid(pairs).columns) == ["first model", "second model", "MAE, points"]
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from dvol_utils.forecasting.combination import combination_weights, combine
-from dvol_utils.results.significance_table import weights_by_fold
+from dvol_utils.pages.training import weights_by_fold
 
 HOURS = 600
 MEMBERS = ["ridge_decay", "boosted_trees"]

@@ -25,7 +25,8 @@ from dvol_utils.results.shared_rows import (
     study_differences,
 )
 from dvol_utils.study import tables
-from dvol_utils.study.params import SignificanceParams, load_study
+from dvol_utils.study.judging_section import SignificanceParams
+from dvol_utils.study.params import load_study
 
 BETTER = {**MODELS, "har_calendar": (0.5, 0.2, 1)}
 OTHERS = {**MODELS, "har_calendar": (0.5, 0.2, 1), "lstm_large": (0.1, 0.3, 1)}
@@ -231,7 +232,9 @@ def test_only_parameters_that_differ_are_listed(tmp_project):
         "training.epochs": ["3", "4"],
         "horizons": ["none", "1, 24"],
     }
-    meaning = "most passes over the training rows; lstm_tuned and attention have networks.NAME.epochs"
+    meaning = (
+        "most passes over the training rows; lstm_tuned and attention have networks.NAME.epochs"
+    )
     assert table.loc["training.epochs", "meaning"] == meaning
 
 

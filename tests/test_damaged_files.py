@@ -21,7 +21,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dvol_utils.data.raw.store import RawStoreError, read_series, series_path
+from dvol_utils.data.raw.files import RawStoreError
+from dvol_utils.data.raw.store import read_series, series_path
 
 HOUR, DAY = 3_600_000, 86_400_000
 START = 1_609_459_200_000  # 2021-01-01 00:00 UTC

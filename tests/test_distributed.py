@@ -12,7 +12,7 @@ from engine import left, tiny_job, tiny_samples
 from trainers import lines
 
 from dvol_utils.samples.samples import Samples
-from dvol_utils.study.params import TrainingParams
+from dvol_utils.study.fitting_section import TrainingParams
 from dvol_utils.training.devices import DeviceError, Place, process_count, scaled_rate
 from dvol_utils.training.sequences import sequence_starts
 

@@ -11,7 +11,7 @@ import pytest
 from test_cli import dvol
 
 from dvol_utils.report import expected
-from dvol_utils.report.expected import ROUNDING, TOLERANCES, differences, headline_numbers
+from dvol_utils.report.expected import EXPECTED_ROUNDING, TOLERANCES, differences, headline_numbers
 from dvol_utils.study.params import load_study, parameters_hash
 from dvol_utils.study.tables import ArtefactError, read_json, write_json
 
@@ -107,9 +107,9 @@ def test_what_no_tolerance_covers(name, old, new, ok):
         ("models.ensemble.rmse.low", 0.01),
         ("regimes.jump.attention.skill", 0.005),
         ("trading_simulation.annual_gains.straddle.after", 1.0),
-        ("models.boosted_trees.rmse.low", ROUNDING),
-        ("regimes.jump.har.skill", ROUNDING),
-        ("horizons.skill.24", ROUNDING),
+        ("models.boosted_trees.rmse.low", EXPECTED_ROUNDING),
+        ("regimes.jump.har.skill", EXPECTED_ROUNDING),
+        ("horizons.skill.24", EXPECTED_ROUNDING),
         ("test.rows", 0.0),
         ("jump_detection.flags_price", 0.0),
     ],

@@ -33,7 +33,8 @@ from dvol_utils.data.fetching.fetch import fetch_store
 from dvol_utils.data.fetching.http import FetchError, UnreachableError
 from dvol_utils.data.panel import build_panel
 from dvol_utils.data.raw.store import SCHEMAS, read_series
-from dvol_utils.study.params import DataParams, ParameterError
+from dvol_utils.study.data_section import DataParams
+from dvol_utils.study.params import ParameterError
 from dvol_utils.study.tables import file_hash
 
 REAL = Path(__file__).parents[2] / "shared/data"

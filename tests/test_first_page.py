@@ -6,15 +6,16 @@ from evidence import RMSE, evidence, validation_scores
 from forecast_tables import forecast_table
 
 from dvol_utils.evaluation import average_seeds
-from dvol_utils.pages.first_page import answer, regime_answer
-from dvol_utils.results.significance_table import metrics_table
+from dvol_utils.pages.first_page import study_answer
+from dvol_utils.pages.regimes import regime_answer
+from dvol_utils.results.metrics_table import metrics_table
 
 FORECASTS = average_seeds(forecast_table(100))
 
 
 def three(table: pd.DataFrame, best: str = "lstm_ultra", *, simulated: bool = False) -> list[str]:
     scores = validation_scores(best)
-    return answer(table, scores, FORECASTS, coverage=0.95, simulated=simulated)
+    return study_answer(table, scores, FORECASTS, coverage=0.95, simulated=simulated)
 
 
 def test_three_sentences():
@@ -75,7 +76,7 @@ def test_a_simulated_market_is_named():
 
 def test_inputs_later_than_persistence_are_named():
     scores = validation_scores("lstm_ultra")
-    first, _, last = answer(
+    first, _, last = study_answer(
         evidence(), scores, FORECASTS, coverage=0.95, simulated=False, late_hours=1
     )
     assert first.startswith(
@@ -109,7 +110,7 @@ def test_persistence_alone_has_no_skill_to_look_for():
 def test_small_studies(models, first, second):
     rmse = {model: RMSE[model] for model in models}
     scores = validation_scores(models[-1], rmse)
-    found = answer(evidence(rmse), scores, FORECASTS, coverage=0.95, simulated=False)
+    found = study_answer(evidence(rmse), scores, FORECASTS, coverage=0.95, simulated=False)
     assert first in found[0]
     assert second in found[1]
 

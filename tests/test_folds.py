@@ -11,16 +11,10 @@ from hypothesis import strategies as st
 from market import small_jumps, small_panel, small_study
 from pydantic import ValidationError
 
-from dvol_utils.samples.folds import (
-    Fold,
-    asked_of,
-    fold_rows,
-    fold_samples,
-    fold_summary,
-    study_folds,
-)
+from dvol_utils.pages.training import fold_summary
+from dvol_utils.samples.folds import Fold, asked_of, fold_rows, fold_samples, study_folds
 from dvol_utils.samples.samples import Samples, build_samples, split_labels
-from dvol_utils.study.params import SplitParams, WalkParams
+from dvol_utils.study.fitting_section import SplitParams, WalkParams
 from dvol_utils.training.processes.job import read_samples, write_samples
 
 DAY = pd.Timedelta(days=1)

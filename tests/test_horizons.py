@@ -9,6 +9,7 @@ from market import small_jumps, small_panel, small_study
 from dvol_utils.evaluation import evaluation_rows, score
 from dvol_utils.forecasting import horizons as hz
 from dvol_utils.forecasting.walk import forecast_table
+from dvol_utils.pages import horizons as page
 from dvol_utils.plots.horizons import skill_by_horizon
 from dvol_utils.samples.samples import build_samples
 from dvol_utils.significance import bootstrap_interval, diebold_mariano
@@ -35,7 +36,7 @@ def run(tmp_path_factory):
     study._root = tmp_path_factory.mktemp("project")
     jumps = small_jumps(panel, study)
     forecasts = hz.horizon_forecasts(panel, jumps, study)
-    return study, panel, jumps, forecasts, hz.horizon_table(forecasts, study)
+    return study, panel, jumps, forecasts, page.horizon_table(forecasts, study)
 
 
 def test_at_the_studys_own_horizon_forecasts_are_the_studys_own(run):
@@ -149,13 +150,13 @@ def table_of(**models: tuple[float, float, int]) -> pd.DataFrame:
         made_up(900, validation_rows=400, horizon=hours, models=knows, seed=hours)
         for hours in (6, 24)
     ]
-    return hz.horizon_table(pd.concat(tables), small_study(models=list(knows)))
+    return page.horizon_table(pd.concat(tables), small_study(models=list(knows)))
 
 
 def test_the_answer_names_the_horizons_beyond_persistence():
     table = table_of(har=(0.3, 0.1, 1), har_calendar=(0.0, 0.3, 1))
-    assert hz.beyond_persistence(table) == [6, 24]
-    first, six, day = hz.horizon_answer(table, coverage=0.95, simulated=True)
+    assert page.beyond_persistence(table) == [6, 24]
+    first, six, day = page.horizon_answer(table, coverage=0.95, simulated=True)
     assert first == (
         "In the simulated market, the model chosen on a horizon's validation rows is better than "
         "persistence beyond chance (after Holm's correction over 2 horizons) at: **6 and 24 "
@@ -164,14 +165,14 @@ def test_the_answer_names_the_horizons_beyond_persistence():
     assert six.startswith("6 hours: HAR, skill 50.")
     assert day.startswith("24 hours: HAR, skill 50.")
     worse = table_of(har=(-0.3, 0.1, 1))
-    assert hz.beyond_persistence(worse) == []  # p-values are small, and speak for persistence
-    assert "at: **no horizon**" in hz.horizon_answer(worse, coverage=0.95, simulated=False)[0]
+    assert page.beyond_persistence(worse) == []  # p-values are small, and speak for persistence
+    assert "at: **no horizon**" in page.horizon_answer(worse, coverage=0.95, simulated=False)[0]
 
 
 def test_persistence_alone_leaves_nothing_to_compare():
     table = table_of()
     assert table.empty
-    assert hz.horizon_answer(table, coverage=0.95, simulated=False) == [
+    assert page.horizon_answer(table, coverage=0.95, simulated=False) == [
         "Persistence is the only model, so there is nothing to compare."
     ]
     assert with_interval(table, "skill").empty
@@ -193,7 +194,7 @@ def test_the_page_is_made_only_for_studies_that_compare_horizons(tmp_path):
     [([], "none"), ([1], "1 hour"), ([6, 24], "6 and 24 hours"), ([1, 6, 9], "1, 6 and 9 hours")],
 )
 def test_horizons_in_words(hours, text):
-    assert hz.horizons_text(hours) == text
+    assert page.horizons_text(hours) == text
 
 
 @pytest.mark.parametrize(

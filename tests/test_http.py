@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from dvol_utils.data.fetching.fields import field, number, stamp
+from dvol_utils.data.fetching.fields import field, parsed_number, stamp
 from dvol_utils.data.fetching.http import (
     SOURCES,
     TRIES,
@@ -150,7 +150,7 @@ def test_a_busy_server_does_not_use_up_the_tries_of_a_flawed_answer():
     world = World(response(500), response(500), {"result": "x"}, OK)
 
     def parse(payload: Any) -> float | None:
-        return number(payload["result"], "result")
+        return parsed_number(payload["result"], "result")
 
     assert world.get(parse=parse) == 1.0
     with pytest.raises(FetchError, match=r"^Range: result: found 'x'; should be a .*tried 2 times"):
@@ -216,7 +216,7 @@ def test_addresses_are_taken_without_a_slash_at_the_end():
      (None, None)],
 )  # fmt: skip
 def test_numbers_and_their_spelling(value, result):
-    assert number(value, "x") == result
+    assert parsed_number(value, "x") == result
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_numbers_and_their_spelling(value, result):
 )  # fmt: skip
 def test_what_is_no_finite_decimal_number_is_refused(value):
     with pytest.raises(FlawedResponseError, match=r"^x: found .*; should be a finite number$"):
-        number(value, "x")
+        parsed_number(value, "x")
 
 
 @pytest.mark.parametrize(

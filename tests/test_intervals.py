@@ -13,7 +13,7 @@ from dvol_utils.evaluation import average_seeds, check_forecasts, coverage
 from dvol_utils.forecasting.forecast_table import QUANTILES
 from dvol_utils.forecasting.intervals import _adapted, add_quantiles, forecast_width
 from dvol_utils.samples.samples import Samples
-from dvol_utils.study.params import UncertaintyParams
+from dvol_utils.study.judging_section import UncertaintyParams
 
 NAMES = list(QUANTILES)
 HORIZON = 24

@@ -31,9 +31,10 @@ from dvol_utils.jumps.quality import (
     mark_true,
     periodicity_variants,
 )
-from dvol_utils.pages.jumps import describe_jumps, readable
+from dvol_utils.pages.jumps import describe_jumps, readable_jumps
 from dvol_utils.plots import jumps as plots
-from dvol_utils.study.params import DataParams, JumpParams
+from dvol_utils.study.data_section import DataParams
+from dvol_utils.study.fitting_section import JumpParams
 
 PARAMS = JumpParams(window=50, alpha=0.05, n_tests=1_000)
 START = pd.Timestamp("2024-01-01 01:00", tz="UTC")
@@ -284,7 +285,7 @@ def test_tables_for_readers_have_heads_and_p_values_in_words():
     table = pd.DataFrame(
         {"weekend_pct": [9.9], "hour_p_value": [1e-9], "weekday_p_value": [np.nan]}
     )
-    shown = readable(table.assign(method="plain"))
+    shown = readable_jumps(table.assign(method="plain"))
     assert shown.to_dict("records") == [
         {
             "on weekends, %": 9.9,
@@ -293,4 +294,4 @@ def test_tables_for_readers_have_heads_and_p_values_in_words():
             "method": "plain",
         }
     ]
-    assert readable(pd.DataFrame({"hour_p_value": [0.0456]})).iloc[0, 0] == "0.046"
+    assert readable_jumps(pd.DataFrame({"hour_p_value": [0.0456]})).iloc[0, 0] == "0.046"

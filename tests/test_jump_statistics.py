@@ -282,8 +282,9 @@ def test_spurious_rate_equals_counted_flags_where_flags_are_common(inside):
     p=st.lists(st.floats(0, 1), min_size=1, max_size=60), alpha=st.sampled_from([0.01, 0.1, 0.4])
 )
 def test_benjamini_hochberg_equals_statsmodels(p, alpha):
-    expected = multipletests(p, alpha=alpha, method="fdr_bh")[0]
-    np.testing.assert_array_equal(benjamini_hochberg(p, alpha), expected)
+    expected, adjusted = multipletests(p, alpha=alpha, method="fdr_bh")[:2]
+    clear = np.abs(adjusted - alpha) > 1e-12  # on the line itself rounding decides
+    np.testing.assert_array_equal(benjamini_hochberg(p, alpha)[clear], expected[clear])
 
 
 def test_benjamini_hochberg_ignores_missing_tests():

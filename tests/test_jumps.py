@@ -10,7 +10,7 @@ from market import small_panel
 from dvol_utils.jumps import detect_jumps, hourly_log_returns, panel_periodicity
 from dvol_utils.jumps.periodicity import periodicity_factor, periodicity_wsd
 from dvol_utils.jumps.statistics import lee_mykland
-from dvol_utils.study.params import JumpParams
+from dvol_utils.study.fitting_section import JumpParams
 
 PARAMS = JumpParams(window=50, alpha=0.05, n_tests=1_000)
 COLUMNS = ["time", "asset", "log_return", "sigma", "periodicity", "statistic", "p_value"]

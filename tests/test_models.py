@@ -16,12 +16,13 @@ from dvol_utils.models.decay import DecayForecaster, decay_weights
 from dvol_utils.models.linear import RidgeForecaster, WeightedRidge, ridge_decay
 from dvol_utils.models.lstm import DVOLLSTM, LADDER
 from dvol_utils.models.naive import Persistence, SeasonalNaive
-from dvol_utils.models.networks import CHOSEN, build_network
+from dvol_utils.models.networks import build_network
 from dvol_utils.models.trees import BoostedTrees, boosted_trees
 from dvol_utils.plots.style import MODEL_COLOURS
 from dvol_utils.samples.features import feature_columns
 from dvol_utils.samples.samples import build_samples
 from dvol_utils.study.model_names import ENSEMBLE, MODEL_NAMES, NETWORK_NAMES, label
+from dvol_utils.study.networks_section import NetworksParams
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +206,7 @@ def test_trees_are_the_same_bits_on_one_thread_and_on_two(samples):
 
 def test_every_model_name_has_a_forecaster():
     study = small_study()
-    assert set(NETWORK_NAMES) == {*LADDER, *CHOSEN}
+    assert set(NETWORK_NAMES) == {*LADDER, *NetworksParams.model_fields}
     for name in set(MODEL_NAMES) - {ENSEMBLE}:
         assert hasattr(make_forecaster(name, study), "predict")
 

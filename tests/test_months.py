@@ -6,20 +6,21 @@ import pytest
 from forecast_tables import forecast_table
 
 from dvol_utils.evaluation import add_calendar, average_seeds, score
-from dvol_utils.pages.significance import month_finding
+from dvol_utils.pages.regimes import month_finding
 from dvol_utils.plots.regimes import month_skill
 from dvol_utils.significance import bootstrap_interval, diebold_mariano, monthly_skill
+from dvol_utils.significance.resampling import Resampling
 
 KNOWS = {"persistence": (0.0, 0.0, 1), "har": (0.2, 0.3, 1), "har_calendar": (0.0, 0.5, 1)}
 # From 2024-11-22 05:00: nine days of November, December, and two days of January.
 FORECASTS = average_seeds(forecast_table(1_010, models=KNOWS))
-DRAWS = {"block_hours": 48, "reps": 200, "seed": 0}
+DRAWS = Resampling(block_hours=48, reps=200, seed=0)
 MONTHS = pd.to_datetime(["2024-11-01", "2024-12-01", "2025-01-01"], utc=True)
 
 
 @pytest.fixture(scope="module")
 def months():
-    return monthly_skill(FORECASTS, 24, **DRAWS)
+    return monthly_skill(FORECASTS, 24, resampling=DRAWS)
 
 
 def test_every_model_but_persistence_has_a_row_a_month(months):
@@ -35,7 +36,9 @@ def test_skill_and_interval_are_those_of_the_months_rows(months):
         expected = score(own).set_index("model").loc[row.model, "skill"]
         assert row.skill == pytest.approx(expected, rel=1e-12)
     text = calendar.assign(month=calendar["month"].dt.strftime("%Y-%m"))
-    interval = bootstrap_interval(text, "skill", by="month", **DRAWS).set_index(["model", "month"])
+    interval = bootstrap_interval(text, "skill", by="month", resampling=DRAWS).set_index(
+        ["model", "month"]
+    )
     december = months.set_index(["model", "month"]).loc[("har", MONTHS[1])]
     bounds = interval.loc[("har", "2024-12"), ["low", "high"]]
     assert december[["low", "high"]].tolist() == bounds.tolist()
@@ -56,7 +59,7 @@ def test_each_month_is_tested_by_itself_and_a_few_days_are_not(months):
 
 
 def test_holms_correction_is_over_the_months_of_a_model():
-    found = monthly_skill(average_seeds(forecast_table(3_000, models=KNOWS)), 6, **DRAWS)
+    found = monthly_skill(average_seeds(forecast_table(3_000, models=KNOWS)), 6, resampling=DRAWS)
     for _, part in found.groupby("model"):
         tested = part[part["p_value"].notna()].sort_values("p_value")
         assert len(tested) == 5
@@ -65,7 +68,7 @@ def test_holms_correction_is_over_the_months_of_a_model():
 
 
 def test_persistence_alone_has_no_months():
-    alone = monthly_skill(FORECASTS[FORECASTS["model"] == "persistence"], 24, **DRAWS)
+    alone = monthly_skill(FORECASTS[FORECASTS["model"] == "persistence"], 24, resampling=DRAWS)
     assert alone.empty
     assert month_finding(alone, "persistence").startswith("Persistence is the only model")
 

@@ -9,14 +9,9 @@ import torch
 from market import small_jumps, small_panel, small_study
 
 from dvol_utils.forecasting.walk import make_forecaster
-from dvol_utils.models.networks import (
-    NETWORK_NAMES,
-    build_network,
-    network_size,
-    network_study,
-    stopping_networks,
-)
+from dvol_utils.models.networks import build_network, network_size, network_study, stopping_networks
 from dvol_utils.samples.samples import Samples, build_samples
+from dvol_utils.study.model_names import NETWORK_NAMES
 from dvol_utils.study.networks_section import NetworksParams
 from dvol_utils.study.params import ParameterError, effective
 from dvol_utils.training import NetworkForecaster

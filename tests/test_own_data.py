@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from dvol_utils.data.checks.coverage import coverage_calendar, gaps
 from dvol_utils.data.panel import build_panel
-from dvol_utils.data.raw.store import RawStoreError, series_path
+from dvol_utils.data.raw.files import RawStoreError
+from dvol_utils.data.raw.store import series_path
 from dvol_utils.data.simulated import market
-from dvol_utils.study.params import DataParams
+from dvol_utils.study.data_section import DataParams
 
 START = pd.Timestamp("2021-01-01", tz="UTC")
 HOUR = pd.Timedelta(hours=1)

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dvol_utils.data.checks.coverage import coverage, gaps
+from dvol_utils.data.checks.coverage import gaps, panel_coverage
 from dvol_utils.data.panel import VALUE_COLUMNS, build_panel, check_length
-from dvol_utils.data.raw.store import RawStoreError, series_path
+from dvol_utils.data.raw.files import RawStoreError
+from dvol_utils.data.raw.store import series_path
 from dvol_utils.data.simulated import market
-from dvol_utils.study.params import DataParams, StudyParams, load_study
+from dvol_utils.study.data_section import DataParams
+from dvol_utils.study.params import StudyParams, load_study
 
 REAL = Path(__file__).parents[2] / "shared/data"
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
@@ -304,7 +306,7 @@ def test_coverage_counts_hours(raw):
     edit(
         raw, "onchain", lambda table: table[table["timestamp"] >= milliseconds(hour("2021-01-02"))]
     )
-    table = coverage(build_panel(raw, PARAMS)).set_index("column")
+    table = panel_coverage(build_panel(raw, PARAMS)).set_index("column")
     close, mvrv = table.loc["dvol_close"], table.loc["mvrv"]
     assert (close["hours"], close["missing"], close["imputed"]) == (400, 0, 3)
     assert mvrv["first"] == hour("2021-01-03 12:00")

@@ -18,7 +18,7 @@ from dvol_utils.data.checks.seasonality import (
 from dvol_utils.data.panel import VALUE_COLUMNS, build_panel
 from dvol_utils.data.simulated import market
 from dvol_utils.plots import data as plots
-from dvol_utils.study.params import DataParams
+from dvol_utils.study.data_section import DataParams
 
 
 @pytest.fixture

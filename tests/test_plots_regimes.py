@@ -20,7 +20,7 @@ def texts(ax) -> str:
 
 def test_regime_skill_draws_each_value_in_its_row():
     scores = score(FORECASTS[FORECASTS["model"].isin(SOME)], ("jump_regime", "model"))
-    ax = plots.regime_skill(scores, "jump_regime", title="t")
+    ax = plots.skill_by_regime(scores, "jump_regime", title="t")
     assert [label.get_text() for label in ax.get_yticklabels()] == ["HAR", "LSTM large"]
     normal = next(line for line in ax.lines if line.get_label() == "normal")
     expected = score(FORECASTS, ("jump_regime", "model")).set_index(["jump_regime", "model"])
@@ -33,7 +33,7 @@ def test_a_hopeless_model_is_named_and_does_not_set_the_scale():
     )
     rows = pd.concat([FORECASTS[FORECASTS["model"].isin(SOME)], bad])
     scores = score(rows, ("jump_regime", "model"))
-    ax = plots.regime_skill(scores, "jump_regime", title="t")
+    ax = plots.skill_by_regime(scores, "jump_regime", title="t")
     lowest = 100 * scores["skill"].min()
     assert f"◂ −{-lowest:.0f} %" in texts(ax)
     assert ax.get_xlim()[0] > -30

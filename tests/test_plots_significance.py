@@ -8,6 +8,7 @@ from forecast_tables import forecast_table
 from dvol_utils.evaluation import average_seeds
 from dvol_utils.plots import significance as plots
 from dvol_utils.significance import diebold_mariano_pairs, superior_ability
+from dvol_utils.significance.resampling import Resampling
 
 FORECASTS = average_seeds(forecast_table(400))
 SOME = ["persistence", "har", "lstm_large"]
@@ -42,7 +43,7 @@ def test_pair_matrix_is_blue_where_the_row_is_better():
 
 
 def test_joint_gains_stand_against_the_critical_value():
-    found = superior_ability(FORECASTS, block_hours=48, reps=100, seed=0)
+    found = superior_ability(FORECASTS, resampling=Resampling(48, reps=100, seed=0))
     ax = plots.joint_gains(found, title="t")
     assert ax.get_yticklabels()[1].get_text() == "HAR"
     dots = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"]

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
@@ -20,18 +19,18 @@ from dvol_utils.published import comparison, flaws, size, variants
 from dvol_utils.published.comparison import BLIND, NAIVE, OURS, REPRODUCED, ROLLING
 from dvol_utils.published.hours import naive_forecasts, same_hours
 from dvol_utils.report import verify
-from dvol_utils.results.published_figures import PUBLISHED
+from dvol_utils.results.published_figures import PUBLISHED_FIGURES
 from dvol_utils.results.results_json import Comparison
 from dvol_utils.samples.samples import build_samples
 from dvol_utils.significance import regime_difference
+from dvol_utils.significance.resampling import Resampling
 from dvol_utils.study import stages
 from dvol_utils.study.params import load_study
 from dvol_utils.study.stages import study_notebooks
 from dvol_utils.wording.columns import readable
 
 ROOT = Path(__file__).parents[1]
-DRAWS = {"block_hours": 24, "reps": 60, "seed": 0}
-SURE = {**DRAWS, "coverage": 0.95}
+DRAWS = Resampling(block_hours=24, reps=60, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +69,7 @@ def compared(samples, levels):
 
 @pytest.fixture(scope="module")
 def intervals(compared):
-    return comparison.intervals(compared, **SURE)
+    return comparison.intervals(compared, resampling=DRAWS)
 
 
 @pytest.fixture(scope="module")
@@ -83,11 +82,11 @@ def ladder(samples, levels):
 def test_the_published_figures_stand_first_and_without_intervals(intervals):
     first = intervals[intervals["model"] == "Published"].set_index("metric")
     assert intervals["model"].iloc[0] == "Published"
-    assert first.loc["rmse", "estimate"] == PUBLISHED["overall"]["rmse"]
-    assert first.loc["consecutive", "estimate"] == PUBLISHED["overall"]["direction"]
+    assert first.loc["rmse", "estimate"] == PUBLISHED_FIGURES["overall"]["rmse"]
+    assert first.loc["consecutive", "estimate"] == PUBLISHED_FIGURES["overall"]["direction"]
     assert "direction" not in first.index
     naive = comparison.metric(intervals, NAIVE[24], "rmse")["estimate"]
-    expected = 1 - (PUBLISHED["overall"]["rmse"] / naive) ** 2
+    expected = 1 - (PUBLISHED_FIGURES["overall"]["rmse"] / naive) ** 2
     assert first.loc["skill", "estimate"] == pytest.approx(expected)
     assert first["low"].isna().all()
 
@@ -218,13 +217,13 @@ def test_variants_are_forecast_and_compared(project):
     assert set(made.loc[made["model"] == variants.HAR, "variant"]) == {variants.LEAK_FREE}
     store = variants.variant_samples(project, {})[0]
     levels = pd.Series(store.dvol, store.times)
-    table = flaws.flaw_table(made, levels, **SURE)
+    table = flaws.flaw_table(made, levels, resampling=DRAWS)
     assert len(table) == 2 * len(variants.PAIRS)
     np.testing.assert_allclose(table["estimate"], table["with_flaw"] - table["without"], atol=1e-12)
     ridge = table[table["model"] == "ridge"].set_index("flaw")
     assert not flaws.beyond_chance(ridge).loc["Scaled by all rows"]
     assert ridge.loc["Hours dropped", "estimate"] == 0
-    plots.differences(table, title="t", limit=0.1)
+    plots.flaw_differences(table, title="t", limit=0.1)
     shown = flaws.readable_flaws(table)
     assert shown["difference, percentage points"].str.contains("to").all()
 
@@ -242,7 +241,7 @@ def test_rules_count_what_survives_the_real_test():
 
 
 def test_direction_has_both_definitions(compared):
-    table = flaws.direction_table(compared, **SURE).set_index("model")
+    table = flaws.direction_table(compared, resampling=DRAWS).set_index("model")
     assert list(table) == ["from the origin, %", "from forecast to forecast, %"]
     assert table.loc["Persistence, 24 h", "from the origin, %"] == "–"
     assert table.loc["Persistence, 24 h", "from forecast to forecast, %"] != "–"
@@ -277,13 +276,13 @@ def test_identical_sizes_are_not_told_apart(ladder):
     tests = size.size_tests(same)
     assert (tests["p_value"] == 1).all()
     assert (tests[["better", "worse"]] == 0).all(axis=None)
-    sets = size.confidence_sets(same, size=0.1, **DRAWS)
+    sets = size.confidence_sets(same, size=0.1, resampling=DRAWS)
     assert sets["averaged_in"].all()
     assert (sets["single_in"] == sets["seeds"]).all()
 
 
 def test_the_confidence_set_holds_the_best(ladder):
-    sets = size.confidence_sets(ladder, size=0.1, **DRAWS).set_index("model")
+    sets = size.confidence_sets(ladder, size=0.1, resampling=DRAWS).set_index("model")
     assert sets.loc["LSTM large, dense", "averaged_in"]
     assert not sets.loc["LSTM baseline, last", "averaged_in"]
     assert (sets["seeds"] == 3).all()
@@ -294,7 +293,7 @@ def test_one_seed_and_one_size_are_no_error(ladder):
     scores, tests = size.seed_scores(alone), size.size_tests(alone)
     assert scores["rmse_sd"].isna().all()
     assert tests.empty
-    sets = size.confidence_sets(alone, size=0.1, **DRAWS)
+    sets = size.confidence_sets(alone, size=0.1, resampling=DRAWS)
     assert answers.size_answer(scores, tests, sets, 0.05)[1].startswith("One size was trained")
 
 
@@ -325,7 +324,7 @@ def test_the_answer_is_five_sentences_made_from_the_numbers(intervals, steps):
     rmse = comparison.metric(intervals, NAIVE[24], "rmse")["estimate"]
     assert "(1,234), DVOL a day before the target, taken as the forecast, has" in sentences[1]
     assert f"RMSE {rmse:.2f}" in sentences[1]
-    skill = 1 - (PUBLISHED["overall"]["rmse"] / rmse) ** 2
+    skill = 1 - (PUBLISHED_FIGURES["overall"]["rmse"] / rmse) ** 2
     assert f"{100 * abs(skill):.1f} %" in sentences[1]
     for name in BLIND:
         assert name[1:] in answers.inputs_sentence(intervals)
@@ -356,14 +355,14 @@ def test_what_the_claim_is_worth_follows_from_its_skill(intervals, steps):
 
 
 def test_the_headline_is_what_the_first_page_reads(intervals, compared):
-    told = comparison.headline(compared, intervals)
-    found = Comparison.model_validate(json.loads(json.dumps(told, allow_nan=False)))
+    found = comparison.comparison_result(compared, intervals)
+    assert Comparison.model_validate_json(found.model_dump_json()) == found
     assert found.test.rows == compared["target_time"].nunique()
     assert [result.label for result in found.forecasts] == list(pd.unique(intervals["model"]))
     published, reproduced = found.forecasts[:2]
     assert published.skill.low is None
     assert published.direction.estimate is None
-    assert published.consecutive.estimate == PUBLISHED["overall"]["direction"]
+    assert published.consecutive.estimate == PUBLISHED_FIGURES["overall"]["direction"]
     expected = comparison.metric(intervals, REPRODUCED, "mae")
     assert reproduced.mae.model_dump() == expected[["estimate", "low", "high"]].to_dict()
 
@@ -392,7 +391,10 @@ def sized(gain, p_holm):
     ],
 )
 def test_size_is_judged_both_ways(ladder, gain, p_holm, words):
-    scores, sets = size.seed_scores(ladder), size.confidence_sets(ladder, size=0.1, **DRAWS)
+    scores, sets = (
+        size.seed_scores(ladder),
+        size.confidence_sets(ladder, size=0.1, resampling=DRAWS),
+    )
     first, second, third = answers.size_answer(scores, sized(gain, p_holm), sets, 0.05)
     assert words in first
     assert "seeds of one size up to" in first
@@ -420,10 +422,10 @@ def test_a_small_difference_of_regimes_is_told_from_an_uncertain_one(low, high, 
 
 def test_regimes_that_have_no_hours_cannot_be_compared(ladder):
     calm = average_seeds(ladder.assign(jump_regime="normal"))
-    gaps = regime_difference(calm, ("r2", "rmse"), **SURE)
+    gaps = regime_difference(calm, ("r2", "rmse"), resampling=DRAWS)
     said = answers.regime_sentence(gaps, "LSTM large, last", 0.95)
     assert said == "Regimes cannot be compared: one of them has no hours."
-    gaps = regime_difference(average_seeds(ladder), ("r2", "rmse"), **SURE)
+    gaps = regime_difference(average_seeds(ladder), ("r2", "rmse"), resampling=DRAWS)
     assert "0.56 percentage points" in answers.regime_sentence(gaps, "LSTM large, last", 0.95)
 
 
@@ -465,7 +467,7 @@ def test_no_table_of_the_page_shows_a_column_by_its_name_in_the_code(steps, ladd
         steps,
         size.seed_scores(ladder),
         size.size_tests(ladder),
-        size.confidence_sets(ladder, size=0.1, **DRAWS),
+        size.confidence_sets(ladder, size=0.1, resampling=DRAWS),
         flaws.rule_table(panel, panel, params),
     ]
     heads = [head for table in tables for head in readable(table)]
@@ -475,7 +477,7 @@ def test_no_table_of_the_page_shows_a_column_by_its_name_in_the_code(steps, ladd
 
 
 def test_compared_forecasts_are_scored_again(compared, intervals):
-    told = Comparison.model_validate(comparison.headline(compared, intervals))
+    told = comparison.comparison_result(compared, intervals)
     assert list(verify._compared(compared, told)) == []
     spoilt = compared.assign(y_pred=compared["y_pred"] + 0.01 * (compared["model"] == REPRODUCED))
     found = list(verify._compared(spoilt, told))

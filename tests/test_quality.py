@@ -16,7 +16,8 @@ from dvol_utils.data.checks.verdict import findings, verdict
 from dvol_utils.data.panel import build_panel
 from dvol_utils.data.raw.store import series_path
 from dvol_utils.data.simulated import market as simulated
-from dvol_utils.study.params import DataParams, QualityParams
+from dvol_utils.study.data_section import DataParams
+from dvol_utils.study.params import QualityParams
 
 REAL = Path(__file__).parents[2] / "shared/data"
 PARAMS = DataParams(simulated={"start": "2021-01-01", "hours": 1_500, "seed": 5})

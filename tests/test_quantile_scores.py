@@ -14,15 +14,16 @@ from dvol_utils.evaluation.diagnostics import liveliest
 from dvol_utils.evaluation.persistence import against_level
 from dvol_utils.evaluation.quantile_scores import crps_losses, pinball_losses
 from dvol_utils.forecasting.forecast_table import QUANTILES
-from dvol_utils.pages.uncertainty import coverage_sentences, crps_sentence
+from dvol_utils.pages.significance import coverage_sentences, crps_sentence
 from dvol_utils.plots import intervals as plots
-from dvol_utils.results.significance_table import metrics_table
+from dvol_utils.results.metrics_table import metrics_table
 from dvol_utils.significance import (
     bootstrap_interval,
     crps_against_persistence,
     diebold_mariano,
     reliability,
 )
+from dvol_utils.significance.resampling import Resampling
 from dvol_utils.wording.columns import readable
 
 STEPS = dict(zip(QUANTILES, (-2.0, -0.7, 0.1, 0.8, 2.5), strict=True))
@@ -157,13 +158,13 @@ def test_quantiles_of_an_older_persistence_are_missing():
     pd.testing.assert_frame_equal(found.loc[own, NAMES], rows.loc[own, NAMES])
     assert found.loc[~own, NAMES].isna().all(axis=None)
     assert crps(found)["crps_skill"].isna().all()
-    draws = {"block_hours": 48, "reps": 10, "seed": 0}
-    assert crps_against_persistence(found, 24, **draws).empty
+    draws = Resampling(block_hours=48, reps=10, seed=0)
+    assert crps_against_persistence(found, 24, resampling=draws).empty
 
 
 def test_test_of_crps_is_that_of_diebold_and_mariano_on_its_losses():
-    draws = {"block_hours": 24, "reps": 400, "seed": 1}
-    found = crps_against_persistence(FORECASTS, 24, **draws).set_index("model")
+    draws = Resampling(block_hours=24, reps=400, seed=1)
+    found = crps_against_persistence(FORECASTS, 24, resampling=draws).set_index("model")
     assert list(found.index) == [m for m in pd.unique(FORECASTS["model"]) if m != "persistence"]
     losses = {
         model: np.array([literal_crps(row) for row in rows.itertuples()])
@@ -181,13 +182,13 @@ def test_test_of_crps_is_that_of_diebold_and_mariano_on_its_losses():
 
 def test_crps_skill_is_drawn_on_the_resamples_of_the_other_metrics():
     """With losses of squared errors in place of CRPS the interval is that of `skill`."""
-    draws = {"block_hours": 24, "reps": 100, "seed": 2}
+    draws = Resampling(block_hours=24, reps=100, seed=2)
     rows = FORECASTS[FORECASTS["model"].isin(["persistence", "har"])]
-    skill = bootstrap_interval(rows, "skill", **draws).set_index("model").loc["har"]
+    skill = bootstrap_interval(rows, "skill", resampling=draws).set_index("model").loc["har"]
     squared = (rows["y_true"] - rows["y_pred"]) ** 2
     # Pinball losses of quantiles a distance d above the outcome are (1 - tau) d: 0.5 d on average.
     same = rows.assign(**dict.fromkeys(NAMES, rows["y_true"] + squared))
-    found = crps_against_persistence(same, 24, **draws).iloc[0]
+    found = crps_against_persistence(same, 24, resampling=draws).iloc[0]
     assert found["crps_skill"] == pytest.approx(skill["estimate"])
     assert (found["low"], found["high"]) == pytest.approx((skill["low"], skill["high"]))
 
@@ -245,9 +246,9 @@ def test_metrics_hold_coverage_and_crps_where_there_are_quantiles():
 
 
 def test_every_column_has_a_readable_head():
-    draws = {"block_hours": 24, "reps": 10, "seed": 0}
+    draws = Resampling(block_hours=24, reps=10, seed=0)
     tables = (coverage(FORECASTS), crps(FORECASTS),
-              crps_against_persistence(FORECASTS, 24, **draws))  # fmt: skip
+              crps_against_persistence(FORECASTS, 24, resampling=draws))  # fmt: skip
     assert not [head for table in tables for head in readable(table) if "_" in head]
 
 
@@ -288,7 +289,7 @@ def test_sentences_where_there_is_nothing_to_say():
         "No test row is in the jump regime."
     )
     empty = crps_against_persistence(
-        FORECASTS.assign(q05=np.nan), 24, block_hours=24, reps=5, seed=0
+        FORECASTS.assign(q05=np.nan), 24, resampling=Resampling(24, reps=5, seed=0)
     )
     assert crps_sentence(empty, None) == "There is no CRPS to set beside that of persistence."
 

@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dvol_utils.data.raw.files import RawStoreError
 from dvol_utils.data.raw.store import (
     SCHEMAS,
-    RawStoreError,
     raw_hashes,
     read_series,
     series_file,
     series_path,
     store_table,
 )
-from dvol_utils.study.params import DataParams
+from dvol_utils.study.data_section import DataParams
 
 REAL = Path(__file__).parents[2] / "shared/data"
 START = 1_609_459_200_000  # 2021-01-01 00:00 UTC

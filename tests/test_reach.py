@@ -9,7 +9,8 @@ import pytest
 import yaml
 from study_files import TINY_STUDY
 
-from dvol_utils.study.params import MODEL_NAMES, ParameterError, effective, flat, load_study
+from dvol_utils.study.model_names import MODEL_NAMES
+from dvol_utils.study.params import ParameterError, effective, flat, load_study
 from dvol_utils.study.reach import without_effect
 
 TINY = "persistence, seasonal_naive, har, har_calendar, lstm_baseline, lstm_large, lstm_ultra"

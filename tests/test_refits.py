@@ -23,15 +23,12 @@ from dvol_utils.forecasting.walk import (
 from dvol_utils.models.linear import RidgeForecaster
 from dvol_utils.models.lstm import LADDER
 from dvol_utils.models.networks import build_network
+from dvol_utils.pages.training import training_overview, training_summary
 from dvol_utils.samples.folds import fold_rows, fold_samples, study_folds
 from dvol_utils.samples.samples import Samples, build_samples
 from dvol_utils.study.params import StudyParams, load_study
 from dvol_utils.training import NetworkForecaster, TrainingError
-from dvol_utils.training.checkpoints.networks import (
-    read_config,
-    training_overview,
-    training_summary,
-)
+from dvol_utils.training.checkpoints.networks import read_config
 from dvol_utils.training.checkpoints.sealed import CheckpointError
 from dvol_utils.training.processes.job import read_job, write_job
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,41 +8,44 @@ from forecast_tables import forecast_table
 
 from dvol_utils import significance
 from dvol_utils.evaluation import METRICS, average_seeds, score
-from dvol_utils.results.published_figures import PUBLISHED, beside_published
+from dvol_utils.results.metrics_table import REGIME_TYPES, metrics_table
+from dvol_utils.results.published_figures import PUBLISHED_FIGURES, beside_published
+from dvol_utils.results.results_json import read_results, study_results, write_results
 from dvol_utils.results.significance_table import (
-    REGIME_TYPES,
     SIGNIFICANCE_COLUMNS,
     choose,
     comparisons,
-    headline,
     look_up,
-    metrics_table,
     nested_pairs,
     significance_table,
 )
+from dvol_utils.significance.resampling import Resampling
 from dvol_utils.study.params import load_study, parameters_hash
+from dvol_utils.study.tables import read_json
 
 FORECASTS = average_seeds(forecast_table(200))
-DRAWS = {"block_hours": 24, "reps": 50, "seed": 0}
+DRAWS = Resampling(block_hours=24, reps=50, seed=0)
 MODELS = list(pd.unique(FORECASTS["model"]))
 
 
 @pytest.fixture(scope="module")
 def table() -> pd.DataFrame:
     return significance_table(
-        intervals=significance.bootstrap_interval(FORECASTS, METRICS, **DRAWS),
-        regimes=significance.bootstrap_interval(FORECASTS, METRICS, by="jump_regime", **DRAWS),
-        regime_gaps=significance.regime_difference(FORECASTS, METRICS, **DRAWS),
+        intervals=significance.bootstrap_interval(FORECASTS, METRICS, resampling=DRAWS),
+        regimes=significance.bootstrap_interval(
+            FORECASTS, METRICS, by="jump_regime", resampling=DRAWS
+        ),
+        regime_gaps=significance.regime_difference(FORECASTS, METRICS, resampling=DRAWS),
         differences=significance.bootstrap_difference(
-            FORECASTS, METRICS, comparisons(MODELS), **DRAWS
+            FORECASTS, METRICS, comparisons(MODELS), resampling=DRAWS
         ),
         pairs=significance.diebold_mariano_pairs(FORECASTS, 24),
-        confidence_set=significance.model_confidence_set(FORECASTS, size=0.1, **DRAWS),
+        confidence_set=significance.model_confidence_set(FORECASTS, size=0.1, resampling=DRAWS),
         direction=significance.direction_test(FORECASTS, 24),
         conditional=significance.giacomini_white_pairs(FORECASTS, comparisons(MODELS), 24),
         nested=significance.clark_west_pairs(FORECASTS, nested_pairs(MODELS), 24),
         unbiased=significance.unbiasedness_test(FORECASTS, 24),
-        superior=significance.superior_ability(FORECASTS, **DRAWS),
+        superior=significance.superior_ability(FORECASTS, resampling=DRAWS),
     )
 
 
@@ -124,7 +125,7 @@ def test_the_table_holds_what_the_tests_gave(table):
     assert look_up(table, "direction", "har", "direction")["estimate"] == slope["har"]
     assert row["p_holm"] == pairs["p_holm"]
     assert row["p_fdr"] == pairs["p_fdr"]
-    gains = significance.superior_ability(FORECASTS, **DRAWS).set_index("model").loc["har"]
+    gains = significance.superior_ability(FORECASTS, resampling=DRAWS).set_index("model").loc["har"]
     found = look_up(table, "superior_ability", "har", "squared_error", "persistence")
     expected = gains[["mean_gain", "statistic", "p_value"]].tolist()
     assert found[["estimate", "statistic", "p_value"]].tolist() == expected
@@ -179,9 +180,12 @@ def test_metrics_table_holds_every_score_once():
 def test_headline_is_what_the_site_reads(table, tmp_project):
     study = load_study("tiny")
     told = {"claims": ["One."], "answer": ["A.", "B.", "C."], "chosen": "har"}
-    results = headline(study, FORECASTS, table, **told)
+    result = study_results(study, FORECASTS, table, **told)
+    write_results(study, result)
+    assert read_results(study) == result
+    results = read_json(study.run_dir / "results.json")
     assert results["chosen"] == "har"
-    assert json.loads(json.dumps(results, allow_nan=False)) == results
+    assert "comparison" not in results
     assert results["study"] == "tiny"
     assert results["simulated"] is True
     assert results["parameters_hash"] == parameters_hash(study)
@@ -190,7 +194,7 @@ def test_headline_is_what_the_site_reads(table, tmp_project):
         "end": "2024-11-30T12:00:00+00:00",
         "rows": 200,
     }
-    assert list(results["models"]) == MODELS
+    assert list(result.models) == MODELS
     har = results["models"]["har"]
     expected = look_up(table, "interval", "har", "skill")
     assert har["skill"] == {name: expected[name] for name in ("estimate", "low", "high")}
@@ -205,14 +209,14 @@ def test_headline_is_what_the_site_reads(table, tmp_project):
     )
     assert len(results["regimes"]) == 2 * len(MODELS)
     assert {row["regime"] for row in results["regimes"]} == {"jump", "normal"}
-    assert results["published"] == PUBLISHED
+    assert results["published"] == PUBLISHED_FIGURES
     assert (results["claims"], results["answer"]) == (["One."], ["A.", "B.", "C."])
 
 
 def test_headline_knows_who_is_in_the_confidence_set(tmp_project):
     rows = FORECASTS[FORECASTS["model"].isin(RMSE)]
-    results = headline(load_study("tiny"), rows, evidence(), claims=[], answer=[])
-    inside = {model: values["in_mcs"] for model, values in results["models"].items()}
+    results = study_results(load_study("tiny"), rows, evidence(), claims=[], answer=["A."])
+    inside = {model: values.in_mcs for model, values in results.models.items()}
     assert inside == {model: model != "persistence" for model in RMSE}
 
 
@@ -234,5 +238,5 @@ def test_published_figures_stand_beside_ours():
             ours.loc[(model, "all"), list(METRICS)].astype(float), scores.loc[model, list(METRICS)]
         )
     assert len(ours) == 3 * 4
-    normal, jump = PUBLISHED["normal"], PUBLISHED["jump"]
-    assert normal["n"] + jump["n"] == PUBLISHED["overall"]["n"]
+    normal, jump = PUBLISHED_FIGURES["normal"], PUBLISHED_FIGURES["jump"]
+    assert normal["n"] + jump["n"] == PUBLISHED_FIGURES["overall"]["n"]

@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 from dvol_utils.cli import app
 from dvol_utils.data.panel import build_panel
 from dvol_utils.evaluation import average_seeds, score
+from dvol_utils.forecasting.intervals import add_quantiles
 from dvol_utils.forecasting.walk import checkpoint_folder, make_forecaster
 from dvol_utils.jumps import jumps_by_rule
 from dvol_utils.models import Restorable
@@ -663,10 +664,9 @@ def test_the_command_draws_nothing_and_so_loads_no_matplotlib(study):
 
 
 def test_quantiles_are_those_of_the_whole_table(study, table, later):
-    uncertainty = pytest.importorskip("dvol_utils.forecasting.intervals")
     panel = build_panel(study.raw_dir, study.data)
     samples = build_samples(panel, jumps_by_rule(panel, study.jumps), study)
-    whole = uncertainty.add_quantiles(table, samples, study.uncertainty)
+    whole = add_quantiles(table, samples, study.uncertainty)
     origin = table["origin"].max()
     expected = average_seeds(whole[(whole["origin"] == origin) & (whole["model"] == "har")]).iloc[0]
     made = forecast(study, at=origin, model="har")

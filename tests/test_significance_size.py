@@ -19,6 +19,7 @@ from dvol_utils.significance import (
     mincer_zarnowitz,
     superior_ability,
 )
+from dvol_utils.significance.resampling import Resampling
 
 HORIZON, ROWS, RUNS = 24, 2000, 300
 
@@ -102,10 +103,14 @@ def test_superior_ability_allows_for_the_choice_and_finds_what_is_there():
     share = dict.fromkeys(("joint", "naive", "power"), 0)
     for _ in range(runs):
         equal = gains(rng, 0.0)
-        share["joint"] += superior_ability(equal, block_hours=72, **draws)["p_value"].min() < 0.05
+        share["joint"] += (
+            superior_ability(equal, resampling=Resampling(72, **draws))["p_value"].min() < 0.05
+        )
         hourly = equal.assign(horizon_hours=1)
-        share["naive"] += superior_ability(hourly, block_hours=1, **draws)["p_value"].min() < 0.05
-        found = superior_ability(gains(rng, 0.3), block_hours=72, **draws)
+        share["naive"] += (
+            superior_ability(hourly, resampling=Resampling(1, **draws))["p_value"].min() < 0.05
+        )
+        found = superior_ability(gains(rng, 0.3), resampling=Resampling(72, **draws))
         share["power"] += found["p_value"].iloc[0] < 0.05
     assert share["joint"] / runs <= 0.25
     assert share["naive"] / runs > 0.75

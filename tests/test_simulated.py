@@ -5,12 +5,15 @@ import pandas as pd
 import pytest
 
 from dvol_utils.data.panel import build_panel, check_length
-from dvol_utils.data.raw.store import RawStoreError, raw_hashes, read_series
+from dvol_utils.data.raw.files import RawStoreError
+from dvol_utils.data.raw.store import raw_hashes, read_series
 from dvol_utils.data.simulated import market as simulated
 from dvol_utils.data.simulated.market import simulate_market, true_jumps, write_store
 from dvol_utils.data.simulated.stylised import REFERENCE_FACTS, stylised_facts
 from dvol_utils.jumps import detect_jumps
-from dvol_utils.study.params import DataParams, JumpParams, SimulatedParams, load_study
+from dvol_utils.study.data_section import DataParams
+from dvol_utils.study.fitting_section import JumpParams
+from dvol_utils.study.params import SimulatedParams, load_study
 
 HOURS = 40_000
 SEEDS = (0, 1, 2, 3)

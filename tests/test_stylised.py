@@ -10,7 +10,8 @@ import pytest
 from dvol_utils.data.panel import build_panel
 from dvol_utils.data.simulated.stylised import REFERENCE_FACTS, stylised_facts
 from dvol_utils.jumps import detect_jumps
-from dvol_utils.study.params import DataParams, JumpParams
+from dvol_utils.study.data_section import DataParams
+from dvol_utils.study.fitting_section import JumpParams
 
 REAL = Path(__file__).parents[2] / "shared/data"
 WEEK = {5: 0.5, 6: 0.4}  # activity on Saturdays and Sundays, 1 on other days

@@ -16,7 +16,8 @@ from dvol_utils import trading
 from dvol_utils.evaluation import evaluation_rows
 from dvol_utils.pages.trading import foresight_sentence, named, trading_answer
 from dvol_utils.plots import trading as plots
-from dvol_utils.study.params import ParameterError, TradingParams
+from dvol_utils.study.judging_section import TradingParams
+from dvol_utils.study.params import ParameterError
 
 DAYS = trading.schedule(
     pd.Timestamp("2024-01-01 00:00", tz="UTC"),
@@ -520,7 +521,7 @@ def test_a_study_is_traded_on_every_instrument_by_every_strategy(market):
     gains = trading.annual_gains(whole, ("lstm_large", trading.MEAN), hourly)
     after = whole[whole["model"] == "lstm_large"].set_index(["instrument", "rule"])["annual_return"]
     for name, gain in gains.items():
-        four = [after[name, rule] for rule in trading.RULES]
+        four = [after[name, rule] for rule in trading.TRADING_RULES]
         assert (gain["rules_lowest"], gain["rules_highest"]) == (min(four), max(four))
         assert gain["after"] == after[name, "mean"] < gain["before"]
     assert gains["futures_proxy"]["hours_highest"] == hourly["annual_return"].max()

@@ -15,13 +15,7 @@ from market import small_jumps, small_panel, small_study
 from dvol_utils.models.networks import build_network
 from dvol_utils.samples.features import GROUPS
 from dvol_utils.samples.samples import build_samples
-from dvol_utils.training import (
-    NetworkForecaster,
-    TrainingError,
-    devices,
-    fit_network,
-    predict_rows,
-)
+from dvol_utils.training import NetworkForecaster, TrainingError, devices, fit_network, predict_rows
 from dvol_utils.training.progress import HISTORY
 from dvol_utils.training.sequences import build_sequences
 

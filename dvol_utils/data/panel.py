@@ -13,16 +13,11 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from dvol_utils.data.raw.store import (
-    SCHEMAS,
-    RawStoreError,
-    SeriesName,
-    read_series,
-    series_file,
-    series_path,
-)
+from dvol_utils.data.raw.files import RawStoreError
+from dvol_utils.data.raw.store import SCHEMAS, read_series, series_file, series_path
 from dvol_utils.data.resample import hourly_closes
-from dvol_utils.study.params import DataParams, StudyParams
+from dvol_utils.study.data_section import DataParams, SeriesName
+from dvol_utils.study.params import StudyParams
 
 COLUMNS: dict[SeriesName, dict[str, str]] = {
     "dvol": {name: name for name in ("dvol_open", "dvol_high", "dvol_low", "dvol_close")},

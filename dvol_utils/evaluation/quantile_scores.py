@@ -12,7 +12,6 @@ from dvol_utils.forecasting.forecast_table import QUANTILES, check_values
 
 # interval: its lower and upper quantile
 INTERVALS = {50: ("q25", "q75"), 90: ("q05", "q95")}
-PINBALL = tuple(f"pinball_{name[1:]}" for name in QUANTILES)
 
 
 def with_quantiles(forecasts: pd.DataFrame) -> pd.DataFrame:
@@ -136,8 +135,9 @@ def pinball_losses(forecasts: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns `PINBALL`, index points: `tau * (y - q)` where the outcome y lies above the quantile
-        q of probability tau, else `(1 - tau) * (q - y)`. Missing where the quantile is.
+        Columns `pinball_05 .. pinball_95`, index points: `tau * (y - q)` where the outcome y lies
+        above the quantile q of probability tau, else `(1 - tau) * (q - y)`. Missing where the
+        quantile is.
     """
     outcome = forecasts["y_true"]
     losses = {}

@@ -5,38 +5,12 @@ Networks are left out: a horizon would cost as much as the study itself.
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
 
-from dvol_utils.evaluation import evaluation_rows, score
-from dvol_utils.forecasting.forecast_table import squared_errors
 from dvol_utils.forecasting.walk import forecast_table
-from dvol_utils.results.judging import LEVEL
-from dvol_utils.results.significance_table import choose
 from dvol_utils.samples.samples import build_samples
-from dvol_utils.significance import bootstrap_interval, diebold_mariano
-from dvol_utils.significance.series import hac_lags
-from dvol_utils.study.model_names import SIMPLE_NAMES, label
+from dvol_utils.study.model_names import SIMPLE_NAMES
 from dvol_utils.study.params import StudyParams, effective, study_from
-from dvol_utils.wording.numbers import interval_text, p_text, percent
-
-_COLUMNS = [
-    "horizon_hours",
-    "model",
-    "chosen",
-    "skill",
-    "low",
-    "high",
-    "direction",
-    "rmse_persistence",
-    "rmse",
-    "p_value",
-    "p_wide",
-    "n",
-    "apart",
-]
 
 
 def horizon_study(study: StudyParams, hours: int) -> StudyParams:
@@ -90,128 +64,3 @@ def horizon_forecasts(panel: pd.DataFrame, jumps: pd.DataFrame, study: StudyPara
         table, _ = forecast_table(build_samples(panel, jumps, own), own, keep_simple=False)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
-
-
-def horizon_table(forecasts: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
-    """Skill and significance of each model at each horizon, on its test rows.
-
-    Parameters
-    ----------
-    forecasts : DataFrame
-        `horizon_forecasts`.
-    study : StudyParams
-        Its `significance` says how intervals are drawn.
-
-    Returns
-    -------
-    DataFrame
-        One row a horizon and model other than persistence: `horizon_hours, model, chosen` (whether
-        it has the lowest RMSE on that horizon's validation rows), `skill, low, high`, `direction`
-        (shares), `rmse_persistence, rmse` (index points), Diebold-Mariano p-values against
-        persistence with one lag fewer than the horizon has hours (`p_value`) and twice as many
-        (`p_wide`), both after Holm's correction over the horizons' chosen models (`p_holm`,
-        `p_wide_holm`; missing for the others), `n` (rows) and `apart` (how many targets that share
-        no hour as many rows hold).
-
-    Raises
-    ------
-    ValueError
-        As `evaluation_rows` and `bootstrap_interval`, for any of the horizons.
-    """
-    tables = [
-        _one_horizon(rows, horizon_study(study, int(hours)))
-        for hours, rows in forecasts.groupby("horizon_hours", sort=True)
-    ]
-    table = pd.concat(tables, ignore_index=True)
-    chosen = table["chosen"].to_numpy(bool)
-    for name, corrected in (("p_value", "p_holm"), ("p_wide", "p_wide_holm")):
-        table[corrected] = float("nan")
-        if chosen.any():
-            table.loc[chosen, corrected] = multipletests(table.loc[chosen, name], method="holm")[1]
-    last = ["n", "apart"]
-    return table[[*(name for name in table if name not in last), *last]]
-
-
-def beyond_persistence(table: pd.DataFrame, p: str = "p_holm") -> list[int]:
-    """Horizons at which the chosen model beats persistence, by one of the p-values' columns."""
-    found = table[table["chosen"] & (table["skill"] > 0) & (table[p] < LEVEL)]
-    return found["horizon_hours"].tolist()
-
-
-def chosen_skill(table: pd.DataFrame) -> dict[str, float]:
-    """Skill of the model that each horizon's validation rows choose, by hours."""
-    chosen = table[table["chosen"]]
-    return dict(zip(chosen["horizon_hours"].astype(str), chosen["skill"], strict=True))
-
-
-def horizons_text(hours: list[int], none: str = "none") -> str:
-    """Horizons in words: `6, 24 and 72 hours`."""
-    if not hours:
-        return none
-    *first, last = map(str, hours)
-    listed = f"{', '.join(first)} and {last}" if first else last
-    return f"{listed} {'hour' if hours == [1] else 'hours'}"
-
-
-def horizon_answer(table: pd.DataFrame, *, coverage: float, simulated: bool) -> list[str]:
-    """At which horizons the model chosen on validation rows is beyond persistence, in sentences.
-
-    Parameters
-    ----------
-    table : DataFrame
-        `horizon_table`.
-    coverage : float
-        Coverage of its intervals.
-    simulated : bool
-        Whether the data come from the simulated market.
-    """
-    if table.empty:
-        return ["Persistence is the only model, so there is nothing to compare."]
-    chosen = table[table["chosen"]]
-    where = "In the simulated market, the" if simulated else "The"
-    correction = f"after Holm's correction over {len(chosen)} horizons"
-    found = beyond_persistence(table)
-    sentences = [
-        f"{where} model chosen on a horizon's validation rows is better than persistence beyond "
-        f"chance ({correction}) at: **{horizons_text(found, 'no horizon')}**; with twice the lags "
-        f"at: {horizons_text(beyond_persistence(table, 'p_wide_holm'), 'no horizon')}."
-    ]
-    for _, row in chosen.iterrows():
-        interval = interval_text(row, coverage, ".1f", 100, " %")
-        sentences.append(
-            f"{horizons_text([row['horizon_hours']])}: {label(row['model'])}, skill "
-            f"{percent(row['skill'])} ({interval}), {p_text(row['p_value'])}, after Holm "
-            f"{p_text(row['p_holm'])}."
-        )
-    return sentences
-
-
-def _one_horizon(forecasts: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
-    """Rows of `horizon_table` of one horizon, without the corrected p-values."""
-    validation, test = evaluation_rows(forecasts, study.data.assets[0])
-    hours, best = study.target.horizon_hours, choose(score(validation))
-    scores = score(test).set_index("model")
-    settings = study.significance.model_dump(include={"block_hours", "reps", "seed", "coverage"})
-    skill = bootstrap_interval(test, "skill", **settings).set_index("model")
-    losses = squared_errors(test)
-    rows: list[dict[str, Any]] = []
-    for model in (name for name in study.models if name != "persistence"):
-        pair = losses[model], losses["persistence"]
-        lags = min(hac_lags(hours), len(losses) - 1)
-        rows.append(
-            {
-                "horizon_hours": hours,
-                "model": model,
-                "chosen": model == best,
-                "skill": scores.loc[model, "skill"],
-                **skill.loc[model, ["low", "high"]],
-                "direction": scores.loc[model, "direction"],
-                "rmse_persistence": scores.loc["persistence", "rmse"],
-                "rmse": scores.loc[model, "rmse"],
-                "p_value": diebold_mariano(*pair, horizon=hours)[1],
-                "p_wide": diebold_mariano(*pair, horizon=hours, lags=lags)[1],
-                "n": len(losses),
-                "apart": len(losses) // hours,
-            }
-        )
-    return pd.DataFrame(rows, columns=_COLUMNS)

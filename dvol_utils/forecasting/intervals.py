@@ -10,7 +10,7 @@ import pandas as pd
 
 from dvol_utils.forecasting.forecast_table import QUANTILES
 from dvol_utils.samples.samples import Samples
-from dvol_utils.study.params import UncertaintyParams
+from dvol_utils.study.judging_section import UncertaintyParams
 
 # A forecast's width is DVOL's usual hourly move, with so much of the last day's in the mix.
 _USUAL_HOURS, _RECENT_HOURS, _RECENT_SHARE = 720, 24, 0.4

@@ -17,11 +17,7 @@ from dvol_utils.study.params import ParameterError, StudyParams
 from dvol_utils.study.tables import ArtefactError, read_table
 from dvol_utils.training.checkpoints.networks import read_config
 from dvol_utils.training.devices import chosen_arithmetic, pick_device, process_count
-from dvol_utils.training.forecaster import (
-    NetworkForecaster,
-    take_finished,
-    train_checkpoint,
-)
+from dvol_utils.training.forecaster import NetworkForecaster, take_finished, train_checkpoint
 from dvol_utils.training.processes.launch import train_with_torchrun
 from dvol_utils.training.progress import epoch_bar
 

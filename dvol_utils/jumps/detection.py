@@ -6,10 +6,8 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.jumps.periodicity import periodicity_factor, periodicity_wsd
-from dvol_utils.jumps.statistics import (
-    lee_mykland,
-)
-from dvol_utils.study.params import JumpParams
+from dvol_utils.jumps.statistics import lee_mykland
+from dvol_utils.study.fitting_section import JumpParams
 
 
 def detect_jumps(

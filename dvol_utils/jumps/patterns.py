@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 from scipy.stats import chisquare
 
 from dvol_utils.jumps.periodicity import slot_of
-from dvol_utils.jumps.statistics import critical_value
-from dvol_utils.study.params import JumpParams
+from dvol_utils.jumps.statistics import Mask, critical_value
+from dvol_utils.study.fitting_section import JumpParams
 
-HOUR, DAY = pd.Timedelta(hours=1), pd.Timedelta(days=1)
+_HOUR, _DAY = pd.Timedelta(hours=1), pd.Timedelta(days=1)
 DAYS_AROUND = 3  # shown before and after an event
-
-Mask = NDArray[np.bool_]
 
 
 def jump_summary(tables: Mapping[str, pd.DataFrame], params: JumpParams) -> pd.DataFrame:
@@ -139,8 +137,8 @@ def jump_events(jumps: pd.DataFrame, days: Sequence[date]) -> pd.DataFrame:
         start = pd.Timestamp(day, tz="UTC")
         for asset, part in jumps.groupby("asset", sort=False):
             tested = part[part["statistic"].notna()]
-            hours = _opened(tested, start, start + 2 * DAY)
-            near = _opened(tested, start - DAYS_AROUND * DAY, start + (1 + DAYS_AROUND) * DAY)
+            hours = _opened(tested, start, start + 2 * _DAY)
+            near = _opened(tested, start - DAYS_AROUND * _DAY, start + (1 + DAYS_AROUND) * _DAY)
             row = {"event": start.date(), "asset": asset, "flags_near": int(near["is_jump"].sum())}
             rows.append(row | _strongest(hours))
     columns = [
@@ -163,7 +161,7 @@ def event_days(jumps: pd.DataFrame, named: Sequence[date], most: int = 6) -> lis
         return list(named)
     flagged = jumps[jumps["is_jump"]]
     order = flagged["statistic"].abs().sort_values(ascending=False, kind="stable").index
-    days = (flagged.loc[order, "time"] - HOUR).dt.date
+    days = (flagged.loc[order, "time"] - _HOUR).dt.date
     return sorted(days.drop_duplicates().head(most))
 
 
@@ -181,7 +179,7 @@ def event_windows(panel: pd.DataFrame, jumps: pd.DataFrame, days: Sequence[date]
     parts = []
     for day in days:
         start = pd.Timestamp(day, tz="UTC")
-        near = _opened(hours, start - DAYS_AROUND * DAY, start + (1 + DAYS_AROUND) * DAY)
+        near = _opened(hours, start - DAYS_AROUND * _DAY, start + (1 + DAYS_AROUND) * _DAY)
         parts.append(near.assign(event=start.date()))
     columns = ["event", "time", "dvol_close", "is_jump", "jump_size"]
     return pd.concat(parts)[columns] if parts else pd.DataFrame(columns=columns)
@@ -223,7 +221,7 @@ def nearest_mark(jumps: pd.DataFrame, marks: Mask, offsets: Iterable[int]) -> ND
         times = pd.DatetimeIndex(jumps["time"].iloc[rows])
         marked = times[marks[rows]]
         for offset in far_first:
-            distance[rows[(times + offset * HOUR).isin(marked)]] = abs(offset)
+            distance[rows[(times + offset * _HOUR).isin(marked)]] = abs(offset)
     return distance
 
 
@@ -238,7 +236,7 @@ def _even_p_value(counts: NDArray[np.int64]) -> float:
 
 def _opened(rows: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
     """Rows whose bar opens in `start .. end`, the end left out."""
-    opens = rows["time"] - HOUR
+    opens = rows["time"] - _HOUR
     return rows[(opens >= start) & (opens < end)]
 
 

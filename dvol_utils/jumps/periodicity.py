@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from dvol_utils.jumps.statistics import Floats
+
 DAY_HOURS = 24
 _CUT_OFF = 6.635  # 99 % quantile of chi-squared with one degree of freedom
 _EFFICIENCY = 1.081  # makes the truncated variance consistent under normality
 _SHORTEST_HALF = 0.741  # makes the shortest half estimate a normal standard deviation
 _MIN_RETURNS = 3  # of a slot: fewer have no shortest half worth the name
-
-Floats = NDArray[np.float64]
 
 
 def periodicity_wsd(

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.jumps.detection import detect_jumps
-from dvol_utils.study.params import JumpParams
+from dvol_utils.study.fitting_section import JumpParams
 
 _WINDOW = 22  # rows of the bipower variance
 _LEVEL_SDS = 3.0

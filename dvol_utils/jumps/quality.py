@@ -7,25 +7,23 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from dvol_utils.jumps.detection import detect_jumps, panel_periodicity
 from dvol_utils.jumps.patterns import nearest_mark, percentage
 from dvol_utils.jumps.statistics import (
+    Floats,
+    Mask,
     benjamini_hochberg,
     normal_p_values,
     spurious_rate,
     universal_threshold,
 )
-from dvol_utils.study.params import JumpParams
+from dvol_utils.study.fitting_section import JumpParams
 
 SIZE_EDGES = (0.02, 0.05, 0.10)  # of absolute log size
 PLAIN = "Lee-Mykland"
 _QUALITY_COLUMNS = ["tolerance_hours", "size", "true_jumps", "found", "recall", "delay_hours"]
 _QUALITY_COLUMNS += ["flags", "correct", "precision"]
-
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 
 def periodicity_variants(

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import erfc
+from scipy.stats import false_discovery_control
 
 MEAN_ABSOLUTE_NORMAL = math.sqrt(2 / math.pi)  # c: without jumps c * L is standard normal
 
@@ -153,9 +154,11 @@ def benjamini_hochberg(p_values: ArrayLike, alpha: float) -> Mask:
     """
     gumbel_quantile(alpha)  # refuses a level outside (0, 1)
     p = np.asarray(p_values, dtype=float)
-    ordered = np.sort(p[~np.isnan(p)])
-    below = np.flatnonzero(ordered <= alpha * np.arange(1, len(ordered) + 1) / max(len(ordered), 1))
-    return p <= ordered[below[-1]] if len(below) else np.zeros(len(p), dtype=bool)
+    adjusted = np.full(len(p), np.inf)
+    tested = ~np.isnan(p)
+    if tested.any():
+        adjusted[tested] = false_discovery_control(p[tested])
+    return adjusted <= alpha
 
 
 def universal_threshold(statistic: ArrayLike, n: int) -> Mask:

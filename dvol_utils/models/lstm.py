@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-import pandas as pd
 from torch import Tensor, nn
 
 
@@ -22,7 +21,6 @@ LADDER: dict[str, Size] = {
     "lstm_large": {"hidden_size": 256, "num_layers": 3, "dropout": 0.4},
     "lstm_ultra": {"hidden_size": 512, "num_layers": 3, "dropout": 0.4},
 }
-PUBLISHED_INPUTS = 11
 
 
 class DVOLLSTM(nn.Module):
@@ -82,24 +80,3 @@ class DirectLSTM(DVOLLSTM):
     def forward(self, x: Tensor, last: int = 1) -> Tensor:
         """Forecast at each of the last `last` hours: (B, L, F) -> (B, last)."""
         return super().forward(x, last) + self.direct(x[:, -last:]).squeeze(-1)
-
-
-def ladder_table(input_size: int) -> pd.DataFrame:
-    """Sizes of the ladder: model, hidden_size, num_layers, dropout, and parameter counts.
-
-    `parameters_published` counts at the published eleven inputs, `parameters` at `input_size`.
-    """
-    rows = [
-        {
-            "model": name,
-            **size,
-            "parameters_published": _count(DVOLLSTM(PUBLISHED_INPUTS, **size)),
-            "parameters": _count(DVOLLSTM(input_size, **size)),
-        }
-        for name, size in LADDER.items()
-    ]
-    return pd.DataFrame(rows)
-
-
-def _count(network: nn.Module) -> int:
-    return sum(value.numel() for value in network.parameters())

@@ -14,7 +14,7 @@ from dvol_utils.forecasting.forecast_table import squared_errors
 from dvol_utils.forecasting.pooling import ALONE, POOLED
 from dvol_utils.results.judging import LEVEL
 from dvol_utils.samples.samples import Samples
-from dvol_utils.significance import bootstrap_difference, diebold_mariano
+from dvol_utils.significance import Resampling, bootstrap_difference, diebold_mariano
 from dvol_utils.significance.series import hac_lags
 from dvol_utils.study.model_names import label
 from dvol_utils.study.params import StudyParams
@@ -69,8 +69,9 @@ def _one_asset(forecasts: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
         for kind in kinds.itertuples()
         if kind.way != ALONE
     ]
-    draws = study.significance.model_dump(include={"block_hours", "reps", "seed", "coverage"})
-    found = bootstrap_difference(rows, "skill", pairs, **draws).drop(columns="model_b")
+    resampling = Resampling.of(study.significance)
+    found = bootstrap_difference(rows, "skill", pairs, resampling=resampling)
+    found = found.drop(columns="model_b")
     found = found.rename(columns={"estimate": "difference"}).set_index("model_a")
     losses, horizon = squared_errors(rows), study.overlap_hours
     wide = min(hac_lags(horizon), len(losses) - 1)

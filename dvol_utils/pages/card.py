@@ -10,7 +10,7 @@ import pandas as pd
 from dvol_utils.forecasting.walk import make_forecaster
 from dvol_utils.results.significance_table import choose, look_up
 from dvol_utils.samples.events import LAST_RELEASE
-from dvol_utils.samples.features import GROUPS, SOURCES
+from dvol_utils.samples.features import FEATURE_SOURCES, GROUPS
 from dvol_utils.study.model_names import ENSEMBLE, NETWORK_NAMES, SIMPLE_NAMES, label
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.stages import DATA, TRAINING
@@ -247,7 +247,9 @@ def limits(study: StudyParams, model: str, inputs: Mapping[str, Sequence[str]]) 
     ]
     if study.is_simulated:
         said.append("The market is simulated: nothing here says how Bitcoin's DVOL behaves.")
-    series = dict.fromkeys(_SERIES[SOURCES[name]] for name in sorted(used & set(SOURCES)))
+    series = dict.fromkeys(
+        _SERIES[FEATURE_SOURCES[name]] for name in sorted(used & set(FEATURE_SOURCES))
+    )
     listed = "".join(f", {name}" for name in series)
     said.append(
         f"It reads hourly DVOL{listed}: where a source ends or changes what it counts there is no "

@@ -8,30 +8,42 @@ is not settled where the interval of the skill holds zero or twice the lags undo
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from dvol_utils.results.judging import accuracy_test, doubt, estimate, is_gain, verdict
-from dvol_utils.results.published_figures import PUBLISHED
+from dvol_utils.results.judging import Verdict, accuracy_test, by_test, doubt, estimate, is_gain
+from dvol_utils.results.published_figures import PUBLISHED_FIGURES
 from dvol_utils.results.significance_table import choose, look_up
 from dvol_utils.study.model_names import LADDER_NAMES, LSTM_NAMES, label
 from dvol_utils.wording.numbers import hours_text, interval_text, number, p_text, percent
 
-_Judged = tuple[str, str, str]  # question, verdict, evidence
-_UNJUDGED = "cannot be judged"
 _ANSWERS = {
-    "holds": "Yes",
-    "holds in part": "In part",
-    "is not settled": "Not settled",
-    "is not contradicted": "Not contradicted",
-    "does not hold": "No",
-    "does not hold beyond chance": "Not beyond chance",
-    "does not hold, the opposite does": "No, the opposite holds",
-    _UNJUDGED: "Cannot be judged",
+    Verdict.HOLDS: "Yes",
+    Verdict.IN_PART: "In part",
+    Verdict.NOT_SETTLED: "Not settled",
+    Verdict.NOT_CONTRADICTED: "Not contradicted",
+    Verdict.DOES_NOT_HOLD: "No",
+    Verdict.NOT_BEYOND_CHANCE: "Not beyond chance",
+    Verdict.OPPOSITE: "No, the opposite holds",
+    Verdict.UNJUDGED: "Cannot be judged",
 }
 _RIDGE = "ridge_decay"
-_ON_SKILL = (0, 1, 3, 4, 6)  # places of the claims that inputs from after the origin bear on
+
+
+class Claim(NamedTuple):
+    """A question and its answer; `on_skill` where inputs from after the origin bear on it."""
+
+    question: str
+    verdict: Verdict
+    evidence: str
+    on_skill: bool = True
+
+    def sentence(self, where: str, late: str) -> str:
+        """Question, answer, what qualifies it, and the evidence."""
+        told = late if self.on_skill and self.verdict is not Verdict.UNJUDGED else ""
+        return f"{self.question} {_ANSWERS[self.verdict]}{told}{where}. {self.evidence}."
 
 
 def claims(
@@ -76,18 +88,14 @@ def claims(
     ]
     where = ", in the simulated market" if simulated else ""
     late = f", with inputs up to {hours_text(late_hours)} before the target" if late_hours else ""
-    return [
-        f"{question} {_ANSWERS[holds]}"
-        f"{late if place in _ON_SKILL and holds != _UNJUDGED else ''}{where}. {evidence}."
-        for place, (question, holds, evidence) in enumerate(judged)
-    ]
+    return [claim.sentence(where, late) for claim in judged]
 
 
-def ladder_verdict(table: pd.DataFrame) -> str:
+def ladder_verdict(table: pd.DataFrame) -> Verdict:
     """Whether larger LSTMs forecast better: each of them, some of them, or none, beyond chance."""
     sizes = _sizes(table)
     if len(sizes) < 2:
-        return _UNJUDGED
+        return Verdict.UNJUDGED
     tests = {step: accuracy_test(table, *step) for step in _steps(sizes)}
     gained = {
         (large, small): is_gain(test)
@@ -95,19 +103,19 @@ def ladder_verdict(table: pd.DataFrame) -> str:
         for (large, small), test in tests.items()
     }
     if all(gained[large, small] for small, large in pairwise(sizes)):
-        return "holds"
+        return Verdict.HOLDS
     if any(gained.values()):
-        return "holds in part"
+        return Verdict.IN_PART
     ahead = tests[sizes[-1], sizes[0]]["estimate"] < 0
-    return "does not hold beyond chance" if ahead else "does not hold"
+    return Verdict.NOT_BEYOND_CHANCE if ahead else Verdict.DOES_NOT_HOLD
 
 
 def _beats_persistence(
     table: pd.DataFrame, validation: pd.DataFrame, best: str | None, coverage: float
-) -> _Judged:
-    claim = "Does a model beat persistence?"
+) -> Claim:
+    question = "Does a model beat persistence?"
     if best is None:
-        return claim, _UNJUDGED, "Persistence is the only model"
+        return Claim(question, Verdict.UNJUDGED, "Persistence is the only model")
     test = accuracy_test(table, best, "persistence")
     skill = look_up(table, "interval", best, "skill")
     earlier = validation.set_index("model").loc[best, "skill"]
@@ -126,13 +134,13 @@ def _beats_persistence(
             f". {label(top['model_a'])} scored higher on the test rows "
             f"({percent(top['estimate'])}), which nobody could know beforehand"
         )
-    return claim, holds, evidence
+    return Claim(question, holds, evidence)
 
 
-def _larger_is_better(table: pd.DataFrame) -> _Judged:
-    claim, sizes = "Does a larger LSTM forecast better?", _sizes(table)
+def _larger_is_better(table: pd.DataFrame) -> Claim:
+    question, sizes = "Does a larger LSTM forecast better?", _sizes(table)
     if len(sizes) < 2:
-        return claim, _UNJUDGED, f"LSTM sizes trained: {len(sizes)}"
+        return Claim(question, Verdict.UNJUDGED, f"LSTM sizes trained: {len(sizes)}")
     rmse = ", ".join(f"{label(m)} {estimate(table, m, 'rmse'):.3f}" for m in sizes)
     steps = []
     for large, small in _steps(sizes):
@@ -140,7 +148,7 @@ def _larger_is_better(table: pd.DataFrame) -> _Judged:
         word = "better" if test["estimate"] < 0 else "worse"
         steps.append(f"{label(large)} is {word} than {label(small)} with {p_text(test['p_value'])}")
     evidence = f"Test RMSE in points: {rmse}. By the Diebold-Mariano test, {', '.join(steps)}"
-    return claim, ladder_verdict(table), evidence
+    return Claim(question, ladder_verdict(table), evidence)
 
 
 def _sizes(table: pd.DataFrame) -> list[str]:
@@ -155,11 +163,11 @@ def _steps(sizes: list[str]) -> list[tuple[str, str]]:
     return [(large, small) for small, large in pairwise(sizes)] + ends
 
 
-def _same_in_jumps(table: pd.DataFrame, best: str | None, coverage: float) -> _Judged:
-    claim = "Is accuracy the same in jump and in normal hours?"
+def _same_in_jumps(table: pd.DataFrame, best: str | None, coverage: float) -> Claim:
+    question = "Is accuracy the same in jump and in normal hours?"
     gap = look_up(table, "jump_minus_normal", best, "rmse") if best else None
     if gap is None or not np.isfinite(gap["estimate"]):
-        return claim, _UNJUDGED, "One of the two has no test rows"
+        return Claim(question, Verdict.UNJUDGED, "One of the two has no test rows")
     regimes = ("interval_jump", "interval_normal")
     rmse = [look_up(table, kind, best, "rmse")["estimate"] for kind in regimes]
     skill = [look_up(table, kind, best, "skill")["estimate"] for kind in regimes]
@@ -170,14 +178,15 @@ def _same_in_jumps(table: pd.DataFrame, best: str | None, coverage: float) -> _J
         f"{interval_text(gap, coverage, '.3f')}); its skill is {percent(skill[0])} in jump hours "
         f"and {percent(skill[1])} in normal ones"
     )
-    return claim, "does not hold" if apart else "is not contradicted", evidence
+    holds = Verdict.DOES_NOT_HOLD if apart else Verdict.NOT_CONTRADICTED
+    return Claim(question, holds, evidence, on_skill=False)
 
 
-def _direction(table: pd.DataFrame, best: str | None, coverage: float) -> _Judged:
-    claim = "Can the direction be forecast?"
+def _direction(table: pd.DataFrame, best: str | None, coverage: float) -> Claim:
+    question = "Can the direction be forecast?"
     test = look_up(table, "direction", best, "direction") if best else None
     if test is None or not np.isfinite(test["p_value"]):
-        return claim, _UNJUDGED, "The model calls one direction only"
+        return Claim(question, Verdict.UNJUDGED, "The model calls one direction only")
     share = look_up(table, "interval", best, "direction")
     evidence = (
         f"{label(best)} calls {percent(share['estimate'])} of the moves right "
@@ -185,17 +194,18 @@ def _direction(table: pd.DataFrame, best: str | None, coverage: float) -> _Judge
         f"overlapping targets gives t = {number(test['statistic'], '.2f')}, "
         f"{p_text(test['p_value'])}"
     )
-    holds = verdict(test["estimate"], test["p_value"])
-    if holds == "holds" and share["low"] <= 0.5:
-        return claim, "is not settled", f"{evidence}. But the interval of the share holds a half"
-    return claim, holds, evidence
+    holds = by_test(test["estimate"], test["p_value"])
+    if holds is Verdict.HOLDS and share["low"] <= 0.5:
+        against = "But the interval of the share holds a half"
+        return Claim(question, Verdict.NOT_SETTLED, f"{evidence}. {against}")
+    return Claim(question, holds, evidence)
 
 
-def _lstm_beats_har(table: pd.DataFrame, lstm: str | None, coverage: float) -> _Judged:
-    claim = "Does an LSTM beat HAR with calendar?"
+def _lstm_beats_har(table: pd.DataFrame, lstm: str | None, coverage: float) -> Claim:
+    question = "Does an LSTM beat HAR with calendar?"
     test = accuracy_test(table, lstm, "har_calendar") if lstm else None
     if test is None:
-        return claim, _UNJUDGED, "The study lacks one of the two"
+        return Claim(question, Verdict.UNJUDGED, "The study lacks one of the two")
     gap = look_up(table, "difference", lstm, "skill", "har_calendar")
     evidence = (
         f"{label(lstm)}, the best LSTM on validation rows, has a test RMSE of "
@@ -204,10 +214,10 @@ def _lstm_beats_har(table: pd.DataFrame, lstm: str | None, coverage: float) -> _
         f"{number(100 * gap['estimate'], '+.1f')} percentage points "
         f"({interval_text(gap, coverage, '.1f', 100)}), Diebold-Mariano {p_text(test['p_value'])}"
     )
-    return claim, *_settled(test, gap, evidence)
+    return Claim(question, *_settled(test, gap, evidence))
 
 
-def _beats_ridge(table: pd.DataFrame, validation: pd.DataFrame, coverage: float) -> list[_Judged]:
+def _beats_ridge(table: pd.DataFrame, validation: pd.DataFrame, coverage: float) -> list[Claim]:
     """The claim about the strongest simple rival, in studies that have it and another model."""
     among = [model for model in validation["model"] if model not in ("persistence", _RIDGE)]
     best = choose(validation, among)
@@ -222,27 +232,28 @@ def _beats_ridge(table: pd.DataFrame, validation: pd.DataFrame, coverage: float)
         f"{number(100 * gap['estimate'], '+.1f')} percentage points "
         f"({interval_text(gap, coverage, '.1f', 100)}), Diebold-Mariano {p_text(test['p_value'])}"
     )
-    return [("Does a model beat the time-weighted ridge?", *_settled(test, gap, evidence))]
+    return [Claim("Does a model beat the time-weighted ridge?", *_settled(test, gap, evidence))]
 
 
-def _settled(test: pd.Series, interval: pd.Series | None, evidence: str) -> tuple[str, str]:
+def _settled(test: pd.Series, interval: pd.Series | None, evidence: str) -> tuple[Verdict, str]:
     """Verdict and evidence; not settled where interval or twice the lags do not confirm a gain."""
     against = doubt(test, interval)
     if against:
-        return "is not settled", f"{evidence}. But {against}, so the two do not agree"
-    return verdict(-test["estimate"], test["p_value"]), evidence
+        return Verdict.NOT_SETTLED, f"{evidence}. But {against}, so the two do not agree"
+    return by_test(-test["estimate"], test["p_value"]), evidence
 
 
-def _published(table: pd.DataFrame, simulated: bool) -> _Judged:
+def _published(table: pd.DataFrame, simulated: bool) -> Claim:
     r2, rmse = (estimate(table, "persistence", metric) for metric in ("r2", "rmse"))
-    theirs = PUBLISHED["overall"]
-    claim = (
+    theirs = PUBLISHED_FIGURES["overall"]
+    question = (
         f"Do the published R² of {theirs['r2']} and RMSE of {theirs['rmse']:.2f} points show skill?"
     )
     ours = f"Persistence alone reaches R² {r2:.3f} and RMSE {rmse:.3f} points on the test rows"
     if simulated:
-        return claim, _UNJUDGED, f"{ours}, so R² by itself says little about skill"
+        return Claim(question, Verdict.UNJUDGED, f"{ours}, so R² by itself says little about skill")
     own_rows = "though the published figures stem from test rows of their own"
+    holds = Verdict.NOT_CONTRADICTED
     if r2 > theirs["r2"] and rmse < theirs["rmse"]:
-        return claim, "does not hold", f"{ours}, better on both counts, {own_rows}"
-    return claim, "is not contradicted", f"{ours}, {own_rows}"
+        holds, ours = Verdict.DOES_NOT_HOLD, f"{ours}, better on both counts"
+    return Claim(question, holds, f"{ours}, {own_rows}", on_skill=False)

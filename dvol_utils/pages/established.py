@@ -12,7 +12,7 @@ from __future__ import annotations
 import pandas as pd
 from scipy.stats import binomtest
 
-from dvol_utils.pages.uncertainty import AIMS, coverage_sentences
+from dvol_utils.pages.significance import AIMS, coverage_sentences
 from dvol_utils.results.judging import LEVEL, accuracy_test, is_gain, skill_text
 from dvol_utils.results.significance_table import look_up
 from dvol_utils.study.model_names import label
@@ -89,7 +89,7 @@ def statements(found: pd.DataFrame) -> list[str]:
     ]
 
 
-def summary(found: pd.DataFrame, model: str, *, rows: int, simulated: bool) -> str:
+def established_summary(found: pd.DataFrame, model: str, *, rows: int, simulated: bool) -> str:
     """What is and what is not established about a model, in one or two sentences.
 
     Parameters

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from dvol_utils.pages.claims import ladder_verdict
-from dvol_utils.results.judging import accuracy_test, doubt, estimate, is_gain, skill_text
-from dvol_utils.results.published_figures import PUBLISHED
+from dvol_utils.results.judging import Verdict, accuracy_test, doubt, estimate, is_gain, skill_text
+from dvol_utils.results.published_figures import PUBLISHED_FIGURES
 from dvol_utils.results.significance_table import choose, look_up
 from dvol_utils.study.model_names import LSTM_NAMES, label
-from dvol_utils.wording.numbers import day, hours_text, p_text, percent
+from dvol_utils.wording.numbers import day, hours_text, p_text
 
 
-def answer(
+def study_answer(
     table: pd.DataFrame,
     validation: pd.DataFrame,
     forecasts: pd.DataFrame,
@@ -53,49 +52,6 @@ def answer(
     ]
 
 
-def regime_answer(
-    metrics: pd.DataFrame, model: str, *, simulated: bool, late_hours: int | None = None
-) -> list[str]:
-    """Where a model's skill comes from, in sentences.
-
-    Parameters
-    ----------
-    metrics : DataFrame
-        `metrics_table` of the test rows.
-    model : str
-        The model that was chosen on validation rows.
-    simulated : bool
-        Whether the data come from the simulated market.
-    late_hours : int, optional
-        As in `answer`.
-    """
-    if model == "persistence":
-        return ["Persistence is the only model, so there is no skill to look for."]
-    rows = metrics[(metrics["model"] == model) & (metrics["metric"] == "skill")]
-    skill = rows.set_index(["regime_type", "regime"])["value"]
-    where = "In the simulated market, " if simulated else ""
-    months = skill["month"]
-    hours = skill["hour"].dropna()
-    sentences = [
-        f"{where}{label(model)}, the model chosen on validation rows, has a skill of "
-        f"{percent(skill['all', 'all'])} on the test rows.",
-        f"By regime of the origin its skill is {_listed(skill['jump_regime'])}; by level of DVOL "
-        f"{_listed(skill['level_regime'])}.",
-        f"It is {_listed(skill['half'])} in the two halves of the test, and above zero in "
-        f"{(months > 0).sum()} of {len(months)} months.",
-    ]
-    if late_hours is not None:
-        sentences[0] = (
-            f"{sentences[0][:-1]}, with inputs up to {hours_text(late_hours)} before the target."
-        )
-    if not hours.empty:
-        sentences.append(
-            f"By hour of the origin it is highest at {hours.idxmax()}:00 UTC "
-            f"({percent(hours.max())}) and lowest at {hours.idxmin()}:00 ({percent(hours.min())})."
-        )
-    return sentences
-
-
 def _on_forecast(
     table: pd.DataFrame, best: str | None, coverage: float, target: str, last: str
 ) -> str:
@@ -126,12 +82,12 @@ def _on_lstm(table: pd.DataFrame, lstm: str | None, coverage: float) -> str:
         return "No LSTM was trained in this study."
     best = f"the best on validation rows, {label(lstm)}, has"
     start = {
-        "holds": f"Larger LSTMs forecast better; {best}",
-        "holds in part": f"Some larger LSTMs forecast better than smaller ones; {best}",
-        "does not hold beyond chance": "Larger LSTMs do not forecast better than smaller ones "
+        Verdict.HOLDS: f"Larger LSTMs forecast better; {best}",
+        Verdict.IN_PART: f"Some larger LSTMs forecast better than smaller ones; {best}",
+        Verdict.NOT_BEYOND_CHANCE: "Larger LSTMs do not forecast better than smaller ones "
         f"beyond chance; {best}",
-        "does not hold": f"Larger LSTMs do not forecast better than smaller ones; {best}",
-        "cannot be judged": f"One LSTM size was trained; {label(lstm)} has",
+        Verdict.DOES_NOT_HOLD: f"Larger LSTMs do not forecast better than smaller ones; {best}",
+        Verdict.UNJUDGED: f"One LSTM size was trained; {label(lstm)} has",
     }[ladder_verdict(table)]
     test = accuracy_test(table, lstm, "har_calendar")
     rival = ""
@@ -157,15 +113,10 @@ def _on_trust(
             f"All models stand on {span}; the market is simulated, so this shows that the method "
             "works and nothing about Bitcoin."
         )
-    r2, theirs = estimate(table, "persistence", "r2"), PUBLISHED["overall"]["r2"]
+    r2, theirs = estimate(table, "persistence", "r2"), PUBLISHED_FIGURES["overall"]["r2"]
     compare = "above" if r2 > theirs else "below"
     return (
         f"All models stand on {span}, one market in one period, where persistence alone has an R² "
         f"of {r2:.3f}, {compare} the published {theirs}: judge by skill, not by R²"
         + ("." if late_hours is None else ", and skill by what the inputs could know.")
     )
-
-
-def _listed(skill: pd.Series) -> str:
-    parts = [f"{percent(value)} ({name})" for name, value in skill.items() if np.isfinite(value)]
-    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else "".join(parts)

@@ -141,7 +141,7 @@ def _event_words(events: pd.DataFrame, dvol: pd.Series) -> str:
     return words + "."
 
 
-def readable(table: pd.DataFrame) -> pd.DataFrame:
+def readable_jumps(table: pd.DataFrame) -> pd.DataFrame:
     """A table of the jump tests for readers: heads in words, p-values as text.
 
     Parameters

@@ -17,7 +17,7 @@ from dvol_utils.published.comparison import (
 from dvol_utils.published.flaws import beyond_chance
 from dvol_utils.published.hours import DAY, INFORMATION_AGE
 from dvol_utils.published.variants import HAR
-from dvol_utils.results.published_figures import PUBLISHED
+from dvol_utils.results.published_figures import PUBLISHED_FIGURES
 from dvol_utils.wording.numbers import interval_text, number, p_text, percent
 
 _SMALL = 0.006  # what the study calls the same: "under 0.6 %" of R²
@@ -42,7 +42,7 @@ def meaning(intervals: pd.DataFrame, steps: pd.DataFrame, hours: int, coverage: 
     list of str
         Five sentences.
     """
-    theirs = PUBLISHED["overall"]
+    theirs = PUBLISHED_FIGURES["overall"]
     rmse, r2, skill = (_estimates(intervals, name) for name in ("rmse", "r2", "skill"))
     day, old, hour = (NAIVE[age] for age in (DAY, INFORMATION_AGE, 1))
     network, level = steps["added"].iloc[-2:]
@@ -149,7 +149,7 @@ def regime_sentence(gaps: pd.DataFrame, model: str, coverage: float) -> str:
     rows = gaps[gaps["model"] == model].set_index("metric")
     if rows["estimate"].isna().any():
         return "Regimes cannot be compared: one of them has no hours."
-    theirs = PUBLISHED["normal"]["r2"] - PUBLISHED["jump"]["r2"]
+    theirs = PUBLISHED_FIGURES["normal"]["r2"] - PUBLISHED_FIGURES["jump"]["r2"]
     r2, rmse = rows.loc["r2"], rows.loc["rmse"]
     return (
         f"The published R² differs by {100 * theirs:.2f} percentage points between normal and jump "

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pandas as pd
-from scipy.stats import binomtest
 
 from dvol_utils.results.judging import LEVEL
 from dvol_utils.study.model_names import label
 from dvol_utils.wording.numbers import number, p_text, percent
+
+# What the 90 % interval should cover on the test rows, overall and in jump hours.
+AIMS = {"all": (0.88, 0.92), "jump": (0.85, 0.95)}
 
 
 def joint_finding(superior: pd.DataFrame) -> str:
@@ -97,27 +99,70 @@ def unbiased_finding(unbiased: pd.DataFrame, model: str | None) -> str:
     )
 
 
-def month_finding(months: pd.DataFrame, model: str) -> str:
-    """In how many months a model is ahead of persistence, from `monthly_skill`.
+def coverage_sentences(overall: pd.DataFrame, regimes: pd.DataFrame, model: str) -> list[str]:
+    """Whether a model's 90 % interval covers what it should, overall and in jump hours.
 
-    Notes
-    -----
-    The sign test asks how often as many months would come out ahead if each were a toss of a coin:
-    one-sided, every month alike however many rows it holds.
+    Parameters
+    ----------
+    overall, regimes : DataFrame
+        `reliability` of the test rows, all together and by `jump_regime`.
+    model : str
+
+    Returns
+    -------
+    list of str
+        A sentence on all rows and one on jump hours, each with what was measured.
     """
-    own = months[(months["model"] == model) & months["skill"].notna()]
-    if own.empty:
-        return "Persistence is the only model, so no month speaks for another."
-    ahead, beyond = int((own["skill"] > 0).sum()), int((own["low"] > 0).sum())
-    tested = own[own["p_holm"] < LEVEL]
-    better = int((tested["skill"] > 0).sum())
-    chance = binomtest(ahead, len(own), alternative="greater").pvalue
-    best, worst = own.loc[own["skill"].idxmax()], own.loc[own["skill"].idxmin()]
-    return (
-        f"{label(model)} is ahead of persistence in {ahead} of {len(own)} months; were each month "
-        f"a toss of a coin, as many or more would be ahead with {p_text(chance)}. Its interval "
-        f"lies above zero in {beyond or 'none'} of them; after Holm's correction over the months "
-        f"it is better at p < {LEVEL} in {better or 'none'}. Its best month is "
-        f"{best['month']:%Y-%m} (skill {percent(best['skill'])}), its worst {worst['month']:%Y-%m} "
-        f"({percent(worst['skill'])})."
+    if model not in set(overall["model"]):
+        return [f"There are no intervals for {label(model)}: too few past errors are known."]
+    every, jumps = (
+        table[(table["model"] == model) & (table["share"] == "within") & (table["nominal"] == 0.9)]
+        for table in (overall, regimes)
     )
+    row = every.iloc[0]
+    said = [
+        f"The 90 % interval of {label(model)} covers {_covered(row)} of the {row['n']:,} test "
+        f"rows, {_aim(row, 'all')}."
+    ]
+    jumps = jumps[jumps["jump_regime"] == "jump"]
+    if jumps.empty:
+        return [*said, "No test row is in the jump regime."]
+    row = jumps.iloc[0]
+    return [
+        *said,
+        f"In the {row['n']:,} jump hours it covers {_covered(row)}, {_aim(row, 'jump')}.",
+    ]
+
+
+def crps_sentence(table: pd.DataFrame, model: str | None) -> str:
+    """A model's CRPS beside that of persistence.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `crps_against_persistence` of the test rows.
+    model : str or None
+    """
+    rows = table[table["model"] == model]
+    if rows.empty:
+        return "There is no CRPS to set beside that of persistence."
+    row = rows.iloc[0]
+    ends = " to ".join(number(100 * row[end], ".1f") for end in ("low", "high"))
+    return (
+        f"The CRPS of {label(row['model'])} is {row['crps']:.3f} points against "
+        f"{row['persistence_crps']:.3f} of persistence with intervals from its own past errors: a "
+        f"skill of {percent(row['crps_skill'])} (interval {ends} %), Diebold-Mariano "
+        f"{p_text(row['p_value'])}."
+    )
+
+
+def _covered(row: pd.Series) -> str:
+    return f"{percent(row['observed'])} ({percent(row['low'])} to {percent(row['high'])})"
+
+
+def _aim(row: pd.Series, regime: str) -> str:
+    low, high = AIMS[regime]
+    aim = f"{100 * low:.0f} to {100 * high:.0f} %"
+    if low <= row["observed"] <= high:
+        return f"within the {aim} aimed for"
+    return f"{'fewer' if row['observed'] < low else 'more'} than the {aim} aimed for"

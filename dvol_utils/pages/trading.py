@@ -8,11 +8,11 @@ import pandas as pd
 
 from dvol_utils.study.model_names import label
 from dvol_utils.study.params import StudyParams
-from dvol_utils.trading.costs import FUTURES, PAPER, STRADDLE
+from dvol_utils.trading.costs import FUTURES, PAPER_INDEX, STRADDLE
 from dvol_utils.wording.numbers import MISSING, coverage_text, hours_text, number
 
 LABELS = {
-    PAPER: "paper index (not tradable)",
+    PAPER_INDEX: "paper index (not tradable)",
     FUTURES: "DVOL-futures proxy",
     STRADDLE: "straddle, approximated",
     "flat": "Flat",
@@ -76,7 +76,7 @@ def trading_answer(
         _instrument_sentence(row, gains[row.instrument], chance[row.instrument], study)
         for row in mine.itertuples()
     ]
-    tradable = results[(results["instrument"] != PAPER) & (results["sharpe_low"] > 0)]
+    tradable = results[(results["instrument"] != PAPER_INDEX) & (results["sharpe_low"] > 0)]
     own = tradable[(tradable["model"] == model) & (tradable["rule"] == rule)]
     sure = [name for name in own["instrument"] if chance[name]["probability"] >= _SURE]
     return [
@@ -150,7 +150,7 @@ def _ranges(gains: Mapping[str, float]) -> str:
 
 
 def _others_sentence(results: pd.DataFrame, sure: pd.DataFrame) -> str:
-    tradable = results[results["instrument"] != PAPER]
+    tradable = results[results["instrument"] != PAPER_INDEX]
     where = _listed(tradable["instrument"].unique())
     found = "; ".join(
         f"{_name(row)} on the {_listed([row.instrument])}" for row in sure.itertuples()
@@ -209,7 +209,7 @@ def _claim(
             f"forecast earns after {costs} on the {_listed(beyond)}, but not beyond the luck of "
             f"the configurations tried{_rivals(results, mine, beyond)}"
         )
-    earning = mine[(mine["instrument"] != PAPER) & (mine["annual_return"] > 0)]
+    earning = mine[(mine["instrument"] != PAPER_INDEX) & (mine["annual_return"] > 0)]
     if len(earning):
         return (
             f"forecast is not shown to survive {costs}: the gain on the "

@@ -10,16 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dvol_utils.plots.style import (
-    BLACK,
-    BLUE,
-    GREY,
-    VERMILION,
-    WIDTH,
-    axes,
-    label_ends,
-    styled,
-)
+from dvol_utils.plots.style import BLACK, BLUE, GREY, VERMILION, WIDTH, axes, label_ends, styled
 
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _DIRECTIONS = (("up", 1, "^", VERMILION), ("down", -1, "v", BLUE))

@@ -46,7 +46,9 @@ _REGIME_TITLES = {"jump_regime": "origin in hours", "level_regime": "level of DV
 
 
 @styled
-def regime_skill(scores: pd.DataFrame, regime: str, *, title: str, ax: Axes | None = None) -> Axes:
+def skill_by_regime(
+    scores: pd.DataFrame, regime: str, *, title: str, ax: Axes | None = None
+) -> Axes:
     """Skill of each model in each regime: `score(forecasts, ("model", regime))`."""
     shown = scores[scores["model"] != "persistence"]
     models = list(pd.unique(shown["model"]))

@@ -7,14 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from dvol_utils.plots.regimes import SKILL_FLOOR
-from dvol_utils.plots.style import (
-    BLACK,
-    GREY,
-    MODEL_COLOURS,
-    axes,
-    mark_off_scale,
-    styled,
-)
+from dvol_utils.plots.style import BLACK, GREY, MODEL_COLOURS, axes, mark_off_scale, styled
 from dvol_utils.results.judging import LEVEL
 from dvol_utils.study.model_names import label
 from dvol_utils.wording.numbers import short_p

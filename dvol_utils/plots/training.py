@@ -113,7 +113,7 @@ def target_distribution(target: np.ndarray, *, ax: Axes | None = None) -> Axes:
 
 
 @styled
-def selection_weights(table: pd.DataFrame, *, largest: int = 15, ax: Axes | None = None) -> Axes:
+def input_weights(table: pd.DataFrame, *, largest: int = 15, ax: Axes | None = None) -> Axes:
     """Mean weight of the inputs that have most of it, in normal and in jump hours.
 
     Columns `feature, jump_regime, weight` of `selection_table`.

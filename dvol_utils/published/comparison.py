@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,9 +25,10 @@ from dvol_utils.published.variants import (
     judged_network,
     network_forecasts,
 )
-from dvol_utils.results.published_figures import PUBLISHED
+from dvol_utils.results.published_figures import PUBLISHED_FIGURES
+from dvol_utils.results.results_json import ComparedResult, Comparison, Estimate, TestRows
 from dvol_utils.samples.samples import Samples
-from dvol_utils.significance import bootstrap_interval
+from dvol_utils.significance import Resampling, bootstrap_interval
 from dvol_utils.study.params import StudyParams
 from dvol_utils.wording.columns import interval_grid
 from dvol_utils.wording.numbers import MISSING
@@ -94,7 +94,11 @@ def compared_forecasts(
 
 def largest_network(forecasts: pd.DataFrame) -> str:
     """The largest network of the ladder among the forecasts; `ValueError` where there is none."""
-    held = [row["model"] for row in PUBLISHED["ladder"] if row["model"] in set(forecasts["model"])]
+    held = [
+        row["model"]
+        for row in PUBLISHED_FIGURES["ladder"]
+        if row["model"] in set(forecasts["model"])
+    ]
     if not held:
         raise ValueError(
             f"forecasts: found {', '.join(pd.unique(forecasts['model']))}; should hold a network"
@@ -120,9 +124,7 @@ def blind_forecasts(study: StudyParams, samples: Samples) -> list[pd.DataFrame]:
     ]
 
 
-def intervals(
-    forecasts: pd.DataFrame, *, block_hours: int, reps: int, seed: int, coverage: float
-) -> pd.DataFrame:
+def intervals(forecasts: pd.DataFrame, *, resampling: Resampling) -> pd.DataFrame:
     """Metrics of every forecast with their intervals, and the published figures.
 
     Returns
@@ -132,11 +134,10 @@ def intervals(
         of signs of consecutive changes called right. `Published` stands first, without intervals;
         its skill is that of its RMSE against persistence on these hours.
     """
-    settings = {"block_hours": block_hours, "reps": reps, "seed": seed, "coverage": coverage}
     columns = ["model", "metric", "estimate", "low", "high"]
-    own = bootstrap_interval(forecasts, METRICS, **settings)[columns]
-    steps = bootstrap_interval(consecutive(forecasts), "direction", **settings)[columns]
-    overall = PUBLISHED["overall"]
+    own = bootstrap_interval(forecasts, METRICS, resampling=resampling)[columns]
+    steps = bootstrap_interval(consecutive(forecasts), "direction", resampling=resampling)[columns]
+    overall = PUBLISHED_FIGURES["overall"]
     naive = metric(own, NAIVE[DAY], "rmse")["estimate"]
     theirs = {**overall, "skill": 1 - (overall["rmse"] / naive) ** 2}
     published = pd.DataFrame(
@@ -147,7 +148,7 @@ def intervals(
     return pd.concat([published, own, steps.assign(metric="consecutive")], ignore_index=True)
 
 
-def headline(forecasts: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
+def comparison_result(forecasts: pd.DataFrame, table: pd.DataFrame) -> Comparison:
     """The compared forecasts as `results.json` holds them: the hours, and every metric.
 
     Parameters
@@ -157,22 +158,17 @@ def headline(forecasts: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
     table : DataFrame
         `intervals` of them.
     """
-    origins, ends = forecasts["origin"], ["estimate", "low", "high"]
-    found = table.set_index(["model", "metric"])[ends].astype(float)
-    names = (*METRICS, "consecutive")
-    rows = []
-    for model in pd.unique(table["model"]):
-        values = found.loc[model].reindex(names).to_dict("index")
-        rows.append(
-            {"label": model}
-            | {m: {e: v if np.isfinite(v) else None for e, v in values[m].items()} for m in names}
-        )
-    test = {
-        "start": origins.min().isoformat(),
-        "end": origins.max().isoformat(),
-        "rows": int(origins.nunique()),
+    found = {
+        label: rows.set_index("metric").astype({"estimate": float}).to_dict("index")
+        for label, rows in table.groupby("model", sort=False)
     }
-    return {"test": test, "forecasts": rows}
+    scores = [
+        ComparedResult(
+            label=label, **{m: Estimate.of(rows.get(m)) for m in (*METRICS, "consecutive")}
+        )
+        for label, rows in found.items()
+    ]
+    return Comparison(test=TestRows.of(forecasts), forecasts=scores)
 
 
 def interval_table(table: pd.DataFrame) -> pd.DataFrame:

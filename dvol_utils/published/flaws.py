@@ -8,8 +8,8 @@ from dvol_utils.evaluation import average_seeds, score
 from dvol_utils.jumps import detect_jumps, published_rules
 from dvol_utils.published.hours import consecutive, same_hours
 from dvol_utils.published.variants import LEAK_FREE, NETWORK, PAIRS, RIDGE
-from dvol_utils.significance import bootstrap_difference, bootstrap_interval
-from dvol_utils.study.params import JumpParams
+from dvol_utils.significance import Resampling, bootstrap_difference, bootstrap_interval
+from dvol_utils.study.fitting_section import JumpParams
 from dvol_utils.wording.columns import interval_grid
 from dvol_utils.wording.numbers import number
 
@@ -21,10 +21,7 @@ def flaw_table(
     variants: pd.DataFrame,
     levels: pd.Series,
     *,
-    block_hours: int,
-    reps: int,
-    seed: int,
-    coverage: float,
+    resampling: Resampling,
 ) -> pd.DataFrame:
     """Skill with a flaw less skill without it, on the hours that all variants share.
 
@@ -34,8 +31,7 @@ def flaw_table(
         `variant_forecasts`.
     levels : Series
         `hourly_levels`.
-    block_hours, reps, seed, coverage
-        As in `bootstrap_difference`.
+    resampling : Resampling
 
     Returns
     -------
@@ -49,9 +45,7 @@ def flaw_table(
         parts = [part.assign(model=name) for name, part in rows.groupby("variant", sort=False)]
         parts.sort(key=lambda part: part["model"].iloc[0] != LEAK_FREE)  # its regimes label hours
         hours = average_seeds(same_hours(parts, levels))
-        gaps = bootstrap_difference(
-            hours, "skill", PAIRS, block_hours=block_hours, reps=reps, seed=seed, coverage=coverage
-        )
+        gaps = bootstrap_difference(hours, "skill", PAIRS, resampling=resampling)
         skill = score(hours).set_index("model")["skill"]
         tables.append(
             gaps.rename(columns={"model_a": "flaw", "model_b": "against"}).assign(
@@ -89,9 +83,7 @@ def beyond_chance(table: pd.DataFrame) -> pd.Series:
     return (table["low"] > _ROUNDING) | (table["high"] < -_ROUNDING)
 
 
-def direction_table(
-    forecasts: pd.DataFrame, *, block_hours: int, reps: int, seed: int, coverage: float
-) -> pd.DataFrame:
+def direction_table(forecasts: pd.DataFrame, *, resampling: Resampling) -> pd.DataFrame:
     """The share of moves called right, by both definitions.
 
     Parameters
@@ -105,11 +97,11 @@ def direction_table(
         `model`, then `from the origin` and `from forecast to forecast`: shares in percent with
         their intervals, as text.
     """
-    settings = {"block_hours": block_hours, "reps": reps, "seed": seed, "coverage": coverage}
     kinds = {"from the origin": forecasts, "from forecast to forecast": consecutive(forecasts)}
     columns = []
     for name, rows in kinds.items():
-        grid = interval_grid(bootstrap_interval(rows, "direction", **settings)).set_index("model")
+        found = bootstrap_interval(rows, "direction", resampling=resampling)
+        grid = interval_grid(found).set_index("model")
         columns.append(grid.iloc[:, 0].rename(f"{name}, %"))
     return pd.concat(columns, axis="columns").reset_index()
 

@@ -21,7 +21,7 @@ from dvol_utils.published.variants import (
 )
 from dvol_utils.results.judging import LEVEL
 from dvol_utils.samples.samples import Samples
-from dvol_utils.significance import diebold_mariano, model_confidence_set
+from dvol_utils.significance import Resampling, diebold_mariano, model_confidence_set
 from dvol_utils.study.model_names import LADDER_NAMES, label
 from dvol_utils.study.params import StudyParams
 
@@ -157,7 +157,7 @@ def size_tests(forecasts: pd.DataFrame) -> pd.DataFrame:
 
 
 def confidence_sets(
-    forecasts: pd.DataFrame, *, size: float, block_hours: int, reps: int, seed: int
+    forecasts: pd.DataFrame, *, size: float, resampling: Resampling
 ) -> pd.DataFrame:
     """Model confidence sets of the mean forecasts, and of all single ones together.
 
@@ -167,7 +167,7 @@ def confidence_sets(
         `model, averaged_p, averaged_in` (mean forecast over seeds), `seeds, single_in` (how many
         of its seeds are in the set of all single forecasts).
     """
-    settings = {"size": size, "block_hours": block_hours, "reps": reps, "seed": seed}
+    settings = {"size": size, "resampling": resampling}
     averaged = model_confidence_set(average_seeds(forecasts), **settings).set_index("model")
     named = forecasts.assign(model=_named_by_seed(forecasts))
     single = model_confidence_set(named, **settings)

@@ -16,18 +16,13 @@ from dvol_utils.jumps import jumps_by_rule, published_jumps
 from dvol_utils.models.linear import RidgeForecaster
 from dvol_utils.samples.features import build_features
 from dvol_utils.samples.samples import OWN_PAST, Samples, build_samples
-from dvol_utils.study.params import (
-    FeatureParams,
-    JumpParams,
-    SplitParams,
-    StudyParams,
-    TargetParams,
-)
+from dvol_utils.study.fitting_section import FeatureParams, JumpParams, SplitParams, TargetParams
+from dvol_utils.study.params import StudyParams
 from dvol_utils.training import NetworkForecaster, TrainingError
 from dvol_utils.training.processes.many import Failure
 
 LEAK_FREE = "Leak-free"
-GROUPS = ["published", "calendar"]
+VARIANT_GROUPS = ["published", "calendar"]
 RIDGE, NETWORK, HAR = "ridge", "lstm_baseline", "har_calendar"
 
 # name: (overrides of the twin, what else is done to it)
@@ -72,7 +67,7 @@ def leak_free(study: StudyParams) -> StudyParams:
             "data": study.data.model_copy(update=defaults),
             "split": SplitParams(**study.split.model_dump(exclude={"separate_scaling"})),
             "jumps": JumpParams(),
-            "features": FeatureParams(groups=GROUPS),
+            "features": FeatureParams(groups=VARIANT_GROUPS),
             "target": TargetParams(),
             "training": study.training.model_copy(update=training),
         }
@@ -119,7 +114,9 @@ def variant_forecasts(study: StudyParams) -> pd.DataFrame:
     tables, networks, places = [], [], []
     for name, (changes, extra) in _FLAWED.items():
         samples, twin = variant_samples(study, changes, extra)
-        regressions = {RIDGE: GROUPS} | ({HAR: ["har", "calendar"]} if name == LEAK_FREE else {})
+        regressions = {RIDGE: VARIANT_GROUPS} | (
+            {HAR: ["har", "calendar"]} if name == LEAK_FREE else {}
+        )
         for model, groups in regressions.items():
             ridge = RidgeForecaster(groups)
             ridge.fit(samples)

@@ -14,7 +14,7 @@ from dvol_utils.evaluation.persistence import study_rows
 from dvol_utils.report import overview
 from dvol_utils.report.provenance import commit, recorded_study
 from dvol_utils.report.site import page_templates, same_run
-from dvol_utils.results.headline import Column
+from dvol_utils.results.headline import ShownColumn
 from dvol_utils.results.results_json import Results, read_results
 from dvol_utils.results.shared_rows import (
     difference_sentence,
@@ -35,7 +35,7 @@ from dvol_utils.wording.numbers import MISSING, coverage_text, hour, number, wri
 _NO_DIFFERENCE = ("name", "title", "data.raw_dir")
 
 
-class Run(NamedTuple):
+class ComparedRun(NamedTuple):
     """A finished study: the parameters of its run, what it found, where from, its test rows."""
 
     study: StudyParams
@@ -81,7 +81,7 @@ def compare_studies(names: Sequence[str | Path], output: Path | None = None) -> 
     return page
 
 
-def finished_run(study: StudyParams) -> Run:
+def finished_run(study: StudyParams) -> ComparedRun:
     """Read what a run of a study left, with the parameters that it was run with.
 
     Raises
@@ -96,10 +96,10 @@ def finished_run(study: StudyParams) -> Run:
     same_run(study, results, manifest)
     recorded = recorded_study(study, manifest)
     validation, test = study_rows(recorded)
-    return Run(recorded, results, commit(manifest), test, choose(score(validation)))
+    return ComparedRun(recorded, results, commit(manifest), test, choose(score(validation)))
 
 
-def comparison_html(runs: Sequence[Run]) -> str:
+def comparison_html(runs: Sequence[ComparedRun]) -> str:
     """The page of finished studies; the same runs give the same text."""
     *first, last = (run.study.name for run in runs)
     templates = page_templates(title=f"{', '.join(first)} and {last}")
@@ -113,7 +113,7 @@ def comparison_html(runs: Sequence[Run]) -> str:
     )
 
 
-def headline(runs: Sequence[Run]) -> dict[str, Any]:
+def headline(runs: Sequence[ComparedRun]) -> dict[str, Any]:
     """The headline tables below one another: `caption`, `columns`, and `rows` that name a study."""
     tables = {
         run.study.name: overview.headline(
@@ -156,7 +156,7 @@ def parameter_differences(studies: Sequence[StudyParams]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["parameter", "meaning", "values"])
 
 
-def compared_pair(a: Run, b: Run) -> dict[str, Any]:
+def compared_pair(a: ComparedRun, b: ComparedRun) -> dict[str, Any]:
     """Two studies on their shared test rows, as the page writes it.
 
     Returns
@@ -215,7 +215,7 @@ def _check_names(names: list[str]) -> None:
         raise ParameterError(f"studies: found {twice[0]} twice; should be different studies")
 
 
-def _study_facts(run: Run) -> dict[str, Any]:
+def _study_facts(run: ComparedRun) -> dict[str, Any]:
     first, *others = run.study.data.assets
     test = run.results.test
     return {
@@ -231,7 +231,7 @@ def _study_facts(run: Run) -> dict[str, Any]:
     }
 
 
-def _model_pairs(a: Run, b: Run) -> list[tuple[str, str]]:
+def _model_pairs(a: ComparedRun, b: ComparedRun) -> list[tuple[str, str]]:
     """The chosen models, then every model that both have; persistence is the same by definition."""
     theirs = set(b.test["model"])
     both = [(m, m) for m in a.results.models if m in theirs and m != "persistence"]
@@ -244,15 +244,15 @@ def _pair_label(x: str, y: str, chosen: tuple[str | None, str | None]) -> str:
     return f"{name} (chosen)" if (x, y) == chosen else name
 
 
-def _columns(a: str, b: str) -> list[Column]:
+def _columns(a: str, b: str) -> list[ShownColumn]:
     return [
-        Column("RMSE", a, 3, None),
-        Column("RMSE", b, 3, None),
-        Column("Skill, %", a, 1, None),
-        Column("Skill, %", b, 1, None),
-        Column("Difference", "percentage points", 1, None),
-        Column("DM p", "", 3, None),
-        Column("DM p", "Holm", 3, None),
+        ShownColumn("RMSE", a, 3, None),
+        ShownColumn("RMSE", b, 3, None),
+        ShownColumn("Skill, %", a, 1, None),
+        ShownColumn("Skill, %", b, 1, None),
+        ShownColumn("Difference", "percentage points", 1, None),
+        ShownColumn("DM p", "", 3, None),
+        ShownColumn("DM p", "Holm", 3, None),
     ]
 
 
@@ -266,7 +266,11 @@ def _cells(row: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _caption(a: Run, b: Run, hours: int) -> str:
+def _points(share: float, form: str = ".1f") -> str:
+    return number(100 * share, form)
+
+
+def _caption(a: ComparedRun, b: ComparedRun, hours: int) -> str:
     coverage = coverage_text(a.study.significance.coverage)
     names = a.study.name, b.study.name
     return (

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-import functools
 import html
 import io
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -14,15 +14,24 @@ import pandas as pd
 from IPython.display import HTML, Markdown, display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from pandas.api.types import (
+    is_bool_dtype,
+    is_datetime64_any_dtype,
+    is_integer_dtype,
+    is_numeric_dtype,
+)
 
 from dvol_utils.plots.style import fit_titles
 from dvol_utils.study.params import StudyParams, describe
-from dvol_utils.wording.numbers import MISSING, TIME_FORM, written
+from dvol_utils.wording.numbers import MISSING, written
 
 SIMULATED_NOTICE = (
     "Simulated data: every number on this page comes from a simulated market with known jumps. "
     "It shows that the method works, not how Bitcoin's DVOL behaves."
 )
+_NUMBER = re.compile(r"(< )?[-+\N{MINUS SIGN}]?[\d,]*\.?\d+(e[-+]?\d+)?\s?%?|–|nan|NaN", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d\d(-\d\d( \d\d:\d\d)?)?|–", re.ASCII)
+_WORDS, _SENTENCE = 12, 60  # characters from which a column of words gets a least width
 _SHOWN = 0.7  # pixels of a page for each of an image, which stays sharp on dense screens
 
 
@@ -47,7 +56,7 @@ def study_header(study: StudyParams) -> None:
             f"regimes and significance are about {first}, those on the data and on several assets "
             "about all.</p>"
         )
-    rows = describe(study).to_html(index=False, border=0, classes="data", escape=True)
+    rows = _table_html(describe(study).to_dict("list"))
     parts.append(f"<details><summary>Effective parameters</summary>{rows}</details>")
     display(HTML("\n".join(parts)))
 
@@ -85,7 +94,6 @@ def table(
     *,
     decimals: int = 3,
     percent_decimals: int | None = None,
-    index: bool = False,
 ) -> None:
     """Show a table with its caption; numbers rounded for reading, the files keep them whole.
 
@@ -96,35 +104,59 @@ def table(
     if frame.empty:
         display(Markdown(f"{caption}: none in this study."))
         return
-    times = frame.select_dtypes(["datetime", "datetimetz"]).columns
-    frame = frame.assign(**{name: frame[name].dt.strftime(TIME_FORM) for name in times})
-    yes_no = {
-        name: frame[name].map({True: "yes", False: "no"}) for name in frame.select_dtypes(bool)
-    }
-    frame = frame.assign(**yes_no).rename(columns=_head)
-    places = {
-        name: _percent_places(frame[name], decimals, percent_decimals)
-        for name in frame.select_dtypes("float").columns
-        if ", %" in str(name)
-    }
-    body = frame.to_html(
-        index=index,
-        border=0,
-        classes="data",
-        escape=True,
-        na_rep=MISSING,
-        float_format=lambda value: written(value, decimals),
-        formatters={
-            name: functools.partial(written, decimals=number) for name, number in places.items()
-        }
-        | {
-            name: functools.partial(written, decimals=0)
-            for name in frame.select_dtypes("integer").columns
-            if name != "year"
-        },
+    columns = {}
+    for name, values in frame.items():
+        head = _head(name)
+        places = _percent_places(values, decimals, percent_decimals) if ", %" in head else decimals
+        columns[head] = _texts(values, 0 if is_integer_dtype(values) else places)
+    display(HTML(_table_html(columns, caption)))
+
+
+def _texts(values: pd.Series, decimals: int) -> list[str]:
+    """The cells of a column as readers see them."""
+    if is_datetime64_any_dtype(values):
+        values = values.dt.strftime("%Y-%m-%d %H:%M")
+    elif is_bool_dtype(values):
+        values = values.map({True: "yes", False: "no"})
+    if is_numeric_dtype(values) and values.name != "year":
+        return [written(value, decimals) for value in values]
+    return [
+        written(value, decimals)
+        if isinstance(value, float)
+        else MISSING
+        if pd.isna(value)
+        else str(value)
+        for value in values
+    ]
+
+
+def _table_html(columns: Mapping[str, list[str]], caption: str | None = None) -> str:
+    """Columns of text as a table whose cells carry their column's class, for the page to set."""
+    kinds = [_kind(texts) for texts in columns.values()]
+
+    def row(tag: str, texts: Iterable[str]) -> str:
+        cells = zip(kinds, texts, strict=True)
+        lines = [f"      <{tag}{kind}>{html.escape(text)}</{tag}>\n" for kind, text in cells]
+        return f"    <tr>\n{''.join(lines)}    </tr>\n"
+
+    said = "" if caption is None else f"<caption>{html.escape(caption)}</caption>"
+    body = "".join(row("td", texts) for texts in zip(*columns.values(), strict=True))
+    return (
+        f'<table class="dataframe data">\n  {said}<thead>\n{row("th", columns)}  </thead>\n'
+        f"  <tbody>\n{body}  </tbody>\n</table>"
     )
-    caption_html = f"<caption>{html.escape(caption)}</caption>"
-    display(HTML(body.replace("<thead>", f"{caption_html}<thead>", 1)))
+
+
+def _kind(texts: list[str]) -> str:
+    """The class of a column: numbers to the right, dates unbroken, words not squeezed."""
+    if all(_NUMBER.fullmatch(text) for text in texts):
+        return ' class="num"'
+    if all(_DATE.fullmatch(text) for text in texts):
+        return ' class="date"'
+    longest = max(map(len, texts))
+    if longest > _SENTENCE:
+        return ' class="sentence"'
+    return ' class="words"' if longest > _WORDS else ""
 
 
 def failures(messages: Mapping[str, str]) -> None:

@@ -38,7 +38,7 @@ TOLERANCES = {
     "dm_p_value": 0.05,
     "annual_gains": 1.0,  # percent of capital a year
 }
-ROUNDING = 1e-9  # allowed in place of those where no network is behind the number
+EXPECTED_ROUNDING = 1e-9  # allowed in place of those where no network is behind the number
 _WORKSPACE = ".verify"
 _PLATFORM_FACTS = ("device", "arithmetic")  # where it was computed, not what was found
 _VECTORS = ("avx", "amx", "fma", "sve", "asimd", "bf16")  # what arithmetic chooses its kernels by
@@ -142,14 +142,10 @@ def headline_numbers(study: StudyParams) -> dict[str, Any]:
     ArtefactError
         There is no finished run.
     """
-    read_results(study)  # refuses what is not whole
-    results = read_json(study.run_dir / "results.json")
-    regimes = {
-        f"{row['regime']}.{row['model']}": {key: row[key] for key in ("n", "rmse", "skill")}
-        for row in results.get("regimes", [])
-    }
+    results = read_results(study).model_dump(include={"models", "test", "regimes"})
+    regimes = {f"{row.pop('regime')}.{row.pop('model')}": row for row in results["regimes"]}
     manifest = read_json(study.run_dir / "manifest.json")
-    parts = {key: results[key] for key in ("models", "test")} | {"regimes": regimes}
+    parts = results | {"regimes": regimes}
     for stage, facts in manifest["stages"].items():
         parts[stage[3:]] = {key: fact for key, fact in facts.items() if key not in _PLATFORM_FACTS}
     return dict(_leaves(parts, ""))
@@ -259,7 +255,7 @@ def _tolerance(name: str) -> float:
     parts = name.split(".")
     allowed = next((TOLERANCES[part] for part in parts if part in TOLERANCES), 0.0)
     learnt = {*NETWORK_NAMES, ENSEMBLE, "annual_gains"}.intersection(parts)
-    return allowed if learnt else min(allowed, ROUNDING)
+    return allowed if learnt else min(allowed, EXPECTED_ROUNDING)
 
 
 def _processor() -> str:

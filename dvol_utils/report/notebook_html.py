@@ -14,10 +14,7 @@ from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from dvol_utils.report.execute import NotebookError, read_executed
 
 TEMPLATES = Path(__file__).with_name("templates")
-_NUMBER = re.compile(r"(< )?[-+\N{MINUS SIGN}]?[\d,]*\.?\d+(e[-+]?\d+)?\s?%?|–|nan|NaN", re.ASCII)
 _HELD = re.compile(r"(?<=\d) (?=%)|(?<=\bp) (?=[=<])|(?<=[=<]) (?=\d)")
-_DATE = re.compile(r"\d{4}-\d\d(-\d\d( \d\d:\d\d)?)?|–", re.ASCII)
-_WORDS, _SENTENCE = 12, 60  # characters from which a column of words gets a least width
 _PRINT_WIDTH, _TURNED_WIDTH = 520, 770  # printed paper, upright and turned, in points
 _LEAST_PRINT, _MOST_PRINT = 5.0, 8.0  # size of a printed table's type, in points
 _LOADING = ("script", "iframe", "object", "embed", "link", "base")
@@ -157,24 +154,15 @@ def _hold_together(soup: BeautifulSoup) -> None:
 
 
 def _tidy_table(table: Tag, soup: BeautifulSoup) -> None:
-    """Scroll in an own box, name headings' scope, and set each column as its cells ask for."""
+    """Scroll in an own box, and name headings' scope."""
     table.attrs.pop("border", None)
     for row in table.find_all("tr"):
         row.attrs.pop("style", None)
-    body = table.find("tbody") or table
     for cell in table.find_all("th"):
         cell["scope"] = "row" if cell.find_parent("tbody") else "col"
-    rows = [row.find_all(["th", "td"]) for row in body.find_all("tr")]
-    heads = [row.find_all(["th", "td"]) for row in table.select("thead tr")]
-    width = max((len(row) for row in rows), default=0)
-    for column in range(width):
-        cells = [row[column] for row in rows if len(row) == width]
-        kind = _kind([_text(cell) for cell in cells])
-        for cell in [*cells, *(head[column] for head in heads if len(head) == width)]:
-            cell["class"] = [*cell.get("class", []), *kind]
     box = soup.new_tag("div", role="region", tabindex="0")
     box["aria-label"] = _table_label(table)
-    ems = _least_ems([*heads, *rows])
+    ems = _least_ems([row.find_all(["th", "td"]) for row in table.find_all("tr")])
     turned = _PRINT_WIDTH / ems < _LEAST_PRINT
     points = (_TURNED_WIDTH if turned else _PRINT_WIDTH) / ems
     box["class"] = ["scroll", "turned"] if turned else "scroll"
@@ -186,16 +174,6 @@ def _question(text: str) -> str:
     """A paragraph up to its first question mark; whole where it asks nothing."""
     asked, mark, _ = text.partition("?")
     return asked + mark
-
-
-def _kind(texts: list[str]) -> list[str]:
-    """The CSS class of a column: numbers to the right, dates unbroken, words not squeezed."""
-    if all(_NUMBER.fullmatch(text) for text in texts):
-        return ["num"]
-    if all(_DATE.fullmatch(text) for text in texts):
-        return ["date"]
-    longest = max(map(len, texts))
-    return ["sentence"] if longest > _SENTENCE else ["words"] if longest > _WORDS else []
 
 
 def _table_label(table: Tag) -> str:

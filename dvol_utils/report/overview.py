@@ -13,18 +13,16 @@ from matplotlib.axes import Axes
 from dvol_utils.plots.first_page import LEFT_END, skill_intervals
 from dvol_utils.plots.style import fit_titles
 from dvol_utils.report.display import picture
-from dvol_utils.results.compared import (
-    COMPARED_COLUMNS,
-    compared_table,
-    hours_line,
-    persistence_words,
-)
 from dvol_utils.results.headline import (
-    COLUMNS,
-    Column,
+    COMPARED_COLUMNS,
+    HEADLINE_COLUMNS,
+    ShownColumn,
     best_models,
     bounds,
+    compared_table,
     headline_table,
+    hours_line,
+    persistence_words,
     significance_mark,
 )
 from dvol_utils.results.judging import LEVEL
@@ -115,7 +113,7 @@ def headline(results: Results, coverage: float) -> dict[str, Any]:
     table = headline_table(results)
     return {
         "first": "Model",
-        "columns": [*COLUMNS.values(), Column("In MCS", "", 0, None)],
+        "columns": [*HEADLINE_COLUMNS.values(), ShownColumn("In MCS", "", 0, None)],
         "rows": [
             _headline_row(row, best_models(table), results.chosen) for row in table.itertuples()
         ],
@@ -164,7 +162,7 @@ def _compared(results: Results, comparison: Comparison, coverage: float) -> dict
 
 def _headline_row(row: Any, best: dict[str, set[str]], chosen: str | None) -> dict[str, Any]:
     cells = []
-    for name, column in COLUMNS.items():
+    for name, column in HEADLINE_COLUMNS.items():
         value = getattr(row, name)
         text = written_p(value) if name == "dm_p_value" else written(value, column.decimals)
         note = bounds(row) if name == "skill" else ""
@@ -240,7 +238,7 @@ def published(results: Results) -> dict[str, Any]:
     ]
     names = ("rmse", "r2", "mae", "mape", "direction")
     return {
-        "columns": [Column("Hours", "", 0, None), *(COLUMNS[name] for name in names)],
+        "columns": [ShownColumn("Hours", "", 0, None), *(HEADLINE_COLUMNS[name] for name in names)],
         "rows": [{"label": name, "cells": _scores(scores, names)} for name, scores in rows],
         "caption": (
             f"Published: {study.get('source', 'source unknown')}. {_difference(results)}, so judge "
@@ -257,7 +255,9 @@ def _difference(results: Results) -> str:
 
 
 def _estimates(result: ModelResult) -> dict[str, float | None]:
-    return {name: getattr(result, name).estimate for name in COLUMNS if name != "dm_p_value"}
+    return {
+        name: getattr(result, name).estimate for name in HEADLINE_COLUMNS if name != "dm_p_value"
+    }
 
 
 def _scores(scores: dict[str, Any], names: tuple[str, ...]) -> list[str]:
@@ -266,7 +266,7 @@ def _scores(scores: dict[str, Any], names: tuple[str, ...]) -> list[str]:
         value = scores.get(name)
         if value is not None and name == "direction":
             value *= 100
-        cells.append(MISSING if value is None else written(value, COLUMNS[name].decimals))
+        cells.append(MISSING if value is None else written(value, HEADLINE_COLUMNS[name].decimals))
     return cells
 
 

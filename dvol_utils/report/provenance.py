@@ -36,7 +36,7 @@ def recorded_study(study: StudyParams, manifest: dict[str, Any]) -> StudyParams:
     return recorded
 
 
-def raw_hashes(manifest: dict[str, Any]) -> dict[str, str]:
+def recorded_hashes(manifest: dict[str, Any]) -> dict[str, str]:
     """SHA-256 of each raw file that a stage recorded, by file name."""
     hashes: dict[str, str] = {}
     for facts in manifest.get("stages", {}).values():
@@ -85,7 +85,10 @@ def provenance(
     }
     rows = [
         ("Data", [_data(study), *_range(manifest)]),
-        ("Raw files, SHA-256", [f"{n}  {h[:_SHORT]}…" for n, h in raw_hashes(manifest).items()]),
+        (
+            "Raw files, SHA-256",
+            [f"{n}  {h[:_SHORT]}…" for n, h in recorded_hashes(manifest).items()],
+        ),
         ("Test hours", [f"{test.rows:,}, origins {hour(test.start)} to {hour(test.end)} UTC"]),
         ("Code", [commit(manifest)]),
         ("Parameters", [results.parameters_hash]),

@@ -11,7 +11,7 @@ import pandas as pd
 from dvol_utils.evaluation import METRICS, score
 from dvol_utils.evaluation.persistence import study_rows
 from dvol_utils.report.execute import read_executed
-from dvol_utils.report.provenance import raw_hashes, recorded_study
+from dvol_utils.report.provenance import recorded_hashes, recorded_study
 from dvol_utils.report.site import executed_notebooks
 from dvol_utils.results.readme import readme_block, results_block
 from dvol_utils.results.results_json import Comparison, Results, Scores, read_results
@@ -132,7 +132,7 @@ def _parameters(
 
 
 def _raw_files(recorded: StudyParams, manifest: dict[str, Any]) -> tuple[list[str], str]:
-    hashes = raw_hashes(manifest)
+    hashes = recorded_hashes(manifest)
     there = {name: recorded.raw_dir / name for name in hashes}
     there = {name: path for name, path in there.items() if path.is_file()}
     faults = [

@@ -1,4 +1,4 @@
-"""The headline numbers of `results.json` in a table, and as readers see them."""
+"""The headline numbers of `results.json`, and the compared forecasts, in tables for readers."""
 
 from __future__ import annotations
 
@@ -7,11 +7,25 @@ from typing import Any, Literal, NamedTuple
 import pandas as pd
 
 from dvol_utils.results.judging import LEVEL
-from dvol_utils.results.results_json import ModelResult, Results, Scores
-from dvol_utils.wording.numbers import coverage_text, hour, in_percent, written, written_p
+from dvol_utils.results.results_json import (
+    ComparedResult,
+    Comparison,
+    ModelResult,
+    Results,
+    Scores,
+    TestRows,
+)
+from dvol_utils.wording.numbers import (
+    coverage_text,
+    hour,
+    hours_text,
+    in_percent,
+    written,
+    written_p,
+)
 
 
-class Column(NamedTuple):
+class ShownColumn(NamedTuple):
     """A column of the headline table: how it is written, and which end of it is best."""
 
     heading: str
@@ -20,15 +34,21 @@ class Column(NamedTuple):
     best: Literal["low", "high"] | None
 
 
-COLUMNS = {
-    "rmse": Column("RMSE", "points", 3, "low"),
-    "r2": Column("R²", "", 4, "high"),
-    "mae": Column("MAE", "points", 3, "low"),
-    "mape": Column("MAPE", "%", 2, "low"),
-    "direction": Column("Direction", "%", 1, "high"),
-    "skill": Column("Skill", "%", 1, "high"),
-    "dm_p_value": Column("DM p", "", 3, None),
+HEADLINE_COLUMNS = {
+    "rmse": ShownColumn("RMSE", "points", 3, "low"),
+    "r2": ShownColumn("R²", "", 4, "high"),
+    "mae": ShownColumn("MAE", "points", 3, "low"),
+    "mape": ShownColumn("MAPE", "%", 2, "low"),
+    "direction": ShownColumn("Direction", "%", 1, "high"),
+    "skill": ShownColumn("Skill", "%", 1, "high"),
+    "dm_p_value": ShownColumn("DM p", "", 3, None),
 }
+COMPARED_COLUMNS = {
+    **{name: HEADLINE_COLUMNS[name] for name in ("rmse", "r2", "mae", "mape", "direction")},
+    "consecutive": ShownColumn("Consecutive direction", "%", 1, None),
+    "skill": HEADLINE_COLUMNS["skill"],
+}
+_SENTENCES = 3  # claim, worth, why
 
 
 def headline_table(results: Results) -> pd.DataFrame:
@@ -47,10 +67,24 @@ def headline_table(results: Results) -> pd.DataFrame:
     return table.astype(dict.fromkeys(numbers, float))
 
 
+def compared_table(comparison: Comparison) -> pd.DataFrame:
+    """The compared forecasts, one a row.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by `label`: `label`, the columns `COMPARED_COLUMNS` in the units that are shown,
+        `skill_low` and `skill_high` (percent); NaN where a number is not known.
+    """
+    rows = {result.label: _compared_row(result) for result in comparison.forecasts}
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    return table.astype(dict.fromkeys(table.columns.difference(["label"]), float))
+
+
 def best_models(table: pd.DataFrame) -> dict[str, set[str]]:
     """The best model or models of each column of `headline_table` that has a best end."""
     best = {}
-    for name, column in COLUMNS.items():
+    for name, column in HEADLINE_COLUMNS.items():
         if column.best is not None:
             shown = table[name].round(column.decimals)
             top = shown.min() if column.best == "low" else shown.max()
@@ -75,27 +109,42 @@ def bounds(row: Any) -> str:
     """The interval of a `headline_table` row's skill in brackets; empty where it has none."""
     if pd.isna(row.skill_low):
         return ""
-    decimals = COLUMNS["skill"].decimals
+    decimals = HEADLINE_COLUMNS["skill"].decimals
     return f"({written(row.skill_low, decimals)} to {written(row.skill_high, decimals)})"
+
+
+def persistence_words(results: Results) -> str:
+    """What persistence is in these results."""
+    if results.persistence_hours is None:
+        return "persistence"
+    return f"persistence, DVOL {hours_text(results.persistence_hours)} before the target"
+
+
+def hours_line(results: Results, comparison: Comparison) -> str:
+    """How many hours the forecasts stand on, which, and what their skill refers to."""
+    data = "Simulated data: " if results.simulated else ""
+    against = f"skill against {persistence_words(results)}"
+    return f"{data}{_origins(comparison.test)}; {against}"
 
 
 def markdown_table(results: Results, coverage: float) -> str:
     """The headline table in Markdown, the best of each column in bold, with a line on its rows."""
     table = headline_table(results)
     best = best_models(table)
-    notes = {"skill": f" ({coverage_text(coverage)} interval)"}
-    headings = [
-        ", ".join(filter(None, (column.heading, column.unit))) + notes.get(name, "")
-        for name, column in COLUMNS.items()
-    ]
-    headings = ["Model", *headings, "In MCS"]
-    lines = [headings, ["---", *["---:"] * len(COLUMNS), ":---:"]]
-    lines += [_markdown_row(row, best) for row in table.itertuples()]
-    rows = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    heads = ["Model", *_heads(HEADLINE_COLUMNS, coverage), "In MCS"]
+    rows = [_markdown_row(row, best) for row in table.itertuples()]
     data = "Simulated data: " if results.simulated else ""
-    test = results.test
-    origins = f"origins {hour(test.start)} to {hour(test.end)} UTC"
-    return f"{rows}\n\n*{data}{test.rows:,} test hours, {origins}*"
+    marks = [*["---:"] * len(HEADLINE_COLUMNS), ":---:"]
+    return f"{_markdown(heads, marks, rows)}\n\n*{data}{_origins(results.test)}*"
+
+
+def compared_markdown(results: Results, comparison: Comparison, coverage: float) -> str:
+    """The compared forecasts as a Markdown table, a line on their hours, and the answer's core."""
+    heads = ["Forecast", *_heads(COMPARED_COLUMNS, coverage)]
+    rows = [_compared_markdown_row(row) for row in compared_table(comparison).itertuples()]
+    table = _markdown(heads, ["---:"] * len(COMPARED_COLUMNS), rows)
+    said = "\n".join(f"- {sentence}" for sentence in results.answer[:_SENTENCES])
+    return f"{table}\n\n*{hours_line(results, comparison)}*\n\n{said}"
 
 
 def _row(result: ModelResult) -> dict[str, Any]:
@@ -106,25 +155,58 @@ def _row(result: ModelResult) -> dict[str, Any]:
         "mae": result.mae.estimate,
         "mape": result.mape.estimate,
         "direction": in_percent(result.direction.estimate),
-        **skill_bounds(result),
+        **_skill_bounds(result),
         "dm_p_value": result.dm_p_value,
         "in_mcs": result.in_mcs,
     }
 
 
-def skill_bounds(result: Scores) -> dict[str, float | None]:
+def _compared_row(result: ComparedResult) -> dict[str, Any]:
+    plain = {name: getattr(result, name).estimate for name in ("rmse", "r2", "mae", "mape")}
+    shares = {
+        name: in_percent(getattr(result, name).estimate) for name in ("direction", "consecutive")
+    }
+    return {"label": result.label, **plain, **shares, **_skill_bounds(result)}
+
+
+def _skill_bounds(result: Scores) -> dict[str, float | None]:
     """A forecast's skill and its interval, percent."""
     skill = result.skill
     values = {"skill": skill.estimate, "skill_low": skill.low, "skill_high": skill.high}
     return {name: in_percent(value) for name, value in values.items()}
 
 
+def _origins(test: TestRows) -> str:
+    return f"{test.rows:,} test hours, origins {hour(test.start)} to {hour(test.end)} UTC"
+
+
+def _heads(columns: dict[str, ShownColumn], coverage: float) -> list[str]:
+    notes = {"skill": f" ({coverage_text(coverage)} interval)"}
+    return [
+        ", ".join(filter(None, (column.heading, column.unit))) + notes.get(name, "")
+        for name, column in columns.items()
+    ]
+
+
+def _markdown(heads: list[str], marks: list[str], rows: list[list[str]]) -> str:
+    lines = [heads, ["---", *marks], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
 def _markdown_row(row: Any, best: dict[str, set[str]]) -> list[str]:
     cells = [row.label.replace("|", r"\|")]
-    for name, column in COLUMNS.items():
+    for name, column in HEADLINE_COLUMNS.items():
         value = getattr(row, name)
         text = written_p(value) if name == "dm_p_value" else written(value, column.decimals)
         text = f"**{text}**" if row.Index in best.get(name, ()) else text
         text += f" {bounds(row)}" if name == "skill" else ""
         cells.append(text.strip())
     return [*cells, "yes" if row.in_mcs else "no"]
+
+
+def _compared_markdown_row(row: Any) -> list[str]:
+    cells = [
+        written(getattr(row, name), column.decimals) for name, column in COMPARED_COLUMNS.items()
+    ]
+    cells[-1] = f"{cells[-1]} {bounds(row)}".strip()
+    return [row.label.replace("|", r"\|"), *cells]

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import pandas as pd
 
 from dvol_utils.results.significance_table import look_up
 from dvol_utils.wording.numbers import interval_text, p_text, percent
 
 LEVEL = 0.05
+
+
+class Verdict(StrEnum):
+    """Whether a claim holds; the value says it in a sentence."""
+
+    HOLDS = "holds"
+    IN_PART = "holds in part"
+    NOT_SETTLED = "is not settled"
+    NOT_CONTRADICTED = "is not contradicted"
+    DOES_NOT_HOLD = "does not hold"
+    NOT_BEYOND_CHANCE = "does not hold beyond chance"
+    OPPOSITE = "does not hold, the opposite does"
+    UNJUDGED = "cannot be judged"
 
 
 def accuracy_test(table: pd.DataFrame, model_a: str, model_b: str) -> pd.Series | None:
@@ -38,11 +53,11 @@ def doubt(test: pd.Series, interval: pd.Series | None) -> str:
     return f"with twice the lags {p_text(wide)}" if wide is not None and wide >= LEVEL else ""
 
 
-def verdict(gain: float, p: float) -> str:
+def by_test(gain: float, p: float) -> Verdict:
     """Whether a claim holds: `gain` is positive where the estimate speaks for it."""
     if p >= LEVEL:
-        return "does not hold beyond chance" if gain > 0 else "does not hold"
-    return "holds" if gain > 0 else "does not hold, the opposite does"
+        return Verdict.NOT_BEYOND_CHANCE if gain > 0 else Verdict.DOES_NOT_HOLD
+    return Verdict.HOLDS if gain > 0 else Verdict.OPPOSITE
 
 
 def estimate(table: pd.DataFrame, model: str, metric: str) -> float:

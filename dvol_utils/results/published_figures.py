@@ -10,7 +10,7 @@ from dvol_utils.evaluation import METRICS, score
 from dvol_utils.study.model_names import LADDER_NAMES
 
 # Points, percent (mape) and share (direction), as published; "about" where the study says so.
-PUBLISHED: dict[str, Any] = {
+PUBLISHED_FIGURES: dict[str, Any] = {
     "source": (
         "Ultra-Large LSTM Model Training Results, 2025-11-07, training run "
         "ultra_large_conservative_jump_aware_20251107_122751"
@@ -71,13 +71,18 @@ def beside_published(forecasts: pd.DataFrame) -> pd.DataFrame:
     """
     columns = ["source", "model", "hours", "n", *METRICS]
     published = [
-        {"source": "published", "model": PUBLISHED["model"], "hours": hours, **PUBLISHED[name]}
+        {
+            "source": "published",
+            "model": PUBLISHED_FIGURES["model"],
+            "hours": hours,
+            **PUBLISHED_FIGURES[name],
+        }
         for hours, name in (("all", "overall"), ("normal", "normal"), ("jump", "jump"))
     ]
     published += [
         {"source": "published, about" if row["about"] else "published", "hours": "all", **row}
-        for row in PUBLISHED["ladder"]
-        if row["model"] != PUBLISHED["model"]
+        for row in PUBLISHED_FIGURES["ladder"]
+        if row["model"] != PUBLISHED_FIGURES["model"]
     ]
     ours = forecasts[forecasts["model"].isin(["persistence", *LADDER_NAMES])]
     here = pd.concat(

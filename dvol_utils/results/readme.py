@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from dvol_utils.results.compared import compared_markdown
-from dvol_utils.results.headline import markdown_table
+from dvol_utils.results.headline import compared_markdown, markdown_table
 from dvol_utils.results.results_json import Results
 from dvol_utils.study.tables import ArtefactError, replacing
 

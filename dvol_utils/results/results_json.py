@@ -1,22 +1,42 @@
-"""The content of `results.json`, checked where it is read."""
+"""`results.json`: its content, written and read by one type."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, ValidationError
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
-from dvol_utils.study.model_names import MODEL_NAMES
-from dvol_utils.study.params import StudyParams
-from dvol_utils.study.tables import ArtefactError, read_json
+from dvol_utils.evaluation import METRICS, score
+from dvol_utils.results.published_figures import PUBLISHED_FIGURES
+from dvol_utils.results.significance_table import look_up
+from dvol_utils.study.model_names import MODEL_NAMES, label
+from dvol_utils.study.params import StudyParams, parameters_hash
+from dvol_utils.study.tables import ArtefactError, read_json, write_json
+
+
+def _defined(value: float | None) -> float | None:
+    return None if value is None or not np.isfinite(value) else value
+
+
+# A number, None where it is not defined: JSON has no NaN.
+_Number = Annotated[float | None, BeforeValidator(_defined)]
 
 
 class Estimate(BaseModel):
     """A metric and its bootstrap interval; missing where it is not defined."""
 
-    estimate: float | None
-    low: float | None
-    high: float | None
+    estimate: _Number
+    low: _Number
+    high: _Number
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any] | pd.Series | None) -> Estimate:
+        """From a row with `estimate, low, high`; nothing is defined where there is no row."""
+        names = ("estimate", "low", "high")
+        return cls(**{name: None if row is None else row[name] for name in names})
 
 
 class Scores(BaseModel):
@@ -34,7 +54,7 @@ class Scores(BaseModel):
 class ModelResult(Scores):
     """A model's scores and its tests."""
 
-    dm_p_value: float | None
+    dm_p_value: _Number
     in_mcs: bool
 
 
@@ -50,8 +70,8 @@ class RegimeResult(BaseModel):
     model: str
     regime: str
     n: int
-    rmse: float | None
-    skill: float | None
+    rmse: _Number
+    skill: _Number
 
 
 class TestRows(BaseModel):
@@ -60,6 +80,13 @@ class TestRows(BaseModel):
     start: str
     end: str
     rows: int
+
+    @classmethod
+    def of(cls, forecasts: pd.DataFrame) -> TestRows:
+        """Those of a forecast table."""
+        origins = forecasts["origin"]
+        ends = origins.min().isoformat(), origins.max().isoformat()
+        return cls(start=ends[0], end=ends[1], rows=origins.nunique())
 
 
 class Comparison(BaseModel):
@@ -70,7 +97,7 @@ class Comparison(BaseModel):
 
 
 class Results(BaseModel):
-    """`results.json`; keys that are not named here may be there too."""
+    """The headline numbers, as `results.json` holds them; a file may hold other keys too."""
 
     study: str
     title: str
@@ -86,6 +113,69 @@ class Results(BaseModel):
     persistence_hours: int | None = None
     late_hours: int | None = None
     comparison: Comparison | None = None
+
+
+def study_results(
+    study: StudyParams,
+    forecasts: pd.DataFrame,
+    table: pd.DataFrame,
+    *,
+    claims: Sequence[str],
+    answer: Sequence[str],
+    chosen: str | None = None,
+) -> Results:
+    """The headline numbers of a study.
+
+    Parameters
+    ----------
+    study : StudyParams
+        The study.
+    forecasts : DataFrame
+        Test rows, one row an origin and model.
+    table : DataFrame
+        `significance_table`.
+    claims, answer : sequence of str
+        Sentences of `pages.claims` and `pages.first_page`.
+    chosen : str, optional
+        The model chosen on validation rows, if there is one beside persistence.
+    """
+    models = {model: _model(table, model) for model in pd.unique(forecasts["model"])}
+    if study.late_hours is not None:
+        models["persistence"].label += f", {study.persistence_hours} h"
+    regimes = score(forecasts, ("model", "jump_regime"))
+    regimes = regimes.rename(columns={"jump_regime": "regime"})
+    return Results(
+        study=study.name,
+        title=study.title,
+        simulated=study.is_simulated,
+        parameters_hash=parameters_hash(study),
+        test=TestRows.of(forecasts),
+        persistence_hours=study.persistence_hours,
+        late_hours=study.late_hours,
+        chosen=chosen,
+        models=models,
+        regimes=[RegimeResult(**row) for row in regimes.to_dict("records")],
+        published=PUBLISHED_FIGURES,
+        claims=list(claims),
+        answer=list(answer),
+    )
+
+
+def _model(table: pd.DataFrame, model: str) -> ModelResult:
+    test = look_up(table, "diebold_mariano", model, "squared_error", "persistence")
+    inside = look_up(table, "confidence_set", model, "squared_error")
+    return ModelResult(
+        label=label(model),
+        dm_p_value=None if test is None else test["p_value"],
+        in_mcs=inside is not None and bool(inside["estimate"] > 0),
+        **{metric: Estimate.of(look_up(table, "interval", model, metric)) for metric in METRICS},
+    )
+
+
+def write_results(study: StudyParams, results: Results) -> None:
+    """Write `results.json` of a run; `read_results` gives the same back."""
+    left_out = {"comparison"} if results.comparison is None else None
+    write_json(study.run_dir / "results.json", results.model_dump(exclude=left_out))
 
 
 def read_results(study: StudyParams) -> Results:

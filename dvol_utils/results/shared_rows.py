@@ -13,8 +13,10 @@ from dvol_utils.forecasting.forecast_table import squared_errors
 from dvol_utils.results.judging import LEVEL
 from dvol_utils.significance.accuracy import diebold_mariano
 from dvol_utils.significance.bootstrap import bootstrap_difference
+from dvol_utils.significance.resampling import Resampling
+from dvol_utils.study.judging_section import SignificanceParams
 from dvol_utils.study.model_names import label
-from dvol_utils.study.params import SignificanceParams, StudyParams
+from dvol_utils.study.params import StudyParams
 from dvol_utils.wording.numbers import day, hours_text, interval_text, number, p_text, percent
 
 DIFFERENCE_COLUMNS = (
@@ -144,10 +146,7 @@ def study_differences(
         rows,
         "skill",
         pairs,
-        block_hours=settings.block_hours,
-        reps=settings.reps,
-        seed=settings.seed,
-        coverage=settings.coverage,
+        resampling=Resampling.of(settings),
     ).rename(columns={"estimate": "difference"})
     scores, losses = score(rows).set_index("model"), squared_errors(rows)
     for side in ("a", "b"):

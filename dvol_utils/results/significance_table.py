@@ -1,38 +1,21 @@
-"""What a study found, in one table and one file: `significance.parquet` and `results.json`."""
+"""Every interval and test in one table, `significance.parquet`, and what is looked up in it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations, pairwise
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from dvol_utils.evaluation import METRICS, add_calendar, score
-from dvol_utils.evaluation.quantile_scores import coverage, crps
-from dvol_utils.forecasting.forecast_table import QUANTILES
-from dvol_utils.results.published_figures import PUBLISHED
 from dvol_utils.study.model_names import (
     ENSEMBLE,
     LADDER_NAMES,
     NAIVE_NAMES,
     NETWORK_NAMES,
     RIVAL_NAMES,
-    label,
 )
-from dvol_utils.study.params import StudyParams, parameters_hash
 
-REGIME_TYPES = (
-    "all",
-    "jump_regime",
-    "level_regime",
-    "half",
-    "month",
-    "weekday",
-    "hour",
-    "hour_of_week",
-)
 SIGNIFICANCE_COLUMNS = (
     "kind",
     "model_a",
@@ -47,7 +30,6 @@ SIGNIFICANCE_COLUMNS = (
     "p_holm",
     "p_fdr",
 )
-_JUDGED_BY = REGIME_TYPES[:5]  # a share in the tails needs more rows than a cell of the week has
 
 
 def choose(validation: pd.DataFrame, among: Sequence[str] | None = None) -> str | None:
@@ -69,14 +51,6 @@ def choose(validation: pd.DataFrame, among: Sequence[str] | None = None) -> str 
     if among is not None:
         candidates = validation[validation["model"].isin(list(among))]
     return None if candidates.empty else candidates.loc[candidates["rmse"].idxmin(), "model"]
-
-
-def weights_by_fold(weights: pd.DataFrame) -> pd.DataFrame:
-    """`combination_weights` with a row a fold: fold, learnt_from (hours), a column a member."""
-    keyed = weights.set_index(["split", "fold", "rows", "model"])["weight"]
-    wide = keyed.unstack(sort=False).reset_index()  # noqa: PD010 nothing to aggregate
-    named = wide.drop(columns="split").rename(columns={"rows": "learnt_from"})
-    return named.rename(columns=label).rename_axis(columns=None)
 
 
 def comparisons(models: Sequence[str]) -> list[tuple[str, str]]:
@@ -179,42 +153,6 @@ def significance_table(
     return pd.concat([table.astype(text | numbers) for table in tidy], ignore_index=True)
 
 
-def metrics_table(forecasts: pd.DataFrame) -> pd.DataFrame:
-    """Every metric of every model by every grouping, one value a row.
-
-    Parameters
-    ----------
-    forecasts : DataFrame
-        Test rows, seeds averaged.
-
-    Returns
-    -------
-    DataFrame
-        `model, regime_type` (all, jump_regime, level_regime, half, month, weekday, hour,
-        hour_of_week), `regime` (text), `metric, value, n`. Where the forecasts have quantiles,
-        also those of `coverage` and `crps`, by all of these but weekday and hours.
-    """
-    rows = add_calendar(forecasts).assign(all="all")
-    rows["month"] = rows["month"].dt.strftime("%Y-%m")
-    tables = []
-    for regime_type in REGIME_TYPES:
-        table = score(rows, ("model", regime_type)).rename(columns={regime_type: "regime"})
-        tidy = table.melt(["model", "regime", "n"], METRICS, "metric", "value")
-        tables.append(tidy.assign(regime_type=regime_type, regime=tidy["regime"].astype(str)))
-    if set(QUANTILES) <= set(rows) and rows[list(QUANTILES)].notna().all(axis="columns").any():
-        tables += [
-            judge(rows, ("model", regime_type))
-            .rename(columns={regime_type: "regime"})
-            .melt(["model", "regime", "n"], var_name="metric")
-            .assign(regime_type=regime_type)
-            .astype({"regime": "str"})
-            for regime_type in _JUDGED_BY
-            for judge in (coverage, crps)
-        ]
-    columns = ["model", "regime_type", "regime", "metric", "value", "n"]
-    return pd.concat(tables, ignore_index=True)[columns]
-
-
 def look_up(
     table: pd.DataFrame, kind: str, model_a: str, metric: str, model_b: str | None = None
 ) -> pd.Series | None:
@@ -235,76 +173,3 @@ def look_up(
     signs = {"estimate": -row["estimate"], "low": -row["high"], "high": -row["low"]}
     other = {"model_a": model_a, "model_b": model_b, "statistic": -row["statistic"]}
     return pd.Series({**row, **other, **signs})
-
-
-def headline(
-    study: StudyParams,
-    forecasts: pd.DataFrame,
-    table: pd.DataFrame,
-    *,
-    claims: Sequence[str],
-    answer: Sequence[str],
-    chosen: str | None = None,
-) -> dict[str, Any]:
-    """The content of `results.json`: plain JSON values, missing numbers as null.
-
-    Parameters
-    ----------
-    study : StudyParams
-        The study.
-    forecasts : DataFrame
-        Test rows, one row an origin and model.
-    table : DataFrame
-        `significance_table`.
-    claims, answer : sequence of str
-        Sentences of `dvol_utils.pages.claims`.
-    chosen : str, optional
-        The model chosen on validation rows, if there is one beside persistence.
-    """
-    origins = forecasts["origin"]
-    models = {model: _model(table, model) for model in pd.unique(forecasts["model"])}
-    if study.late_hours is not None:
-        models["persistence"]["label"] += f", {study.persistence_hours} h"
-    regimes = score(forecasts, ("model", "jump_regime"))
-    regimes = regimes.rename(columns={"jump_regime": "regime"})
-    regimes = regimes[["model", "regime", "n", "rmse", "skill"]].to_dict("records")
-    return {
-        "study": study.name,
-        "title": study.title,
-        "simulated": study.is_simulated,
-        "parameters_hash": parameters_hash(study),
-        "test": {
-            "start": origins.min().isoformat(),
-            "end": origins.max().isoformat(),
-            "rows": int(origins.nunique()),
-        },
-        "persistence_hours": study.persistence_hours,
-        "late_hours": study.late_hours,
-        "chosen": chosen,
-        "models": models,
-        "regimes": [{key: _plain(value) for key, value in row.items()} for row in regimes],
-        "published": PUBLISHED,
-        "claims": list(claims),
-        "answer": list(answer),
-    }
-
-
-def _model(table: pd.DataFrame, model: str) -> dict[str, Any]:
-    numbers: dict[str, Any] = {"label": label(model)}
-    for metric in METRICS:
-        row = look_up(table, "interval", model, metric)
-        bounds = ("estimate", "low", "high")
-        numbers[metric] = {name: None if row is None else _plain(row[name]) for name in bounds}
-    test = look_up(table, "diebold_mariano", model, "squared_error", "persistence")
-    numbers["dm_p_value"] = None if test is None else _plain(test["p_value"])
-    inside = look_up(table, "confidence_set", model, "squared_error")
-    numbers["in_mcs"] = bool(inside is not None and inside["estimate"] > 0)
-    return numbers
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, (int, np.integer)):
-        return int(value)
-    return float(value) if np.isfinite(value) else None

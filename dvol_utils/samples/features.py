@@ -51,7 +51,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "volatility": (f"volatility_{_SHORT_HOURS}h",),
     "asset": ("asset_place",),
 }
-SOURCES = {
+FEATURE_SOURCES = {
     "transaction_volume": "transfer_volume_usd",
     "network_activity": "active_addresses",
     "nvrv": "mvrv",
@@ -248,7 +248,7 @@ def _rolling_mean(values: pd.Series, window: int) -> pd.Series:
 def _require_sources(features: pd.DataFrame, study: StudyParams) -> None:
     for name in feature_columns(study.features.groups):
         if features[name].isna().all():
-            source = SOURCES.get(name, "dvol_close")
+            source = FEATURE_SOURCES.get(name, "dvol_close")
             raise ValueError(
                 f"feature {name!r} (features.groups {study.features.groups}) has no values: "
                 f"the panel's column {source!r} is empty; add that series to the raw store or "

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.samples.samples import Samples
-from dvol_utils.study.params import StudyParams, WalkParams
+from dvol_utils.study.fitting_section import WalkParams
+from dvol_utils.study.params import StudyParams
 
 _MONTHS = {"monthly": 1, "quarterly": 3}
 _SCORED = ("validation", "test")  # splits of the study that are forecast
@@ -122,31 +123,6 @@ def refuse_empty(learnt: Samples, fold: Fold, walk: WalkParams) -> None:
                 f"{'learn from' if name == 'train' else 'stop the networks by'}: the panel begins "
                 f"at {learnt.times[0]}, {walk!r}; lengthen the data, move the split or change walk"
             )
-
-
-def fold_summary(samples: Samples, folds: list[Fold], walk: WalkParams) -> pd.DataFrame:
-    """What each fold learns from and forecasts.
-
-    Returns
-    -------
-    DataFrame
-        fold, first_origin, last_origin (of its forecasts), and numbers of rows: learnt_from,
-        stopped_by, forecast.
-    """
-    rows = []
-    for fold in folds:
-        learnt, forecast = fold_samples(samples, fold, walk), fold_rows(samples, fold)
-        rows.append(
-            {
-                "fold": fold.number,
-                "first_origin": samples.times[forecast[0]],
-                "last_origin": samples.times[forecast[-1]],
-                "learnt_from": len(learnt.rows("train")),
-                "stopped_by": len(learnt.rows("validation")),
-                "forecast": len(forecast),
-            }
-        )
-    return pd.DataFrame(rows)
 
 
 def asked_of(samples: Samples, fold: Fold) -> Samples:

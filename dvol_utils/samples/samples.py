@@ -15,7 +15,8 @@ from dvol_utils.samples.features import (
     level_regime,
     trailing_volatility,
 )
-from dvol_utils.study.params import SplitParams, StudyParams
+from dvol_utils.study.fitting_section import SplitParams
+from dvol_utils.study.params import StudyParams
 
 # Columns without natural units, scaled by their own recent past; the lags by DVOL's.
 _OWN_SCALE = ("transaction_volume", "network_activity", "nvrv", "dvol_rv_spread")
@@ -162,40 +163,6 @@ def reweighted(samples: Samples, jump_weight: float) -> Samples:
 
 def _jump_weights(jump: np.ndarray, jump_weight: float) -> np.ndarray:
     return np.where(jump, jump_weight, 1.0)
-
-
-def split_summary(samples: Samples) -> pd.DataFrame:
-    """Rows of each split: split, first_origin, last_origin, rows, jump_share (of origins)."""
-    rows = []
-    for split in ("train", "validation", "test"):
-        at = samples.rows(split)
-        rows.append(
-            {
-                "split": split,
-                "first_origin": samples.times[at[0]],
-                "last_origin": samples.times[at[-1]],
-                "rows": len(at),
-                "jump_share": float(np.mean(samples.jump_regime[at] == "jump")),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def feature_summary(samples: Samples, columns: list[str]) -> pd.DataFrame:
-    """Inputs on the training rows: feature, mean, sd, min, max, target_correlation."""
-    rows = samples.rows("train")
-    values = samples.features[columns].iloc[rows]
-    correlation = values.corrwith(pd.Series(samples.target[rows], index=values.index))
-    return pd.DataFrame(
-        {
-            "feature": columns,
-            "mean": values.mean().to_numpy(),
-            "sd": values.std().to_numpy(),
-            "min": values.min().to_numpy(),
-            "max": values.max().to_numpy(),
-            "target_correlation": correlation.to_numpy(),
-        }
-    )
 
 
 def scale_features(

@@ -13,12 +13,14 @@ from dvol_utils.study.params import ParameterError, StudyParams, load_study, par
 
 # Heavy imports stand in the commands: `dvol params` should answer at once.
 
-Study = Annotated[str, typer.Option(help="A study that was run: a file of params/, without .yaml.")]
-Raw = Annotated[
+FinishedStudy = Annotated[
+    str, typer.Option(help="A study that was run: a file of params/, without .yaml.")
+]
+OtherRaw = Annotated[
     Path | None,
     typer.Option(help="Folder of the raw store; otherwise the one the study was run with."),
 ]
-Settings = Annotated[
+RunSettings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="What the study's run was given by --set."),
 ]
@@ -29,9 +31,9 @@ AllowChanged = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
-def forecast(
-    study: Study,
-    raw: Raw = None,
+def forecast_command(
+    study: FinishedStudy,
+    raw: OtherRaw = None,
     at: Annotated[
         str | None,
         typer.Option(metavar="TIME", help="Moment of the forecast, UTC; otherwise now."),
@@ -44,7 +46,7 @@ def forecast(
     ] = 3,
     allow_changed: AllowChanged = False,
     as_json: Json = False,
-    settings: Settings = None,
+    settings: RunSettings = None,
 ) -> None:
     """Forecast DVOL one horizon ahead, from the saved models of a finished study.
 
@@ -72,9 +74,9 @@ def forecast(
     typer.echo(json.dumps(found, indent=2, allow_nan=False) if as_json else forecast_text(found))
 
 
-def score(
-    study: Study,
-    raw: Raw = None,
+def score_command(
+    study: FinishedStudy,
+    raw: OtherRaw = None,
     first: Annotated[
         str | None,
         typer.Option(
@@ -97,7 +99,7 @@ def score(
     output: Annotated[
         Path | None, typer.Option(metavar="FILE.csv", help="Also write the scores to a CSV file.")
     ] = None,
-    settings: Settings = None,
+    settings: RunSettings = None,
 ) -> None:
     """Score the saved models of a finished study on data that came later, without any refit.
 

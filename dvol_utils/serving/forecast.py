@@ -12,19 +12,14 @@ from dvol_utils.evaluation import average_seeds, evaluation_rows, score
 from dvol_utils.results.significance_table import choose
 from dvol_utils.samples.samples import Samples
 from dvol_utils.serving.market import Market, read_market, serving_samples
-from dvol_utils.serving.new_forecasts import (
-    check_inputs,
-    members,
-    new_rows,
-    with_quantiles,
-)
+from dvol_utils.serving.new_forecasts import check_inputs, members, new_rows, with_past_quantiles
 from dvol_utils.serving.saved_models import (
     Finished,
     ServedFold,
     ServingError,
     fold_at,
-    load_finished,
     load_models,
+    load_run,
 )
 from dvol_utils.study.model_names import ENSEMBLE, label
 from dvol_utils.study.params import StudyParams
@@ -75,7 +70,7 @@ def forecast(
         No forecast can be given: the study was not run or has changed, the data are stale, imputed
         at the origin, lack inputs or are not the study's, or every model knows the future.
     """
-    finished = load_finished(study)
+    finished = load_run(study)
     market = read_market(finished, raw_dir, allow_changed=allow_changed)
     market, origin = _at_origin(market, finished.study, at, now, max_age_hours)
     fold = fold_at(finished, origin)
@@ -90,7 +85,7 @@ def forecast(
     past = finished.own[
         (finished.own["model"] == name) & (finished.own["origin"] < new["origin"].min())
     ]
-    new = with_quantiles(past, new, samples, finished.study)
+    new = with_past_quantiles(past, new, samples, finished.study)
     last = average_seeds(new[new["origin"] == origin]).iloc[0]
     if not np.isfinite(last["y_pred"]):
         raise ServingError(
@@ -199,7 +194,7 @@ def _age_note(fold: ServedFold, origin: pd.Timestamp) -> list[str]:
 
 
 def _number(row: pd.Series, name: str) -> float | None:
-    return float(row[name]) if name in row and np.isfinite(row[name]) else None
+    return float(row[name]) if np.isfinite(row[name]) else None
 
 
 def _pair(row: pd.Series, low: str, high: str) -> list[float] | None:

@@ -18,11 +18,11 @@ from dvol_utils.serving.saved_models import (
     Finished,
     ServedFold,
     ServingError,
-    load_finished,
     load_models,
+    load_run,
     newest_fold,
 )
-from dvol_utils.significance import bootstrap_interval, diebold_mariano
+from dvol_utils.significance import Resampling, bootstrap_interval, diebold_mariano
 from dvol_utils.study.model_names import ENSEMBLE, label
 from dvol_utils.study.params import StudyParams
 from dvol_utils.wording.numbers import hour
@@ -90,7 +90,7 @@ def score_later(
         The study was not run or has changed, the hours are not out of sample, none can be scored,
         or the data are not the study's.
     """
-    finished = load_finished(study)
+    finished = load_run(study)
     fold = newest_fold(finished)
     ended = finished.panel["time"].max()
     first = first or ended + pd.Timedelta(hours=1)
@@ -217,7 +217,7 @@ def _scores(forecasts: pd.DataFrame, study: StudyParams) -> tuple[pd.DataFrame, 
 
 
 def _with_tests(scores: pd.DataFrame, forecasts: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
-    settings = study.significance.model_dump(include={"block_hours", "reps", "seed", "coverage"})
+    settings = {"resampling": Resampling.of(study.significance)}
     draws = bootstrap_interval(forecasts, "skill", **settings).assign(jump_regime="all")
     regimes = bootstrap_interval(forecasts, "skill", by="jump_regime", **settings)
     bounds = pd.concat([draws, regimes])[["model", "jump_regime", "low", "high"]]

@@ -11,7 +11,7 @@ import pandas as pd
 
 from dvol_utils.data.panel import ONCHAIN_MAX_AGE_HOURS, VALUE_COLUMNS, build_panel
 from dvol_utils.jumps import jumps_by_rule
-from dvol_utils.samples.features import GROUPS, SOURCES
+from dvol_utils.samples.features import FEATURE_SOURCES, GROUPS
 from dvol_utils.samples.samples import Samples, build_samples
 from dvol_utils.serving.saved_models import Finished, ServingError
 from dvol_utils.study.params import StudyParams
@@ -142,7 +142,7 @@ def missing_inputs(samples: Samples, columns: list[str], row: int, hours: int) -
 def ended_sources(panel: pd.DataFrame, columns: list[str]) -> str:
     """Which series behind some features end before the panel does, and where, in words."""
     words = []
-    for source in dict.fromkeys(SOURCES.get(name, "dvol_close") for name in columns):
+    for source in dict.fromkeys(FEATURE_SOURCES.get(name, "dvol_close") for name in columns):
         there = panel.loc[panel[source].notna(), "time"]
         if there.empty:
             words.append(f"{source}, not in the raw store")
@@ -152,7 +152,7 @@ def ended_sources(panel: pd.DataFrame, columns: list[str]) -> str:
 
 
 def _has_sources(panel: pd.DataFrame, group: str) -> bool:
-    sources = {SOURCES.get(name, "dvol_close") for name in GROUPS[group]}
+    sources = {FEATURE_SOURCES.get(name, "dvol_close") for name in GROUPS[group]}
     return all(panel[source].notna().any() for source in sources)
 
 

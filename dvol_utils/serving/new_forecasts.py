@@ -9,6 +9,8 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
+from dvol_utils.forecasting.forecast_table import QUANTILES
+from dvol_utils.forecasting.intervals import add_quantiles
 from dvol_utils.models import Forecaster
 from dvol_utils.samples.samples import Samples
 from dvol_utils.serving.market import Market, ended_sources, missing_inputs
@@ -17,8 +19,6 @@ from dvol_utils.study.model_names import ENSEMBLE
 from dvol_utils.study.params import StudyParams
 from dvol_utils.training import NetworkForecaster
 from dvol_utils.wording.numbers import hour
-
-QUANTILES = ("q05", "q25", "q50", "q75", "q95")
 
 _CHECKED = 24  # hours of the study's own forecasts that saved models have to give again
 _TOLERANCE = 0.02  # points; bfloat16 on another processor moves a forecast by some thousandths
@@ -115,8 +115,7 @@ def ensemble_rows(new: pd.DataFrame, finished: Finished, fold: ServedFold) -> pd
     # Weights go by split and fold: rows that join the study's last period get that period's.
     period = own.loc[own["fold"] == fold.number, "split"].iloc[-1]
     both = pd.concat([past[list(new)], new.assign(split=period)], ignore_index=True)
-    settings = finished.study.ensemble.model_dump()
-    rows = combine(both, **settings)
+    rows = combine(both, **finished.study.ensemble.model_dump())
     return rows[rows["origin"].isin(new["origin"])].assign(split="later")[list(new)]
 
 
@@ -151,22 +150,15 @@ def check_inputs(forecaster: Forecaster, market: Market, samples: Samples, row: 
     )
 
 
-def with_quantiles(
+def with_past_quantiles(
     past: pd.DataFrame, new: pd.DataFrame, samples: Samples, study: StudyParams
 ) -> pd.DataFrame:
-    """The new rows with quantile columns made from each model's own past errors.
-
-    Without `dvol_utils.forecasting.intervals` the rows as they are.
-    """
-    try:
-        from dvol_utils.forecasting.intervals import add_quantiles
-    except ImportError:
-        return new
+    """The new rows with quantile columns made from each model's own past errors."""
     keys = ["asset", "origin", "model", "seed"]
     known = past[past["origin"].isin(samples.times)]  # the raw store may hold later months only
     both = pd.concat([known[list(new)], new], ignore_index=True)
     added = add_quantiles(both, samples, study.uncertainty)
-    return new.merge(added[[*keys, *(q for q in QUANTILES if q in added)]], on=keys, how="left")
+    return new.merge(added[[*keys, *QUANTILES]], on=keys, how="left")
 
 
 def _predict(

@@ -53,7 +53,7 @@ class ServedFold:
     known_before: pd.Timestamp
 
 
-def load_finished(study: StudyParams) -> Finished:
+def load_run(study: StudyParams) -> Finished:
     """Read what a run of a study left, and check that it is one run of these parameters.
 
     Parameters

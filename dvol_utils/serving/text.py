@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from dvol_utils.results.headline import COLUMNS
+from dvol_utils.results.headline import HEADLINE_COLUMNS
 from dvol_utils.study.model_names import label
 from dvol_utils.wording.numbers import MISSING, hour, written, written_p
 
@@ -84,7 +84,7 @@ def _text_table(part: pd.DataFrame, with_tests: bool) -> str:
     shown = {"Model": [label(name) for name in part["model"]]}
     order = ("skill", "rmse", "mae", "mape", "direction")
     for name in order:
-        column = COLUMNS[name]
+        column = HEADLINE_COLUMNS[name]
         scale = 100 if name in ("skill", "direction") else 1
         head = ", ".join(filter(None, (column.heading, column.unit)))
         shown[head] = [written(scale * value, column.decimals) for value in part[name]]

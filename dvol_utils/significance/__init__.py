@@ -18,15 +18,12 @@ from dvol_utils.significance.conditional import (
 )
 from dvol_utils.significance.crps import crps_against_persistence, reliability
 from dvol_utils.significance.months import monthly_skill
-from dvol_utils.significance.regressions import (
-    direction_test,
-    mincer_zarnowitz,
-    unbiasedness_test,
-)
-from dvol_utils.significance.resampling import block_length, optimal_block
+from dvol_utils.significance.regressions import direction_test, mincer_zarnowitz, unbiasedness_test
+from dvol_utils.significance.resampling import Resampling, block_length, optimal_block
 from dvol_utils.significance.sets import model_confidence_set, superior_ability
 
 __all__ = [
+    "Resampling",
     "block_length",
     "bootstrap_difference",
     "bootstrap_interval",

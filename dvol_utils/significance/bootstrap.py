@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from dvol_utils.evaluation import METRICS, SUMS, contributions, metrics_from_sums, score
 from dvol_utils.forecasting.forecast_table import squared_errors
-from dvol_utils.significance.resampling import Block, block_length, resampled_sums
+from dvol_utils.significance.resampling import Resampling
 from dvol_utils.significance.series import check_models
 
 _ALL = "all"
@@ -37,11 +38,9 @@ def bootstrap_interval(
     forecasts: pd.DataFrame,
     metric: str | Sequence[str],
     *,
-    block_hours: Block,
-    reps: int,
-    seed: int,
-    coverage: float = 0.95,
+    resampling: Resampling | None = None,
     by: str | None = None,
+    **draws: Any,
 ) -> pd.DataFrame:
     """Percentile intervals of metrics, alone and against persistence.
 
@@ -52,18 +51,13 @@ def bootstrap_interval(
         all models on the same origins.
     metric : str or sequence of str
         Some of `r2, rmse, mae, mape, skill, direction`.
-    block_hours : int or "auto"
-        Mean length of the blocks, hours; at least the horizon, because targets overlap that long.
-        `auto` takes the length of `block_length`, at least a day.
-    reps : int
-        Resamples, at least 1.
-    seed : int
-        Seed of the resamples. The same seed gives the same resamples for all models and calls.
-    coverage : float
-        Coverage of the intervals, in (0, 1).
+    resampling : Resampling, optional
+        Blocks, number and seed of the resamples, and the coverage of the intervals.
     by : str, optional
         A column such as `jump_regime`: each of its values is scored apart, still on resamples of
         all hours, so that the number of hours in a regime varies as well.
+    **draws
+        `block_hours, reps, seed` and maybe `coverage` of the `Resampling`, in place of one.
 
     Returns
     -------
@@ -103,13 +97,14 @@ def bootstrap_interval(
     3        blind     -0.05 -0.21  0.03
     """
     regimes = [_ALL] if by is None else list(score(forecasts, by)[by])
-    draws = _draw(forecasts, metric, by, regimes, block_hours, reps, seed)
+    resampling = resampling or Resampling(**draws)
+    drawn = _draw(forecasts, metric, by, regimes, resampling)
     labels = [(m, regime) for m in pd.unique(forecasts["model"]) for regime in regimes]
-    own = draws.places(labels)
-    base = draws.places([("persistence", regime) for _, regime in labels])
+    own = drawn.places(labels)
+    base = drawn.places([("persistence", regime) for _, regime in labels])
     names = pd.DataFrame(labels, columns=["model", by or _ALL]).drop(columns=_ALL, errors="ignore")
-    alone = _intervals(draws, names, own, None, coverage)
-    against = _intervals(draws, names, own, base, coverage)[["estimate", "low", "high"]]
+    alone = _intervals(drawn, names, own, None, resampling)
+    against = _intervals(drawn, names, own, base, resampling)[["estimate", "low", "high"]]
     against.columns = ["difference", "difference_low", "difference_high"]
     return pd.concat([alone, against], axis="columns")
 
@@ -119,16 +114,13 @@ def bootstrap_difference(
     metric: str | Sequence[str],
     pairs: Sequence[tuple[str, str]],
     *,
-    block_hours: Block,
-    reps: int,
-    seed: int,
-    coverage: float = 0.95,
+    resampling: Resampling,
 ) -> pd.DataFrame:
     """Percentile intervals of the difference of metrics between two models.
 
     Parameters
     ----------
-    forecasts, metric, block_hours, reps, seed, coverage
+    forecasts, metric, resampling
         As in `bootstrap_interval`.
     pairs : sequence of (str, str)
         Models a and b; the difference is a less b.
@@ -146,28 +138,25 @@ def bootstrap_difference(
     Examples
     --------
     >>> from dvol_utils.significance.example import example_forecasts
-    >>> draws = {"block_hours": 48, "reps": 200, "seed": 0}
+    >>> draws = Resampling(block_hours=48, reps=200, seed=0)
     >>> pairs = [("noisy", "blind")]
-    >>> found = bootstrap_difference(example_forecasts(), "mae", pairs, **draws)
+    >>> found = bootstrap_difference(example_forecasts(), "mae", pairs, resampling=draws)
     >>> found[["estimate", "low", "high"]].round(2)
        estimate  low  high
     0     -0.18 -0.4  0.07
     """
     check_models(pairs, forecasts["model"])
-    draws = _draw(forecasts, metric, None, [_ALL], block_hours, reps, seed)
-    a, b = (draws.places([(pair[side], _ALL) for pair in pairs]) for side in (0, 1))
+    drawn = _draw(forecasts, metric, None, [_ALL], resampling)
+    a, b = (drawn.places([(pair[side], _ALL) for pair in pairs]) for side in (0, 1))
     names = pd.DataFrame(list(pairs), columns=["model_a", "model_b"])
-    return _intervals(draws, names, a, b, coverage)
+    return _intervals(drawn, names, a, b, resampling)
 
 
 def regime_difference(
     forecasts: pd.DataFrame,
     metric: str | Sequence[str],
     *,
-    block_hours: Block,
-    reps: int,
-    seed: int,
-    coverage: float = 0.95,
+    resampling: Resampling,
     by: str = "jump_regime",
     values: tuple[str, str] = ("jump", "normal"),
 ) -> pd.DataFrame:
@@ -175,7 +164,7 @@ def regime_difference(
 
     Parameters
     ----------
-    forecasts, metric, block_hours, reps, seed, coverage, by
+    forecasts, metric, resampling, by
         As in `bootstrap_interval`.
     values : (str, str)
         The regimes; the difference is the first less the second.
@@ -188,16 +177,16 @@ def regime_difference(
     Examples
     --------
     >>> from dvol_utils.significance.example import example_forecasts
-    >>> draws = {"block_hours": 48, "reps": 200, "seed": 0}
-    >>> regime_difference(example_forecasts(), "rmse", **draws).head(2).round(2)
+    >>> draws = Resampling(block_hours=48, reps=200, seed=0)
+    >>> regime_difference(example_forecasts(), "rmse", resampling=draws).head(2).round(2)
              model metric  estimate   low  high
     0  persistence   rmse     -0.34 -0.80  0.31
     1         good   rmse     -0.22 -0.63  0.43
     """
-    draws = _draw(forecasts, metric, by, list(values), block_hours, reps, seed)
+    drawn = _draw(forecasts, metric, by, list(values), resampling)
     models = list(pd.unique(forecasts["model"]))
-    a, b = (draws.places([(model, value) for model in models]) for value in values)
-    return _intervals(draws, pd.DataFrame({"model": models}), a, b, coverage)
+    a, b = (drawn.places([(model, value) for model in models]) for value in values)
+    return _intervals(drawn, pd.DataFrame({"model": models}), a, b, resampling)
 
 
 def _draw(
@@ -205,16 +194,14 @@ def _draw(
     metric: str | Sequence[str],
     by: str | None,
     regimes: list[str],
-    block_hours: Block,
-    reps: int,
-    seed: int,
+    resampling: Resampling,
 ) -> _Draws:
     metrics = [metric] if isinstance(metric, str) else list(metric)
     _check(metrics)
     squared_errors(forecasts)  # refuses tables that cannot be compared hour by hour
-    block = block_length(forecasts, block_hours)
+    resampling = resampling.fitted(forecasts)
     series, parts = _series(forecasts, by, regimes)  # (hours, series * sums)
-    resampled = resampled_sums(parts, block_hours=block, reps=reps, seed=seed)
+    resampled = resampling.sums(parts)
     whole = _metrics(parts.sum(axis=0).reshape(len(series), len(SUMS)))
     drawn = _metrics(resampled.reshape(-1, len(series), len(SUMS)))
     return _Draws(series, {m: whole[m] for m in metrics}, {m: drawn[m] for m in metrics})
@@ -246,16 +233,17 @@ def _metrics(sums: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _intervals(
-    draws: _Draws, names: pd.DataFrame, a: list[int], b: list[int] | None, coverage: float
+    drawn: _Draws, names: pd.DataFrame, a: list[int], b: list[int] | None, resampling: Resampling
 ) -> pd.DataFrame:
     """Intervals of series `a`, or of series `a` less series `b`."""
-    tails = [(1 - coverage) / 2, (1 + coverage) / 2]
     tables = []
-    for metric, resampled in draws.resampled.items():
-        estimate, values = draws.estimates[metric][a], resampled[:, a]
+    for metric, resampled in drawn.resampled.items():
+        estimate, values = drawn.estimates[metric][a], resampled[:, a]
         if b is not None:
-            estimate, values = estimate - draws.estimates[metric][b], values - resampled[:, b]
-        low, high = pd.DataFrame(values).quantile(tails).to_numpy()  # leaves missing draws out
+            estimate, values = estimate - drawn.estimates[metric][b], values - resampled[:, b]
+        low, high = (
+            pd.DataFrame(values).quantile(resampling.tails).to_numpy()
+        )  # leaves missing draws out
         tables.append(names.assign(metric=metric, estimate=estimate, low=low, high=high))
     return pd.concat(tables, ignore_index=True)
 

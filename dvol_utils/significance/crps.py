@@ -9,7 +9,7 @@ from scipy import stats
 from dvol_utils.evaluation.quantile_scores import INTERVALS, crps_losses, with_quantiles
 from dvol_utils.forecasting.forecast_table import QUANTILES
 from dvol_utils.significance.accuracy import diebold_mariano
-from dvol_utils.significance.resampling import resampled_sums
+from dvol_utils.significance.resampling import Resampling
 from dvol_utils.significance.series import hac_lags, long_run_variance
 
 _CRPS_COLUMNS = [
@@ -22,10 +22,7 @@ def crps_against_persistence(
     forecasts: pd.DataFrame,
     horizon: int,
     *,
-    block_hours: int,
-    reps: int,
-    seed: int,
-    coverage: float = 0.95,
+    resampling: Resampling,
 ) -> pd.DataFrame:
     """CRPS of each model less that of persistence: skill, its interval, and a test.
 
@@ -36,8 +33,8 @@ def crps_against_persistence(
         without them are left out.
     horizon : int
         Hours over which losses overlap.
-    block_hours, reps, seed, coverage
-        As in `bootstrap_interval`.
+    resampling : Resampling
+        With a number of `block_hours`.
 
     Returns
     -------
@@ -53,7 +50,7 @@ def crps_against_persistence(
     >>> rows = example_forecasts()
     >>> steps = {"q05": -2, "q25": -1, "q50": 0, "q75": 1, "q95": 2}
     >>> rows = rows.assign(**{name: rows["y_pred"] + step for name, step in steps.items()})
-    >>> found = crps_against_persistence(rows, 24, block_hours=24, reps=200, seed=0)
+    >>> found = crps_against_persistence(rows, 24, resampling=Resampling(24, reps=200, seed=0))
     >>> found[["model", "crps_skill", "low", "high", "p_value"]].round(2)
        model  crps_skill   low  high  p_value
     0   good        0.14  0.03  0.24     0.02
@@ -64,17 +61,16 @@ def crps_against_persistence(
     if "persistence" not in losses:
         return pd.DataFrame(columns=_CRPS_COLUMNS)
     mean = losses.mean()
-    sums = resampled_sums(losses.to_numpy(), block_hours=block_hours, reps=reps, seed=seed)
+    sums = resampling.sums(losses.to_numpy())
     base = list(losses).index("persistence")
     lags = min(hac_lags(horizon), len(losses) - 1)
-    tails = [(1 - coverage) / 2, (1 + coverage) / 2]
     rows = []
     for place, model in enumerate(losses):
         if place == base:
             continue
         own, naive = losses[model], losses["persistence"]
         skill = 1 - mean[model] / mean["persistence"]
-        ends = np.quantile(1 - sums[:, place] / sums[:, base], tails)
+        ends = np.quantile(1 - sums[:, place] / sums[:, base], resampling.tails)
         test = diebold_mariano(own, naive, horizon=horizon)
         wide = diebold_mariano(own, naive, horizon=horizon, lags=lags)
         difference = mean[model] - mean["persistence"]

@@ -10,7 +10,7 @@ from dvol_utils.forecasting.forecast_table import add_calendar, squared_errors
 from dvol_utils.significance.accuracy import diebold_mariano
 from dvol_utils.significance.bootstrap import bootstrap_interval
 from dvol_utils.significance.regimes import LEAST_HORIZONS, holm
-from dvol_utils.significance.resampling import Block
+from dvol_utils.significance.resampling import Resampling
 from dvol_utils.significance.series import hac_lags
 
 
@@ -18,10 +18,7 @@ def monthly_skill(
     forecasts: pd.DataFrame,
     horizon: int,
     *,
-    block_hours: Block,
-    reps: int,
-    seed: int,
-    coverage: float = 0.95,
+    resampling: Resampling,
 ) -> pd.DataFrame:
     """Skill of each model in each month of origins, against persistence.
 
@@ -32,8 +29,8 @@ def monthly_skill(
         `persistence` among the models.
     horizon : int
         Hours from origin to target.
-    block_hours, reps, seed, coverage
-        As in `bootstrap_interval`; the resamples are of all hours.
+    resampling : Resampling
+        The resamples are of all hours.
 
     Returns
     -------
@@ -51,8 +48,8 @@ def monthly_skill(
     Examples
     --------
     >>> from dvol_utils.significance.example import example_forecasts
-    >>> draws = {"block_hours": 48, "reps": 200, "seed": 0}
-    >>> found = monthly_skill(example_forecasts(900), 24, **draws)
+    >>> draws = Resampling(block_hours=48, reps=200, seed=0)
+    >>> found = monthly_skill(example_forecasts(900), 24, resampling=draws)
     >>> good = found[found["model"] == "good"].set_index("month")
     >>> good[["skill", "p_value", "n"]].round(2)
                                skill  p_value    n
@@ -61,8 +58,7 @@ def monthly_skill(
     2025-02-01 00:00:00+00:00   0.41      NaN  156
     """
     rows = add_calendar(forecasts)
-    draws = {"block_hours": block_hours, "reps": reps, "seed": seed, "coverage": coverage}
-    intervals = bootstrap_interval(rows, "skill", by="month", **draws)
+    intervals = bootstrap_interval(rows, "skill", by="month", resampling=resampling)
     table = score(rows, ("model", "month"))[["model", "month", "skill", "n"]]
     bounds = intervals[["model", "month", "low", "high"]]
     table = table.merge(bounds, on=["model", "month"], validate="one_to_one")

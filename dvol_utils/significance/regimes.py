@@ -12,7 +12,7 @@ from statsmodels.stats.multitest import multipletests
 from dvol_utils.evaluation.scores import score
 from dvol_utils.forecasting.forecast_table import squared_errors
 from dvol_utils.significance.bootstrap import bootstrap_interval
-from dvol_utils.significance.resampling import Block
+from dvol_utils.significance.resampling import Resampling
 from dvol_utils.significance.series import hac_lags, long_run_variance
 
 # That a regime or month has to hold: with fewer, its variance is no more than a guess.
@@ -24,10 +24,7 @@ def regime_skill(
     horizon: int,
     by: Sequence[str],
     *,
-    block_hours: Block,
-    reps: int,
-    seed: int,
-    coverage: float = 0.95,
+    resampling: Resampling,
 ) -> pd.DataFrame:
     """Skill of each model in each regime, against persistence.
 
@@ -40,8 +37,8 @@ def regime_skill(
         Hours from origin to target.
     by : sequence of str
         Columns whose values are regimes, such as `jump_regime`.
-    block_hours, reps, seed, coverage
-        As in `bootstrap_interval`; the resamples are of all hours.
+    resampling : Resampling
+        The resamples are of all hours.
 
     Returns
     -------
@@ -69,18 +66,17 @@ def regime_skill(
     Examples
     --------
     >>> from dvol_utils.significance.example import example_forecasts
-    >>> draws = {"block_hours": 48, "reps": 200, "seed": 0}
-    >>> found = regime_skill(example_forecasts(2000), 24, ["jump_regime"], **draws)
+    >>> draws = Resampling(block_hours=48, reps=200, seed=0)
+    >>> found = regime_skill(example_forecasts(2000), 24, ["jump_regime"], resampling=draws)
     >>> found.loc[found["model"] == "good", ["regime", "skill", "p_value", "n"]].round(2)
        regime  skill  p_value     n
     2  normal   0.27     0.00  1592
     3    jump   0.20     0.01   408
     """
-    draws = {"block_hours": block_hours, "reps": reps, "seed": seed, "coverage": coverage}
     losses = squared_errors(forecasts)
     tables = []
     for column in by:
-        bounds = bootstrap_interval(forecasts, "skill", by=column, **draws)
+        bounds = bootstrap_interval(forecasts, "skill", by=column, resampling=resampling)
         table = score(forecasts, ("model", column))[["model", column, "skill", "n"]]
         keys = ["model", column]
         table = table.merge(bounds[[*keys, "low", "high"]], on=keys, validate="one_to_one")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -11,11 +12,61 @@ import pandas as pd
 from arch.bootstrap import StationaryBootstrap, optimal_block_length
 
 from dvol_utils.forecasting.forecast_table import squared_errors
+from dvol_utils.study.judging_section import SignificanceParams
 from dvol_utils.study.threads import one_thread
 
 Block = int | Literal["auto"]
 _BATCH = 64  # resamples at a time: 4 MB of counts at 8,000 hours
 _DAY = 24
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How hours are drawn again, and what intervals made of them cover.
+
+    Parameters
+    ----------
+    block_hours : int or "auto"
+        Mean length of the blocks, hours; at least the horizon, because targets overlap that long.
+        `auto` takes the length of `block_length`, at least a day.
+    reps : int
+        Resamples, at least 1.
+    seed : int
+        Seed of the resamples. The same seed gives the same resamples for all models and calls.
+    coverage : float
+        Coverage of intervals, in (0, 1); tests do not use it.
+
+    Examples
+    --------
+    >>> from dvol_utils.significance.example import example_forecasts
+    >>> draws = Resampling("auto", reps=200, seed=0)
+    >>> draws.fitted(example_forecasts()).block_hours
+    24
+    """
+
+    block_hours: Block
+    reps: int
+    seed: int
+    coverage: float = 0.95
+
+    @classmethod
+    def of(cls, params: SignificanceParams) -> Resampling:
+        """The resampling that a study's parameters ask for."""
+        return cls(params.block_hours, params.reps, params.seed, params.coverage)
+
+    def fitted(self, forecasts: pd.DataFrame) -> Resampling:
+        """The same with the `block_length` of a table of forecasts."""
+        return replace(self, block_hours=block_length(forecasts, self.block_hours))
+
+    @property
+    def tails(self) -> list[float]:
+        """The quantiles of resampled values that are an interval's ends."""
+        return [(1 - self.coverage) / 2, (1 + self.coverage) / 2]
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """`resampled_sums`, once the length of the blocks is a number."""
+        draws = {"block_hours": self.block_hours, "reps": self.reps, "seed": self.seed}
+        return resampled_sums(values, **draws)
 
 
 def block_length(forecasts: pd.DataFrame, block_hours: Block = "auto") -> int:

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.forecasting.forecast_table import squared_errors
-from dvol_utils.significance.resampling import Block, block_length, resampled_sums
+from dvol_utils.significance.resampling import Resampling
 
 _ROUNDING = 1e-12  # share of a constant's own size
 
 
 def model_confidence_set(
-    forecasts: pd.DataFrame, *, size: float, block_hours: Block, reps: int, seed: int
+    forecasts: pd.DataFrame, *, size: float, resampling: Resampling
 ) -> pd.DataFrame:
     """The models that cannot be told apart from the best one, by squared error.
 
@@ -25,8 +25,7 @@ def model_confidence_set(
         Forecasts of one asset at hourly origins, one row an origin and model.
     size : float
         Chance, in (0, 1), that a model as good as the best is left out.
-    block_hours, reps, seed
-        Stationary bootstrap, as in `bootstrap_interval`.
+    resampling : Resampling
 
     Returns
     -------
@@ -53,7 +52,8 @@ def model_confidence_set(
     Examples
     --------
     >>> from dvol_utils.significance.example import example_forecasts
-    >>> model_confidence_set(example_forecasts(), size=0.1, block_hours=48, reps=500, seed=0)
+    >>> draws = Resampling(block_hours=48, reps=500, seed=0)
+    >>> model_confidence_set(example_forecasts(), size=0.1, resampling=draws)
              model  p_value  included
     0  persistence    0.036     False
     1         good    1.000      True
@@ -61,10 +61,10 @@ def model_confidence_set(
     3        blind    0.008     False
     """
     losses = squared_errors(forecasts)
-    block = block_length(forecasts, block_hours)
+    resampling = resampling.fitted(forecasts)
     distinct = losses.T.drop_duplicates().T
     values = distinct.to_numpy()
-    drawn = resampled_sums(values, block_hours=block, reps=reps, seed=seed) / len(values)
+    drawn = resampling.sums(values) / len(values)
     p_values = dict(zip(distinct, _eliminate(values.mean(axis=0), drawn), strict=True))
     twin = {model: _same_column(distinct, losses[model]) for model in losses}
     table = pd.DataFrame({"model": list(twin), "p_value": [p_values[t] for t in twin.values()]})
@@ -74,9 +74,7 @@ def model_confidence_set(
 def superior_ability(
     forecasts: pd.DataFrame,
     *,
-    block_hours: Block,
-    reps: int,
-    seed: int,
+    resampling: Resampling,
     benchmark: str = "persistence",
     level: float = 0.05,
 ) -> pd.DataFrame:
@@ -86,8 +84,7 @@ def superior_ability(
     ----------
     forecasts : DataFrame
         Forecasts of one asset at hourly origins, one row an origin and model.
-    block_hours, reps, seed
-        Stationary bootstrap, as in `bootstrap_interval`.
+    resampling : Resampling
     benchmark : str
         The model that the others should beat.
     level : float
@@ -134,7 +131,8 @@ def superior_ability(
     Examples
     --------
     >>> from dvol_utils.significance.example import example_forecasts
-    >>> found = superior_ability(example_forecasts(), block_hours=48, reps=500, seed=0)
+    >>> draws = Resampling(block_hours=48, reps=500, seed=0)
+    >>> found = superior_ability(example_forecasts(), resampling=draws)
     >>> found[["model", "mean_gain", "statistic", "p_value", "p_reality_check"]].round(3)
        model  mean_gain  statistic  p_value  p_reality_check
     0   good      1.191      2.290    0.020            0.020
@@ -145,10 +143,10 @@ def superior_ability(
     if benchmark not in losses:
         known = ", ".join(sorted(losses.columns))
         raise ValueError(f"benchmark: found {benchmark!r}; should be one of {known}")
-    block = block_length(forecasts, block_hours)
+    resampling = resampling.fitted(forecasts)
     rivals = losses.drop(columns=benchmark)
     gains = losses[[benchmark]].to_numpy() - rivals.to_numpy()
-    drawn = resampled_sums(gains, block_hours=block, reps=reps, seed=seed) / len(gains)
+    drawn = resampling.sums(gains) / len(gains)
     tests = _superior(gains.mean(axis=0), drawn, len(gains), level)
     return pd.DataFrame({"model": list(rivals), "mean_gain": gains.mean(axis=0), **tests})
 

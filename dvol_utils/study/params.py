@@ -119,29 +119,37 @@ class StudyParams(Section):
         return self.data.source == "simulated"
 
     @property
+    def lag_hours(self) -> int:
+        """Age of a row's newest lag of DVOL, hours.
+
+        With `features.lags_from` at its default, `target`, a row knows DVOL of its own hour, the
+        origin. With `row`, the published rules, a day lies between; other inputs reach the row::
+
+            target:                     row, origin --- horizon --> target
+            row:     newest lag --- 24 h ---> row ----- horizon --> target
+                         |<------------ overlap_hours ------------->|
+                          persistence_hours: the horizon, but not below a day
+                                               |<--- late_hours --->|
+        """
+        return 24 if self.features.lags_from == "row" else 0
+
+    @property
     def overlap_hours(self) -> int:
         """Hours over which errors of neighbouring forecasts overlap: what tests have to allow for.
-
-        The horizon; with lags that count back from the row, the age of the newest at the target.
+        From the newest lag to the target, see `lag_hours`.
         """
-        late = 24 if self.features.lags_from == "row" else 0
-        return self.target.horizon_hours + late
+        return self.lag_hours + self.target.horizon_hours
 
     @property
     def persistence_hours(self) -> int:
-        """Age at the target of the level that is persistence, hours: the horizon.
-
-        At least a day where lags count back from the row: such a study means to forecast from a
-        day before, whatever row it takes for its origin.
+        """Age at the target of the level that is persistence: the horizon, or a day where lags
+        count back from the row, because such a study means to forecast a day ahead.
         """
-        least = 24 if self.features.lags_from == "row" else 0
-        return max(self.target.horizon_hours, least)
+        return max(self.target.horizon_hours, self.lag_hours)
 
     @property
     def late_hours(self) -> int | None:
-        """Hours before the target up to which inputs reach, where that is later than persistence;
-        otherwise None.
-        """
+        """Hours before the target up to which inputs reach, where later than persistence."""
         horizon = self.target.horizon_hours
         return horizon if horizon < self.persistence_hours else None
 

@@ -1,7 +1,7 @@
 """What a forecast would be worth: signal, size, costs, back-test and its evaluation."""
 
 from dvol_utils.trading.backtest import back_test, schedule, unit_sizes
-from dvol_utils.trading.costs import FUTURES, INSTRUMENTS, PAPER, STRADDLE, side_cost
+from dvol_utils.trading.costs import FUTURES, INSTRUMENTS, PAPER_INDEX, STRADDLE, side_cost
 from dvol_utils.trading.instruments import hourly, instrument_gains, weekly_persistence
 from dvol_utils.trading.performance import (
     deflated,
@@ -14,7 +14,7 @@ from dvol_utils.trading.performance import (
 from dvol_utils.trading.signals import (
     BENCHMARKS,
     MEAN,
-    RULES,
+    TRADING_RULES,
     benchmark_signal,
     forecast_signal,
 )
@@ -35,9 +35,9 @@ __all__ = [
     "INSTRUMENTS",
     "MEAN",
     "NO_RULE",
-    "PAPER",
-    "RULES",
+    "PAPER_INDEX",
     "STRADDLE",
+    "TRADING_RULES",
     "annual_gains",
     "back_test",
     "benchmark_signal",

@@ -11,7 +11,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from dvol_utils.study.params import TradingParams
+from dvol_utils.study.judging_section import TradingParams
 
 DAYS_PER_YEAR = 365.25
 

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from dvol_utils.study.params import TradingParams
+from dvol_utils.study.judging_section import TradingParams
 
-PAPER, FUTURES, STRADDLE = "paper_index", "futures_proxy", "straddle"
-INSTRUMENTS = (PAPER, FUTURES, STRADDLE)
+PAPER_INDEX, FUTURES, STRADDLE = "paper_index", "futures_proxy", "straddle"
+INSTRUMENTS = (PAPER_INDEX, FUTURES, STRADDLE)
 
 
 def side_cost(

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.samples.features import HOURS_PER_YEAR
-from dvol_utils.trading.costs import FUTURES, PAPER, STRADDLE
+from dvol_utils.trading.costs import FUTURES, PAPER_INDEX, STRADDLE
 
 _MEAN_HOURS = 720
 _WEEK = 168
@@ -186,7 +186,7 @@ def instrument_gains(
 ) -> dict[str, pd.DataFrame]:
     """The gains of every instrument that the data allow, by its name."""
     gains = {
-        PAPER: paper_index(days, hours),
+        PAPER_INDEX: paper_index(days, hours),
         FUTURES: futures_proxy(days, hours, persistence=persistence, tick=tick),
     }
     if len(days) and hours["price"].reindex(days["fill"]).notna().all():

@@ -9,7 +9,7 @@ import pandas as pd
 
 from dvol_utils.evaluation.quantile_scores import INTERVALS
 
-RULES = ("sign", "scaled", "interval_50", "interval_90")
+TRADING_RULES = ("sign", "scaled", "interval_50", "interval_90")
 MEAN = "mean"
 BENCHMARKS = ("flat", "always_short", "momentum", "reversal")
 
@@ -40,13 +40,15 @@ def forecast_signal(forecasts: pd.DataFrame, rule: str, tick: float) -> pd.Serie
     ValueError
         An unknown rule, or an origin that stands twice.
     """
-    if rule not in (*RULES, MEAN):
-        raise ValueError(f"rule: found {rule!r}; should be one of {', '.join((*RULES, MEAN))}")
+    if rule not in (*TRADING_RULES, MEAN):
+        raise ValueError(
+            f"rule: found {rule!r}; should be one of {', '.join((*TRADING_RULES, MEAN))}"
+        )
     rows = forecasts.set_index("origin").sort_index()
     if rows.index.has_duplicates:
         twice = rows.index[rows.index.duplicated()][0]
         raise ValueError(f"forecasts: origin {twice} stands twice; should be one model's, once")
-    taken = RULES if rule == MEAN else (rule,)
+    taken = TRADING_RULES if rule == MEAN else (rule,)
     return sum(_by_rule(rows, each, tick) for each in taken) / len(taken)
 
 

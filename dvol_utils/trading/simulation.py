@@ -16,7 +16,7 @@ from dvol_utils.trading.performance import KEYS, summary
 from dvol_utils.trading.signals import (
     BENCHMARKS,
     MEAN,
-    RULES,
+    TRADING_RULES,
     benchmark_signal,
     forecast_signal,
 )
@@ -38,7 +38,7 @@ def strategies(models: Iterable[str], chosen: str) -> list[tuple[str, str]]:
     there = list(models)
     har = next((name for name in _HAR if name in there), None)
     traded = dict.fromkeys([chosen, *([har] if har else [])])
-    pairs = [(model, rule) for model in traded for rule in (MEAN, *RULES)]
+    pairs = [(model, rule) for model in traded for rule in (MEAN, *TRADING_RULES)]
     return [*pairs, *((name, NO_RULE) for name in BENCHMARKS)]
 
 
@@ -193,7 +193,7 @@ def annual_gains(
     gains = {}
     for instrument, rows in results[results["model"] == model].groupby("instrument", sort=False):
         after, before = (rows.set_index("rule")[name] for name in ("annual_return", "annual_gross"))
-        four = after[after.index.isin(RULES)]
+        four = after[after.index.isin(TRADING_RULES)]
         gains[str(instrument)] = {
             "before": float(before[rule]),
             "after": float(after[rule]),

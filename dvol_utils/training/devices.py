@@ -21,7 +21,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from dvol_utils.study.params import TrainingParams
+from dvol_utils.study.fitting_section import TrainingParams
 
 ARITHMETICS = ("float32", "bfloat16")
 _GLOO_SECONDS = 120  # after which a process that says nothing counts as lost

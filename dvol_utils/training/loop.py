@@ -14,7 +14,8 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from dvol_utils.samples.samples import Samples
-from dvol_utils.study.params import StudyParams, TrainingParams
+from dvol_utils.study.fitting_section import TrainingParams
+from dvol_utils.study.params import StudyParams
 from dvol_utils.study.threads import one_thread
 from dvol_utils.training.devices import Place, arithmetic, here, scaled_rate
 from dvol_utils.training.memory import keep_freed_memory

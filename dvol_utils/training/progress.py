@@ -14,7 +14,7 @@ from typing import BinaryIO
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from dvol_utils.study.params import TrainingParams
+from dvol_utils.study.fitting_section import TrainingParams
 from dvol_utils.study.tables import replacing
 from dvol_utils.training.loop import History
 

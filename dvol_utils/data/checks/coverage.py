@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from dvol_utils.data.panel import COLUMNS, VALUE_COLUMNS, runs
-from dvol_utils.data.raw.store import SCHEMAS, SeriesName, read_series, series_file, step_minutes
-from dvol_utils.study.params import DataParams
+from dvol_utils.data.raw.store import SCHEMAS, read_series, series_file, step_minutes
+from dvol_utils.study.data_section import DataParams, SeriesName
 
 _HOUR, _DAY = pd.Timedelta(hours=1), pd.Timedelta(days=1)
 _BAR_COLUMNS = {*COLUMNS["dvol"].values(), *COLUMNS["price"].values()}
@@ -32,7 +32,7 @@ _GROUPS: dict[SeriesName, dict[str, tuple[str, ...]]] = {
 }
 
 
-def coverage(panel: pd.DataFrame) -> pd.DataFrame:
+def panel_coverage(panel: pd.DataFrame) -> pd.DataFrame:
     """How much of each column is there, one row an asset and column.
 
     Returns

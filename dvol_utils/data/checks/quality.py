@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.data.raw.store import manifest_entries, read_series, series_file
-from dvol_utils.study.params import DataParams
+from dvol_utils.study.data_section import DataParams
 
 CLOSES = ("dvol_close", "price_close")
 CLOSE_LAGS = (-24, -2, -1, 0, 1, 2, 24)

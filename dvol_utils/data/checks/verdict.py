@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from dvol_utils.study.params import DataParams, QualityParams
+from dvol_utils.study.data_section import DataParams
+from dvol_utils.study.params import QualityParams
 
 # DVOL and price moves count as linked when the sum of squares of their two correlations exceeds
 # this over the number of pairs; without a link it lies around 2 over that number.

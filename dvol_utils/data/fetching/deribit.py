@@ -14,16 +14,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from dvol_utils.data.fetching.fields import field, number, refuse, stamp
+from dvol_utils.data.fetching.fields import field, parsed_number, refuse, stamp
 from dvol_utils.data.fetching.http import Client, FlawedResponseError
-from dvol_utils.data.fetching.pages import Page, Rows, Values, Window, tidy, utc
+from dvol_utils.data.fetching.pages import FieldValues, Query, RawPage, Rows, Window, tidy, utc
+from dvol_utils.data.raw.files import HOUR_MS
 
-HOUR_MS = 3_600_000
 SETTLEMENT_MS = 8 * HOUR_MS
 _PRICE_ROWS = 4_998  # with one more on either side 5,000, the most a call returns
 _FUNDING_ROWS = 90  # settlements: 30 days of hours, below the 744 hours that a call returns
-
-Query = tuple[str, dict[str, str]]
 
 
 def server_time(client: Client) -> int:
@@ -56,7 +54,9 @@ def funding_query(asset: str, window: Window) -> Query:
     return "public/get_funding_rate_history", asked
 
 
-def dvol_pages(client: Client, asset: str, window: Window, done: list[Page]) -> Iterator[Page]:
+def dvol_pages(
+    client: Client, asset: str, window: Window, done: list[RawPage]
+) -> Iterator[RawPage]:
     """DVOL bars, newest page first: values open, high, low, close in index points.
 
     Parameters
@@ -93,7 +93,9 @@ def dvol_pages(client: Client, asset: str, window: Window, done: list[Page]) -> 
         before, end = page, int(page.next or 0)
 
 
-def price_pages(client: Client, asset: str, window: Window, done: list[Page]) -> Iterator[Page]:
+def price_pages(
+    client: Client, asset: str, window: Window, done: list[RawPage]
+) -> Iterator[RawPage]:
     """Bars of the perpetual, oldest page first: open, high, low, close and volume in USD."""
     before = done[-1] if done else None
     for asked in window.parts(_PRICE_ROWS)[len(done) :]:
@@ -102,7 +104,9 @@ def price_pages(client: Client, asset: str, window: Window, done: list[Page]) ->
         yield before
 
 
-def funding_pages(client: Client, asset: str, window: Window, done: list[Page]) -> Iterator[Page]:
+def funding_pages(
+    client: Client, asset: str, window: Window, done: list[RawPage]
+) -> Iterator[RawPage]:
     """Funding for the last 8 hours as a share, at 00:00, 08:00 and 16:00 UTC, oldest page first."""
     before = done[-1] if done else None
     for asked in window.parts(_FUNDING_ROWS)[len(done) :]:
@@ -122,15 +126,15 @@ def _get(
     query: Callable[[str, Window], Query],
     asset: str,
     asked: Window,
-    read: Callable[[Any], Page],
-) -> Page:
+    read: Callable[[Any], RawPage],
+) -> RawPage:
     path, parameters = query(asset, asked)
     what = f"Deribit {series} of {asset}, {asked}"
     return client.get("deribit", path, parameters, what=what, parse=read)
 
 
-def _dvol_reader(window: Window, asked: Window, before: Page | None) -> Callable[[Any], Page]:
-    def read(payload: Any) -> Page:
+def _dvol_reader(window: Window, asked: Window, before: RawPage | None) -> Callable[[Any], RawPage]:
+    def read(payload: Any) -> RawPage:
         result = field(payload, "result", dict)
         candles = [_candle(row) for row in field(result, "data", list)]
         if not candles:
@@ -142,21 +146,21 @@ def _dvol_reader(window: Window, asked: Window, before: Page | None) -> Callable
         if before is not None and min(before.rows) not in rows:
             joint = utc(min(before.rows))
             refuse(f"the page lacks the row at {joint}, where the page before it ended")
-        return Page(rows, _next_end(rows, continuation, window, before))
+        return RawPage(rows, _next_end(rows, continuation, window, before))
 
     return read
 
 
-def _candle(row: Any) -> tuple[int, Values]:
+def _candle(row: Any) -> tuple[int, FieldValues]:
     if not isinstance(row, list) or len(row) != 5:
         refuse(f"data: found {str(row)[:60]}; should be rows of time, open, high, low, close")
     names = ("open", "high", "low", "close")
-    values = tuple(number(cell, name) for cell, name in zip(row[1:], names, strict=True))
+    values = tuple(parsed_number(cell, name) for cell, name in zip(row[1:], names, strict=True))
     return stamp(row[0], "time"), values
 
 
 def _check_progress(
-    times: set[int], continuation: int | None, asked: Window, before: Page | None
+    times: set[int], continuation: int | None, asked: Window, before: RawPage | None
 ) -> None:
     """The page, and what it says is left, reach further back than the page before it."""
     if before is None:
@@ -174,7 +178,7 @@ def _check_progress(
 
 
 def _next_end(
-    rows: Rows, continuation: int | None, window: Window, before: Page | None
+    rows: Rows, continuation: int | None, window: Window, before: RawPage | None
 ) -> int | None:
     """The last bar to ask for next, so that pages overlap; None at the end."""
     oldest = min(rows)
@@ -186,12 +190,12 @@ def _next_end(
 
 
 def _forward_reader(
-    parse: Callable[[Any], list[tuple[int, Values]]], asked: Window, before: Page | None
-) -> Callable[[Any], Page]:
-    return lambda payload: Page(tidy(parse(payload), asked, before))
+    parse: Callable[[Any], list[tuple[int, FieldValues]]], asked: Window, before: RawPage | None
+) -> Callable[[Any], RawPage]:
+    return lambda payload: RawPage(tidy(parse(payload), asked, before))
 
 
-def _chart_rows(payload: Any) -> list[tuple[int, Values]]:
+def _chart_rows(payload: Any) -> list[tuple[int, FieldValues]]:
     result = field(payload, "result", dict)
     status = field(result, "status", str)
     names = ("ticks", "open", "high", "low", "close", "cost")
@@ -208,19 +212,19 @@ def _chart_rows(payload: Any) -> list[tuple[int, Values]]:
     return [
         (
             stamp(time, "ticks"),
-            tuple(number(cell, name) for cell, name in zip(cells, names[1:], strict=True)),
+            tuple(parsed_number(cell, name) for cell, name in zip(cells, names[1:], strict=True)),
         )
         for time, *cells in zip(*arrays, strict=True)
     ]
 
 
-def _settlements(payload: Any) -> list[tuple[int, Values]]:
+def _settlements(payload: Any) -> list[tuple[int, FieldValues]]:
     rows = []
     for row in field(payload, "result", list):
         time = stamp(field(row, "timestamp", object), "timestamp")
         if time % HOUR_MS:
             refuse(f"timestamp: found {time} ({utc(time)}); should be a full hour")
-        rate = number(field(row, "interest_8h", object), "interest_8h")
+        rate = parsed_number(field(row, "interest_8h", object), "interest_8h")
         if time % SETTLEMENT_MS == 0:
             rows.append((time, (rate,)))
     return rows

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from dvol_utils.data.fetching.fields import JoinError
 from dvol_utils.data.fetching.http import SOURCES, Client, FetchError
-from dvol_utils.data.fetching.pages import Page, PageStore, Rows, Window, joined, missing
+from dvol_utils.data.fetching.pages import PageStore, RawPage, Rows, Window, joined_pages, missing
 
 _TRIES_A_HOLE = 2
 _MOST_REQUESTS_FOR_HOLES = 200
@@ -26,7 +26,7 @@ class Part(NamedTuple):
     source: str
     columns: tuple[str, ...]
     required: tuple[str, ...]
-    pages: Callable[[Client, str, Window, list[Page]], Iterator[Page]]
+    pages: Callable[[Client, str, Window, list[RawPage]], Iterator[RawPage]]
     query: Callable[[str, Window], tuple[str, dict[str, str]]]
     late: bool = False
     assets: tuple[str, ...] | None = None
@@ -82,7 +82,7 @@ def download(
         raise
     again = store.load(f"{part.name}_again")
     try:
-        rows = _within(joined([*done, *again]), window)
+        rows = _within(joined_pages([*done, *again]), window)
         return _ask_again(client, part, asset, window, rows, store, len(again), known_holes)
     except JoinError as error:  # any page may be the wrong one
         store.forget(part.name, 0)
@@ -114,7 +114,7 @@ def _ask_again(
             store.save(f"{part.name}_again", saved, page)
             saved += 1
             pages.append(page)
-        rows = _within(joined([Page(rows), *pages]), window)
+        rows = _within(joined_pages([RawPage(rows), *pages]), window)
     return rows
 
 

@@ -21,7 +21,7 @@ from dvol_utils.data.fetching.http import Client, FetchError, open_client
 from dvol_utils.data.fetching.manifest import read_manifest
 from dvol_utils.data.fetching.pages import milliseconds
 from dvol_utils.data.fetching.sources import SPECS
-from dvol_utils.data.fetching.update import File, Outcome, Run, fetch_file
+from dvol_utils.data.fetching.update import File, Outcome, UpdateRun, fetch_file
 from dvol_utils.data.raw.store import series_path
 from dvol_utils.study.data_section import SeriesName
 from dvol_utils.study.params import ParameterError
@@ -99,7 +99,7 @@ def fetch_store(
         local = milliseconds(pd.Timestamp.now("UTC") if now is None else now)
         moment = _now(client, local, log)  # before anything is made: there may be no network
         with _alone(folder):
-            run = Run(folder, client, moment, *bounds, log, read_manifest(folder))
+            run = UpdateRun(folder, client, moment, *bounds, log, read_manifest(folder))
             for asset in codes:
                 for name in series:
                     file = File(asset, name, SPECS[name], series_path(folder, asset, name))

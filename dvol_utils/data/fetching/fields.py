@@ -19,7 +19,7 @@ class JoinError(FlawedResponseError):
         super().__init__(reason, tries=_TRIES)
 
 
-def number(value: Any, name: str) -> float | None:
+def parsed_number(value: Any, name: str) -> float | None:
     """A finite number, or None for null; a decimal number in quotes counts as that number."""
     if value is None or (type(value) is float and math.isfinite(value)):
         return value
@@ -37,7 +37,7 @@ def number(value: Any, name: str) -> float | None:
 
 def stamp(value: Any, name: str) -> int:
     """A timestamp as a whole number; null is refused."""
-    converted = number(value, name)
+    converted = parsed_number(value, name)
     if converted is None or converted % 1:
         refuse(f"{name}: found {value!r}; should be a whole number of milliseconds or seconds")
     return int(converted)

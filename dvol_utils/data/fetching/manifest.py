@@ -48,7 +48,7 @@ def write_manifest(folder: Path, files: dict[str, Entry]) -> None:
     write_json(folder / "manifest.json", {"files": files})
 
 
-def describe(
+def describe_file(
     path: Path,
     table: pd.DataFrame,
     spec: Spec,

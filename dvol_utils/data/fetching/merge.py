@@ -32,12 +32,12 @@ def rows_table(rows: Rows, columns: tuple[str, ...]) -> pd.DataFrame:
     return pd.DataFrame(list(rows.values()), index=index, columns=list(columns), dtype="float64")
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def read_raw(path: Path) -> pd.DataFrame:
     """A raw file with all its columns, also those that nothing here knows."""
     return pd.read_csv(path, encoding="utf-8-sig", index_col="timestamp", low_memory=False)
 
 
-def write_table(path: Path, table: pd.DataFrame) -> None:
+def write_raw(path: Path, table: pd.DataFrame) -> None:
     """Write a raw file, whole or not at all; reading it gives the same doubles."""
     with replacing(path) as temporary:
         table.to_csv(temporary, index_label="timestamp", lineterminator="\n", encoding="utf-8")

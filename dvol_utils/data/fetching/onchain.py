@@ -14,13 +14,12 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import pandas as pd
 
-from dvol_utils.data.fetching.fields import field, number, refuse, stamp
+from dvol_utils.data.fetching.fields import field, parsed_number, refuse, stamp
 from dvol_utils.data.fetching.http import Client, FlawedResponseError
-from dvol_utils.data.fetching.pages import Page, Values, Window, tidy, utc
+from dvol_utils.data.fetching.pages import FieldValues, Query, RawPage, Window, tidy, utc
 
-DAY_MS = 24 * 3_600_000
 # Column of the raw store: metric of Coin Metrics.
-METRICS = {
+COIN_METRICS = {
     "active_addresses": "AdrActCnt",
     "transaction_count": "TxCnt",
     "mvrv": "CapMVRVCur",
@@ -29,14 +28,12 @@ METRICS = {
 }
 _PAGE_SIZE = 10_000
 
-Query = tuple[str, dict[str, str]]
-
 
 def metrics_query(asset: str, window: Window) -> Query:
     """Path and query of a range of days of Coin Metrics' values."""
     return "timeseries/asset-metrics", {
         "assets": asset.lower(),
-        "metrics": ",".join(METRICS.values()),
+        "metrics": ",".join(COIN_METRICS.values()),
         "frequency": "1d",
         "start_time": utc(window.first)[:10],
         "end_time": utc(window.last)[:10],
@@ -51,7 +48,9 @@ def transfers_query(asset: str, window: Window) -> Query:
     return "charts/estimated-transaction-volume-usd", asked
 
 
-def metrics_pages(client: Client, asset: str, window: Window, done: list[Page]) -> Iterator[Page]:
+def metrics_pages(
+    client: Client, asset: str, window: Window, done: list[RawPage]
+) -> Iterator[RawPage]:
     """Days of Coin Metrics' values in the order of `METRICS`, oldest page first.
 
     Parameters
@@ -82,18 +81,20 @@ def metrics_pages(client: Client, asset: str, window: Window, done: list[Page]) 
         query = dict(parse_qsl(str(before.next or "")))
 
 
-def transfers_pages(client: Client, asset: str, window: Window, done: list[Page]) -> Iterator[Page]:
+def transfers_pages(
+    client: Client, asset: str, window: Window, done: list[RawPage]
+) -> Iterator[RawPage]:
     """Transfer volume in USD a UTC day, one page; a day of zero volume counts as missing."""
     if done:
         return
 
-    def read(payload: Any) -> Page:
+    def read(payload: Any) -> RawPage:
         points = [_point(point) for point in field(payload, "values", list)]
         # The first point is the time of the first block, not of a day.
         points = [(time, y) for time, y in points if window.first <= time <= window.last]
         if not points:
             raise FlawedResponseError("an empty page where rows were promised")
-        return Page(tidy(points, window))
+        return RawPage(tidy(points, window))
 
     path, query = transfers_query(asset, window)
     what = f"Blockchain.com transfer volume of {asset}, {window}"
@@ -101,9 +102,9 @@ def transfers_pages(client: Client, asset: str, window: Window, done: list[Page]
 
 
 def _metrics_reader(
-    asset: str, window: Window, before: Page | None, query: dict[str, str], address: str
-) -> Callable[[Any], Page]:
-    def read(payload: Any) -> Page:
+    asset: str, window: Window, before: RawPage | None, query: dict[str, str], address: str
+) -> Callable[[Any], RawPage]:
+    def read(payload: Any) -> RawPage:
         data = field(payload, "data", list)
         rows = tidy((_metrics_row(row, asset) for row in data), window)
         url = payload.get("next_page_url")
@@ -115,12 +116,12 @@ def _metrics_reader(
         if before is not None and rows and min(rows) <= max(before.rows):
             again = "came again" if rows.keys() == before.rows.keys() else "goes back"
             refuse(f"the page {utc(min(rows))} to {utc(max(rows))} {again}")
-        return Page(rows, following)
+        return RawPage(rows, following)
 
     return read
 
 
-def _metrics_row(row: Any, asset: str) -> tuple[int, Values]:
+def _metrics_row(row: Any, asset: str) -> tuple[int, FieldValues]:
     held = field(row, "asset", str)
     if held.lower() != asset.lower():
         refuse(f"asset: found {held!r}; should be {asset.lower()!r}")
@@ -131,7 +132,7 @@ def _metrics_row(row: Any, asset: str) -> tuple[int, Values]:
         refuse(f"time: found {text!r}; should be a date and time")
     if time.tzinfo is None or time != time.tz_convert("UTC").normalize():
         refuse(f"time: found {text!r}; should be 00:00 UTC")
-    values = tuple(number(field(row, name, object), name) for name in METRICS.values())
+    values = tuple(parsed_number(field(row, name, object), name) for name in COIN_METRICS.values())
     return time.value // 1_000_000, values
 
 
@@ -145,7 +146,7 @@ def _following(url: Any, address: str) -> str:
     return parts.query
 
 
-def _point(point: Any) -> tuple[int, Values]:
+def _point(point: Any) -> tuple[int, FieldValues]:
     time = 1000 * stamp(field(point, "x", object), "x")
     # No day is without a transfer: zero stands for a day without an estimate.
-    return time, (number(field(point, "y", object), "y") or None,)
+    return time, (parsed_number(field(point, "y", object), "y") or None,)

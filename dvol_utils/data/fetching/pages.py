@@ -15,8 +15,9 @@ import pandas as pd
 from dvol_utils.data.fetching.fields import JoinError, refuse
 from dvol_utils.study.tables import replacing, write_json
 
-Values = tuple[float | None, ...]
-Rows = dict[int, Values]
+FieldValues = tuple[float | None, ...]
+Rows = dict[int, FieldValues]
+Query = tuple[str, dict[str, str]]  # path and arguments
 
 
 class Window(NamedTuple):
@@ -45,7 +46,7 @@ class Window(NamedTuple):
         return [self._replace(first=a, last=min(a + size - self.step, self.last)) for a in starts]
 
 
-class Page(NamedTuple):
+class RawPage(NamedTuple):
     """Rows of one response, and what to ask for next (None: no more)."""
 
     rows: Rows
@@ -64,7 +65,9 @@ def utc(stamp_ms: int) -> str:
     return f"{pd.Timestamp(stamp_ms, unit='ms'):%Y-%m-%d %H:%M}"
 
 
-def tidy(rows: Iterable[tuple[int, Values]], asked: Window, before: Page | None = None) -> Rows:
+def tidy(
+    rows: Iterable[tuple[int, FieldValues]], asked: Window, before: RawPage | None = None
+) -> Rows:
     """Rows in order of time, each once, checked against what was asked and what came before.
 
     Parameters
@@ -93,7 +96,7 @@ def tidy(rows: Iterable[tuple[int, Values]], asked: Window, before: Page | None 
     return dict(sorted(tidied.items()))
 
 
-def combined(time: int, values: Values, others: Values) -> Values:
+def combined(time: int, values: FieldValues, others: FieldValues) -> FieldValues:
     """The values of a row that came twice: equal where both are there, else the one that is."""
     if values == others:
         return values
@@ -104,7 +107,7 @@ def combined(time: int, values: Values, others: Values) -> Values:
     return tuple(b if a is None else a for a, b in pairs)
 
 
-def joined(pages: Iterable[Page]) -> Rows:
+def joined_pages(pages: Iterable[RawPage]) -> Rows:
     """The rows of all pages, in order of time."""
     rows: Rows = {}
     for page in pages:
@@ -133,7 +136,7 @@ class PageStore:
         """Note what is being downloaded, before its first page."""
         write_json(self.folder / "job.json", self.job)
 
-    def save(self, part: str, index: int, page: Page) -> None:
+    def save(self, part: str, index: int, page: RawPage) -> None:
         """Keep a page, named by its number and range."""
         stamps = list(page.rows) or [0]
         path = self.folder / part / f"{index:05d}_{stamps[0]}-{stamps[-1]}.json"
@@ -141,9 +144,9 @@ class PageStore:
         with replacing(path) as temporary:
             temporary.write_text(json.dumps({"next": page.next, "rows": rows}), encoding="utf-8")
 
-    def load(self, part: str) -> list[Page]:
+    def load(self, part: str) -> list[RawPage]:
         """The pages kept so far, in the order of their arrival, up to the first damaged one."""
-        pages: list[Page] = []
+        pages: list[RawPage] = []
         for path in sorted((self.folder / part).glob("*.json")):
             page = _read_page(path)
             if page is None or not path.name.startswith(f"{len(pages):05d}_"):
@@ -174,10 +177,10 @@ def unfinished_job(folder: Path) -> dict[str, Any] | None:
     return job if isinstance(job, dict) else None
 
 
-def _read_page(path: Path) -> Page | None:
+def _read_page(path: Path) -> RawPage | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return Page({row[0]: tuple(row[1:]) for row in content["rows"]}, content["next"])
+        return RawPage({row[0]: tuple(row[1:]) for row in content["rows"]}, content["next"])
     except (ValueError, KeyError, TypeError, IndexError):
         return None
 
@@ -189,5 +192,5 @@ def _when(time: int) -> str:
         return "no date"
 
 
-def _shown(values: Values) -> str:
+def _shown(values: FieldValues) -> str:
     return ", ".join("null" if value is None else f"{value:.12g}" for value in values)

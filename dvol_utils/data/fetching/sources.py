@@ -7,6 +7,7 @@ from typing import NamedTuple
 from dvol_utils.data.fetching import deribit, onchain
 from dvol_utils.data.fetching.download import Part
 from dvol_utils.data.fetching.http import SOURCES
+from dvol_utils.data.raw.files import DAY_MS, HOUR_MS
 from dvol_utils.study.data_section import SeriesName
 
 
@@ -36,9 +37,9 @@ class Spec(NamedTuple):
 _DVOL = ("dvol_open", "dvol_high", "dvol_low", "dvol_close")
 _PRICE = ("open", "high", "low", "close", "quote_volume")
 _RATE = ("funding_rate",)
-_METRICS = tuple(onchain.METRICS)
+_METRICS = tuple(onchain.COIN_METRICS)
 _TRANSFERS = ("transfer_volume_usd",)
-_HOUR, _DAY = deribit.HOUR_MS, onchain.DAY_MS
+_HOUR, _DAY = HOUR_MS, DAY_MS
 
 SPECS: dict[SeriesName, Spec] = {
     "dvol": Spec(_HOUR, 48, _HOUR, "2021-03-24", False, (

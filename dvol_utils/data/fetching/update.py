@@ -14,7 +14,7 @@ from dvol_utils.data.fetching.download import download
 from dvol_utils.data.fetching.http import Client, FetchError
 from dvol_utils.data.fetching.manifest import (
     Entry,
-    describe,
+    describe_file,
     known_holes,
     table_holes,
     write_manifest,
@@ -22,10 +22,10 @@ from dvol_utils.data.fetching.manifest import (
 from dvol_utils.data.fetching.merge import (
     ContradictionError,
     merge,
-    read_table,
+    read_raw,
     rows_table,
     with_rows,
-    write_table,
+    write_raw,
 )
 from dvol_utils.data.fetching.pages import PageStore, Window, milliseconds, unfinished_job, utc
 from dvol_utils.data.fetching.sources import Spec
@@ -50,7 +50,7 @@ class Outcome(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Run:
+class UpdateRun:
     """What all series of one call share; times in UTC milliseconds."""
 
     raw_dir: Path
@@ -72,7 +72,7 @@ class File:
     path: Path
 
 
-def fetch_file(run: Run, file: File) -> Outcome:
+def fetch_file(run: UpdateRun, file: File) -> Outcome:
     """Finish an interrupted download of a file, then ask for what came since.
 
     Parameters
@@ -109,7 +109,7 @@ def fetch_file(run: Run, file: File) -> Outcome:
     return Outcome(file.path.name, before, len(stored), requests, len(holes), revisions)
 
 
-def _stored(run: Run, file: File) -> pd.DataFrame | None:
+def _stored(run: UpdateRun, file: File) -> pd.DataFrame | None:
     path = file.path
     if path.with_suffix(".parquet").is_file():
         own = path.with_suffix(".parquet")
@@ -123,10 +123,10 @@ def _stored(run: Run, file: File) -> pd.DataFrame | None:
             f"{path.name} cannot be brought up to date: {error}; mend it, or move it away to fetch "
             "it anew"
         ) from error
-    return read_table(path)
+    return read_raw(path)
 
 
-def _wanted(run: Run, file: File, stored: pd.DataFrame | None) -> Window | None:
+def _wanted(run: UpdateRun, file: File, stored: pd.DataFrame | None) -> Window | None:
     """What to ask for: everything, the end with some overlap, or nothing."""
     spec, entry = file.spec, run.files.get(file.path.name, {})
     begins = milliseconds(spec.begins)
@@ -153,7 +153,7 @@ def _wanted(run: Run, file: File, stored: pd.DataFrame | None) -> Window | None:
     return Window(max(held.first, min([tail, *holes])), last, spec.step)
 
 
-def _job(run: Run, file: File, wanted: Window) -> tuple[PageStore, Window]:
+def _job(run: UpdateRun, file: File, wanted: Window) -> tuple[PageStore, Window]:
     """The interrupted download where it fits what is wanted, else a new one."""
     folder = _folder(run, file)
     job = {"first": wanted.first, "last": wanted.last, "urls": run.client.urls}
@@ -168,7 +168,7 @@ def _job(run: Run, file: File, wanted: Window) -> tuple[PageStore, Window]:
 
 
 def _update(
-    run: Run, file: File, stored: pd.DataFrame | None, window: Window, store: PageStore
+    run: UpdateRun, file: File, stored: pd.DataFrame | None, window: Window, store: PageStore
 ) -> tuple[pd.DataFrame, int]:
     """Download a window, merge it with what is stored, and write file and manifest."""
     path, entry = file.path, run.files.get(file.path.name, {})
@@ -185,12 +185,12 @@ def _update(
         checked = _checked(store.folder / "checked", file, table)
     except (ContradictionError, RawStoreError) as error:
         refused = path.with_suffix(".refused.csv")
-        write_table(refused, new if stored is None else with_rows(stored, new))
+        write_raw(refused, new if stored is None else with_rows(stored, new))
         store.remove()
         what = f"{file.spec.titles(file.asset)} {file.series} of {file.asset}, {window}"
         message = f"{what}: refused: {error}; {fate}, what arrived is kept in {refused}"
         raise FetchError(message) from error
-    entry = describe(
+    entry = describe_file(
         checked,
         table,
         file.spec,
@@ -210,12 +210,12 @@ def _update(
     return table, len(revisions)
 
 
-def _note(run: Run, file: File, entry: Entry) -> None:
+def _note(run: UpdateRun, file: File, entry: Entry) -> None:
     run.files[file.path.name] = entry
     write_manifest(run.raw_dir, run.files)
 
 
-def _catch_up(run: Run, file: File) -> None:
+def _catch_up(run: UpdateRun, file: File) -> None:
     """Note a file that was written just before the last call was interrupted."""
     folder = _folder(run, file)
     if (folder / "entry.json").is_file() and file.path.is_file():
@@ -225,12 +225,12 @@ def _catch_up(run: Run, file: File) -> None:
             PageStore(folder, {}).remove()
 
 
-def _folder(run: Run, file: File) -> Path:
+def _folder(run: UpdateRun, file: File) -> Path:
     return run.raw_dir / ".fetch" / file.path.stem
 
 
 def _download(
-    run: Run, file: File, window: Window, store: PageStore, holes: set[tuple[int, int]]
+    run: UpdateRun, file: File, window: Window, store: PageStore, holes: set[tuple[int, int]]
 ) -> pd.DataFrame:
     """All columns of a window; rows without a required value are left out."""
     tables = []
@@ -257,13 +257,13 @@ def _revisable(spec: Spec, stored: pd.DataFrame | None) -> int | None:
 def _checked(folder: Path, file: File, table: pd.DataFrame) -> Path:
     """A copy for the raw store's reader: what it would refuse does not get into the raw store."""
     path = series_path(folder, file.asset, file.series)
-    write_table(path, table)
+    write_raw(path, table)
     read_series(folder, file.asset, file.series)
     return path
 
 
 def _report(
-    run: Run, file: File, window: Window, table: pd.DataFrame, revisions: list[dict[str, Any]]
+    run: UpdateRun, file: File, window: Window, table: pd.DataFrame, revisions: list[dict[str, Any]]
 ) -> None:
     name, holes = file.path.name, table_holes(table, file.spec.step)
     if holes:

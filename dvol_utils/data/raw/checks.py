@@ -86,7 +86,7 @@ def bar_opens(cells: Cells, unit: str, step_minutes: int) -> pd.DatetimeIndex:
     return pd.to_datetime(ms.astype("int64"), unit="ms", utc=True).dt.as_unit("us").array
 
 
-def check_values(file: RawFile, values: pd.Series, column: Column) -> None:
+def check_raw_values(file: RawFile, values: pd.Series, column: Column) -> None:
     """Refuse empty cells where none may be empty, and values out of the column's range."""
     empty = values.isna()
     if not column.may_be_empty:

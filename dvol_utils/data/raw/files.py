@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000  # files count time in milliseconds
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _ISO_ZONE = re.compile(rb"(Z|[+-][0-9]{2}(:?[0-9]{2})?)$")
 _ISO_EXAMPLE = "ISO 8601 text such as 2021-03-24 00:00 or 2021-03-24T00:00:00Z, all rows alike"

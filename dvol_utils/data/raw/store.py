@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from dvol_utils.data.raw.checks import Column, bar_opens, check_bars, check_step, check_values
+from dvol_utils.data.raw.checks import Column, bar_opens, check_bars, check_raw_values, check_step
 from dvol_utils.data.raw.files import RawFile, RawStoreError, read_cells
 from dvol_utils.study.data_section import DataParams, SeriesName
 from dvol_utils.study.tables import file_hash
@@ -174,7 +174,7 @@ def read_series(
     table = cells.numbers
     for column in columns:
         if column.name in table:
-            check_values(cells.file, table[column.name], column)
+            check_raw_values(cells.file, table[column.name], column)
     absent = [column.name for column in schema.columns if names[column.name] is None]
     table[absent] = float("nan")
     if schema.bars:

@@ -26,10 +26,9 @@ import pandas as pd
 from scipy.signal import lfilter
 from scipy.special import gamma
 
-from dvol_utils.data.raw.store import SCHEMAS, RawStoreError, SeriesName, series_path
+from dvol_utils.data.raw.files import DAY_MS, HOUR_MS, RawStoreError
+from dvol_utils.data.raw.store import SCHEMAS, series_path
 from dvol_utils.data.simulated.series import (
-    DAY_MS,
-    HOUR_MS,
     autoregression,
     bars,
     funding_rates,
@@ -38,7 +37,8 @@ from dvol_utils.data.simulated.series import (
     quote_volume,
     weekday,
 )
-from dvol_utils.study.params import DataParams, SimulatedParams
+from dvol_utils.study.data_section import DataParams, SeriesName
+from dvol_utils.study.params import SimulatedParams
 from dvol_utils.study.tables import replacing
 
 _LEAD_HOURS = 30 * 24  # price, funding and on-chain values begin this long before DVOL

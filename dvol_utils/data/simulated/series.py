@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.signal import lfilter
 
-HOUR_MS, DAY_MS = 3_600_000, 86_400_000
+from dvol_utils.data.raw.files import DAY_MS, HOUR_MS
 
 _VOLUME_HOUR = (
     *(0.97, 0.87, 0.79, 0.71, 0.68, 0.67, 0.73, 0.82, 0.91, 0.87, 0.86, 0.88),

@@ -10,13 +10,11 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -26,13 +24,7 @@ from dvol_utils.samples.features import feature_columns
 from dvol_utils.samples.samples import Samples
 from dvol_utils.study.params import StudyParams, effective
 from dvol_utils.study.tables import file_hash, replacing
-from dvol_utils.training.checkpoints.sealed import (
-    check_file,
-    read_sealed,
-    write_sealed,
-    writing,
-)
-from dvol_utils.training.devices import Arithmetic
+from dvol_utils.training.checkpoints.sealed import check_file, read_sealed, write_sealed, writing
 from dvol_utils.training.loop import History
 from dvol_utils.training.progress import write_history
 
@@ -188,92 +180,3 @@ def read_history(folder: Path) -> History:
     """`history.csv` as rows of numbers."""
     with (folder / "history.csv").open(encoding="utf-8", newline="") as file:
         return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
-
-
-def training_summary(folders: Iterable[Path]) -> pd.DataFrame:
-    """Finished checkpoints, one a row.
-
-    Returns
-    -------
-    DataFrame
-        model, seed, inputs (number), parameters, epochs, best_epoch, validation_loss.
-    """
-    rows = []
-    for folder in folders:
-        config = read_config(folder)
-        rows.append(
-            {
-                "model": config["model"],
-                "seed": config["seed"],
-                "inputs": len(config["inputs"]),
-                "parameters": config["parameter_count"],
-                "epochs": config["epochs"],
-                "best_epoch": config["best_epoch"],
-                "validation_loss": config["validation_loss"],
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def training_overview(folders: Iterable[Path]) -> pd.DataFrame:
-    """Finished checkpoints in brief: `training_summary`, or one row a model where it has folds.
-
-    Returns
-    -------
-    DataFrame
-        With folds: model, seeds, folds (numbers), inputs, parameters, and of all its checkpoints
-        the median (whole) of epochs and best_epoch and the mean of validation_loss.
-    """
-    summary = training_summary(folders)
-    if summary.empty or not summary.duplicated(["model", "seed"]).any():
-        return summary
-    overview = summary.groupby("model", sort=False, as_index=False).agg(
-        seeds=("seed", "nunique"),
-        folds=("seed", "size"),
-        inputs=("inputs", "first"),
-        parameters=("parameters", "first"),
-        epochs=("epochs", "median"),
-        best_epoch=("best_epoch", "median"),
-        validation_loss=("validation_loss", "mean"),
-    )
-    whole = {name: overview[name].round().astype(int) for name in ("epochs", "best_epoch")}
-    return overview.assign(folds=overview["folds"] // overview["seeds"], **whole)
-
-
-def training_history(folders: Iterable[Path]) -> pd.DataFrame:
-    """Every finished checkpoint's `history.csv` in one table, with `model` and `seed`."""
-    tables = []
-    for folder in folders:
-        config = read_config(folder)
-        history = pd.read_csv(folder / "history.csv")
-        tables.append(history.assign(model=config["model"], seed=config["seed"]))
-    return pd.concat(tables, ignore_index=True)
-
-
-def arithmetic_text(folders: Iterable[Path], here: Arithmetic) -> str:
-    """What finished checkpoints were computed in, and where this machine would choose otherwise.
-
-    Parameters
-    ----------
-    folders : iterable of Path
-    here : Arithmetic
-        What networks are trained in, and forecast with, on this machine.
-
-    Returns
-    -------
-    str
-        A sentence for readers; empty without checkpoints.
-    """
-    configs = [read_config(folder) for folder in folders]
-    kinds = Counter(
-        str(Arithmetic(config["arithmetic"], config["arithmetic_because"])) for config in configs
-    )
-    if not kinds:
-        return ""
-    text = f"Networks were trained in {next(iter(kinds))}."
-    if len(kinds) > 1:
-        counts = ", ".join(f"{count} in {kind}" for kind, count in kinds.items())
-        text = f"Networks were not all trained alike: {counts}."
-    if {config["arithmetic"] for config in configs} != {here.name}:
-        text += f" This machine chooses {here}, and their forecasts were computed so."
-    return text

@@ -1,0 +1,85 @@
+"""Where a model's skill comes from, in sentences: by regime, hour and month."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest
+
+from dvol_utils.results.judging import LEVEL
+from dvol_utils.study.model_names import label
+from dvol_utils.wording.numbers import hours_text, p_text, percent
+
+
+def regime_answer(
+    metrics: pd.DataFrame, model: str, *, simulated: bool, late_hours: int | None = None
+) -> list[str]:
+    """Where a model's skill comes from, in sentences.
+
+    Parameters
+    ----------
+    metrics : DataFrame
+        `metrics_table` of the test rows.
+    model : str
+        The model that was chosen on validation rows.
+    simulated : bool
+        Whether the data come from the simulated market.
+    late_hours : int, optional
+        As in `answer`.
+    """
+    if model == "persistence":
+        return ["Persistence is the only model, so there is no skill to look for."]
+    rows = metrics[(metrics["model"] == model) & (metrics["metric"] == "skill")]
+    skill = rows.set_index(["regime_type", "regime"])["value"]
+    where = "In the simulated market, " if simulated else ""
+    months = skill["month"]
+    hours = skill["hour"].dropna()
+    sentences = [
+        f"{where}{label(model)}, the model chosen on validation rows, has a skill of "
+        f"{percent(skill['all', 'all'])} on the test rows.",
+        f"By regime of the origin its skill is {_listed(skill['jump_regime'])}; by level of DVOL "
+        f"{_listed(skill['level_regime'])}.",
+        f"It is {_listed(skill['half'])} in the two halves of the test, and above zero in "
+        f"{(months > 0).sum()} of {len(months)} months.",
+    ]
+    if late_hours is not None:
+        sentences[0] = (
+            f"{sentences[0][:-1]}, with inputs up to {hours_text(late_hours)} before the target."
+        )
+    if not hours.empty:
+        sentences.append(
+            f"By hour of the origin it is highest at {hours.idxmax()}:00 UTC "
+            f"({percent(hours.max())}) and lowest at {hours.idxmin()}:00 ({percent(hours.min())})."
+        )
+    return sentences
+
+
+def _listed(skill: pd.Series) -> str:
+    parts = [f"{percent(value)} ({name})" for name, value in skill.items() if np.isfinite(value)]
+    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else "".join(parts)
+
+
+def month_finding(months: pd.DataFrame, model: str) -> str:
+    """In how many months a model is ahead of persistence, from `monthly_skill`.
+
+    Notes
+    -----
+    The sign test asks how often as many months would come out ahead if each were a toss of a coin:
+    one-sided, every month alike however many rows it holds.
+    """
+    own = months[(months["model"] == model) & months["skill"].notna()]
+    if own.empty:
+        return "Persistence is the only model, so no month speaks for another."
+    ahead, beyond = int((own["skill"] > 0).sum()), int((own["low"] > 0).sum())
+    tested = own[own["p_holm"] < LEVEL]
+    better = int((tested["skill"] > 0).sum())
+    chance = binomtest(ahead, len(own), alternative="greater").pvalue
+    best, worst = own.loc[own["skill"].idxmax()], own.loc[own["skill"].idxmin()]
+    return (
+        f"{label(model)} is ahead of persistence in {ahead} of {len(own)} months; were each month "
+        f"a toss of a coin, as many or more would be ahead with {p_text(chance)}. Its interval "
+        f"lies above zero in {beyond or 'none'} of them; after Holm's correction over the months "
+        f"it is better at p < {LEVEL} in {better or 'none'}. Its best month is "
+        f"{best['month']:%Y-%m} (skill {percent(best['skill'])}), its worst {worst['month']:%Y-%m} "
+        f"({percent(worst['skill'])})."
+    )
