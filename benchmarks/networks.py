@@ -31,7 +31,7 @@ from dvol_utils.models import Forecaster
 from dvol_utils.models.networks import CHOSEN, NetworkKind, network_kind
 from dvol_utils.samples.features import feature_columns
 from dvol_utils.samples.folds import Fold, fold_rows, fold_samples, study_folds
-from dvol_utils.samples.samples import Samples, build_samples, reweighted
+from dvol_utils.samples.samples import Samples, build_samples
 from dvol_utils.study.params import StudyParams, load_study, parse_override
 from dvol_utils.training import fit_network, predict_rows
 from dvol_utils.training.processes.many import Failure, run_tasks
@@ -117,8 +117,7 @@ class Network:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             self.network = self.kind.build(len(feature_columns(groups)), **self.kind.size)
-        learnt = reweighted(samples, training.jump_weight)
-        fit_network(self.network, learnt, self.own, seed=self.seed)
+        fit_network(self.network, samples, self.own, seed=self.seed)
 
     def predict(self, samples: Samples) -> np.ndarray:
         rows, forecast = np.flatnonzero(samples.complete), np.full(len(samples.dvol), np.nan)

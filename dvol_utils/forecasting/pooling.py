@@ -15,14 +15,7 @@ import pandas as pd
 from dvol_utils.forecasting.walk import fit_networks, make_forecaster
 from dvol_utils.models import Forecaster
 from dvol_utils.models.networks import NETWORK_NAMES
-from dvol_utils.samples.folds import (
-    Fold,
-    asked_of,
-    fold_rows,
-    known_at_start,
-    refuse_empty,
-    study_folds,
-)
+from dvol_utils.samples.folds import Fold, fold_rows, fold_samples, refuse_empty, study_folds
 from dvol_utils.samples.samples import Samples, build_samples
 from dvol_utils.study.params import ParameterError, StudyParams
 from dvol_utils.training import NetworkForecaster, TrainingError
@@ -213,7 +206,9 @@ def fit_samples(fit: Fit, samples: Sequence[Samples], study: StudyParams) -> Sam
         There is no row to learn from, or none to stop networks by.
     """
     known = [
-        known_at_start(own, fit.fold, study.walk) for own in samples if own.asset in fit.assets
+        fold_samples(own, fit.fold, study.walk, may_be_empty=True)
+        for own in samples
+        if own.asset in fit.assets
     ]
     learnt = known[0] if fit.way == ALONE else pool(known, study)
     refuse_empty(learnt, fit.fold, study.walk)
@@ -254,7 +249,10 @@ def pooling_forecasts(
     for fit, rows in zip(fits, learnt, strict=True):
         forecaster = fit_forecaster(fit, study)
         forecaster.fit(rows)  # networks find their checkpoints
-        tables += [_forecast(forecaster, fit, own) for own in samples if own.asset in fit.assets]
+        for own in samples:
+            if own.asset in fit.assets:
+                asked = fold_samples(own, fit.fold, study.walk, may_be_empty=True)
+                tables.append(_forecast(forecaster, fit, own, asked))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -288,10 +286,10 @@ def _train_networks(
             raise TrainingError(f"{network.checkpoint}: {result.error}")
 
 
-def _forecast(forecaster: Forecaster, fit: Fit, samples: Samples) -> pd.DataFrame:
-    """A fitted forecaster's rows of one asset in its fold."""
+def _forecast(forecaster: Forecaster, fit: Fit, samples: Samples, asked: Samples) -> pd.DataFrame:
+    """A fitted forecaster's rows of one asset in its fold; `asked` is its `fold_samples`."""
     rows = fold_rows(samples, fit.fold)
-    forecast = forecaster.predict(asked_of(samples, fit.fold))[rows]
+    forecast = forecaster.predict(asked)[rows]
     target_time = samples.target_times(rows)
     return pd.DataFrame(
         {

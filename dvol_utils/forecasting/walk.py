@@ -18,7 +18,7 @@ from dvol_utils.models.linear import RidgeForecaster, ridge_decay
 from dvol_utils.models.naive import Persistence, SeasonalNaive
 from dvol_utils.models.networks import NETWORK_NAMES, stopping_networks
 from dvol_utils.models.trees import boosted_trees
-from dvol_utils.samples.folds import Fold, asked_of, fold_rows, fold_samples, study_folds
+from dvol_utils.samples.folds import Fold, fold_rows, fold_samples, study_folds
 from dvol_utils.samples.samples import Samples
 from dvol_utils.study.params import StudyParams
 from dvol_utils.training import NetworkForecaster, TrainingError
@@ -228,9 +228,7 @@ def fold_forecast(
 
     `learnt` is `fold_samples` of `samples`, those of the study.
     """
-    forecaster.fit(learnt)
-    asked = samples if learnt is samples else asked_of(learnt, fold)
-    return forecaster.predict(asked)[fold_rows(samples, fold)]
+    return fit_and_predict(forecaster, learnt)[fold_rows(samples, fold)]
 
 
 def _walk_simple(

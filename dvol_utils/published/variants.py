@@ -15,7 +15,8 @@ from dvol_utils.forecasting.walk import fit_networks
 from dvol_utils.jumps import jumps_by_rule, published_jumps
 from dvol_utils.models.linear import RidgeForecaster
 from dvol_utils.samples.features import build_features
-from dvol_utils.samples.samples import OWN_PAST, Samples, build_samples
+from dvol_utils.samples.samples import Samples, build_samples
+from dvol_utils.samples.scaling import OWN_PAST
 from dvol_utils.study.params import (
     FeatureParams,
     JumpParams,

@@ -14,7 +14,7 @@ from torch import nn
 
 from dvol_utils.models.networks import build_network, network_kind, network_study
 from dvol_utils.samples.features import feature_columns
-from dvol_utils.samples.samples import Samples, reweighted
+from dvol_utils.samples.samples import Samples
 from dvol_utils.study.params import StudyParams
 from dvol_utils.training.checkpoints.networks import (
     fingerprint,
@@ -98,19 +98,13 @@ class NetworkForecaster:
         """Hash of all that its weights depend on."""
         return fingerprint(
             self.name,
-            self.weighted(samples),
+            samples,
             self.study,
             self.seed,
             processes,
             arithmetic,
             begins_with=self.begins_with,
         )
-
-    def weighted(self, samples: Samples) -> Samples:
-        """The samples with its own weight of jump hours, where it has one."""
-        if "jump_weight" not in network_kind(self.name).training:
-            return samples
-        return reweighted(samples, self.study.training.jump_weight)
 
     def fit(self, samples: Samples) -> None:
         """Train, go on with training, or load the finished checkpoint.
@@ -214,8 +208,7 @@ def train_checkpoint(
             state.say = writer.say
             report = {"on_epoch": _each(writer.add, on_epoch), "keep": state.offer}
         seed = forecaster.seed
-        learnt = forecaster.weighted(samples)
-        history = fit_network(forecaster.network, learnt, study, seed=seed, kept=kept, **report)
+        history = fit_network(forecaster.network, samples, study, seed=seed, kept=kept, **report)
         facts = _facts(forecaster, place)
         _in_first(place, lambda: save_finished(folder, forecaster.network, of, history, facts))
         _in_first(place, lambda: remove_state(folder))

@@ -88,7 +88,7 @@ def fit_network(
     data = build_sequences(samples, study)
     stops = params.patience is not None
     rows = samples.rows("train") if stops else samples.fitting_rows()
-    weight = data.spread(rows, samples.weight[rows])
+    weight = data.spread(rows, samples.loss_weights(params.jump_weight)[rows])
     recency = data.spread(rows, _recency(samples, rows))
     optimiser = torch.optim.Adam(
         network.parameters(),
@@ -269,7 +269,7 @@ def _validate(
 ) -> dict[str, float]:
     rows = samples.rows("validation")
     forecast = predict_rows(network, data, rows, params, place)
-    weight = samples.weight[rows]
+    weight = samples.loss_weights(params.jump_weight)[rows]
     losses = _loss(forecast, samples.target[rows], params)
     outcome, origin = samples.outcome[rows], samples.dvol[rows]
     points = samples.to_points(forecast, rows)
