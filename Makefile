@@ -46,8 +46,9 @@ PACKAGE    := $(sort $(shell find dvol_utils -type f ! -name '*.pyc' 2>/dev/null
 in_package = $(filter $(addprefix dvol_utils/,$(1)),$(PACKAGE))
 CODE_02 := $(call in_package,jumps/patterns.py jumps/quality.py pages/jumps.py plots/jumps.py)
 CODE_03 := $(call in_package,evaluation/__init__.py evaluation/forecast_table.py \
-             evaluation/quantile_scores.py evaluation/scores.py forecasting/intervals.py \
-             forecasting/train_command.py forecasting/walk.py models/% pages/attention_weights.py \
+             evaluation/quantile_scores.py evaluation/scores.py forecasting/forecast_rows.py \
+             forecasting/forecasters.py forecasting/intervals.py forecasting/train_command.py \
+             forecasting/walk.py models/% pages/attention_weights.py \
              plots/training.py results/__init__.py results/judging.py results/published_figures.py \
              results/significance_table.py samples/% training/% wording/%)
 CODE_04 := $(call in_package,evaluation/diagnostics.py evaluation/persistence.py pages/claims.py \

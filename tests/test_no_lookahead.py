@@ -11,10 +11,11 @@ from market import small_jumps, small_panel, small_study
 from trainers import TINY
 
 from dvol_utils.evaluation.forecast_table import QUANTILES
+from dvol_utils.forecasting.forecasters import make_forecaster
 from dvol_utils.forecasting.horizons import SIMPLE, horizon_forecasts
 from dvol_utils.forecasting.intervals import add_quantiles
 from dvol_utils.forecasting.pooling import LABELLED, POOLED, Fit, fit_forecaster, fit_samples
-from dvol_utils.forecasting.walk import fold_networks, make_forecaster
+from dvol_utils.forecasting.walk import fold_networks
 from dvol_utils.jumps import detect_jumps
 from dvol_utils.jumps.periodicity import periodicity_wsd
 from dvol_utils.models.combination import combine

@@ -227,7 +227,7 @@ def fit(root: str, out: str, **overrides: Any) -> None:
     """Fit the network of the study `tiny` as a notebook does; leave an error's message."""
     import numpy as np
 
-    from dvol_utils.forecasting.walk import make_forecaster
+    from dvol_utils.forecasting.forecasters import make_forecaster
     from dvol_utils.samples.samples import build_samples
     from dvol_utils.study.params import load_study
     from dvol_utils.study.tables import read_table

@@ -12,7 +12,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 import pandas as pd
 
-from dvol_utils.forecasting.walk import fit_networks, make_forecaster
+from dvol_utils.forecasting.forecast_rows import forecast_rows
+from dvol_utils.forecasting.forecasters import make_forecaster
+from dvol_utils.forecasting.walk import fit_networks
 from dvol_utils.models import Forecaster
 from dvol_utils.models.networks import NETWORK_NAMES
 from dvol_utils.samples.folds import Fold, fold_rows, fold_samples, refuse_empty, study_folds
@@ -231,9 +233,8 @@ def pooling_forecasts(
     Returns
     -------
     DataFrame
-        One row a forecast: asset, origin, target_time, horizon_hours, model, way (`alone`,
-        `pooled`, or `labelled`: networks that are told which asset a row is of), seed, fold, split,
-        y_true, y_pred, y_origin (index points).
+        Columns of `forecast_rows`, and way: `alone`, `pooled`, or `labelled` (networks that are
+        told which asset a row is of).
 
     Raises
     ------
@@ -251,8 +252,11 @@ def pooling_forecasts(
         forecaster.fit(rows)  # networks find their checkpoints
         for own in samples:
             if own.asset in fit.assets:
+                at = fold_rows(own, fit.fold)
                 asked = fold_samples(own, fit.fold, study.walk, may_be_empty=True)
-                tables.append(_forecast(forecaster, fit, own, asked))
+                made = {"model": fit.model, "seed": fit.seed, "fold": fit.fold.number}
+                table = forecast_rows(own, at, forecaster.predict(asked)[at], **made)
+                tables.append(table.assign(way=fit.way))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -284,27 +288,3 @@ def _train_networks(
     for (network, _), result in zip(networks, results, strict=True):
         if isinstance(result, Failure):
             raise TrainingError(f"{network.checkpoint}: {result.error}")
-
-
-def _forecast(forecaster: Forecaster, fit: Fit, samples: Samples, asked: Samples) -> pd.DataFrame:
-    """A fitted forecaster's rows of one asset in its fold; `asked` is its `fold_samples`."""
-    rows = fold_rows(samples, fit.fold)
-    forecast = forecaster.predict(asked)[rows]
-    target_time = samples.target_times(rows)
-    return pd.DataFrame(
-        {
-            "asset": samples.asset,
-            # Where hours were dropped, the row before the target stands for the hour before it.
-            "origin": target_time - pd.Timedelta(hours=samples.horizon),
-            "target_time": target_time,
-            "horizon_hours": samples.horizon,
-            "model": fit.model,
-            "way": fit.way,
-            "seed": fit.seed,
-            "fold": fit.fold.number,
-            "split": samples.split[rows],
-            "y_true": samples.outcome[rows],
-            "y_pred": forecast,
-            "y_origin": samples.dvol[rows],
-        }
-    )

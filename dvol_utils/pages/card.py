@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from dvol_utils.forecasting.walk import ENSEMBLE, NETWORK_NAMES, make_forecaster
+from dvol_utils.forecasting.forecasters import make_forecaster
+from dvol_utils.forecasting.walk import ENSEMBLE, NETWORK_NAMES
 from dvol_utils.results.judging import hours_text, number, p_text
 from dvol_utils.results.significance_table import choose, label, look_up
 from dvol_utils.samples.events import LAST_RELEASE

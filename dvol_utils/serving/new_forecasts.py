@@ -9,6 +9,8 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
+from dvol_utils.forecasting.forecast_rows import QUANTILES, forecast_rows
+from dvol_utils.forecasting.intervals import add_quantiles
 from dvol_utils.models import Forecaster
 from dvol_utils.samples.samples import Samples
 from dvol_utils.serving.market import Market, ended_sources, missing_inputs
@@ -16,7 +18,6 @@ from dvol_utils.serving.saved_models import Finished, ServedFold, ServingError, 
 from dvol_utils.study.params import StudyParams
 from dvol_utils.training import NetworkForecaster
 
-QUANTILES = ("q05", "q25", "q50", "q75", "q95")
 ENSEMBLE = "ensemble"  # no forecaster: made of the forecasts of others
 
 _CHECKED = 24  # hours of the study's own forecasts that saved models have to give again
@@ -81,7 +82,8 @@ def new_rows(
         forecast = _predict(forecaster, samples, rows, stored["row"].to_numpy())
         if not allow_changed:
             _check_reproduces(stored, forecast, finished.study, name)
-        tables.append(_table(samples, rows, forecast, model=name, seed=int(seed), fold=fold))
+        made = {"model": name, "seed": int(seed), "fold": fold.number, "split": "later"}
+        tables.append(forecast_rows(samples, rows, forecast[rows], **made))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -153,19 +155,12 @@ def check_inputs(forecaster: Forecaster, market: Market, samples: Samples, row: 
 def with_quantiles(
     past: pd.DataFrame, new: pd.DataFrame, samples: Samples, study: StudyParams
 ) -> pd.DataFrame:
-    """The new rows with quantile columns made from each model's own past errors.
-
-    Without `dvol_utils.forecasting.intervals` the rows as they are.
-    """
-    try:
-        from dvol_utils.forecasting.intervals import add_quantiles
-    except ImportError:
-        return new
+    """The new rows with quantile columns made from each model's own past errors."""
     keys = ["asset", "origin", "model", "seed"]
     known = past[past["origin"].isin(samples.times)]  # the raw store may hold later months only
     both = pd.concat([known[list(new)], new], ignore_index=True)
     added = add_quantiles(both, samples, study.uncertainty)
-    return new.merge(added[[*keys, *(q for q in QUANTILES if q in added)]], on=keys, how="left")
+    return new.merge(added[[*keys, *QUANTILES]], on=keys, how="left")
 
 
 def _predict(
@@ -220,32 +215,3 @@ def _check_reproduces(
             f"now, the study forecast {row['y_pred']:.3f} there: inputs or checkpoints have "
             f"changed since; run `make report STUDY={study.name}` again, or pass --allow-changed"
         )
-
-
-def _table(
-    samples: Samples,
-    rows: np.ndarray,
-    forecast: np.ndarray,
-    *,
-    model: str,
-    seed: int,
-    fold: ServedFold,
-) -> pd.DataFrame:
-    origin = samples.times[rows]
-    return pd.DataFrame(
-        {
-            "asset": samples.asset,
-            "origin": origin,
-            "target_time": origin + pd.Timedelta(hours=samples.horizon),
-            "horizon_hours": samples.horizon,
-            "model": model,
-            "seed": seed,
-            "fold": fold.number,
-            "split": "later",
-            "y_true": samples.outcome[rows],
-            "y_pred": forecast[rows],
-            "y_origin": samples.dvol[rows],
-            "jump_regime": samples.jump_regime[rows],
-            "level_regime": samples.level_regime[rows],
-        }
-    )
