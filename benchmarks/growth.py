@@ -135,7 +135,7 @@ def samples(study: Any, rows: int) -> Iterator[None]:
 
 
 def epoch(study: Any, rows: int) -> Iterator[None]:
-    from dvol_utils.forecasting.walk import make_forecaster
+    from dvol_utils.forecasting.forecasters import make_forecaster
     from dvol_utils.samples.samples import build_samples
     from dvol_utils.study.tables import read_table
 

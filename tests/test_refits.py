@@ -12,14 +12,9 @@ from safetensors.numpy import load_file
 from trainers import TINY
 
 from dvol_utils.evaluation import check_forecasts
+from dvol_utils.forecasting.forecasters import make_forecaster, network_folders
 from dvol_utils.forecasting.train_command import train_network
-from dvol_utils.forecasting.walk import (
-    fold_networks,
-    forecast_table,
-    make_forecaster,
-    network_folders,
-    walk_network,
-)
+from dvol_utils.forecasting.walk import fold_networks, forecast_table, walk_network
 from dvol_utils.models.linear import RidgeForecaster
 from dvol_utils.models.lstm import LADDER
 from dvol_utils.models.networks import build_network

@@ -22,8 +22,8 @@ from typer.testing import CliRunner
 from dvol_utils.cli import app
 from dvol_utils.data.panel import build_panel
 from dvol_utils.evaluation import average_seeds, score
+from dvol_utils.forecasting.forecasters import checkpoint_folder, make_forecaster
 from dvol_utils.forecasting.intervals import add_quantiles
-from dvol_utils.forecasting.walk import checkpoint_folder, make_forecaster
 from dvol_utils.jumps import jumps_by_rule
 from dvol_utils.models import Restorable
 from dvol_utils.models.linear import RidgeForecaster

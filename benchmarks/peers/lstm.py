@@ -111,7 +111,7 @@ def peer_series(samples: Samples, study: StudyParams) -> tuple[TimeSeriesDataset
     train, validation = samples.rows("train"), samples.rows("validation")
     weight = np.zeros(len(samples.target))
     for rows in (train, validation):
-        weight[rows] = samples.weight[rows]
+        weight[rows] = samples.loss_weights(study.training.jump_weight)[rows]
     first, last = train[0] - study.training.window_hours + 1, validation[-1] + samples.horizon
     hours = np.arange(first, last + 1)
     known = hours - samples.horizon  # the origin whose target an hour brings

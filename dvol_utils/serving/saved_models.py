@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from pydantic import ValidationError
 
-from dvol_utils.forecasting.walk import checkpoint_folder, make_forecaster
+from dvol_utils.forecasting.forecasters import checkpoint_folder, make_forecaster
 from dvol_utils.models import Forecaster
 from dvol_utils.study.params import StudyParams, effective, flat, study_from
 from dvol_utils.study.tables import read_json, read_table, sections_of

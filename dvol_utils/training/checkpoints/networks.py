@@ -57,8 +57,9 @@ def fingerprint(
     size = dict(network_size(name, study.networks))
     digest.update(json.dumps([name, seed, size, settings, processes, arithmetic]).encode())
     columns = feature_columns(study.features.groups)
+    weight = samples.loss_weights(study.training.jump_weight)
     for rows in (samples.rows("train"), samples.rows("validation"), samples.fitting_rows()):
-        for values in (rows, samples.target[rows], samples.weight[rows]):
+        for values in (rows, samples.target[rows], weight[rows]):
             digest.update(np.ascontiguousarray(values).tobytes())
     if samples.age_weight is not None:
         digest.update(samples.age_weight[rows].tobytes())
