@@ -231,7 +231,9 @@ def test_only_parameters_that_differ_are_listed(tmp_project):
         "training.epochs": ["3", "4"],
         "horizons": ["none", "1, 24"],
     }
-    meaning = "most passes over the training rows; lstm_tuned and attention have networks.NAME.epochs"
+    meaning = (
+        "most passes over the training rows; lstm_tuned and attention have networks.NAME.epochs"
+    )
     assert table.loc["training.epochs", "meaning"] == meaning
 
 
