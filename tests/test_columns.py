@@ -5,7 +5,6 @@ import pandas as pd
 from forecast_tables import forecast_table
 
 from dvol_utils.evaluation import average_seeds, score
-from dvol_utils.results.judging import number
 from dvol_utils.significance.bootstrap import bootstrap_difference, bootstrap_interval
 from dvol_utils.significance.resampling import Resampling
 from dvol_utils.wording.columns import interval_grid, readable, with_interval
@@ -86,16 +85,6 @@ def test_grids_of_real_tables_keep_rows_and_order():
 def test_truth_values_are_words_and_text_stays():
     table = pd.DataFrame({"model": ["har"], "included": [True], "averaged_p": [1e-4]})
     assert readable(table).iloc[0].tolist() == ["HAR", "yes", "< 0.001"]
-
-
-def test_numbers_have_no_negative_zero():
-    assert [number(value, ".1f") for value in (-0.04, -0.06, 0.0, -10.0)] == [
-        "0.0",
-        "−0.1",
-        "0.0",
-        "−10.0",
-    ]
-    assert number(-0.0001, "+.2f") == "0.00"
 
 
 def test_turnover_is_counted_and_sharpe_ratios_have_two_decimals():

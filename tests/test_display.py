@@ -7,7 +7,6 @@ import matplotlib.image
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import pytest
 from bs4 import BeautifulSoup
 from study_files import HOSTILE, code_cell
 
@@ -20,26 +19,6 @@ def shown(call) -> BeautifulSoup:
     """What a call displays, parsed."""
     (output,) = code_cell("", call).outputs
     return BeautifulSoup(output.data["text/html"], "html.parser")
-
-
-@pytest.mark.parametrize(
-    ("value", "decimals", "text"),
-    [
-        (1234.5678, 2, "1,234.57"),
-        (-0.25, 1, "\N{MINUS SIGN}0.2"),
-        (-0.004, 2, "0.00"),
-        (0.0, 3, "0.000"),
-        (-1000.0, 0, "\N{MINUS SIGN}1,000"),
-        (float("nan"), 3, "–"),
-    ],
-)
-def test_written_numbers(value, decimals, text):
-    assert display.written(value, decimals) == text
-
-
-def test_significant_digits():
-    values = (-29.318, 166.39, 0.999412, float("nan"))
-    assert [display.digits(value, 4) for value in values] == ["−29.32", "166.4", "0.9994", "–"]
 
 
 def test_table_escapes_and_rounds():

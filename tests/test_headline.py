@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from dvol_utils.report.overview import _rivals, _skill_axes, skill_figure, write_picture
-from dvol_utils.results.headline import best_models, headline_table, markdown_table, written_p
+from dvol_utils.results.headline import best_models, headline_table, markdown_table
 from dvol_utils.results.readme import readme_block, rewrite_readme
 from dvol_utils.results.results_json import Comparison, Results
 from dvol_utils.study.tables import ArtefactError
@@ -74,14 +74,6 @@ def test_best_is_by_what_is_shown_so_that_ties_share_it():
     assert best["skill"] == {"har"}
     assert best["direction"] == {"har_calendar"}
     assert "dm_p_value" not in best
-
-
-@pytest.mark.parametrize(
-    ("p", "text"),
-    [(0.00004, "< 0.001"), (0.001, "0.001"), (0.0316, "0.032"), (1.0, "1.000"), (None, "–")],
-)
-def test_written_p(p, text):
-    assert written_p(float("nan") if p is None else p) == text
 
 
 def test_markdown():

@@ -45,7 +45,7 @@ CHOSEN = {  # on validation rows; other values are another study
     },
 }
 OTHER = {
-    "groups": ["har", "clock"],
+    "groups": ["har", "clock", "asset"],
     "learning_rate": 1e-3,
     "epochs": 3,
     "patience": 2,

@@ -7,8 +7,8 @@ from forecast_tables import forecast_table
 
 from dvol_utils.evaluation import average_seeds, score
 from dvol_utils.evaluation import persistence as benchmark
-from dvol_utils.results.judging import persistence_sentence
 from dvol_utils.study.params import load_study
+from dvol_utils.wording.numbers import persistence_sentence
 
 ROWS = average_seeds(forecast_table(120))
 TIMES = pd.date_range("2024-11-01", "2024-12-31", freq="h", tz="UTC")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -645,6 +647,20 @@ def test_the_ensemble_is_the_studys_own(tmp_path):
     rows = again.forecasts[again.forecasts["model"] == "ensemble"].set_index("origin")
     expected = own.loc[rows.index, "y_pred"]
     np.testing.assert_allclose(rows["y_pred"], expected, atol=1e-9)
+
+
+def test_the_command_draws_nothing_and_so_loads_no_matplotlib(study):
+    script = (
+        "import sys; from dvol_utils.cli import app; app(sys.argv[1:], standalone_mode=False); "
+        "print([name for name in ('matplotlib', 'IPython') if name in sys.modules])"
+    )
+    file = study.root / "params/served.yaml"
+    words = ("forecast", "--study", str(file), "--model", "har", "--at", str(LAST))
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words], capture_output=True, text=True, check=True
+    )
+    assert "DVOL of BTC 24 hours ahead" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_quantiles_are_those_of_the_whole_table(study, table, later):

@@ -197,7 +197,7 @@ def test_a_loss_that_is_not_finite_is_said_once(trainers, tmp_path):
     settings = {"training.devices": 2, "spoilt": True}
     assert trainers.run("fit", root=tmp_path, out=tmp_path / "error", **settings) == 1
     assert (tmp_path / "error").read_text() == (
-        "TrainingError: loss is inf in epoch 1, seed 0: try a lower training.learning_rate or "
-        "training.precision float32"
+        "TrainingError: loss is inf in epoch 1, seed 0: try a lower training.learning_rate, "
+        "or the network's own, or training.precision float32"
     )
     assert len(list((tmp_path / CHECKPOINT).glob("events.*"))) == 1

@@ -12,13 +12,14 @@ from statsmodels.stats.multitest import multipletests
 from dvol_utils.evaluation import average_seeds, score
 from dvol_utils.forecasting.forecast_table import squared_errors
 from dvol_utils.forecasting.pooling import ALONE, POOLED
-from dvol_utils.results.judging import LEVEL, number, p_text
+from dvol_utils.results.judging import LEVEL
 from dvol_utils.samples.samples import Samples
 from dvol_utils.significance import Resampling, bootstrap_difference, diebold_mariano
 from dvol_utils.significance.series import hac_lags
 from dvol_utils.study.model_names import label
 from dvol_utils.study.params import StudyParams
 from dvol_utils.wording.columns import readable
+from dvol_utils.wording.numbers import MISSING, bounds_text, coverage_text, number, p_text
 
 WAYS = {
     "alone": "its own asset",
@@ -123,10 +124,10 @@ def _changes(samples: Samples, forecasts: pd.DataFrame) -> pd.Series:
 def readable_pooling(table: pd.DataFrame) -> pd.DataFrame:
     """`pooling_table` of one split for readers, in percent and percentage points."""
     gaps = [
-        "–"
+        MISSING
         if pd.isna(row.difference)
         else f"{number(100 * row.difference, '+.2f')} "
-        f"({number(100 * row.low, '.2f')}\u00a0to\u00a0{number(100 * row.high, '.2f')})"
+        f"{bounds_text(100 * row.low, 100 * row.high, '.2f')}"
         for row in table.itertuples()
     ]
     shown = table.drop(columns=["split", "difference", "low", "high"])
@@ -195,7 +196,7 @@ def _asset_sentence(asset: str, rows: pd.DataFrame, coverage: float) -> str:
     """What pooling does for an asset, model by model."""
     parts = [
         f"{label(row.model)} {number(100 * row.difference, '+.2f')} percentage points "
-        f"({100 * coverage:.0f} % interval {number(100 * row.low, '.2f')} to "
+        f"({coverage_text(coverage)} interval {number(100 * row.low, '.2f')} to "
         f"{number(100 * row.high, '.2f')}, {p_text(row.p_holm)} after Holm)"
         + ("" if row.way == POOLED else " when told which asset a row is of")
         for row in rows.itertuples()

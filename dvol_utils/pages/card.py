@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 
 from dvol_utils.forecasting.walk import make_forecaster
-from dvol_utils.results.judging import hours_text, number, p_text
 from dvol_utils.results.significance_table import choose, look_up
 from dvol_utils.samples.events import LAST_RELEASE
 from dvol_utils.samples.features import FEATURE_SOURCES, GROUPS
@@ -16,8 +15,17 @@ from dvol_utils.study.model_names import ENSEMBLE, NETWORK_NAMES, SIMPLE_NAMES, 
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.stages import DATA, TRAINING
 from dvol_utils.wording.columns import interval_grid
+from dvol_utils.wording.numbers import (
+    MISSING,
+    bounds_text,
+    hour,
+    hours_text,
+    number,
+    p_text,
+    written,
+    written_p,
+)
 
-_NONE = "–"
 _MEANINGS = {
     "published": "DVOL 1, 7 and 30 days before the target; transfer volume, active addresses and "
     "MVRV of the chain; DVOL less realised volatility; the hour's jump and its size, days since "
@@ -137,14 +145,14 @@ def trained_on(
         else "",
         "Origins": ", ".join(f"{name} {count:,}" for name, count in splits.items()),
         "Judged on": "; ".join(
-            f"{name} origins {group.min():%Y-%m-%d %H:%M} to {group.max():%Y-%m-%d %H:%M}"
+            f"{name} origins {hour(group.min())} to {hour(group.max())}"
             for name, group in sorted(origins, key=lambda pair: pair[1].min())
         ),
         "Fitted": "once, on the train rows"
         if walk.is_fixed
         else f"{folds} times, {walk.validation} over validation rows and {walk.test} over test "
         f"rows, each time on all that was known; last for origins from "
-        f"{own.loc[own['fold'] == own['fold'].max(), 'origin'].min():%Y-%m-%d %H:%M}",
+        f"{hour(own.loc[own['fold'] == own['fold'].max(), 'origin'].min())}",
         "Older rows": "count as much as new ones"
         if walk.half_life_days is None
         else f"count half as much with every {walk.half_life_days:g} days",
@@ -188,16 +196,19 @@ def score_card(
             **grid.loc[label(name)],
             "p against persistence": _tested(table, name, "persistence"),
             f"p against {label(model)}": _tested(table, name, model),
-            **{head: _written(sure[metric], *form) for metric, (head, *form) in _SURE.items()},
+            **{
+                head: written(factor * sure[metric], decimals)
+                for metric, (head, decimals, factor) in _SURE.items()
+            },
         }
     return pd.DataFrame(columns).rename_axis("score").reset_index()
 
 
-# metric: head, format, factor
+# metric: head, decimals, factor
 _SURE = {
-    "crps": ("CRPS, points", ".3f", 1),
-    "covered_90": ("in the 90 % interval, %", ".1f", 100),
-    "width_90": ("width of 90 %, points", ".2f", 1),
+    "crps": ("CRPS, points", 3, 1),
+    "covered_90": ("in the 90 % interval, %", 1, 100),
+    "width_90": ("width of 90 %, points", 2, 1),
 }
 
 
@@ -246,7 +257,7 @@ def limits(study: StudyParams, model: str, inputs: Mapping[str, Sequence[str]]) 
     )
     if used & set(GROUPS["macro"]):
         said.append(
-            f"Its calendar of releases ends at {LAST_RELEASE:%Y-%m-%d %H:%M} UTC; after that it "
+            f"Its calendar of releases ends at {hour(LAST_RELEASE)} UTC; after that it "
             "would take every day for one without news until newer days are added to "
             "`dvol_utils/samples/events.py`."
         )
@@ -290,21 +301,16 @@ def _refit(study: StudyParams, model: str) -> str:
 def _tested(table: pd.DataFrame, first: str, second: str) -> str:
     row = look_up(table, "diebold_mariano", first, "squared_error", second)
     if row is None or pd.isna(row["p_value"]):
-        return _NONE
-    return p_text(row["p_value"]).removeprefix("p ").removeprefix("= ")
+        return MISSING
+    return written_p(row["p_value"])
 
 
 def _cell(skill: float, low: float, high: float, p_value: float) -> str:
-    """Percent; spaces that do not break keep an interval on one line of its cell."""
+    """Percent, on one line of its cell."""
     if pd.isna(skill):
-        return _NONE
-    middle, *ends = (number(100 * value, ".1f") for value in (skill, low, high))
-    text = f"{middle} (" + "\u00a0to\u00a0".join(ends) + ")"
+        return MISSING
+    text = f"{number(100 * skill, '.1f')} {bounds_text(100 * low, 100 * high, '.1f')}"
     return text if pd.isna(p_value) else f"{text}, " + p_text(p_value).replace(" ", "\u00a0")
-
-
-def _written(value: float, form: str, factor: float) -> str:
-    return _NONE if pd.isna(value) else number(factor * value, form)
 
 
 def _pairs(rows: Mapping[str, str]) -> pd.DataFrame:

@@ -13,22 +13,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from dvol_utils.results.judging import (
-    Verdict,
-    accuracy_test,
-    by_test,
-    doubt,
-    estimate,
-    hours_text,
-    interval_text,
-    is_gain,
-    number,
-    p_text,
-    percent,
-)
+from dvol_utils.results.judging import Verdict, accuracy_test, by_test, doubt, estimate, is_gain
 from dvol_utils.results.published_figures import PUBLISHED_FIGURES
 from dvol_utils.results.significance_table import choose, look_up
 from dvol_utils.study.model_names import LADDER_NAMES, LSTM_NAMES, label
+from dvol_utils.wording.numbers import hours_text, interval_text, number, p_text, percent
 
 _ANSWERS = {
     Verdict.HOLDS: "Yes",

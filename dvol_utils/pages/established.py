@@ -13,18 +13,10 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from dvol_utils.pages.significance import AIMS, coverage_sentences
-from dvol_utils.results.judging import (
-    LEVEL,
-    accuracy_test,
-    interval_text,
-    is_gain,
-    number,
-    p_text,
-    percent,
-    skill_text,
-)
+from dvol_utils.results.judging import LEVEL, accuracy_test, is_gain, skill_text
 from dvol_utils.results.significance_table import look_up
 from dvol_utils.study.model_names import label
+from dvol_utils.wording.numbers import interval_text, number, p_text, percent
 
 ESTABLISHED, DISPUTED = "established", "the tests disagree"
 NOT, OPEN = "not established", "cannot be judged"

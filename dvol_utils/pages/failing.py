@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from dvol_utils.results.judging import number, percent
 from dvol_utils.study.model_names import label
+from dvol_utils.wording.numbers import day, hour, number, percent
 
 
 def week_finding(weeks: pd.DataFrame, worst: pd.DataFrame, model: str) -> str:
@@ -25,7 +25,7 @@ def week_finding(weeks: pd.DataFrame, worst: pd.DataFrame, model: str) -> str:
     return (
         f"{label(model)} lost to persistence in {len(lost)} of {len(weeks)} weeks; the worst "
         f"{len(worst)} hold {percent(held)} of what it lost in these. Worst was the week from "
-        f"{first['week']:%Y-%m-%d}: RMSE {first['rmse']:.2f} points against "
+        f"{day(first['week'])}: RMSE {first['rmse']:.2f} points against "
         f"{first['rmse_persistence']:.2f}, the largest move {number(first['largest_move'], '+.1f')}"
         f" points, {first['jump_hours']} of {first['n']} hours in the jump regime."
     )
@@ -34,7 +34,7 @@ def week_finding(weeks: pd.DataFrame, worst: pd.DataFrame, model: str) -> str:
 def week_titles(worst: pd.DataFrame) -> dict[pd.Timestamp, str]:
     """A finding a week, by its Monday, for `week_close_ups`."""
     return {
-        row.week: f"Week from {row.week:%Y-%m-%d}: RMSE {row.rmse:.2f} points, "
+        row.week: f"Week from {day(row.week)}: RMSE {row.rmse:.2f} points, "
         f"persistence {row.rmse_persistence:.2f}"
         for row in worst.itertuples()
     }
@@ -104,5 +104,5 @@ def miss_finding(missed: pd.DataFrame, model: str) -> str:
     return (
         f"{said}. The longest stretch outside is {long['longest']} hours; the farthest outcome "
         f"lies {far['farthest']:.1f} points {far['side'].split()[0]} it, at "
-        f"{far['farthest_target']:%Y-%m-%d %H:%M} UTC."
+        f"{hour(far['farthest_target'])} UTC."
     )

@@ -5,19 +5,11 @@ from __future__ import annotations
 import pandas as pd
 
 from dvol_utils.pages.claims import ladder_verdict
-from dvol_utils.results.judging import (
-    Verdict,
-    accuracy_test,
-    doubt,
-    estimate,
-    hours_text,
-    is_gain,
-    p_text,
-    skill_text,
-)
+from dvol_utils.results.judging import Verdict, accuracy_test, doubt, estimate, is_gain, skill_text
 from dvol_utils.results.published_figures import PUBLISHED_FIGURES
 from dvol_utils.results.significance_table import choose, look_up
 from dvol_utils.study.model_names import LSTM_NAMES, label
+from dvol_utils.wording.numbers import day, hours_text, p_text
 
 
 def study_answer(
@@ -113,8 +105,8 @@ def _on_trust(
     table: pd.DataFrame, origins: pd.Series, simulated: bool, late_hours: int | None
 ) -> str:
     span = (
-        f"the same {origins.nunique():,} hourly test rows, {origins.min():%Y-%m-%d} to "
-        f"{origins.max():%Y-%m-%d}"
+        f"the same {origins.nunique():,} hourly test rows, {day(origins.min())} to "
+        f"{day(origins.max())}"
     )
     if simulated:
         return (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from dvol_utils.jumps.quality import PLAIN
+from dvol_utils.wording.numbers import written_p
 
 _HEADS = {
     "up_pct": "upward, %",
@@ -154,11 +155,5 @@ def readable_jumps(table: pd.DataFrame) -> pd.DataFrame:
         The same rows; the p-value of a test that could not be made is a dash.
     """
     tests = [name for name in table if str(name).endswith("p_value")]
-    words = {name: table[name].map(_p) for name in tests}
+    words = {name: table[name].map(written_p) for name in tests}
     return table.assign(**words).rename(columns=_HEADS)
-
-
-def _p(value: float) -> str:
-    if pd.isna(value):
-        return "–"
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"

@@ -17,8 +17,8 @@ from dvol_utils.published.comparison import (
 from dvol_utils.published.flaws import beyond_chance
 from dvol_utils.published.hours import DAY, INFORMATION_AGE
 from dvol_utils.published.variants import HAR
-from dvol_utils.results.judging import interval_text, number, p_text, percent
 from dvol_utils.results.published_figures import PUBLISHED_FIGURES
+from dvol_utils.wording.numbers import interval_text, number, p_text, percent
 
 _SMALL = 0.006  # what the study calls the same: "under 0.6 %" of R²
 

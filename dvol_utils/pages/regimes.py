@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from dvol_utils.results.judging import LEVEL, hours_text, p_text, percent
+from dvol_utils.results.judging import LEVEL
 from dvol_utils.study.model_names import label
+from dvol_utils.wording.numbers import hours_text, p_text, percent
 
 
 def regime_answer(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from dvol_utils.results.judging import LEVEL, number, p_text, percent
+from dvol_utils.results.judging import LEVEL
 from dvol_utils.study.model_names import label
+from dvol_utils.wording.numbers import number, p_text, percent
 
 # What the 90 % interval should cover on the test rows, overall and in jump hours.
 AIMS = {"all": (0.88, 0.92), "jump": (0.85, 0.95)}

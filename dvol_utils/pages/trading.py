@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from dvol_utils.results.judging import hours_text, number
 from dvol_utils.study.model_names import label
 from dvol_utils.study.params import StudyParams
 from dvol_utils.trading.costs import FUTURES, PAPER_INDEX, STRADDLE
+from dvol_utils.wording.numbers import MISSING, coverage_text, hours_text, number
 
 LABELS = {
     PAPER_INDEX: "paper index (not tradable)",
@@ -24,7 +24,7 @@ LABELS = {
     "scaled": "scaled sign",
     "interval_50": "50 % interval",
     "interval_90": "90 % interval",
-    "none": "–",
+    "none": MISSING,
 }
 _SURE = 0.95  # probability that a Sharpe ratio is more than the luck of several trials
 _ENOUGH = 30  # days with a position; below that no interval of a Sharpe ratio is to be trusted
@@ -115,7 +115,7 @@ def _instrument_sentence(
     name = name[0].upper() + name[1:]
     if row.in_market == 0:
         return f"{name}: no position was taken."
-    cover = f"{study.significance.coverage:.0%}".replace("%", " %")
+    cover = coverage_text(study.significance.coverage)
     text = (
         f"{name}: {number(row.annual_return, '.1f')} % of capital a year after costs "
         f"({number(row.annual_gross, '.1f')} % before; {_ranges(gains)}), "

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from dvol_utils.plots.style import BLACK, MODEL_COLOURS, axes, styled
-from dvol_utils.report.display import written
+from dvol_utils.wording.numbers import written
 
 LEFT_END = -30.0
 

@@ -18,6 +18,7 @@ from dvol_utils.plots.style import (
     styled,
 )
 from dvol_utils.study.model_names import label
+from dvol_utils.wording.numbers import written
 
 _APART = 0.045  # between two models' whiskers, as a share of the step from 1 hour to 10
 _MARGIN = 0.2  # left of the first horizon and right of the last, the same way
@@ -65,8 +66,10 @@ def _name_absent(ax: Axes, absent: pd.DataFrame) -> None:
     """Say below the axes which points are not drawn."""
     parts = []
     for model, rows in absent.groupby("model", sort=False):
-        skills = [f"{100 * row.skill:,.0f} % at {row.horizon_hours} h" for row in rows.itertuples()]
+        skills = [
+            f"{written(100 * row.skill, 0)} % at {row.horizon_hours} h" for row in rows.itertuples()
+        ]
         parts.append(f"{label(model)} {', '.join(skills)}")
     if parts:
-        text = "not shown: " + "\n".join(parts).replace("-", "−")
+        text = "not shown: " + "\n".join(parts)
         ax.annotate(text, (0, -0.16), xycoords="axes fraction", va="top", color=GREY, fontsize=8.5)

@@ -22,6 +22,7 @@ from dvol_utils.plots.style import (
     axes,
     styled,
 )
+from dvol_utils.wording.numbers import number
 
 _CYCLE = (
     (VERMILION, "-"),
@@ -84,19 +85,19 @@ def flaw_differences(
     ax = axes(ax, height=1.0 + 0.55 * len(rows))
     models = list(pd.unique(table["model"]))
     for name, row in zip(names, table.itertuples(), strict=True):
-        number = models.index(row.model)
-        place = rows.index(name) + 0.22 * (number - (len(models) - 1) / 2)
-        colour = (BLUE, VERMILION)[number % 2]
+        turn = models.index(row.model)
+        place = rows.index(name) + 0.22 * (turn - (len(models) - 1) / 2)
+        colour = (BLUE, VERMILION)[turn % 2]
         values = 100 * np.array([row.low, row.estimate, row.high])
         low, middle, high = np.clip(values, -limit, limit)
         ax.plot([low, high], [place, place], color=colour)
-        ax.plot(middle, place, "os"[number % 2], color=colour, ms=5)
+        ax.plot(middle, place, "os"[turn % 2], color=colour, ms=5)
         if rows.index(name) == 0:
             side = {"xytext": (5, 0), "textcoords": "offset points", "va": "center"}
             ax.annotate(row.model, (high, place), color=colour, **side)
         if abs(values[1]) > limit:
             side = np.sign(values[1])
-            _note(ax, f"{values[1]:.0f}".replace("-", "−"), (middle, place), colour, -12 * side)
+            _note(ax, number(values[1], ".0f"), (middle, place), colour, -12 * side)
     ax.axvline(0, color=BLACK, linewidth=0.8)
     ax.set_yticks(range(len(rows)), rows)
     ax.set_ylim(len(rows) - 0.5, -0.5)

@@ -27,6 +27,7 @@ from dvol_utils.plots.style import (
     styled,
 )
 from dvol_utils.study.model_names import label
+from dvol_utils.wording.numbers import number, written
 
 # A model with less skill than this (percent) is named, not drawn: it would flatten all others.
 SKILL_FLOOR = -30.0
@@ -118,7 +119,7 @@ def skill_over_time(
     for model, rows in rolling[rolling["model"] != "persistence"].groupby("model", sort=False):
         skill = 100 * rows["skill"]
         if skill.median() < SKILL_FLOOR:
-            absent.append(f"{label(model)}, median {skill.median():.0f} %".replace("-", "−"))
+            absent.append(f"{label(model)}, median {number(skill.median(), '.0f')} %")
             continue
         if shown is not None and model not in shown:
             ax.plot(rows["time"], skill, color=PALE, linewidth=0.8, zorder=1)
@@ -154,7 +155,7 @@ def month_skill(scores: pd.DataFrame, *, title: str, ax: Axes | None = None) -> 
     limit = float(np.clip(np.nanquantile(np.abs(grid), 0.8), 1.0, -SKILL_FLOOR))
     ax.imshow(grid, cmap="RdBu", vmin=-1.2 * limit, vmax=1.2 * limit, aspect="auto")
     for (row, column), skill in np.ndenumerate(grid):
-        text = f"{skill:.0f}".replace("-0", "0").replace("-", "−") if np.isfinite(skill) else "–"
+        text = written(skill, 0)
         colour = "white" if abs(skill) > 0.85 * limit else BLACK
         ax.annotate(text, (column, row), ha="center", va="center", color=colour, fontsize=8.5)
     _model_rows(ax, models)
@@ -221,7 +222,7 @@ def calibration_bins(
     ax = axes(ax, height=3.8)
     for model, slope in slopes.items():
         rows = bins[bins["model"] == model]
-        text = f"{label(model)}, slope {slope:.2f}"
+        text = f"{label(model)}, slope {number(slope, '.2f')}"
         x, y = rows["forecast_change"], rows["outcome_change"]
         form = {"color": _colour(model), "ls": _dashes(model), "marker": _marker(model)}
         ax.plot(x, y, **form, ms=5, label=text)

@@ -10,6 +10,7 @@ from dvol_utils.plots.regimes import SKILL_FLOOR
 from dvol_utils.plots.style import BLACK, GREY, MODEL_COLOURS, axes, mark_off_scale, styled
 from dvol_utils.results.judging import LEVEL
 from dvol_utils.study.model_names import label
+from dvol_utils.wording.numbers import short_p
 
 _ARROWS = {True: "▲", False: "▼"}
 # How far a percentage or a share is multiplied for the axis, and what the axis says.
@@ -72,7 +73,7 @@ def pair_matrix(pairs: pd.DataFrame, *, title: str, ax: Axes | None = None) -> A
         strength[a, b] = -np.sign(pair.statistic) * (1 - pair.p_value)
         strength[b, a] = -strength[a, b]
         for row, column in ((a, b), (b, a)):
-            p = "<.001" if pair.p_value < 0.001 else f"{pair.p_value:.3f}".lstrip("0")
+            p = short_p(pair.p_value)
             if pair.p_value < LEVEL:
                 p += "\n" + _ARROWS[bool(strength[row, column] > 0)]
             colour = "white" if abs(strength[row, column]) ** 8 > 0.6 else BLACK

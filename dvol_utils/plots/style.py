@@ -17,6 +17,7 @@ from matplotlib.text import Text
 from scipy.optimize import isotonic_regression
 
 from dvol_utils.study.model_names import MODEL_NAMES
+from dvol_utils.wording.numbers import number
 
 # Okabe and Ito's palette, ordered so that neighbours also differ in lightness.
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -153,7 +154,7 @@ def label_ends(ax: Axes, right: float | datetime, ends: Sequence[tuple[float, st
 
 def mark_off_scale(ax: Axes, place: float, skill: float) -> None:
     """Write a skill (percent) too low for the axis at the left end of its row."""
-    text = f"◂ {skill:.0f} %".replace("-", "−")
+    text = f"◂ {number(skill, '.0f')} %"
     ax.annotate(text, (0.01, place), xycoords=ax.get_yaxis_transform(), va="center", bbox=PAPER)
 
 

@@ -21,6 +21,7 @@ from dvol_utils.plots.style import (
     styled,
 )
 from dvol_utils.study.model_names import label
+from dvol_utils.wording.numbers import number, percent
 
 _LOWEST_SKILL = -15.0  # worse forecasts are written at this place
 _REGIME_DOTS = {"normal": ("o", BLUE), "jump": ("D", VERMILION)}
@@ -88,7 +89,7 @@ def best_finding(choices: pd.DataFrame) -> str:
     """The model, of one seed, that forecasts the validation rows best."""
     best = choices.loc[choices["skill"].idxmax()]
     name = label(best["model"])
-    return f"{name} forecasts the validation rows best: skill {100 * best['skill']:.1f} %"
+    return f"{name} forecasts the validation rows best: skill {percent(best['skill'])}"
 
 
 @styled
@@ -106,7 +107,7 @@ def target_distribution(target: np.ndarray, *, ax: Axes | None = None) -> Axes:
         xlabel="change of log DVOL over the horizon, in trailing standard deviations",
         ylabel="density, per standard deviation",
         title=f"Scaled by trailing volatility the target still has fat tails "
-        f"(excess kurtosis {target.kurt():.1f}; normal: 0)",
+        f"(excess kurtosis {number(target.kurt(), '.1f')}; normal: 0)",
     )
     return ax
 
@@ -150,6 +151,6 @@ def weight_finding(table: pd.DataFrame) -> str:
     weights = table[table["jump_regime"] == "all"].set_index("feature")["weight"]
     times = weights.max() * len(weights)
     return (
-        f"The largest weight, {100 * weights.max():.1f} %, goes to {weights.idxmax()}: "
+        f"The largest weight, {percent(weights.max())}, goes to {weights.idxmax()}: "
         f"{times:.1f} times an equal share"
     )

@@ -31,6 +31,7 @@ from dvol_utils.samples.samples import Samples
 from dvol_utils.significance import Resampling, bootstrap_interval
 from dvol_utils.study.params import StudyParams
 from dvol_utils.wording.columns import interval_grid
+from dvol_utils.wording.numbers import MISSING
 
 REPRODUCED = "Reproduced"
 # The same rules on fewer inputs: the checkpoints' folder, and the inputs held at zero.
@@ -178,7 +179,7 @@ def interval_table(table: pd.DataFrame) -> pd.DataFrame:
     steps = steps.rename(columns={"direction right, %": CONSECUTIVE})
     joined = grid.merge(steps, on="model", how="left")
     plain = {name: joined[name].str.replace(r" \(nan.*\)", "", regex=True) for name in joined}
-    return joined.assign(**plain).fillna("–")
+    return joined.assign(**plain).fillna(MISSING)
 
 
 def decomposition(samples: Samples, forecasts: pd.DataFrame, levels: pd.Series) -> pd.DataFrame:

@@ -8,10 +8,10 @@ from dvol_utils.evaluation import average_seeds, score
 from dvol_utils.jumps import detect_jumps, published_rules
 from dvol_utils.published.hours import consecutive, same_hours
 from dvol_utils.published.variants import LEAK_FREE, NETWORK, PAIRS, RIDGE
-from dvol_utils.results.judging import number
 from dvol_utils.significance import Resampling, bootstrap_difference, bootstrap_interval
 from dvol_utils.study.fitting_section import JumpParams
 from dvol_utils.wording.columns import interval_grid
+from dvol_utils.wording.numbers import number
 
 _MODELS = {RIDGE: "ridge", NETWORK: "LSTM baseline"}
 _ROUNDING = 1e-6  # a regression on rescaled inputs differs by rounding only

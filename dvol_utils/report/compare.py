@@ -12,11 +12,9 @@ import pandas as pd
 from dvol_utils.evaluation import score
 from dvol_utils.evaluation.persistence import study_rows
 from dvol_utils.report import overview
-from dvol_utils.report.display import MISSING, written
 from dvol_utils.report.provenance import commit, recorded_study
 from dvol_utils.report.site import page_templates, same_run
-from dvol_utils.results.headline import ShownColumn, hour, written_p
-from dvol_utils.results.judging import number
+from dvol_utils.results.headline import ShownColumn
 from dvol_utils.results.results_json import Results, read_results
 from dvol_utils.results.shared_rows import (
     difference_sentence,
@@ -31,6 +29,7 @@ from dvol_utils.results.significance_table import choose
 from dvol_utils.study.model_names import label
 from dvol_utils.study.params import ParameterError, StudyParams, describe, load_study
 from dvol_utils.study.tables import ArtefactError, read_json, replacing
+from dvol_utils.wording.numbers import MISSING, coverage_text, hour, number, written, written_p
 
 # A study's own names, and where its raw files lie, which changes no result.
 _NO_DIFFERENCE = ("name", "title", "data.raw_dir")
@@ -259,25 +258,21 @@ def _columns(a: str, b: str) -> list[ShownColumn]:
 
 def _cells(row: Any) -> list[dict[str, Any]]:
     plain = [(row.rmse_a, 3), (row.rmse_b, 3), (100 * row.skill_a, 1), (100 * row.skill_b, 1)]
-    bounds = f"({_points(row.low)} to {_points(row.high)})"
+    bounds = f"({number(100 * row.low, '.1f')} to {number(100 * row.high, '.1f')})"
     return [
         *(overview.cell(value, written(value, decimals), "", False) for value, decimals in plain),
-        overview.cell(100 * row.difference, _points(row.difference, "+.1f"), bounds, False),
+        overview.cell(100 * row.difference, number(100 * row.difference, "+.1f"), bounds, False),
         *(overview.cell(p, written_p(p), "", False) for p in (row.p_value, row.p_holm)),
     ]
 
 
-def _points(share: float, form: str = ".1f") -> str:
-    return number(100 * share, form)
-
-
 def _caption(a: ComparedRun, b: ComparedRun, hours: int) -> str:
-    coverage = 100 * a.study.significance.coverage
+    coverage = coverage_text(a.study.significance.coverage)
     names = a.study.name, b.study.name
     return (
         f"Models of {names[0]} and {names[1]} on the {hours:,} test rows that both have, with the "
         f"same outcomes. Difference: skill in {names[0]} less skill in {names[1]}, positive where "
-        f"{names[0]} is better; brackets: {coverage:g} % bootstrap interval, both on the same "
+        f"{names[0]} is better; brackets: {coverage} bootstrap interval, both on the same "
         f"resamples, with the settings of {names[0]}. DM p: Diebold-Mariano test of equal squared "
         "error; Holm: after a correction for the number of lines. Chosen: the models with the "
         "lowest error on each study's own validation rows."

@@ -24,12 +24,12 @@ from pandas.api.types import (
 
 from dvol_utils.plots.style import fit_titles
 from dvol_utils.study.params import StudyParams, describe
+from dvol_utils.wording.numbers import MISSING, TIME_FORM, written
 
 SIMULATED_NOTICE = (
     "Simulated data: every number on this page comes from a simulated market with known jumps. "
     "It shows that the method works, not how Bitcoin's DVOL behaves."
 )
-MISSING = "–"
 _NUMBER = re.compile(r"(< )?[-+\N{MINUS SIGN}]?[\d,]*\.?\d+(e[-+]?\d+)?\s?%?|–|nan|NaN", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d(-\d\d( \d\d:\d\d)?)?|–", re.ASCII)
 _WORDS, _SENTENCE = 12, 60  # characters from which a column of words gets a least width
@@ -119,7 +119,7 @@ def table(
 def _texts(values: pd.Series, decimals: int) -> list[str]:
     """The cells of a column as readers see them."""
     if is_datetime64_any_dtype(values):
-        values = values.dt.strftime("%Y-%m-%d %H:%M")
+        values = values.dt.strftime(TIME_FORM)
     elif is_bool_dtype(values):
         values = values.map({True: "yes", False: "no"})
     if is_numeric_dtype(values) and values.name != "year":
@@ -178,22 +178,6 @@ def _percent_places(values: pd.Series, decimals: int, asked: int | None) -> int:
     if asked is not None:
         return asked
     return min(decimals, 1 if values.abs().max() >= 10 else 2)
-
-
-def written(value: float, decimals: int) -> str:
-    """A number for readers: rounded, minus sign, no negative zero, a dash where it is missing."""
-    if pd.isna(value):
-        return MISSING
-    text = f"{value:,.{decimals}f}"
-    zero = not text.strip("-0.,")
-    return text.lstrip("-") if zero else text.replace("-", "\N{MINUS SIGN}")
-
-
-def digits(value: float, count: int) -> str:
-    """A number for readers to so many significant digits, a dash where it is missing."""
-    if pd.isna(value):
-        return MISSING
-    return f"{value:.{count}g}".replace("-", "\N{MINUS SIGN}")
 
 
 def answer(text: str) -> None:

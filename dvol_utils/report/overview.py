@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 
 from dvol_utils.plots.first_page import LEFT_END, skill_intervals
 from dvol_utils.plots.style import fit_titles
-from dvol_utils.report.display import MISSING, picture, written
+from dvol_utils.report.display import picture
 from dvol_utils.results.headline import (
     COMPARED_COLUMNS,
     HEADLINE_COLUMNS,
@@ -21,16 +21,15 @@ from dvol_utils.results.headline import (
     bounds,
     compared_table,
     headline_table,
-    hour,
     hours_line,
     persistence_words,
     significance_mark,
-    written_p,
 )
 from dvol_utils.results.judging import LEVEL
 from dvol_utils.results.results_json import Comparison, ModelResult, Results
 from dvol_utils.study.model_names import label
 from dvol_utils.study.tables import ArtefactError, replacing
+from dvol_utils.wording.numbers import MISSING, coverage_text, hour, hours_text, written, written_p
 
 _HOURS = {"overall": "all hours", "normal": "normal hours", "jump": "jump hours"}
 
@@ -51,7 +50,7 @@ def skill_figure(results: Results, coverage: float) -> dict[str, Any] | None:
         "alt": f"Skill against {against}, in percent with its interval: {'; '.join(shown)}.",
         "caption": (
             f"Skill of each {'forecast' if results.comparison else 'model'} against {against}, on "
-            f"the test hours, with its {100 * coverage:g} % bootstrap interval. Zero is that "
+            f"the test hours, with its {coverage_text(coverage)} bootstrap interval. Zero is that "
             "persistence itself; right of zero is better."
             + (" Chosen: on the validation rows." if results.chosen in rivals.index else "")
         ),
@@ -114,7 +113,7 @@ def headline(results: Results, coverage: float) -> dict[str, Any]:
         "caption": (
             f"All models on the same {results.test.rows:,} test hours, origins "
             f"{hour(results.test.start)} to {hour(results.test.end)} UTC. Brackets: "
-            f"{100 * coverage:g} % bootstrap interval. Skill is against "
+            f"{coverage_text(coverage)} bootstrap interval. Skill is against "
             f"{persistence_words(results)}. DM p: Diebold-Mariano test against it; * below "
             f"{LEVEL:g}, ** with an interval of the skill that leaves zero out as well. MCS: model "
             "confidence set, the models that no other one beats beyond chance. Bold: best of "
@@ -144,8 +143,8 @@ def _compared(results: Results, comparison: Comparison, coverage: float) -> dict
         "rows": rows,
         "caption": (
             f"Published, rebuilt and leak-free forecasts: {hours_line(results, comparison)}; "
-            f"brackets: {100 * coverage:g} % bootstrap interval. The published row stands as it "
-            "was reported, on the study's own hours; its skill is that of its RMSE beside this "
+            f"brackets: {coverage_text(coverage)} bootstrap interval. The published row stands as "
+            "it was reported, on the study's own hours; its skill is that of its RMSE beside this "
             "persistence. Reproduced: the largest network by the published rules; its inputs, like "
             "those of the smallest with all inputs, reach later hours than this persistence. "
             "Consecutive direction is the published measure: the sign of the change from one "
@@ -199,9 +198,8 @@ def _regime_caption(results: Results) -> str:
     if results.late_hours is None:
         known = "The regime is known at the origin."
     else:
-        hours = results.late_hours
         known = (
-            f"The regime is that of the row {hours} hour{'s' * (hours != 1)} before the target, by "
+            f"The regime is that of the row {hours_text(results.late_hours)} before the target, by "
             "the study's own jump rule."
         )
     return (

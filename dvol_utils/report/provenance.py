@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from dvol_utils.results.headline import hour
 from dvol_utils.results.results_json import Results
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.tables import ArtefactError
+from dvol_utils.wording.numbers import duration_text, hour
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SHORT = 12
@@ -104,16 +104,11 @@ def _taken(durations: Mapping[str, float]) -> list[str]:
     """Each stage's duration and the sum; none where nothing is known."""
     if not durations:
         return []
-    stages = [f"{stage[:2]}: {_span(seconds)}" for stage, seconds in durations.items()]
+    stages = [f"{stage[:2]}: {duration_text(seconds)}" for stage, seconds in durations.items()]
     return [
-        f"{', '.join(stages)}; together {_span(sum(durations.values()))}",
+        f"{', '.join(stages)}; together {duration_text(sum(durations.values()))}",
         "of each page's last run, which reads networks that were trained before",
     ]
-
-
-def _span(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _range(manifest: dict[str, Any]) -> list[str]:
@@ -132,6 +127,6 @@ def _data(study: StudyParams) -> str:
         market = study.data.simulated
         return (
             f"simulated market, seed {market.seed}, {market.hours:,} hours "
-            f"from {market.start:%Y-%m-%d %H:%M} UTC ({assets})"
+            f"from {hour(market.start)} UTC ({assets})"
         )
     return f"raw store {study.data.raw_dir} ({assets})"

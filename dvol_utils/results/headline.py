@@ -6,7 +6,6 @@ from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
-from dvol_utils.report.display import written
 from dvol_utils.results.judging import LEVEL
 from dvol_utils.results.results_json import (
     ComparedResult,
@@ -15,6 +14,14 @@ from dvol_utils.results.results_json import (
     Results,
     Scores,
     TestRows,
+)
+from dvol_utils.wording.numbers import (
+    coverage_text,
+    hour,
+    hours_text,
+    in_percent,
+    written,
+    written_p,
 )
 
 
@@ -85,14 +92,6 @@ def best_models(table: pd.DataFrame) -> dict[str, set[str]]:
     return best
 
 
-def written_p(value: float) -> str:
-    """A p-value as tables show it: never as zero."""
-    smallest = 10 ** -HEADLINE_COLUMNS["dm_p_value"].decimals
-    if value < smallest:
-        return f"< {smallest:g}"
-    return written(value, HEADLINE_COLUMNS["dm_p_value"].decimals)
-
-
 def significance_mark(row: Any) -> tuple[str, str]:
     """How sure it is that a `headline_table` row differs from persistence: a mark and its meaning.
 
@@ -114,17 +113,11 @@ def bounds(row: Any) -> str:
     return f"({written(row.skill_low, decimals)} to {written(row.skill_high, decimals)})"
 
 
-def hour(text: str) -> str:
-    """An ISO time of `results.json` as readers write it; all times are UTC."""
-    return f"{pd.Timestamp(text):%Y-%m-%d %H:%M}"
-
-
 def persistence_words(results: Results) -> str:
     """What persistence is in these results."""
     if results.persistence_hours is None:
         return "persistence"
-    hours = results.persistence_hours
-    return f"persistence, DVOL {hours} hour{'s' * (hours != 1)} before the target"
+    return f"persistence, DVOL {hours_text(results.persistence_hours)} before the target"
 
 
 def hours_line(results: Results, comparison: Comparison) -> str:
@@ -183,17 +176,12 @@ def _skill_bounds(result: Scores) -> dict[str, float | None]:
     return {name: in_percent(value) for name, value in values.items()}
 
 
-def in_percent(share: float | None) -> float | None:
-    """A share as a percentage; None where it is missing."""
-    return None if share is None else 100 * share
-
-
 def _origins(test: TestRows) -> str:
     return f"{test.rows:,} test hours, origins {hour(test.start)} to {hour(test.end)} UTC"
 
 
 def _heads(columns: dict[str, ShownColumn], coverage: float) -> list[str]:
-    notes = {"skill": f" ({100 * coverage:g} % interval)"}
+    notes = {"skill": f" ({coverage_text(coverage)} interval)"}
     return [
         ", ".join(filter(None, (column.heading, column.unit))) + notes.get(name, "")
         for name, column in columns.items()

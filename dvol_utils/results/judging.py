@@ -7,6 +7,7 @@ from enum import StrEnum
 import pandas as pd
 
 from dvol_utils.results.significance_table import look_up
+from dvol_utils.wording.numbers import interval_text, p_text, percent
 
 LEVEL = 0.05
 
@@ -68,55 +69,3 @@ def skill_text(table: pd.DataFrame, model: str, coverage: float) -> str:
     """A model's skill with its interval."""
     row = look_up(table, "interval", model, "skill")
     return f"{percent(row['estimate'])}, {interval_text(row, coverage, '.1f', 100, ' %')}"
-
-
-def interval_text(
-    row: pd.Series, coverage: float, form: str, scale: float = 1, unit: str = ""
-) -> str:
-    """`low` and `high` of a row with the interval's coverage."""
-    low, high = (number(scale * row[end], form) for end in ("low", "high"))
-    return f"{100 * coverage:.0f} % interval {low} to {high}{unit}"
-
-
-def hours_text(hours: int) -> str:
-    """A number of hours in words."""
-    return f"{hours} hour" if hours == 1 else f"{hours} hours"
-
-
-def persistence_sentence(hours: int, late_hours: int | None) -> str:
-    """What persistence is in a study, and whether its models know more.
-
-    Parameters
-    ----------
-    hours : int
-        Age of the level at the target, `persistence_hours` of the study.
-    late_hours : int or None
-        `late_hours` of the study.
-    """
-    known = f"Persistence is DVOL {hours_text(hours)} before the target"
-    if late_hours is None:
-        return f"{known}, at the forecast's origin."
-    return (
-        f"{known}, the day that the study's forecasts are meant to look ahead. The inputs of its "
-        f"models reach up to {hours_text(late_hours)} before the target, so a model that is better "
-        "than persistence here has not thereby forecast a day ahead. Regimes are those of the row "
-        f"{hours_text(late_hours)} before the target."
-    )
-
-
-def percent(share: float) -> str:
-    """A share as a percentage."""
-    return f"{number(100 * share, '.1f')} %"
-
-
-def number(value: float, form: str) -> str:
-    """A formatted number with a true minus sign, which text does not break after; no negative
-    zero.
-    """
-    text = f"{value:{form}}"
-    return (text if text.strip("-0.") else text.lstrip("-")).replace("-", "−")
-
-
-def p_text(p: float) -> str:
-    """A p-value."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"

@@ -10,13 +10,14 @@ from statsmodels.stats.multitest import multipletests
 
 from dvol_utils.evaluation import score
 from dvol_utils.forecasting.forecast_table import squared_errors
-from dvol_utils.results.judging import LEVEL, hours_text, interval_text, number, p_text, percent
+from dvol_utils.results.judging import LEVEL
 from dvol_utils.significance.accuracy import diebold_mariano
 from dvol_utils.significance.bootstrap import bootstrap_difference
 from dvol_utils.significance.resampling import Resampling
 from dvol_utils.study.judging_section import SignificanceParams
 from dvol_utils.study.model_names import label
 from dvol_utils.study.params import StudyParams
+from dvol_utils.wording.numbers import day, hours_text, interval_text, number, p_text, percent
 
 DIFFERENCE_COLUMNS = (
     *("model_a", "model_b", "rmse_a", "rmse_b", "skill_a", "skill_b"),
@@ -56,9 +57,7 @@ def rows_mismatch(a: pd.DataFrame, b: pd.DataFrame, least: int) -> str | None:
     ours, theirs = (_facts(rows) for rows in (a, b))
     shared = ours.index.intersection(theirs.index)
     if shared.empty:
-        ranges = [
-            f"{rows.index[0]:%Y-%m-%d} to {rows.index[-1]:%Y-%m-%d}" for rows in (ours, theirs)
-        ]
+        ranges = [f"{day(rows.index[0])} to {day(rows.index[-1])}" for rows in (ours, theirs)]
         return f"no shared origins: {ranges[0]} and {ranges[1]}"
     gap = (ours.loc[shared] - theirs.loc[shared]).abs().to_numpy() > _ROUNDING
     differ = int(gap.any(axis=1).sum())

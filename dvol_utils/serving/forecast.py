@@ -18,12 +18,12 @@ from dvol_utils.serving.saved_models import (
     ServedFold,
     ServingError,
     fold_at,
-    hour,
     load_models,
     load_run,
 )
 from dvol_utils.study.model_names import ENSEMBLE, label
 from dvol_utils.study.params import StudyParams
+from dvol_utils.wording.numbers import hour
 
 MAX_AGE_HOURS = 3
 _RECENT_HOURS = 24 * 90  # of forecasts since the study whose errors tell how wide intervals are

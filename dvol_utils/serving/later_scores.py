@@ -18,7 +18,6 @@ from dvol_utils.serving.saved_models import (
     Finished,
     ServedFold,
     ServingError,
-    hour,
     load_models,
     load_run,
     newest_fold,
@@ -26,6 +25,7 @@ from dvol_utils.serving.saved_models import (
 from dvol_utils.significance import Resampling, bootstrap_interval, diebold_mariano
 from dvol_utils.study.model_names import ENSEMBLE, label
 from dvol_utils.study.params import StudyParams
+from dvol_utils.wording.numbers import hour
 
 SCORE_COLUMNS = (
     "jump_regime",

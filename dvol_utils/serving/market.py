@@ -13,8 +13,9 @@ from dvol_utils.data.panel import ONCHAIN_MAX_AGE_HOURS, VALUE_COLUMNS, build_pa
 from dvol_utils.jumps import jumps_by_rule
 from dvol_utils.samples.features import FEATURE_SOURCES, GROUPS
 from dvol_utils.samples.samples import Samples, build_samples
-from dvol_utils.serving.saved_models import Finished, ServingError, hour
+from dvol_utils.serving.saved_models import Finished, ServingError
 from dvol_utils.study.params import StudyParams
+from dvol_utils.wording.numbers import hour
 
 _MONTH_HOURS = 720  # the longest lag of an input
 

@@ -14,10 +14,11 @@ from dvol_utils.forecasting.intervals import add_quantiles
 from dvol_utils.models import Forecaster
 from dvol_utils.samples.samples import Samples
 from dvol_utils.serving.market import Market, ended_sources, missing_inputs
-from dvol_utils.serving.saved_models import Finished, ServedFold, ServingError, hour, load_models
+from dvol_utils.serving.saved_models import Finished, ServedFold, ServingError, load_models
 from dvol_utils.study.model_names import ENSEMBLE
 from dvol_utils.study.params import StudyParams
 from dvol_utils.training import NetworkForecaster
+from dvol_utils.wording.numbers import hour
 
 _CHECKED = 24  # hours of the study's own forecasts that saved models have to give again
 _TOLERANCE = 0.02  # points; bfloat16 on another processor moves a forecast by some thousandths

@@ -16,6 +16,7 @@ from dvol_utils.training import NetworkForecaster
 from dvol_utils.training.checkpoints.networks import load_weights, read_config
 from dvol_utils.training.checkpoints.sealed import CheckpointError
 from dvol_utils.training.checkpoints.simple_models import load_simple
+from dvol_utils.wording.numbers import hour
 
 # Settings that change no forecast, and that tables carry no mark of.
 _NEUTRAL = ("data.raw_dir", "training.cluster", "training.keep_seconds")
@@ -129,11 +130,6 @@ def load_models(finished: Finished, name: str, fold: ServedFold) -> list[Forecas
             f"of {', '.join(finished.own['model'].unique())}"
         )
     return [_load(finished.study, name, int(seed), fold.number) for seed in rows["seed"].unique()]
-
-
-def hour(time: pd.Timestamp) -> str:
-    """A time as messages and tables write it; all times are UTC."""
-    return f"{time:%Y-%m-%d %H:%M}"
 
 
 def _load(study: StudyParams, name: str, seed: int, fold: int) -> Forecaster:

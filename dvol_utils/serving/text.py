@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from dvol_utils.results.headline import HEADLINE_COLUMNS, written_p
-from dvol_utils.results.judging import number
-from dvol_utils.serving.saved_models import hour
+from dvol_utils.results.headline import HEADLINE_COLUMNS
 from dvol_utils.study.model_names import label
+from dvol_utils.wording.numbers import MISSING, hour, written, written_p
 
 if TYPE_CHECKING:  # importing it takes a second that a forecast can do without
     from dvol_utils.serving.later_scores import LaterScores
@@ -18,16 +17,16 @@ if TYPE_CHECKING:  # importing it takes a second that a forecast can do without
 def forecast_text(found: dict[str, Any]) -> str:
     """What `forecast` returned for the terminal."""
     lines = [
-        ("origin", f"{_short(found['origin'])} UTC   DVOL {found['dvol_now']:.2f}"),
+        ("origin", f"{hour(found['origin'])} UTC   DVOL {found['dvol_now']:.2f}"),
         (
             "target",
-            f"{_short(found['target_time'])} UTC   DVOL {found['forecast']:.2f}   "
+            f"{hour(found['target_time'])} UTC   DVOL {found['forecast']:.2f}   "
             f"({found['change_points']:+.2f} points, {found['change_percent']:+.2f} %)",
         ),
         *((f"{share} %", _interval(found[f"interval_{share}"])) for share in (50, 90)),
         ("regime", f"{found['jump_regime']}; level {found['level_regime'] or 'unknown'}"),
         ("model", _model(found)),
-        ("fitted", f"on outcomes before {_short(found['fitted_before'])}, fold {found['fold']}"),
+        ("fitted", f"on outcomes before {hour(found['fitted_before'])}, fold {found['fold']}"),
         ("data", _data(found["data"])),
         *(("note", note) for note in found["notes"]),
     ]
@@ -41,9 +40,8 @@ def score_text(found: LaterScores) -> str:
     facts = found.facts
     head = (
         f"Saved models of study {facts['study']} on {facts['asset']}, {facts['rows']:,} hours, "
-        f"origins {hour(pd.Timestamp(facts['first_origin']))} to "
-        f"{hour(pd.Timestamp(facts['last_origin']))} UTC\n"
-        f"Fitted on outcomes before {hour(pd.Timestamp(facts['fitted_before']))}, fold "
+        f"origins {hour(facts['first_origin'])} to {hour(facts['last_origin'])} UTC\n"
+        f"Fitted on outcomes before {hour(facts['fitted_before'])}, fold "
         f"{facts['fold']}; nothing was fitted again"
     )
     blocks = [head]
@@ -65,10 +63,6 @@ def score_json(found: LaterScores) -> dict[str, Any]:
     }
 
 
-def _short(text: str) -> str:
-    return hour(pd.Timestamp(text))
-
-
 def _interval(bounds: list[float] | None) -> str:
     return "no interval" if bounds is None else f"{bounds[0]:.2f} to {bounds[1]:.2f}"
 
@@ -81,7 +75,7 @@ def _model(found: dict[str, Any]) -> str:
 
 def _data(data: dict[str, Any]) -> str:
     return (
-        f"{_short(data['first'])} to {_short(data['last'])}, {data['hours']:,} hours, "
+        f"{hour(data['first'])} to {hour(data['last'])}, {data['hours']:,} hours, "
         f"{data['imputed']} imputed: {data['raw_dir']}"
     )
 
@@ -93,18 +87,14 @@ def _text_table(part: pd.DataFrame, with_tests: bool) -> str:
         column = HEADLINE_COLUMNS[name]
         scale = 100 if name in ("skill", "direction") else 1
         head = ", ".join(filter(None, (column.heading, column.unit)))
-        shown[head] = [_written(scale * value, column.decimals) for value in part[name]]
+        shown[head] = [written(scale * value, column.decimals) for value in part[name]]
         if name == "skill":
             shown["interval"] = [
-                "–"
+                MISSING
                 if pd.isna(low) or low == high
-                else f"{_written(100 * low, 1)} to {_written(100 * high, 1)}"
+                else f"{written(100 * low, 1)} to {written(100 * high, 1)}"
                 for low, high in zip(part["skill_low"], part["skill_high"], strict=True)
             ]
     if with_tests:
-        shown["DM p"] = ["–" if pd.isna(p) else written_p(p) for p in part["dm_p_value"]]
+        shown["DM p"] = [written_p(p) for p in part["dm_p_value"]]
     return pd.DataFrame(shown).to_string(index=False)
-
-
-def _written(value: float, decimals: int) -> str:
-    return "–" if pd.isna(value) else number(value, f".{decimals}f")

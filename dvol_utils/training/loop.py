@@ -187,7 +187,7 @@ def _check_loss(loss: float, what: str, epoch: int, seed: int) -> None:
     if not np.isfinite(loss):
         raise TrainingError(
             f"{what} is {loss} in epoch {epoch}, seed {seed}: try a lower "
-            "training.learning_rate or training.precision float32"
+            "training.learning_rate, or the network's own, or training.precision float32"
         )
 
 

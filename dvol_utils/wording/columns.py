@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from dvol_utils.results.judging import number, p_text
 from dvol_utils.study.model_names import label
+from dvol_utils.wording.numbers import MISSING, bounds_text, number, written, written_p
 
 _HEADS = {
     "model_a": "first model",
@@ -170,8 +170,8 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
         The same rows: models by name, shares in percent, p-values as text, heads with units.
     """
     new = {name: 100 * table[name] for name in _SHARES if name in table}
-    new |= {name: table[name].map(_p) for name in _HEADS if _is_p(name) and name in table}
-    new |= {name: table[name].map(_count) for name in ("n", "turnover") if name in table}
+    new |= {name: table[name].map(written_p) for name in _HEADS if _is_p(name) and name in table}
+    new |= {name: table[name].map(_whole) for name in ("n", "turnover") if name in table}
     new |= {name: table[name].map({True: "yes", False: "no"}) for name in table.select_dtypes(bool)}
     return _named(table.assign(**new))
 
@@ -212,21 +212,15 @@ def _named(table: pd.DataFrame) -> pd.DataFrame:
 
 def _cell(metric: str, estimate: float, low: float, high: float) -> str:
     if pd.isna(estimate):
-        return "–"
+        return MISSING
     scale = 100 if metric in _SHARES else 1
     form = _FORMS.get(metric, ".1f" if scale == 100 else ".3f")
-    middle, low_text, high_text = (number(scale * value, form) for value in (estimate, low, high))
-    # Spaces that do not break keep an interval on one line of its cell.
-    return f"{middle} ({low_text}\u00a0to\u00a0{high_text})"
+    return f"{number(scale * estimate, form)} {bounds_text(scale * low, scale * high, form)}"
+
+
+def _whole(value: float) -> str:
+    return written(value, 0)
 
 
 def _is_p(name: str) -> bool:
     return name.startswith("p_") or name.endswith("_p")
-
-
-def _count(value: float) -> str:
-    return "–" if pd.isna(value) else f"{value:,.0f}"
-
-
-def _p(value: float) -> str:
-    return "–" if pd.isna(value) else p_text(value).removeprefix("p ").removeprefix("= ")
