@@ -37,13 +37,14 @@ def test_percentages_have_decimals_that_mean_something():
             "rmse": [1.6054, 2.0],
             "lag_hours": [-24, 1000],
             "kept": [True, False],
+            "gain, %": ["2.4 (1.0 to 3.8)", "–"],
         }
     )
     rows = shown(lambda: display.table(frame, "c"))
     cells = [[cell.text for cell in row.find_all("td")] for row in rows.tbody.find_all("tr")]
     assert cells == [
-        ["−291.6", "0.81", "1.605", "−24", "yes"],
-        ["7.3", "1.76", "2.000", "1,000", "no"],
+        ["−291.6", "0.81", "1.605", "−24", "yes", "2.4 (1.0 to 3.8)"],
+        ["7.3", "1.76", "2.000", "1,000", "no", "–"],
     ]
     exact = shown(lambda: display.table(frame[["share_pct"]], "c", percent_decimals=4))
     assert [cell.text for cell in exact.tbody.find_all("td")] == ["0.8097", "1.7584"]

@@ -266,10 +266,6 @@ def _cells(row: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _points(share: float, form: str = ".1f") -> str:
-    return number(100 * share, form)
-
-
 def _caption(a: ComparedRun, b: ComparedRun, hours: int) -> str:
     coverage = coverage_text(a.study.significance.coverage)
     names = a.study.name, b.study.name

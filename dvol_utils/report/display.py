@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from pandas.api.types import (
     is_bool_dtype,
     is_datetime64_any_dtype,
+    is_float_dtype,
     is_integer_dtype,
     is_numeric_dtype,
 )
@@ -106,16 +107,19 @@ def table(
         return
     columns = {}
     for name, values in frame.items():
-        head = _head(name)
-        places = _percent_places(values, decimals, percent_decimals) if ", %" in head else decimals
-        columns[head] = _texts(values, 0 if is_integer_dtype(values) else places)
+        head, places = _head(name), decimals
+        if is_integer_dtype(values):
+            places = 0
+        elif ", %" in head and is_float_dtype(values):
+            places = _percent_places(values, decimals, percent_decimals)
+        columns[head] = _texts(values, places)
     display(HTML(_table_html(columns, caption)))
 
 
 def _texts(values: pd.Series, decimals: int) -> list[str]:
     """The cells of a column as readers see them."""
     if is_datetime64_any_dtype(values):
-        values = values.dt.strftime("%Y-%m-%d %H:%M")
+        values = values.dt.strftime(TIME_FORM)
     elif is_bool_dtype(values):
         values = values.map({True: "yes", False: "no"})
     if is_numeric_dtype(values) and values.name != "year":
