@@ -44,8 +44,9 @@ from dvol_utils.models.trees import BoostedTrees
 from dvol_utils.samples.features import GROUPS, feature_columns
 from dvol_utils.samples.folds import fold_rows, fold_samples
 from dvol_utils.samples.samples import Samples
+from dvol_utils.study.loading import load_study, parse_override
 from dvol_utils.study.networks_section import TunedParams
-from dvol_utils.study.params import StudyParams, load_study, parse_override
+from dvol_utils.study.params import StudyParams
 from dvol_utils.study.tables import read_table
 from dvol_utils.training import fit_network
 from networks import WALK, Network, side_by_side, skill, skills, validation_folds

@@ -161,7 +161,7 @@ STEPS: dict[str, tuple[Callable[[Any, int], Iterator[None]], str]] = {
 
 def measure(step: str, path: Path, rows: int) -> None:
     """Run one step in this process and print what it took as JSON."""
-    from dvol_utils.study.params import load_study
+    from dvol_utils.study.loading import load_study
 
     work = STEPS[step][0](load_study(path), rows)
     next(work)

@@ -47,7 +47,8 @@ from dvol_utils.report.execute import execute_notebook
 from dvol_utils.samples.folds import fold_rows, study_folds
 from dvol_utils.samples.samples import Samples, build_samples
 from dvol_utils.significance import diebold_mariano
-from dvol_utils.study.params import ParameterError, StudyParams, load_study
+from dvol_utils.study.loading import load_study
+from dvol_utils.study.params import ParameterError, StudyParams
 from dvol_utils.study.stages import study_notebooks
 from dvol_utils.study.tables import read_table
 from dvol_utils.training.sequences import sequence_starts

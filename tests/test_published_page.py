@@ -25,7 +25,7 @@ from dvol_utils.samples.samples import build_samples
 from dvol_utils.significance import regime_difference
 from dvol_utils.significance.resampling import Resampling
 from dvol_utils.study import stages
-from dvol_utils.study.params import load_study
+from dvol_utils.study.loading import load_study
 from dvol_utils.study.stages import study_notebooks
 from dvol_utils.wording.columns import readable
 

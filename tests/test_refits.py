@@ -21,7 +21,8 @@ from dvol_utils.models.networks import build_network
 from dvol_utils.pages.training import training_overview, training_summary
 from dvol_utils.samples.folds import fold_rows, fold_samples, study_folds
 from dvol_utils.samples.samples import Samples, build_samples
-from dvol_utils.study.params import StudyParams, load_study
+from dvol_utils.study.loading import load_study
+from dvol_utils.study.params import StudyParams
 from dvol_utils.training import NetworkForecaster, TrainingError
 from dvol_utils.training.checkpoints.networks import read_config
 from dvol_utils.training.checkpoints.sealed import CheckpointError

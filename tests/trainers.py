@@ -231,7 +231,7 @@ def fit(root: str, out: str, **overrides: Any) -> None:
 
     from dvol_utils.forecasting.forecasters import make_forecaster
     from dvol_utils.samples.samples import build_samples
-    from dvol_utils.study.params import load_study
+    from dvol_utils.study.loading import load_study
     from dvol_utils.study.tables import read_table
 
     spoilt = overrides.pop("spoilt", False)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pandas as pd
 
 from dvol_utils.samples.samples import Samples
-from dvol_utils.study.params import effective, study_from
+from dvol_utils.study.effective import effective
+from dvol_utils.study.loading import study_from
 from dvol_utils.study.tables import replacing, write_json
 from dvol_utils.training.network import TrainableNetwork
 
