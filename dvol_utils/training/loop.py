@@ -17,13 +17,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from dvol_utils.samples.samples import Samples
 from dvol_utils.study.params import StudyParams, TrainingParams
 from dvol_utils.study.threads import one_thread
-from dvol_utils.training.devices import (
-    Place,
-    arithmetic,
-    here,
-    keep_freed_memory,
-    scaled_rate,
-)
+from dvol_utils.training.devices import Place, arithmetic, here, keep_freed_memory, scaled_rate
 from dvol_utils.training.sequences import Sequences, build_sequences, sequence_starts
 
 History = list[dict[str, float]]
