@@ -103,7 +103,7 @@ def test_scaling_weights_and_regimes(panel, study, cut):
     pd.testing.assert_frame_equal(
         one.features[: cut + 1], two.features[: cut + 1], check_exact=True
     )
-    for name in ("dvol", "scale", "weight", "complete", "jump_regime", "level_regime", "split"):
+    for name in ("dvol", "scale", "complete", "jump_regime", "level_regime", "split"):
         np.testing.assert_array_equal(
             getattr(one, name)[: cut + 1], getattr(two, name)[: cut + 1], err_msg=name
         )
