@@ -42,10 +42,11 @@ from dvol_utils.models.linear import WeightedRidge
 from dvol_utils.models.networks import build_network
 from dvol_utils.models.trees import BoostedTrees
 from dvol_utils.samples.features import GROUPS, feature_columns
-from dvol_utils.samples.folds import asked_of, fold_rows, fold_samples
+from dvol_utils.samples.folds import fold_rows, fold_samples
 from dvol_utils.samples.samples import Samples
+from dvol_utils.study.loading import load_study, parse_override
 from dvol_utils.study.networks_section import TunedParams
-from dvol_utils.study.params import StudyParams, load_study, parse_override
+from dvol_utils.study.params import StudyParams
 from dvol_utils.study.tables import read_table
 from dvol_utils.training import fit_network
 from networks import WALK, Network, side_by_side, skill, skills, validation_folds
@@ -259,7 +260,8 @@ def cost(
         parts = []
         for fold, seeds in zip(folds, fitted, strict=True):
             rows = fold_rows(samples, fold)
-            asked = asked_of(exchanged(samples, rows, columns, rng), fold)
+            other = exchanged(samples, rows, columns, rng)
+            asked = fold_samples(other, fold, study.walk)
             parts.append(np.mean([each.predict(asked)[rows] for each in seeds], axis=0))
         return skill(samples, samples.rows("validation"), np.concatenate(parts))
 

@@ -135,7 +135,7 @@ def samples(study: Any, rows: int) -> Iterator[None]:
 
 
 def epoch(study: Any, rows: int) -> Iterator[None]:
-    from dvol_utils.forecasting.walk import make_forecaster
+    from dvol_utils.forecasting.forecasters import make_forecaster
     from dvol_utils.samples.samples import build_samples
     from dvol_utils.study.tables import read_table
 
@@ -161,7 +161,7 @@ STEPS: dict[str, tuple[Callable[[Any, int], Iterator[None]], str]] = {
 
 def measure(step: str, path: Path, rows: int) -> None:
     """Run one step in this process and print what it took as JSON."""
-    from dvol_utils.study.params import load_study
+    from dvol_utils.study.loading import load_study
 
     work = STEPS[step][0](load_study(path), rows)
     next(work)

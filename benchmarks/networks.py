@@ -31,8 +31,9 @@ from dvol_utils.models import Forecaster
 from dvol_utils.models.networks import build_network, network_study
 from dvol_utils.samples.features import feature_columns
 from dvol_utils.samples.folds import Fold, fold_rows, fold_samples, study_folds
-from dvol_utils.samples.samples import Samples, build_samples, reweighted
-from dvol_utils.study.params import StudyParams, load_study, parse_override
+from dvol_utils.samples.samples import Samples, build_samples
+from dvol_utils.study.loading import load_study, parse_override
+from dvol_utils.study.params import StudyParams
 from dvol_utils.training import fit_network, predict_rows
 from dvol_utils.training.processes.many import Failure, run_tasks
 from dvol_utils.training.sequences import build_sequences
@@ -110,8 +111,7 @@ class Network:
         self.own = network_study(self.name, self.study)
         inputs = len(feature_columns(self.own.features.groups))
         self.network = build_network(self.name, inputs, self.seed, self.study.networks)
-        learnt = reweighted(samples, self.own.training.jump_weight)
-        fit_network(self.network, learnt, self.own, seed=self.seed)
+        fit_network(self.network, samples, self.own, seed=self.seed)
 
     def predict(self, samples: Samples) -> np.ndarray:
         rows, forecast = np.flatnonzero(samples.complete), np.full(len(samples.dvol), np.nan)

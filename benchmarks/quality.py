@@ -24,7 +24,8 @@ from dvol_utils.models.lstm import LADDER
 from dvol_utils.models.networks import build_network
 from dvol_utils.samples.features import feature_columns
 from dvol_utils.samples.samples import Samples, build_samples
-from dvol_utils.study.params import StudyParams, load_study
+from dvol_utils.study.loading import load_study
+from dvol_utils.study.params import StudyParams
 from dvol_utils.training import fit_network, predict_rows
 from dvol_utils.training.processes.many import Failure, run_tasks
 from dvol_utils.training.sequences import build_sequences

@@ -47,7 +47,8 @@ from dvol_utils.models.lstm import LADDER
 from dvol_utils.models.networks import build_network
 from dvol_utils.samples.features import feature_columns
 from dvol_utils.samples.samples import Samples, build_samples
-from dvol_utils.study.params import StudyParams, load_study
+from dvol_utils.study.loading import load_study
+from dvol_utils.study.params import StudyParams
 from dvol_utils.study.threads import one_thread
 from dvol_utils.training import chosen_arithmetic, fit_network, predict_rows
 from dvol_utils.training.processes.many import run_tasks
@@ -100,10 +101,10 @@ def operations(name: str, hours: int, inputs: int) -> float:
 class Windows(Dataset):
     """One window and its target an item, as the published study feeds them."""
 
-    def __init__(self, samples: Samples, columns: list[str]) -> None:
+    def __init__(self, samples: Samples, columns: list[str], jump_weight: float) -> None:
         self.rows = samples.rows("train")
         self.inputs = samples.features[columns].to_numpy(np.float32)
-        self.target, self.weight = samples.target, samples.weight
+        self.target, self.weight = samples.target, samples.loss_weights(jump_weight)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -119,7 +120,8 @@ def published_epoch(name: str, samples: Samples, study: StudyParams) -> float:
     network = build_network(name, len(columns), 0).train()
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-4, weight_decay=1e-5)
     started = time.perf_counter()
-    for x, y, w in DataLoader(Windows(samples, columns), batch_size=32, shuffle=True):
+    windows = Windows(samples, columns, study.training.jump_weight)
+    for x, y, w in DataLoader(windows, batch_size=32, shuffle=True):
         loss = (w * (network(x).squeeze(-1) - y) ** 2).mean()
         optimiser.zero_grad()
         loss.backward()

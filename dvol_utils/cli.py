@@ -11,15 +11,9 @@ import typer
 from typer.core import TyperGroup
 
 from dvol_utils.serving import commands as serving
-from dvol_utils.study.params import (
-    ParameterError,
-    StudyParams,
-    describe,
-    effective,
-    flat,
-    load_study,
-    parse_override,
-)
+from dvol_utils.study.effective import describe, effective, flat
+from dvol_utils.study.loading import load_study, parse_override
+from dvol_utils.study.params import ParameterError, StudyParams
 from dvol_utils.study.reach import without_effect
 from dvol_utils.study.threads import stay_on_one_thread
 

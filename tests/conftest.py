@@ -20,7 +20,7 @@ from xdist.remote import Producer
 
 from dvol_utils.report.execute import execute_notebook
 from dvol_utils.report.site import build_site
-from dvol_utils.study.params import load_study
+from dvol_utils.study.loading import load_study
 from dvol_utils.study.stages import study_notebooks
 from dvol_utils.study.threads import _VARIABLES
 

@@ -7,8 +7,9 @@ import pandas as pd
 
 from dvol_utils.jumps import detect_jumps
 from dvol_utils.samples.features import GROUPS
+from dvol_utils.study.loading import load_study
 from dvol_utils.study.model_names import NETWORK_NAMES
-from dvol_utils.study.params import StudyParams, load_study
+from dvol_utils.study.params import StudyParams
 
 HOURS = 3_600
 

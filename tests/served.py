@@ -14,8 +14,9 @@ from dvol_utils.data.simulated import market as simulated
 from dvol_utils.forecasting.walk import forecast_table
 from dvol_utils.jumps import jumps_by_rule
 from dvol_utils.samples.samples import build_samples
+from dvol_utils.study.loading import load_study
 from dvol_utils.study.model_names import SIMPLE_NAMES
-from dvol_utils.study.params import SimulatedParams, StudyParams, load_study
+from dvol_utils.study.params import SimulatedParams, StudyParams
 from dvol_utils.study.tables import record, write_table
 
 HOURS, LATER_HOURS = 4_000, 4_700

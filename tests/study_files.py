@@ -18,8 +18,10 @@ from dvol_utils.evaluation import METRICS, average_seeds, score
 from dvol_utils.report import display
 from dvol_utils.results.published_figures import PUBLISHED_FIGURES
 from dvol_utils.study import tables
+from dvol_utils.study.effective import parameters_hash
+from dvol_utils.study.loading import load_study
 from dvol_utils.study.model_names import label
-from dvol_utils.study.params import StudyParams, load_study, parameters_hash
+from dvol_utils.study.params import StudyParams
 
 TINY_STUDY = {
     "title": "Tiny <study> & market",

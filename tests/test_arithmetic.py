@@ -14,8 +14,8 @@ from dvol_utils.pages.training import arithmetic_text
 from dvol_utils.training import devices
 from dvol_utils.training.checkpoints.resume import TrainState
 from dvol_utils.training.devices import Arithmetic, Place, chosen_arithmetic
-from dvol_utils.training.forecaster import _check_alike, train_checkpoint
 from dvol_utils.training.loop import TrainingError
+from dvol_utils.training.run import _check_alike, train_checkpoint
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 AMD, INTEL = "AuthenticAMD", "GenuineIntel"

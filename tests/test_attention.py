@@ -12,7 +12,7 @@ import torch
 from market import small_jumps, small_panel, small_study
 from torch import nn
 
-from dvol_utils.forecasting.walk import checkpoint_folder
+from dvol_utils.forecasting.forecasters import checkpoint_folder
 from dvol_utils.models.attention import (
     AttentionNetwork,
     group_of,

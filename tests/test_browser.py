@@ -22,7 +22,7 @@ from test_compare import BETTER, finish
 
 from dvol_utils.report.compare import compare_studies
 from dvol_utils.report.site import build_site
-from dvol_utils.study.params import load_study
+from dvol_utils.study.loading import load_study
 from dvol_utils.study.stages import study_notebooks
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

@@ -20,7 +20,7 @@ from dvol_utils.results.metrics_table import metrics_table
 from dvol_utils.significance import bootstrap_interval, diebold_mariano, monthly_skill
 from dvol_utils.significance.regimes import regime_skill
 from dvol_utils.significance.resampling import Resampling
-from dvol_utils.study.params import load_study
+from dvol_utils.study.loading import load_study
 
 MONDAY = pd.Timestamp("2024-12-02", tz="UTC")
 FORECASTS = average_seeds(

@@ -29,7 +29,7 @@ from dvol_utils.training.checkpoints.sealed import (
     read_sealed,
     write_sealed,
 )
-from dvol_utils.training.forecaster import train_checkpoint
+from dvol_utils.training.run import train_checkpoint
 
 SHORT = {"training.epochs": 2}
 IN_EPOCH_3 = ["dvol_utils.training.loop", "_validate", 3, "before"]

@@ -26,7 +26,7 @@ from dvol_utils.results.shared_rows import (
 )
 from dvol_utils.study import tables
 from dvol_utils.study.judging_section import SignificanceParams
-from dvol_utils.study.params import load_study
+from dvol_utils.study.loading import load_study
 
 BETTER = {**MODELS, "har_calendar": (0.5, 0.2, 1)}
 OTHERS = {**MODELS, "har_calendar": (0.5, 0.2, 1), "lstm_large": (0.1, 0.3, 1)}

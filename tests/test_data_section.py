@@ -8,7 +8,8 @@ from pydantic import ValidationError
 from dvol_utils.data.raw.store import SCHEMAS
 from dvol_utils.data.simulated import market
 from dvol_utils.study.data_section import INDISPENSABLE, RAW_COLUMNS, SIMULATED_ASSETS, DataParams
-from dvol_utils.study.params import ParameterError, load_study
+from dvol_utils.study.loading import load_study
+from dvol_utils.study.params import ParameterError
 
 
 def test_columns_are_those_of_the_raw_store():

@@ -11,7 +11,8 @@ from bs4 import BeautifulSoup
 from study_files import HOSTILE, code_cell
 
 from dvol_utils.report import display
-from dvol_utils.study.params import describe, load_study
+from dvol_utils.study.effective import describe
+from dvol_utils.study.loading import load_study
 from dvol_utils.study.trials import open_study
 
 

@@ -12,8 +12,10 @@ from typer.testing import CliRunner
 from dvol_utils.cli import app
 from dvol_utils.pages.card import _MEANINGS
 from dvol_utils.samples.features import GROUPS
+from dvol_utils.study.effective import describe
+from dvol_utils.study.loading import load_study
 from dvol_utils.study.model_names import MODEL_NAMES
-from dvol_utils.study.params import StudyParams, describe, load_study
+from dvol_utils.study.params import StudyParams
 from dvol_utils.study.reference import parameter_reference
 
 ROOT = Path(__file__).parents[1]

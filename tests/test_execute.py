@@ -17,7 +17,8 @@ from dvol_utils.report.execute import (
     incomplete_cells,
     read_executed,
 )
-from dvol_utils.study.params import ParameterError, load_study
+from dvol_utils.study.loading import load_study
+from dvol_utils.study.params import ParameterError
 from dvol_utils.study.tables import claim
 from dvol_utils.study.trials import open_study
 

@@ -12,7 +12,7 @@ from market import small_jumps, small_panel, small_study
 from pydantic import ValidationError
 
 from dvol_utils.pages.training import fold_summary
-from dvol_utils.samples.folds import Fold, asked_of, fold_rows, fold_samples, study_folds
+from dvol_utils.samples.folds import Fold, fold_rows, fold_samples, study_folds
 from dvol_utils.samples.samples import Samples, build_samples, split_labels
 from dvol_utils.study.fitting_section import SplitParams, WalkParams
 from dvol_utils.training.processes.job import read_samples, write_samples
@@ -50,7 +50,6 @@ def bare(times: pd.DatetimeIndex, split: SplitParams) -> Samples:
         scale=ones,
         target=ones,
         outcome=ones,
-        weight=ones,
         split=split_labels(times, split, HORIZON),
         complete=np.ones(hours, bool),
         scored=flags,
@@ -217,17 +216,16 @@ def test_weights_halve_with_every_half_life(market):
         row = cut - 24 * days
         assert own.age_weight[row] == pytest.approx(factor, rel=1e-12)
     assert (own.age_weight[cut:] == 1).all()
-    np.testing.assert_array_equal(own.weight, market.weight)
     plain = fold_samples(market, fold, walked(validation="monthly").walk)
     assert plain.age_weight is None
 
 
-def test_only_the_folds_hours_are_asked_of(market):
+def test_a_fold_is_asked_about_its_own_hours_alone(market):
     study = walked(test="monthly")
     fold = study_folds(market, study)[1]
-    asked = asked_of(market, fold)
     hours = (market.times >= fold.start) & (market.times < fold.end)
-    np.testing.assert_array_equal(asked.complete, market.complete & hours)
+    own = fold_samples(market, fold, study.walk)
+    np.testing.assert_array_equal(own.complete, market.complete & hours)
 
 
 def test_the_summary_counts_rows(market):
@@ -249,6 +247,8 @@ def test_a_fold_with_nothing_to_learn_from_is_refused(market, days, message):
     study = walked(validation="monthly", stop_days=days, window_days=days + 1)
     with pytest.raises(ValueError, match=message):
         fold_samples(market, study_folds(market, study)[0], study.walk)
+    empty = fold_samples(market, study_folds(market, study)[0], study.walk, may_be_empty=True)
+    assert not len(empty.rows("train"))
 
 
 def test_a_fold_with_nothing_to_stop_by_is_refused(market):
@@ -286,6 +286,6 @@ def test_samples_of_a_fold_travel_as_files(market, tmp_path):
     np.testing.assert_array_equal(read.fitting_rows(), own.fitting_rows())
     for name in ("train", "validation", "test"):
         np.testing.assert_array_equal(read.rows(name), own.rows(name))
-    np.testing.assert_array_equal(read.weight, own.weight)
+    np.testing.assert_array_equal(read.age_weight, own.age_weight)
     write_samples(market, tmp_path / "plain.parquet")
     assert read_samples(tmp_path / "plain.parquet").fitting is None

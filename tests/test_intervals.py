@@ -35,7 +35,6 @@ def samples_of(dvol: np.ndarray, *, asset: str = "BTC", levels: bool = False) ->
         scale=none,
         target=none,
         outcome=none,
-        weight=none,
         split=none,
         complete=none,
         scored=none,

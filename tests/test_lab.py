@@ -20,7 +20,7 @@ import pytest
 import websocket
 from trainers import PATIENCE, until
 
-from dvol_utils.study.params import load_study
+from dvol_utils.study.loading import load_study
 from dvol_utils.study.stages import study_notebooks
 from dvol_utils.study.tables import file_hash
 

@@ -11,7 +11,7 @@ from sklearn.linear_model import LinearRegression
 from threadpoolctl import threadpool_info, threadpool_limits
 from torch import nn
 
-from dvol_utils.forecasting.walk import make_forecaster
+from dvol_utils.forecasting.forecasters import make_forecaster
 from dvol_utils.models.decay import DecayForecaster, decay_weights
 from dvol_utils.models.linear import RidgeForecaster, WeightedRidge, ridge_decay
 from dvol_utils.models.lstm import DVOLLSTM, LADDER

@@ -11,9 +11,10 @@ from market import small_jumps, small_panel, small_study
 from dvol_utils.forecasting.walk import make_forecaster
 from dvol_utils.models.networks import build_network, network_size, network_study, stopping_networks
 from dvol_utils.samples.samples import Samples, build_samples
+from dvol_utils.study.effective import effective
 from dvol_utils.study.model_names import NETWORK_NAMES
 from dvol_utils.study.networks_section import NetworksParams
-from dvol_utils.study.params import ParameterError, effective
+from dvol_utils.study.params import ParameterError
 from dvol_utils.training import NetworkForecaster
 from dvol_utils.training.forecaster import take_finished
 

@@ -12,15 +12,16 @@ from trainers import TINY
 
 from dvol_utils.forecasting.combination import combine
 from dvol_utils.forecasting.forecast_table import QUANTILES
+from dvol_utils.forecasting.forecasters import make_forecaster
 from dvol_utils.forecasting.horizons import horizon_forecasts
 from dvol_utils.forecasting.intervals import add_quantiles
 from dvol_utils.forecasting.pooling import LABELLED, POOLED, Fit, fit_forecaster, fit_samples
-from dvol_utils.forecasting.walk import fold_networks, make_forecaster
+from dvol_utils.forecasting.walk import fold_networks
 from dvol_utils.jumps import detect_jumps
 from dvol_utils.jumps.periodicity import periodicity_wsd
 from dvol_utils.models.lstm import LADDER
 from dvol_utils.samples.features import GROUPS, build_features, feature_columns
-from dvol_utils.samples.folds import asked_of, fold_rows, fold_samples, study_folds
+from dvol_utils.samples.folds import fold_rows, fold_samples, study_folds
 from dvol_utils.samples.samples import build_samples
 from dvol_utils.study.model_names import MODEL_NAMES, NETWORK_NAMES, SIMPLE_NAMES, names_of
 from dvol_utils.trading import hourly, simulate, strategies
@@ -152,7 +153,7 @@ def test_fitting_ignores_the_test_rows(samples, study, tmp_path, name):
         samples,
         target=np.where(test, noise, samples.target),
         outcome=np.where(test, 1.0, samples.outcome),
-        weight=np.where(test, 9.0, samples.weight),
+        jump_regime=np.where(test, "jump", samples.jump_regime),
     )
     forecasts = []
     for folder, rows in (("one", samples), ("two", other)):
@@ -199,7 +200,8 @@ def forecasts_of_a_fold(name, study, number, learnt_from, samples):
     else:
         forecaster = make_forecaster(name, study)
         forecaster.fit(fold_samples(learnt_from, fold, study.walk))
-    return forecaster.predict(asked_of(samples, fold))[fold_rows(samples, fold)]
+    asked = fold_samples(samples, fold, study.walk)
+    return forecaster.predict(asked)[fold_rows(samples, fold)]
 
 
 @pytest.mark.parametrize("number", FOLDS)
@@ -378,7 +380,8 @@ def test_pooled_models_do_not_know_another_assets_future(
         study._root = tmp_path / folder
         forecaster = fit_forecaster(fit, study)
         forecaster.fit(fit_samples(fit, [btc, second], study))
-        forecasts.append(forecaster.predict(asked_of(btc, fold))[fold_rows(btc, fold)])
+        asked = fold_samples(btc, fold, study.walk)
+        forecasts.append(forecaster.predict(asked)[fold_rows(btc, fold)])
     assert np.isfinite(forecasts[0]).all()
     if moves:
         assert (forecasts[0] != forecasts[1]).any()

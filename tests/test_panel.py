@@ -14,7 +14,8 @@ from dvol_utils.data.raw.files import RawStoreError
 from dvol_utils.data.raw.store import series_path
 from dvol_utils.data.simulated import market
 from dvol_utils.study.data_section import DataParams
-from dvol_utils.study.params import StudyParams, load_study
+from dvol_utils.study.loading import load_study
+from dvol_utils.study.params import StudyParams
 
 REAL = Path(__file__).parents[2] / "shared/data"
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000

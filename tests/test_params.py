@@ -9,17 +9,10 @@ import pytest
 import yaml
 from study_files import TINY_STUDY
 
+from dvol_utils.study.effective import describe, effective, parameters_hash
+from dvol_utils.study.loading import load_study, parse_override, study_from
 from dvol_utils.study.model_names import MODEL_NAMES
-from dvol_utils.study.params import (
-    ParameterError,
-    StudyParams,
-    describe,
-    effective,
-    load_study,
-    parameters_hash,
-    parse_override,
-    study_from,
-)
+from dvol_utils.study.params import ParameterError, StudyParams
 
 HOME = Path(__file__).parents[1]
 

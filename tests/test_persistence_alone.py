@@ -18,7 +18,7 @@ from dvol_utils.data.simulated.market import write_store
 from dvol_utils.jumps import jumps_by_rule
 from dvol_utils.report import display
 from dvol_utils.report.site import build_site
-from dvol_utils.study.params import load_study
+from dvol_utils.study.loading import load_study
 from dvol_utils.study.tables import read_table, write_table
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"

@@ -47,7 +47,8 @@ from dvol_utils.report.execute import execute_notebook
 from dvol_utils.samples.folds import fold_rows, study_folds
 from dvol_utils.samples.samples import Samples, build_samples
 from dvol_utils.significance import diebold_mariano
-from dvol_utils.study.params import ParameterError, StudyParams, load_study
+from dvol_utils.study.loading import load_study
+from dvol_utils.study.params import ParameterError, StudyParams
 from dvol_utils.study.stages import study_notebooks
 from dvol_utils.study.tables import read_table
 from dvol_utils.training.sequences import sequence_starts
@@ -137,7 +138,7 @@ def test_pooled_rows_are_the_assets_rows_up_to_the_last_that_is_learnt(market):
     assert both.asset == "BTC+ETH"
     assert both.times.max() < fold.start - pd.Timedelta(hours=both.horizon)
     for split in ("train", "validation"):
-        for name in ("target", "weight", "dvol", "scale"):
+        for name in ("target", "jump_regime", "dvol", "scale"):
             found = getattr(both, name)[both.rows(split)]
             expected = [getattr(own, name)[own.rows(split)] for own in known]
             np.testing.assert_array_equal(found, np.concatenate(expected), err_msg=name)
@@ -188,7 +189,6 @@ def learnt_to(end: int, number: int, hours: int = 450) -> Samples:
         scale=values,
         target=values,
         outcome=values,
-        weight=values,
         split=np.where(flags, "train", None),
         complete=flags,
         scored=flags,

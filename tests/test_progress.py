@@ -10,7 +10,6 @@ import pytest
 from engine import scalars, tiny_forecaster, tiny_job, tiny_samples, tiny_study
 from trainers import lines, until
 
-from dvol_utils.training.forecaster import train_checkpoint
 from dvol_utils.training.progress import (
     HISTORY,
     ProgressWriter,
@@ -19,6 +18,7 @@ from dvol_utils.training.progress import (
     follow,
     progress_line,
 )
+from dvol_utils.training.run import train_checkpoint
 
 ROW = {
     "epoch": 4,

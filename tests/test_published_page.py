@@ -25,7 +25,7 @@ from dvol_utils.samples.samples import build_samples
 from dvol_utils.significance import regime_difference
 from dvol_utils.significance.resampling import Resampling
 from dvol_utils.study import stages
-from dvol_utils.study.params import load_study
+from dvol_utils.study.loading import load_study
 from dvol_utils.study.stages import study_notebooks
 from dvol_utils.wording.columns import readable
 
@@ -52,7 +52,7 @@ def forecasts_of(samples, levels, models, seeds=1, sd=0.5):
         for seed in range(seeds):
             noise = sd / (1 + place) * rng.standard_normal(len(samples.dvol))
             forecast = samples.outcome + noise
-            rows = variants.forecast_rows(samples, forecast, model, seed, ("validation", "test"))
+            rows = variants.scored_rows(samples, forecast, model, seed, ("validation", "test"))
             tables.append(rows)
     made = pd.concat(tables, ignore_index=True)
     return made.assign(asset="BTC", origin=made["target_time"] - pd.Timedelta(hours=1))

@@ -14,8 +14,9 @@ from dvol_utils.data.simulated.market import write_store
 from dvol_utils.forecasting.walk import forecast_table
 from dvol_utils.jumps import jumps_by_rule
 from dvol_utils.samples.features import build_features
-from dvol_utils.samples.samples import build_samples, rolling_location_scale
-from dvol_utils.study.params import load_study
+from dvol_utils.samples.samples import build_samples
+from dvol_utils.samples.scaling import rolling_location_scale
+from dvol_utils.study.loading import load_study
 
 RULES = {
     "split.separate_scaling": True,

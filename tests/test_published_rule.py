@@ -11,7 +11,7 @@ from market import small_panel, small_study
 from dvol_utils.data.panel import build_panel
 from dvol_utils.jumps import detect_jumps, jumps_by_rule, published_jumps, published_rules
 from dvol_utils.samples.samples import build_samples
-from dvol_utils.study.params import load_study
+from dvol_utils.study.loading import load_study
 
 DATA = Path(__file__).parents[2] / "shared/data"
 

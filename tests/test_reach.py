@@ -9,8 +9,10 @@ import pytest
 import yaml
 from study_files import TINY_STUDY
 
+from dvol_utils.study.effective import effective, flat
+from dvol_utils.study.loading import load_study
 from dvol_utils.study.model_names import MODEL_NAMES
-from dvol_utils.study.params import ParameterError, effective, flat, load_study
+from dvol_utils.study.params import ParameterError
 from dvol_utils.study.reach import without_effect
 
 TINY = "persistence, seasonal_naive, har, har_calendar, lstm_baseline, lstm_large, lstm_ultra"

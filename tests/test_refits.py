@@ -12,21 +12,17 @@ from safetensors.numpy import load_file
 from trainers import TINY
 
 from dvol_utils.evaluation import check_forecasts
+from dvol_utils.forecasting.forecasters import make_forecaster, network_folders
 from dvol_utils.forecasting.train_command import train_network
-from dvol_utils.forecasting.walk import (
-    fold_networks,
-    forecast_table,
-    make_forecaster,
-    network_folders,
-    walk_network,
-)
+from dvol_utils.forecasting.walk import fold_networks, forecast_table, walk_network
 from dvol_utils.models.linear import RidgeForecaster
 from dvol_utils.models.lstm import LADDER
 from dvol_utils.models.networks import build_network
 from dvol_utils.pages.training import training_overview, training_summary
 from dvol_utils.samples.folds import fold_rows, fold_samples, study_folds
 from dvol_utils.samples.samples import Samples, build_samples
-from dvol_utils.study.params import StudyParams, load_study
+from dvol_utils.study.loading import load_study
+from dvol_utils.study.params import StudyParams
 from dvol_utils.training import NetworkForecaster, TrainingError
 from dvol_utils.training.checkpoints.networks import read_config
 from dvol_utils.training.checkpoints.sealed import CheckpointError

@@ -18,7 +18,8 @@ from dvol_utils.report.overview import _rivals, _skill_axes
 from dvol_utils.report.site import build_site
 from dvol_utils.results.headline import headline_table
 from dvol_utils.results.results_json import read_results
-from dvol_utils.study.params import describe, load_study
+from dvol_utils.study.effective import describe
+from dvol_utils.study.loading import load_study
 from dvol_utils.study.tables import ArtefactError, read_json, record, write_json
 
 PAGES = ["01_data_preparation.html", "02_jump_detection.html", "index.html"]

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from dvol_utils.evaluation import average_seeds
 from dvol_utils.significance import block_length, optimal_block
 from dvol_utils.significance.resampling import resample_counts, resampled_sums
-from dvol_utils.study.params import ParameterError, load_study
+from dvol_utils.study.loading import load_study
+from dvol_utils.study.params import ParameterError
 
 FORECASTS = average_seeds(forecast_table(300))
 

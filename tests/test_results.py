@@ -20,7 +20,8 @@ from dvol_utils.results.significance_table import (
     significance_table,
 )
 from dvol_utils.significance.resampling import Resampling
-from dvol_utils.study.params import load_study, parameters_hash
+from dvol_utils.study.effective import parameters_hash
+from dvol_utils.study.loading import load_study
 from dvol_utils.study.tables import read_json
 
 FORECASTS = average_seeds(forecast_table(200))

@@ -12,18 +12,15 @@ from trainers import lines, until
 
 from dvol_utils.training.checkpoints import sealed
 from dvol_utils.training.checkpoints.sealed import CheckpointError
-from dvol_utils.training.forecaster import train_checkpoint
 from dvol_utils.training.progress import HISTORY
+from dvol_utils.training.run import train_checkpoint
 
 pytestmark = pytest.mark.faults
 _LOOP, _RESUME = "dvol_utils.training.loop", "dvol_utils.training.checkpoints.resume"
-_FORECASTER, _CHECKPOINTS = (
-    "dvol_utils.training.forecaster",
-    "dvol_utils.training.checkpoints.networks",
-)
+_RUN, _CHECKPOINTS = "dvol_utils.training.run", "dvol_utils.training.checkpoints.networks"
 # Where the process kills itself, and the epoch after which the next one goes on.
 MOMENTS = {
-    "before the first epoch": ([_FORECASTER, "fit_network", 1, "before"], None),
+    "before the first epoch": ([_RUN, "fit_network", 1, "before"], None),
     "in the first epoch": ([_LOOP, "clip_grad_norm_", 3, "before"], None),
     "in a later epoch": ([_LOOP, "clip_grad_norm_", 40, "after"], 7),
     "between training and validation": ([_LOOP, "_validate", 4, "before"], 3),
@@ -31,10 +28,10 @@ MOMENTS = {
     "while the state is written": ([_RESUME, "_save", 3, "within"], 2),
     "before the state is named": ([_RESUME, "write_sealed", 3, "before"], 2),
     "before the old state is removed": ([_RESUME, "_remove_states", 3, "before"], 3),
-    "after the last epoch": ([_FORECASTER, "save_finished", 1, "before"], 13),
+    "after the last epoch": ([_RUN, "save_finished", 1, "before"], 13),
     "while the weights are written": ([_CHECKPOINTS, "_save_weights", 1, "within"], 13),
     "before the weights are named": ([_CHECKPOINTS, "write_sealed", 1, "before"], 13),
-    "before the state is removed": ([_FORECASTER, "remove_state", 1, "before"], 13),
+    "before the state is removed": ([_RUN, "remove_state", 1, "before"], 13),
 }
 
 
@@ -100,7 +97,7 @@ def test_a_finished_network_is_taken_with_the_state_it_left(
     trainers, uninterrupted, tmp_path, tiny_ladder
 ):
     folder = tiny_job(tmp_path / "job")
-    die = [_FORECASTER, "remove_state", 1, "before"]
+    die = [_RUN, "remove_state", 1, "before"]
     assert trainers.run("train", job=folder, die=die) == -signal.SIGKILL
     assert list((folder / "checkpoint").glob("train_state*"))
     tiny_forecaster(folder).fit(tiny_samples())

@@ -11,13 +11,8 @@ from hypothesis import strategies as st
 from market import small_jumps, small_panel, small_study
 
 from dvol_utils.samples.features import build_features
-from dvol_utils.samples.samples import (
-    OWN_PAST,
-    build_samples,
-    rolling_location_scale,
-    scale_features,
-    split_labels,
-)
+from dvol_utils.samples.samples import build_samples, split_labels
+from dvol_utils.samples.scaling import OWN_PAST, rolling_location_scale, scale_features
 from dvol_utils.training.sequences import build_sequences, sequence_starts
 
 
@@ -109,7 +104,8 @@ def test_sequences_are_slices_of_the_samples(samples, supervision):
     study = small_study(**{"training.supervision": supervision})
     data = build_sequences(samples, study)
     rows = samples.rows("train")[:200]
-    weight = data.spread(rows, samples.weight[rows])
+    weights = samples.loss_weights(study.training.jump_weight)[rows]
+    weight = data.spread(rows, weights)
     starts = sequence_starts(rows, data.window, data.chunk)
     x, y, w = data.cut(starts, weight)
     length = study.training.window_hours - 1 + data.chunk
@@ -120,7 +116,7 @@ def test_sequences_are_slices_of_the_samples(samples, supervision):
     goals = np.arange(first + length - data.chunk, first + length)
     np.testing.assert_allclose(y[-1], samples.target[goals], rtol=1e-6)
     np.testing.assert_array_equal(w[-1] > 0, np.isin(goals, rows))
-    assert float(w.sum()) == pytest.approx(samples.weight[rows].sum())
+    assert float(w.sum()) == pytest.approx(weights.sum())
 
 
 def most_bytes(work: Callable[[], object]) -> int:

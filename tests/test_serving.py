@@ -22,8 +22,8 @@ from typer.testing import CliRunner
 from dvol_utils.cli import app
 from dvol_utils.data.panel import build_panel
 from dvol_utils.evaluation import average_seeds, score
+from dvol_utils.forecasting.forecasters import checkpoint_folder, make_forecaster
 from dvol_utils.forecasting.intervals import add_quantiles
-from dvol_utils.forecasting.walk import checkpoint_folder, make_forecaster
 from dvol_utils.jumps import jumps_by_rule
 from dvol_utils.models import Restorable
 from dvol_utils.models.linear import RidgeForecaster
@@ -37,7 +37,7 @@ from dvol_utils.serving.market import changed_values
 from dvol_utils.serving.saved_models import ServingError
 from dvol_utils.serving.text import score_json
 from dvol_utils.significance import bootstrap_interval, diebold_mariano
-from dvol_utils.study.params import load_study
+from dvol_utils.study.loading import load_study
 from dvol_utils.study.tables import file_hash
 from dvol_utils.training import NetworkForecaster
 from dvol_utils.training.checkpoints.sealed import CheckpointError

@@ -13,7 +13,8 @@ from dvol_utils.data.simulated.stylised import REFERENCE_FACTS, stylised_facts
 from dvol_utils.jumps import detect_jumps
 from dvol_utils.study.data_section import DataParams
 from dvol_utils.study.fitting_section import JumpParams
-from dvol_utils.study.params import SimulatedParams, load_study
+from dvol_utils.study.loading import load_study
+from dvol_utils.study.params import SimulatedParams
 
 HOURS = 40_000
 SEEDS = (0, 1, 2, 3)

@@ -13,7 +13,7 @@ import pytest
 from dvol_utils.evaluation import average_seeds, score
 from dvol_utils.report.execute import NotebookError, execute_notebook
 from dvol_utils.report.expected import differences, headline_numbers, read_expected
-from dvol_utils.study.params import load_study
+from dvol_utils.study.loading import load_study
 from dvol_utils.study.stages import study_notebooks
 from dvol_utils.study.tables import ArtefactError, file_hash, read_table
 

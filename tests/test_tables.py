@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dvol_utils.study.params import load_study, parameters_hash
+from dvol_utils.study.effective import parameters_hash
+from dvol_utils.study.loading import load_study
 from dvol_utils.study.tables import (
     ArtefactError,
     file_hash,

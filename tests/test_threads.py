@@ -23,9 +23,9 @@ from dvol_utils.samples.samples import build_samples
 from dvol_utils.significance.resampling import resampled_sums
 from dvol_utils.study.threads import one_thread
 from dvol_utils.training import NetworkForecaster
-from dvol_utils.training.forecaster import train_checkpoint
 from dvol_utils.training.loop import fit_network
 from dvol_utils.training.processes.many import run_tasks
+from dvol_utils.training.run import train_checkpoint
 
 THREADS = (1, 2, 4)
 # Large enough that torch would share its products between threads.

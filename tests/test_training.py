@@ -39,7 +39,9 @@ def test_training_learns_a_target_that_its_inputs_explain():
     network = build_network("lstm_baseline", len(GROUPS["har"]), seed=0)
     history = fit_network(network, samples, study, seed=0)
     rows = samples.rows("validation")
-    variance = np.average(samples.target[rows] ** 2, weights=samples.weight[rows])
+    variance = np.average(
+        samples.target[rows] ** 2, weights=samples.loss_weights(study.training.jump_weight)[rows]
+    )
     assert min(row["validation_loss"] for row in history) < 0.3 * variance
 
 
@@ -54,7 +56,7 @@ def test_the_best_epochs_weights_are_restored():
     assert losses[-1] > min(losses)
     rows = samples.rows("validation")
     forecast = predict_rows(network, build_sequences(samples, study), rows, study.training)
-    weight = samples.weight[rows]
+    weight = samples.loss_weights(study.training.jump_weight)[rows]
     loss = np.sum(weight * (forecast - samples.target[rows]) ** 2) / weight.sum()
     assert loss == pytest.approx(min(losses), rel=1e-12)
 
@@ -88,11 +90,11 @@ def test_training_stops_when_patience_is_over():
 
 
 def test_jump_hours_weigh_more_in_the_loss():
-    _, plain, _ = make(Path("unused"), **{"training.jump_weight": 1.0})
-    _, weighted, _ = make(Path("unused"), **{"training.jump_weight": 2.0})
-    assert (plain.weight == 1).all()
-    assert set(weighted.weight[weighted.jump_regime == "jump"]) == {2.0}
-    assert set(weighted.weight[weighted.jump_regime == "normal"]) == {1.0}
+    _, samples, _ = make(Path("unused"))
+    assert (samples.loss_weights(1.0) == 1).all()
+    weight = samples.loss_weights(2.0)
+    assert set(weight[samples.jump_regime == "jump"]) == {2.0}
+    assert set(weight[samples.jump_regime == "normal"]) == {1.0}
 
 
 def test_a_loss_that_is_not_finite_stops_before_the_step():

@@ -16,8 +16,10 @@ from engine import LASTING, tiny_samples, tiny_study
 from market import small_jumps, small_panel
 from trainers import alive, descendants, lines, until
 
-from dvol_utils.forecasting.walk import make_forecaster
-from dvol_utils.study.params import StudyParams, effective, load_study
+from dvol_utils.forecasting.forecasters import make_forecaster
+from dvol_utils.study.effective import effective
+from dvol_utils.study.loading import load_study
+from dvol_utils.study.params import StudyParams
 from dvol_utils.study.tables import write_table
 from dvol_utils.training.processes.job import write_job
 

@@ -8,7 +8,8 @@ import nbformat
 import pandas as pd
 import pytest
 
-from dvol_utils.study.params import effective, load_study
+from dvol_utils.study.effective import effective
+from dvol_utils.study.loading import load_study
 from dvol_utils.study.tables import (
     ArtefactError,
     claim,

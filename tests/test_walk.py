@@ -9,13 +9,8 @@ from market import small_jumps, small_panel, small_study
 
 from dvol_utils.evaluation import check_forecasts
 from dvol_utils.forecasting import walk
-from dvol_utils.forecasting.walk import (
-    checkpoint_folder,
-    fit_networks,
-    forecast_table,
-    make_forecaster,
-    network_folders,
-)
+from dvol_utils.forecasting.forecasters import checkpoint_folder, make_forecaster, network_folders
+from dvol_utils.forecasting.walk import fit_networks, forecast_table
 from dvol_utils.samples.samples import build_samples
 from dvol_utils.training import NetworkForecaster, TrainingError
 

@@ -106,8 +106,8 @@ def train(
     it, "within" a write of it (half the bytes are there), or "after" it. `limit` is the largest
     file that can be written, bytes: a full disk. An error's message goes to the job's folder.
     """
-    from dvol_utils.training.forecaster import train_checkpoint
     from dvol_utils.training.processes.job import read_job
+    from dvol_utils.training.run import train_checkpoint
 
     if tiny:
         use_tiny()
@@ -203,13 +203,15 @@ def share(
     forecaster, samples = read_job(Path(job))
     network = without_dropout(len(forecaster.columns), hidden)
 
-    def keep(state: Callable[[], Any]) -> None:
+    def on_state(state: Callable[[], Any]) -> None:
         if len(state()["history"]) == 1:
             torch.save(state(), f"{out}.state")
 
-    kept = torch.load(f"{out}.state", weights_only=True) if again else None
+    going_on = {"resume_from": torch.load(f"{out}.state", weights_only=True)} if again else {}
     with joined(store, number, processes) if processes > 1 else nullcontext():
-        history = fit_network(network, samples, forecaster.study, seed=5, keep=keep, kept=kept)
+        history = fit_network(
+            network, samples, forecaster.study, seed=5, on_state=on_state, **going_on
+        )
     torch.save({"history": history, "weights": network.state_dict()}, out)
 
 
@@ -227,9 +229,9 @@ def fit(root: str, out: str, **overrides: Any) -> None:
     """Fit the network of the study `tiny` as a notebook does; leave an error's message."""
     import numpy as np
 
-    from dvol_utils.forecasting.walk import make_forecaster
+    from dvol_utils.forecasting.forecasters import make_forecaster
     from dvol_utils.samples.samples import build_samples
-    from dvol_utils.study.params import load_study
+    from dvol_utils.study.loading import load_study
     from dvol_utils.study.tables import read_table
 
     spoilt = overrides.pop("spoilt", False)

@@ -61,7 +61,8 @@ from dvol_utils.models.lstm import LADDER
 from dvol_utils.models.networks import build_network
 from dvol_utils.samples.features import feature_columns
 from dvol_utils.samples.samples import Samples, build_samples
-from dvol_utils.study.params import StudyParams, load_study, parse_override
+from dvol_utils.study.loading import load_study, parse_override
+from dvol_utils.study.params import StudyParams
 from dvol_utils.training import fit_network, predict_rows
 from dvol_utils.training.sequences import build_sequences
 
@@ -111,7 +112,7 @@ def peer_series(samples: Samples, study: StudyParams) -> tuple[TimeSeriesDataset
     train, validation = samples.rows("train"), samples.rows("validation")
     weight = np.zeros(len(samples.target))
     for rows in (train, validation):
-        weight[rows] = samples.weight[rows]
+        weight[rows] = samples.loss_weights(study.training.jump_weight)[rows]
     first, last = train[0] - study.training.window_hours + 1, validation[-1] + samples.horizon
     hours = np.arange(first, last + 1)
     known = hours - samples.horizon  # the origin whose target an hour brings

@@ -8,6 +8,8 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
+from dvol_utils.forecasting.forecast_rows import QUANTILES
+
 FORECAST_COLUMNS = (
     "asset",
     "origin",
@@ -24,7 +26,6 @@ FORECAST_COLUMNS = (
     "level_regime",
 )
 VALUES = ("y_true", "y_pred", "y_origin")
-QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.50, "q75": 0.75, "q95": 0.95}
 
 
 def check_forecasts(forecasts: pd.DataFrame) -> pd.DataFrame:

@@ -9,8 +9,10 @@ import pandas as pd
 
 from dvol_utils.forecasting.walk import forecast_table
 from dvol_utils.samples.samples import build_samples
+from dvol_utils.study.effective import effective
+from dvol_utils.study.loading import study_from
 from dvol_utils.study.model_names import SIMPLE_NAMES
-from dvol_utils.study.params import StudyParams, effective, study_from
+from dvol_utils.study.params import StudyParams
 
 
 def horizon_study(study: StudyParams, hours: int) -> StudyParams:

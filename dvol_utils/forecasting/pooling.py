@@ -12,16 +12,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 import pandas as pd
 
-from dvol_utils.forecasting.walk import fit_networks, make_forecaster
+from dvol_utils.forecasting.forecast_rows import forecast_rows
+from dvol_utils.forecasting.forecasters import make_forecaster
+from dvol_utils.forecasting.walk import fit_networks
 from dvol_utils.models import Forecaster
-from dvol_utils.samples.folds import (
-    Fold,
-    asked_of,
-    fold_rows,
-    known_at_start,
-    refuse_empty,
-    study_folds,
-)
+from dvol_utils.samples.folds import Fold, fold_rows, fold_samples, refuse_empty, study_folds
 from dvol_utils.samples.samples import Samples, build_samples
 from dvol_utils.study.model_names import NETWORK_NAMES
 from dvol_utils.study.params import ParameterError, StudyParams
@@ -213,7 +208,9 @@ def fit_samples(fit: Fit, samples: Sequence[Samples], study: StudyParams) -> Sam
         There is no row to learn from, or none to stop networks by.
     """
     known = [
-        known_at_start(own, fit.fold, study.walk) for own in samples if own.asset in fit.assets
+        fold_samples(own, fit.fold, study.walk, may_be_empty=True)
+        for own in samples
+        if own.asset in fit.assets
     ]
     learnt = known[0] if fit.way == ALONE else pool(known, study)
     refuse_empty(learnt, fit.fold, study.walk)
@@ -236,9 +233,8 @@ def pooling_forecasts(
     Returns
     -------
     DataFrame
-        One row a forecast: asset, origin, target_time, horizon_hours, model, way (`alone`,
-        `pooled`, or `labelled`: networks that are told which asset a row is of), seed, fold, split,
-        y_true, y_pred, y_origin (index points).
+        Columns of `forecast_rows`, and way: `alone`, `pooled`, or `labelled` (networks that are
+        told which asset a row is of).
 
     Raises
     ------
@@ -254,7 +250,13 @@ def pooling_forecasts(
     for fit, rows in zip(fits, learnt, strict=True):
         forecaster = fit_forecaster(fit, study)
         forecaster.fit(rows)  # networks find their checkpoints
-        tables += [_forecast(forecaster, fit, own) for own in samples if own.asset in fit.assets]
+        for own in samples:
+            if own.asset in fit.assets:
+                at = fold_rows(own, fit.fold)
+                asked = fold_samples(own, fit.fold, study.walk, may_be_empty=True)
+                made = {"model": fit.model, "seed": fit.seed, "fold": fit.fold.number}
+                table = forecast_rows(own, at, forecaster.predict(asked)[at], **made)
+                tables.append(table.assign(way=fit.way))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -286,27 +288,3 @@ def _train_networks(
     for (network, _), result in zip(networks, results, strict=True):
         if isinstance(result, Failure):
             raise TrainingError(f"{network.checkpoint}: {result.error}")
-
-
-def _forecast(forecaster: Forecaster, fit: Fit, samples: Samples) -> pd.DataFrame:
-    """A fitted forecaster's rows of one asset in its fold."""
-    rows = fold_rows(samples, fit.fold)
-    forecast = forecaster.predict(asked_of(samples, fit.fold))[rows]
-    target_time = samples.target_times(rows)
-    return pd.DataFrame(
-        {
-            "asset": samples.asset,
-            # Where hours were dropped, the row before the target stands for the hour before it.
-            "origin": target_time - pd.Timedelta(hours=samples.horizon),
-            "target_time": target_time,
-            "horizon_hours": samples.horizon,
-            "model": fit.model,
-            "way": fit.way,
-            "seed": fit.seed,
-            "fold": fit.fold.number,
-            "split": samples.split[rows],
-            "y_true": samples.outcome[rows],
-            "y_pred": forecast,
-            "y_origin": samples.dvol[rows],
-        }
-    )

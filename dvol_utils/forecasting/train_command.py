@@ -17,9 +17,10 @@ from dvol_utils.study.params import ParameterError, StudyParams
 from dvol_utils.study.tables import ArtefactError, read_table
 from dvol_utils.training.checkpoints.networks import read_config
 from dvol_utils.training.devices import chosen_arithmetic, pick_device, process_count
-from dvol_utils.training.forecaster import NetworkForecaster, take_finished, train_checkpoint
+from dvol_utils.training.network import TrainableNetwork
 from dvol_utils.training.processes.launch import train_with_torchrun
 from dvol_utils.training.progress import epoch_bar
+from dvol_utils.training.run import take_finished, train_checkpoint
 
 
 def train_network(
@@ -73,22 +74,22 @@ def training_device(study: StudyParams) -> str:
 
 
 def _train(
-    forecaster: NetworkForecaster,
+    trainable: TrainableNetwork,
     samples: Samples,
     fresh: bool,
     nnodes: int,
     rendezvous: str | None,
 ) -> None:
-    training = forecaster.study.training
+    training = trainable.study.training
     processes = process_count(training.devices) * nnodes
     accepted = None if training.devices == "auto" and nnodes == 1 else processes
-    if not fresh and take_finished(forecaster, samples, accepted):
+    if not fresh and take_finished(trainable, samples, accepted):
         return
     if processes > 1:
-        train_with_torchrun(forecaster, samples, fresh=fresh, nnodes=nnodes, rendezvous=rendezvous)
+        train_with_torchrun(trainable, samples, fresh=fresh, nnodes=nnodes, rendezvous=rendezvous)
     else:
         with epoch_bar(training) as bar:
-            train_checkpoint(forecaster, samples, fresh=fresh, **bar)
+            train_checkpoint(trainable, samples, fresh=fresh, **bar)
 
 
 def _tables(study: StudyParams) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
@@ -12,12 +12,15 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.forecasting.combination import combine
+from dvol_utils.forecasting.forecast_rows import forecast_rows
+from dvol_utils.forecasting.forecasters import (
+    checkpoint_folder,
+    make_forecaster,
+    network_folders,
+)
 from dvol_utils.models import Forecaster, Restorable
-from dvol_utils.models.linear import RidgeForecaster, ridge_decay
-from dvol_utils.models.naive import Persistence, SeasonalNaive
-from dvol_utils.models.networks import stopping_networks, with_epochs
-from dvol_utils.models.trees import boosted_trees
-from dvol_utils.samples.folds import Fold, asked_of, fold_rows, fold_samples, study_folds
+from dvol_utils.models.networks import stopping_networks
+from dvol_utils.samples.folds import Fold, fold_rows, fold_samples, study_folds
 from dvol_utils.samples.samples import Samples
 from dvol_utils.study.model_names import ENSEMBLE, NETWORK_NAMES
 from dvol_utils.study.params import StudyParams
@@ -28,81 +31,6 @@ from dvol_utils.training.processes.many import Failure, default_workers, run_tas
 from dvol_utils.training.progress import follow
 
 T = TypeVar("T")
-
-
-def make_forecaster(
-    name: str,
-    study: StudyParams,
-    *,
-    seed: int = 0,
-    fold: int | None = None,
-    after: int | None = None,
-) -> Forecaster:
-    """The forecaster of a name in `model_names.MODEL_NAMES`, not yet fitted.
-
-    Parameters
-    ----------
-    name : str
-        `ensemble` is none: it combines the forecasts of others.
-    study : StudyParams
-    seed : int
-        Of a network.
-    fold : int, optional
-        Number of the fold that a network is trained for, where models are fitted more than once.
-    after : int, optional
-        Number of the fold whose weights it goes on from, for at most `walk.warm_epochs`.
-    """
-    if name in NETWORK_NAMES:
-        return _network(name, study, seed, fold, after)
-    simple: dict[str, Callable[[], Forecaster]] = {
-        "persistence": Persistence,
-        "seasonal_naive": SeasonalNaive,
-        "har": lambda: RidgeForecaster(["har"]),
-        "har_calendar": lambda: RidgeForecaster(["har", "calendar"]),
-        "ridge_decay": ridge_decay,
-        "boosted_trees": boosted_trees,
-    }
-    return simple[name]()
-
-
-def _network(
-    name: str, study: StudyParams, seed: int, fold: int | None, after: int | None
-) -> NetworkForecaster:
-    place = {"fold": fold, "checkpoint": checkpoint_folder(study, name, seed, fold or 0)}
-    if after is None:
-        return NetworkForecaster(name, study, seed=seed, **place)
-    assert study.walk.warm_epochs is not None
-    warm = with_epochs(name, study, study.walk.warm_epochs)
-    begins_with = checkpoint_folder(study, name, seed, after)
-    return NetworkForecaster(name, warm, seed=seed, begins_with=begins_with, **place)
-
-
-def checkpoint_folder(study: StudyParams, name: str, seed: int, fold: int = 0) -> Path:
-    """Where what a model has learnt lies, and of a network its history."""
-    return study.run_dir / _place(name, seed, fold)
-
-
-def _place(name: str, seed: int, fold: int) -> str:
-    return f"checkpoints/{name}/{fold}-{seed}"
-
-
-def network_folders(
-    study: StudyParams, failures: Iterable[str] = (), folds: Iterable[int] = (0,)
-) -> list[Path]:
-    """Checkpoint folders of the study's networks, in the order of its models, seeds and folds.
-
-    `failures` are "model seed N" of those that could not be trained and are left out, `folds` the
-    numbers of the folds to list.
-    """
-    numbers = [int(fold) for fold in folds]
-    return [
-        study.artefact(_place(name, seed, fold))
-        for name in study.models
-        if name in NETWORK_NAMES
-        for seed in study.training.seeds
-        if f"{name} seed {seed}" not in failures
-        for fold in numbers
-    ]
 
 
 def forecast_table(
@@ -149,8 +77,11 @@ def forecast_table(
         for (name, seed), forecast in forecasts.items()
         if isinstance(forecast, Failure)
     }
+    parts = [fold_rows(samples, fold) for fold in folds]
+    rows = np.concatenate(parts)
+    numbers = np.repeat([fold.number for fold in folds], [len(part) for part in parts])
     tables = [
-        _rows(samples, folds, forecasts[name, seed], model=name, seed=seed)
+        forecast_rows(samples, rows, forecasts[name, seed], model=name, seed=seed, fold=numbers)
         for name in study.models
         for seed in (study.training.seeds if name in NETWORK_NAMES else [0])
         if name != ENSEMBLE and f"{name} seed {seed}" not in failures
@@ -228,9 +159,7 @@ def fold_forecast(
 
     `learnt` is `fold_samples` of `samples`, those of the study.
     """
-    forecaster.fit(learnt)
-    asked = samples if learnt is samples else asked_of(learnt, fold)
-    return forecaster.predict(asked)[fold_rows(samples, fold)]
+    return fit_and_predict(forecaster, learnt)[fold_rows(samples, fold)]
 
 
 def _walk_simple(
@@ -301,29 +230,3 @@ def _side_by_side(
 
 def _size(forecaster: NetworkForecaster) -> int:
     return sum(value.numel() for value in forecaster.network.parameters())
-
-
-def _rows(
-    samples: Samples, folds: Sequence[Fold], forecast: np.ndarray, *, model: str, seed: int
-) -> pd.DataFrame:
-    parts = [fold_rows(samples, fold) for fold in folds]
-    rows = np.concatenate(parts)
-    target_time = samples.target_times(rows)
-    return pd.DataFrame(
-        {
-            "asset": samples.asset,
-            # Where hours were dropped, the row before the target stands for the hour before it.
-            "origin": target_time - pd.Timedelta(hours=samples.horizon),
-            "target_time": target_time,
-            "horizon_hours": samples.horizon,
-            "model": model,
-            "seed": seed,
-            "fold": np.repeat([fold.number for fold in folds], [len(part) for part in parts]),
-            "split": samples.split[rows],
-            "y_true": samples.outcome[rows],
-            "y_pred": forecast,
-            "y_origin": samples.dvol[rows],
-            "jump_regime": samples.jump_regime[rows],
-            "level_regime": samples.level_regime[rows],
-        }
-    )

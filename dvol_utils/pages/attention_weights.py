@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from dvol_utils.forecasting.walk import make_forecaster
+from dvol_utils.forecasting.forecasters import make_forecaster
 from dvol_utils.models.attention import selection_table
 from dvol_utils.samples.samples import Samples
 from dvol_utils.study.params import StudyParams

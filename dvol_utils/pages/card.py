@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from dvol_utils.forecasting.walk import make_forecaster
+from dvol_utils.forecasting.forecasters import make_forecaster
 from dvol_utils.results.significance_table import choose, look_up
 from dvol_utils.samples.events import LAST_RELEASE
 from dvol_utils.samples.features import FEATURE_SOURCES, GROUPS

@@ -21,9 +21,9 @@ from dvol_utils.published.variants import (
     NETWORK,
     RIDGE,
     dense,
-    forecast_rows,
     judged_network,
     network_forecasts,
+    scored_rows,
 )
 from dvol_utils.results.published_figures import PUBLISHED_FIGURES
 from dvol_utils.results.results_json import ComparedResult, Comparison, Estimate, TestRows
@@ -86,7 +86,7 @@ def compared_forecasts(
         reproduced,
         *blind_forecasts(study, samples),
         *naive_forecasts(levels, targets, list(NAIVE)),
-        forecast_rows(samples, samples.to_points(np.zeros(len(samples.dvol))), ROLLING),
+        scored_rows(samples, samples.to_points(np.zeros(len(samples.dvol))), ROLLING),
         clean.assign(model=clean["model"].map(OURS)),
     ]
     return average_seeds(same_hours(tables, levels))
@@ -119,7 +119,7 @@ def blind_forecasts(study: StudyParams, samples: Samples) -> list[pd.DataFrame]:
         networks.append((network, dataclasses.replace(samples, features=held)))
     forecasts = network_forecasts(networks, study)
     return [
-        forecast_rows(samples, forecast, name)
+        scored_rows(samples, forecast, name)
         for name, forecast in zip(BLIND, forecasts, strict=True)
     ]
 

@@ -14,10 +14,10 @@ from dvol_utils.forecasting.forecast_table import squared_errors
 from dvol_utils.published.hours import INFORMATION_AGE, same_hours
 from dvol_utils.published.variants import (
     dense,
-    forecast_rows,
     judged_checkpoint,
     judged_network,
     network_forecasts,
+    scored_rows,
 )
 from dvol_utils.results.judging import LEVEL
 from dvol_utils.samples.samples import Samples
@@ -60,7 +60,7 @@ def ladder_forecasts(
     trained = network_forecasts([(network, samples) for network in networks], study)
     for network, forecast in zip(networks, trained, strict=True):
         dense_name = joined(network.name, "dense")
-        tables.append(forecast_rows(samples, forecast, dense_name, network.seed))
+        tables.append(scored_rows(samples, forecast, dense_name, network.seed))
     return same_hours(tables, levels)
 
 

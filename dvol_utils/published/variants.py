@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.data.panel import build_panel
+from dvol_utils.forecasting.forecast_rows import forecast_rows
 from dvol_utils.forecasting.walk import fit_networks
 from dvol_utils.jumps import jumps_by_rule, published_jumps
 from dvol_utils.models.linear import RidgeForecaster
 from dvol_utils.samples.features import build_features
-from dvol_utils.samples.samples import OWN_PAST, Samples, build_samples
+from dvol_utils.samples.samples import Samples, build_samples
+from dvol_utils.samples.scaling import OWN_PAST
 from dvol_utils.study.fitting_section import FeatureParams, JumpParams, SplitParams, TargetParams
 from dvol_utils.study.params import StudyParams
 from dvol_utils.training import NetworkForecaster, TrainingError
@@ -108,8 +110,8 @@ def variant_forecasts(study: StudyParams) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `variant, model` (ridge on the published inputs and the calendar, the smallest network on
-        the same and, leak-free only, `har_calendar`), `seed, target_time, y_pred, jump_regime`.
+        Rows of the forecast table with `variant`. Models are ridge on the published inputs and
+        the calendar, the smallest network on the same and, leak-free only, `har_calendar`.
     """
     tables, networks, places = [], [], []
     for name, (changes, extra) in _FLAWED.items():
@@ -120,14 +122,14 @@ def variant_forecasts(study: StudyParams) -> pd.DataFrame:
         for model, groups in regressions.items():
             ridge = RidgeForecaster(groups)
             ridge.fit(samples)
-            rows = forecast_rows(samples, ridge.predict(samples), model)
+            rows = scored_rows(samples, ridge.predict(samples), model)
             tables.append(rows.assign(variant=name))
         for seed in twin.training.seeds:
             networks.append((judged_network(twin, NETWORK, seed, name), samples))
             places.append((name, seed))
     forecasts = network_forecasts(networks, study)
     for (name, seed), (_, samples), forecast in zip(places, networks, forecasts, strict=True):
-        tables.append(forecast_rows(samples, forecast, NETWORK, seed).assign(variant=name))
+        tables.append(scored_rows(samples, forecast, NETWORK, seed).assign(variant=name))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -188,22 +190,13 @@ def judged_checkpoint(study: StudyParams, folder: str, model: str, seed: int) ->
     return study.run_dir / "judgement" / place / model / str(seed)
 
 
-def forecast_rows(
+def scored_rows(
     samples: Samples,
     forecast: np.ndarray,
     model: str,
     seed: int = 0,
     splits: tuple[str, ...] = ("test",),
 ) -> pd.DataFrame:
-    """Scored rows of a forecast (rows,): model, seed, split, target_time, y_pred, jump_regime."""
+    """The forecast table's rows of the scored hours of some splits; `forecast` is of all hours."""
     rows = np.concatenate([samples.rows(split) for split in splits])
-    return pd.DataFrame(
-        {
-            "model": model,
-            "seed": seed,
-            "split": samples.split[rows],
-            "target_time": samples.target_times(rows),
-            "y_pred": forecast[rows],
-            "jump_regime": samples.jump_regime[rows],
-        }
-    )
+    return forecast_rows(samples, rows, forecast[rows], model=model, seed=seed)

@@ -26,8 +26,10 @@ from dvol_utils.results.shared_rows import (
     study_differences,
 )
 from dvol_utils.results.significance_table import choose
+from dvol_utils.study.effective import describe
+from dvol_utils.study.loading import load_study
 from dvol_utils.study.model_names import label
-from dvol_utils.study.params import ParameterError, StudyParams, describe, load_study
+from dvol_utils.study.params import ParameterError, StudyParams
 from dvol_utils.study.tables import ArtefactError, read_json, replacing
 from dvol_utils.wording.numbers import MISSING, coverage_text, hour, number, written, written_p
 

@@ -23,7 +23,8 @@ from pandas.api.types import (
 )
 
 from dvol_utils.plots.style import fit_titles
-from dvol_utils.study.params import StudyParams, describe
+from dvol_utils.study.effective import describe
+from dvol_utils.study.params import StudyParams
 from dvol_utils.wording.numbers import MISSING, TIME_FORM, written
 
 SIMULATED_NOTICE = (

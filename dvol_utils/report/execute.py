@@ -15,7 +15,7 @@ import nbformat
 from nbformat import NotebookNode
 from traitlets.config import Config
 
-from dvol_utils.study.params import load_study
+from dvol_utils.study.loading import load_study
 from dvol_utils.study.tables import ArtefactError, claim
 
 

@@ -20,8 +20,10 @@ import pandas as pd
 from dvol_utils.report.execute import execute_notebook
 from dvol_utils.report.verify import Check
 from dvol_utils.results.results_json import read_results
+from dvol_utils.study.effective import parameters_hash
+from dvol_utils.study.loading import load_study
 from dvol_utils.study.model_names import ENSEMBLE, NETWORK_NAMES
-from dvol_utils.study.params import StudyParams, load_study, parameters_hash
+from dvol_utils.study.params import StudyParams
 from dvol_utils.study.stages import study_notebooks
 from dvol_utils.study.tables import ArtefactError, package_versions, read_json, write_json
 

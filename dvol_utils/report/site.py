@@ -15,7 +15,8 @@ from dvol_utils.report.execute import read_executed
 from dvol_utils.report.notebook_html import TEMPLATES, Page, held_together, notebook_page
 from dvol_utils.report.provenance import commit, provenance, recorded_study
 from dvol_utils.results.results_json import Results, read_results
-from dvol_utils.study.params import StudyParams, describe
+from dvol_utils.study.effective import describe
+from dvol_utils.study.params import StudyParams
 from dvol_utils.study.stages import CARD, TRAINING, study_notebooks
 from dvol_utils.study.tables import ArtefactError, read_json, replacing
 

@@ -15,7 +15,8 @@ from dvol_utils.report.provenance import recorded_hashes, recorded_study
 from dvol_utils.report.site import executed_notebooks
 from dvol_utils.results.readme import readme_block, results_block
 from dvol_utils.results.results_json import Comparison, Results, Scores, read_results
-from dvol_utils.study.params import StudyParams, effective, flat, parameters_hash
+from dvol_utils.study.effective import changed, effective, parameters_hash
+from dvol_utils.study.params import StudyParams
 from dvol_utils.study.tables import ArtefactError, file_hash, read_json, read_table
 
 _TOLERANCE = 1e-9
@@ -121,13 +122,8 @@ def _parameters(
         )
         if found != run
     ]
-    now, then = flat(effective(study)), flat(effective(recorded))
-    # where the raw files lie may differ; what they hold is another check
-    faults += [
-        f"{key} is {now.get(key)!r}, the run had {then.get(key)!r}"
-        for key in sorted(set(now) | set(then))
-        if now.get(key) != then.get(key) and key != "data.raw_dir"
-    ]
+    differ = changed(effective(study), effective(recorded))
+    faults += [f"{key} is {now!r}, the run had {then!r}" for key, (now, then) in differ.items()]
     return faults, run
 
 

@@ -64,8 +64,10 @@ def fold_rows(samples: Samples, fold: Fold) -> np.ndarray:
     return np.flatnonzero(scored & _between(samples.times, fold.start, fold.end))
 
 
-def fold_samples(samples: Samples, fold: Fold, walk: WalkParams) -> Samples:
-    """Samples as the models of a fold learn from them.
+def fold_samples(
+    samples: Samples, fold: Fold, walk: WalkParams, *, may_be_empty: bool = False
+) -> Samples:
+    """Samples as the models of a fold learn from them and are asked about them.
 
     Parameters
     ----------
@@ -73,6 +75,8 @@ def fold_samples(samples: Samples, fold: Fold, walk: WalkParams) -> Samples:
         Those of the study, with its own splits.
     fold : Fold
     walk : WalkParams
+    may_be_empty : bool
+        Whether there need be no row to learn from: other assets may have some.
 
     Returns
     -------
@@ -80,24 +84,22 @@ def fold_samples(samples: Samples, fold: Fold, walk: WalkParams) -> Samples:
         Rows of `train` have their target before the fold's last `stop_days`, rows of `validation`
         have their origin in these days and their target before the fold, rows of `test` are the
         fold's origins. `fitting` marks all rows with a target before the fold, the two's embargo
-        among them. With `half_life_days` the `age_weight` of a row `a` days before the
-        fold is `2 ** (-a / half_life_days)`. Where models are fitted once, the samples as
-        they are.
+        among them. With `half_life_days` the `age_weight` of a row `a` days before the fold is
+        `2 ** (-a / half_life_days)`. `complete` is left to the fold's own hours, so that they
+        alone are forecast. Where models are fitted once, the samples as they are.
 
     Raises
     ------
     ValueError
-        There is no row to learn from, or none to stop the networks by.
+        As `refuse_empty`.
     """
-    learnt = known_at_start(samples, fold, walk)
-    refuse_empty(learnt, fold, walk)
-    return learnt
+    own = samples if walk.is_fixed else _of_fold(samples, fold, walk)
+    if not may_be_empty:
+        refuse_empty(own, fold, walk)
+    return own
 
 
-def known_at_start(samples: Samples, fold: Fold, walk: WalkParams) -> Samples:
-    """`fold_samples`, whether or not there is a row to learn from."""
-    if walk.is_fixed:
-        return samples
+def _of_fold(samples: Samples, fold: Fold, walk: WalkParams) -> Samples:
     times, cut = samples.times, fold.start
     stop = cut - pd.Timedelta(days=walk.stop_days)
     first = times[0] if walk.window_days is None else cut - pd.Timedelta(days=walk.window_days)
@@ -109,13 +111,14 @@ def known_at_start(samples: Samples, fold: Fold, walk: WalkParams) -> Samples:
     return dataclasses.replace(
         samples,
         split=split,
-        age_weight=_decay(times, cut, walk.half_life_days),
         fitting=recent & _known_before(samples, cut),
+        age_weight=_decay(times, cut, walk.half_life_days),
+        complete=samples.complete & _between(times, fold.start, fold.end),
     )
 
 
 def refuse_empty(learnt: Samples, fold: Fold, walk: WalkParams) -> None:
-    """Refuse samples without a row to learn from, or without one to stop the networks by."""
+    """Raise ValueError without a row to learn from, or without one to stop the networks by."""
     for name in ("train", "validation"):
         if not len(learnt.rows(name)):
             raise ValueError(
@@ -123,12 +126,6 @@ def refuse_empty(learnt: Samples, fold: Fold, walk: WalkParams) -> None:
                 f"{'learn from' if name == 'train' else 'stop the networks by'}: the panel begins "
                 f"at {learnt.times[0]}, {walk!r}; lengthen the data, move the split or change walk"
             )
-
-
-def asked_of(samples: Samples, fold: Fold) -> Samples:
-    """The same samples, where only the fold's hours are to be forecast."""
-    within = _between(samples.times, fold.start, fold.end)
-    return dataclasses.replace(samples, complete=samples.complete & within)
 
 
 def _starts(first: pd.Timestamp, end: pd.Timestamp, cadence: str) -> list[pd.Timestamp]:

@@ -9,7 +9,8 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from dvol_utils.study.params import ParameterError, StudyParams, load_study, parse_override
+from dvol_utils.study.loading import load_study, parse_override
+from dvol_utils.study.params import ParameterError, StudyParams
 
 # Heavy imports stand in the commands: `dvol params` should answer at once.
 

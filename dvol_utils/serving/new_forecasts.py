@@ -9,6 +9,7 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
+from dvol_utils.forecasting.forecast_rows import forecast_rows
 from dvol_utils.forecasting.forecast_table import QUANTILES
 from dvol_utils.forecasting.intervals import add_quantiles
 from dvol_utils.models import Forecaster
@@ -82,7 +83,8 @@ def new_rows(
         forecast = _predict(forecaster, samples, rows, stored["row"].to_numpy())
         if not allow_changed:
             _check_reproduces(stored, forecast, finished.study, name)
-        tables.append(_table(samples, rows, forecast, model=name, seed=int(seed), fold=fold))
+        made = {"model": name, "seed": int(seed), "fold": fold.number, "split": "later"}
+        tables.append(forecast_rows(samples, rows, forecast[rows], **made))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -213,32 +215,3 @@ def _check_reproduces(
             f"now, the study forecast {row['y_pred']:.3f} there: inputs or checkpoints have "
             f"changed since; run `make report STUDY={study.name}` again, or pass --allow-changed"
         )
-
-
-def _table(
-    samples: Samples,
-    rows: np.ndarray,
-    forecast: np.ndarray,
-    *,
-    model: str,
-    seed: int,
-    fold: ServedFold,
-) -> pd.DataFrame:
-    origin = samples.times[rows]
-    return pd.DataFrame(
-        {
-            "asset": samples.asset,
-            "origin": origin,
-            "target_time": origin + pd.Timedelta(hours=samples.horizon),
-            "horizon_hours": samples.horizon,
-            "model": model,
-            "seed": seed,
-            "fold": fold.number,
-            "split": "later",
-            "y_true": samples.outcome[rows],
-            "y_pred": forecast[rows],
-            "y_origin": samples.dvol[rows],
-            "jump_regime": samples.jump_regime[rows],
-            "level_regime": samples.level_regime[rows],
-        }
-    )

@@ -8,18 +8,17 @@ from typing import Any
 import pandas as pd
 from pydantic import ValidationError
 
-from dvol_utils.forecasting.walk import checkpoint_folder, make_forecaster
+from dvol_utils.forecasting.forecasters import checkpoint_folder, make_forecaster
 from dvol_utils.models import Forecaster
-from dvol_utils.study.params import StudyParams, effective, flat, study_from
+from dvol_utils.study.effective import changed, effective
+from dvol_utils.study.loading import study_from
+from dvol_utils.study.params import StudyParams
 from dvol_utils.study.tables import read_json, read_table, sections_of
 from dvol_utils.training import NetworkForecaster
 from dvol_utils.training.checkpoints.networks import load_weights, read_config
 from dvol_utils.training.checkpoints.sealed import CheckpointError
 from dvol_utils.training.checkpoints.simple_models import load_simple
 from dvol_utils.wording.numbers import hour
-
-# Settings that change no forecast, and that tables carry no mark of.
-_NEUTRAL = ("data.raw_dir", "training.cluster", "training.keep_seconds")
 
 
 class ServingError(RuntimeError):
@@ -173,11 +172,9 @@ def _recorded(study: StudyParams, manifest: dict[str, Any]) -> StudyParams:
 
 def _differences(study: StudyParams, recorded: StudyParams) -> list[str]:
     sections = sections_of("forecasts")
-    now, then = (flat(effective(one, sections)) for one in (study, recorded))
+    both = (effective(one, sections) for one in (study, recorded))
     return [
-        f"{key} is {now.get(key)!r}, the run had {then.get(key)!r}"
-        for key in sorted({*now, *then} - set(_NEUTRAL))
-        if now.get(key) != then.get(key)
+        f"{key} is {now!r}, the run had {then!r}" for key, (now, then) in changed(*both).items()
     ]
 
 

@@ -50,6 +50,10 @@ Asset = Annotated[str, AfterValidator(_asset_code)]
 Frequency = Annotated[int, AfterValidator(_frequency)]
 
 
+# On the field of a parameter that changes no result: `Field(json_schema_extra=NO_RESULT)`.
+NO_RESULT = {"changes_a_result": False}
+
+
 class Section(BaseModel):
     """Base of every section: unknown keys are errors, values cannot change after loading."""
 
@@ -92,7 +96,9 @@ class DataParams(Section):
     source: Literal["simulated", "raw_store"] = Field(
         "simulated", description="simulated market, or a raw store of CSV and Parquet files"
     )
-    raw_dir: Path = Field(Path("data/raw"), description="folder of the raw store")
+    raw_dir: Path = Field(
+        Path("data/raw"), description="folder of the raw store", json_schema_extra=NO_RESULT
+    )
     assets: list[Asset] = Field(
         ["BTC"],
         min_length=1,

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic import model_validator as validator
 
-from dvol_utils.study.data_section import Hour, Section
+from dvol_utils.study.data_section import NO_RESULT, Hour, Section
 from dvol_utils.study.model_names import ENSEMBLE, ModelName
 
 FeatureGroup = Literal[
@@ -232,13 +232,16 @@ class TrainingParams(Section):
     jump_weight: float = Field(
         2.0, ge=1, description=f"weight of jump-regime hours in the loss; {_own('jump_weight')}"
     )
-    log_every: int = Field(2, ge=1, description="epochs between two progress lines")
+    log_every: int = Field(
+        2, ge=1, description="epochs between two progress lines", json_schema_extra=NO_RESULT
+    )
     keep_seconds: float = Field(
         10.0,
         ge=0,
         le=86_400,
         description="least time between two states from which a broken training goes on; 0 keeps "
         "every epoch's",
+        json_schema_extra=NO_RESULT,
     )
     devices: Literal["auto", "cpu"] | Annotated[int, Field(ge=1, le=1_024)] = Field(
         "auto",
@@ -255,4 +258,5 @@ class TrainingParams(Section):
         pattern=r"^(local|(tcp|tls)://\S+:\d+)$",
         description="Dask cluster on which many networks train: local, or tcp://HOST:PORT; "
         "otherwise this machine's cores",
+        json_schema_extra=NO_RESULT,
     )

@@ -22,7 +22,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dvol_utils.study.params import StudyParams, effective, parameters_hash
+from dvol_utils.study.effective import effective, parameters_hash
+from dvol_utils.study.params import StudyParams
 from dvol_utils.study.stages import MADE_BY, TABLES
 
 _PACKAGES = (

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dvol_utils.study.params import StudyParams, Trial, effective, flat, load_study
+from dvol_utils.study.effective import changed, effective, flat, neutral_keys
+from dvol_utils.study.loading import load_study
+from dvol_utils.study.params import StudyParams, Trial
 from dvol_utils.study.tables import read_json
 from dvol_utils.study.threads import stay_on_one_thread
-
-_NEUTRAL = ("training.cluster", "training.keep_seconds")  # the results are the same
 
 
 def open_study(name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -> StudyParams:
@@ -48,15 +48,13 @@ def open_study(name_or_path: str | Path, overrides: Mapping[str, Any] | None = N
     raw = flat(recorded or {}).get("data.raw_dir")
     if raw is not None and "data.raw_dir" not in flat(overrides or {}):
         study = load_study(name_or_path, {**(overrides or {}), "data.raw_dir": raw})
-    now = flat(effective(study))
-    then = flat(effective(load_study(name_or_path)) if recorded is None else recorded)
-    changes = {
-        key: (now.get(key), then.get(key))
-        for key in sorted({*now, *then} - set(_NEUTRAL))
-        if now.get(key) != then.get(key)
-    }
+    now = effective(study)
+    then = effective(load_study(name_or_path)) if recorded is None else recorded
+    # Another raw store is another run here: which it was is not known from its name.
+    neutral = neutral_keys() - {"data.raw_dir"}
+    changes = changed(now, then, neutral=neutral)
     if changes:
-        kept = {key: value for key, value in now.items() if key not in _NEUTRAL}
+        kept = {key: value for key, value in flat(now).items() if key not in neutral}
         digest = hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
         study._trial = Trial(digest[:12], changes)
     return study

@@ -7,6 +7,7 @@ process, whose share is everything.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from dvol_utils.study.fitting_section import TrainingParams
 
 ARITHMETICS = ("float32", "bfloat16")
 _GLOO_SECONDS = 120  # after which a process that says nothing counts as lost
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of glibc's mallopt
 _ISA_LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")  # environment that oneDNN reads
 
 
@@ -193,3 +195,15 @@ def scaled_rate(params: TrainingParams, processes: int) -> float:
     factor = {"none": 1.0, "linear": processes, "sqrt": processes**0.5}
     factor["conservative"] = 1 / processes
     return params.learning_rate * factor[params.lr_scaling]
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep large blocks that are freed, where this is glibc; see `mallopt(3)`.
+
+    Otherwise it hands the gradients and activations of every step back to the kernel, which clears
+    their pages for the next one: a fifth of a step of the largest network.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_MMAP_THRESHOLD, 2**30)
+        libc.mallopt(_TRIM_THRESHOLD, 2**31 - 1)

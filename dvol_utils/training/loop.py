@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,8 +18,13 @@ from dvol_utils.samples.samples import Samples
 from dvol_utils.study.fitting_section import TrainingParams
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.threads import one_thread
-from dvol_utils.training.devices import Place, arithmetic, here, scaled_rate
-from dvol_utils.training.memory import keep_freed_memory
+from dvol_utils.training.devices import (
+    Place,
+    arithmetic,
+    here,
+    keep_freed_memory,
+    scaled_rate,
+)
 from dvol_utils.training.sequences import Sequences, build_sequences, sequence_starts
 
 History = list[dict[str, float]]
@@ -39,8 +45,8 @@ def fit_network(
     *,
     seed: int,
     on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
-    kept: State | None = None,
-    keep: Callable[[Callable[[], State]], None] = lambda state: None,
+    resume_from: State | None = None,
+    on_state: Callable[[Callable[[], State]], None] = lambda state: None,
 ) -> History:
     """Train until the validation loss stops falling; the best epoch's weights are left in place.
 
@@ -56,12 +62,12 @@ def fit_network(
     study : StudyParams
     seed : int
         Order of the sequences and dropout. Both depend on it and on the epoch's number alone, so
-        that training which goes on from a kept state ends in the same bits.
+        that training that goes on from a state ends in the same bits.
     on_epoch : callable
         Called with each epoch's row of the history.
-    kept : dict, optional
-        State to go on from, as `keep` was given it.
-    keep : callable
+    resume_from : dict, optional
+        State to go on from, as `on_state` was given it.
+    on_state : callable
         Called at the end of each epoch with a function that returns the state: tensors and numbers
         alone, of which it may make a copy.
 
@@ -86,11 +92,7 @@ def fit_network(
     params, place = study.training, here(study.training.devices)
     network.to(place.device)
     _check_targets(samples)
-    data = build_sequences(samples, study)
-    stops = params.patience is not None
-    rows = samples.rows("train") if stops else samples.fitting_rows()
-    weight = data.spread(rows, samples.weight[rows])
-    recency = data.spread(rows, _recency(samples, rows))
+    course = _course(samples, study, place, seed)
     optimiser = torch.optim.Adam(
         network.parameters(),
         lr=scaled_rate(params, place.processes),
@@ -99,8 +101,8 @@ def fit_network(
     )
     schedule = ReduceLROnPlateau(optimiser, factor=params.lr_factor, patience=params.lr_patience)
     state = _State(network, optimiser, schedule)
-    if kept is not None:
-        state.restore(kept)
+    if resume_from is not None:
+        state.restore(resume_from)
     _same_epoch(len(state.history), place)
     with torch.random.fork_rng(devices=[place.device] if place.device.type == "cuda" else []):
         while not state.finished(params):
@@ -109,19 +111,38 @@ def fit_network(
             # New in each epoch: the order in which it sums gradients comes from its first step, and
             # training that goes on after an epoch has to sum in the same order.
             shared = DistributedDataParallel(network) if place.processes > 1 else network
-            train_loss = _train_epoch(
-                shared, optimiser, data, rows, weight, recency, params, place, seed, epoch
-            )
-            validation = _validate(network, samples, data, params, place)
+            train_loss = _train_epoch(shared, optimiser, course, epoch)
+            validation = _validate(network, samples, course)
             _check_loss(validation["validation_loss"], "validation loss", epoch, seed)
-            if stops:
+            if params.patience is not None:
                 schedule.step(validation["validation_loss"])
             row = {"epoch": epoch, "train_loss": train_loss, **validation, "learning_rate": rate}
-            state.add(row, best_only=stops)
+            state.add(row, best_only=params.patience is not None)
             on_epoch(row)
-            keep(state.plain)
+            on_state(state.plain)
     network.load_state_dict(state.best_weights)
     return state.history
+
+
+@dataclass(frozen=True)
+class _Course:
+    """What is the same in every epoch of a network's training."""
+
+    data: Sequences
+    rows: np.ndarray  # to learn from
+    weight: Tensor  # (N,) of each row in the mean that a batch's loss is
+    aged_weight: Tensor  # (N,) the same, less for old rows
+    params: TrainingParams
+    place: Place
+    seed: int
+
+
+def _course(samples: Samples, study: StudyParams, place: Place, seed: int) -> _Course:
+    params, data = study.training, build_sequences(samples, study)
+    rows = samples.fitting_rows() if params.patience is None else samples.rows("train")
+    weight = data.spread(rows, samples.loss_weights(params.jump_weight)[rows])
+    aged = weight * data.spread(rows, _recency(samples, rows))
+    return _Course(data, rows, weight, aged, params, place, seed)
 
 
 class _State:
@@ -154,7 +175,7 @@ class _State:
         return own | {name: part.state_dict() for name, part in self.parts.items()}
 
     def restore(self, kept: State) -> None:
-        """Go back to a kept state."""
+        """Go back to a state that `plain` returned."""
         for name, part in self.parts.items():
             part.load_state_dict(kept[name])
         self.history, self.best_weights = kept["history"], kept["best_weights"]
@@ -192,33 +213,24 @@ def _check_loss(loss: float, what: str, epoch: int, seed: int) -> None:
 
 
 def _train_epoch(
-    network: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    data: Sequences,
-    rows: np.ndarray,
-    weight: Tensor,
-    recency: Tensor,
-    params: TrainingParams,
-    place: Place,
-    seed: int,
-    epoch: int,
+    network: nn.Module, optimiser: torch.optim.Optimizer, course: _Course, epoch: int
 ) -> float:
     """One pass in an order, and with a chunk grid, that depend on seed and epoch alone."""
-    rng = np.random.default_rng([seed, epoch])
+    data, params, place = course.data, course.params, course.place
+    rng = np.random.default_rng([course.seed, epoch])
     torch.manual_seed(int(rng.integers(2**31)) + place.rank)
-    starts = sequence_starts(rows, data.window, data.chunk, int(rng.integers(data.chunk)))
+    starts = sequence_starts(course.rows, data.window, data.chunk, int(rng.integers(data.chunk)))
     starts = rng.permutation(starts)
     network.train()
     total = weight_sum = 0.0
-    # A batch of old rows counts less than one of new ones: recency is left out of its weight.
-    counted = weight * recency
     step = params.batch_size * place.processes
     for first in range(0, len(starts), step):
         joint = starts[first : first + step]
-        joint_weight = data.total_weight(joint, weight)
-        loss = _share_of_loss(network, data, joint, counted, params, place) / joint_weight
+        # Without regard to age: a batch of old rows counts less than one of new ones.
+        joint_weight = data.total_weight(joint, course.weight)
+        loss = _share_of_loss(network, course, joint) / joint_weight
         joint_loss = place.total(loss.detach().double()).item()
-        _check_loss(joint_loss, "loss", epoch, seed)
+        _check_loss(joint_loss, "loss", epoch, course.seed)
         optimiser.zero_grad(set_to_none=True)
         # The mean of gradients over processes is that of the joint batch.
         (loss * place.processes).backward()
@@ -229,18 +241,13 @@ def _train_epoch(
     return total / weight_sum
 
 
-def _share_of_loss(
-    network: nn.Module,
-    data: Sequences,
-    joint: np.ndarray,
-    weight: Tensor,
-    params: TrainingParams,
-    place: Place,
-) -> Tensor:
+def _share_of_loss(network: nn.Module, course: _Course, joint: np.ndarray) -> Tensor:
     """Weighted sum of losses over this process's part of a joint batch."""
+    data, params, place = course.data, course.params, course.place
     own = place.share(joint)
     idle = not len(own)  # a last batch smaller than the number of processes
-    x, y, w = (part.to(place.device) for part in data.cut(joint[:1] if idle else own, weight))
+    starts = joint[:1] if idle else own
+    x, y, w = (part.to(place.device) for part in data.cut(starts, course.aged_weight))
     # In float32, so that bf16 rounds products and not the loss.
     losses = w * _loss(_forward(network, x, data.chunk, params).float(), y, params)
     return losses.sum() * (0.0 if idle else 1.0)
@@ -265,12 +272,10 @@ def _recency(samples: Samples, rows: np.ndarray) -> np.ndarray:
     return samples.age_weight[rows] / samples.age_weight[rows].mean()
 
 
-def _validate(
-    network: nn.Module, samples: Samples, data: Sequences, params: TrainingParams, place: Place
-) -> dict[str, float]:
-    rows = samples.rows("validation")
-    forecast = predict_rows(network, data, rows, params, place)
-    weight = samples.weight[rows]
+def _validate(network: nn.Module, samples: Samples, course: _Course) -> dict[str, float]:
+    params, rows = course.params, samples.rows("validation")
+    forecast = predict_rows(network, course.data, rows, params, course.place)
+    weight = samples.loss_weights(params.jump_weight)[rows]
     losses = _loss(forecast, samples.target[rows], params)
     outcome, origin = samples.outcome[rows], samples.dvol[rows]
     points = samples.to_points(forecast, rows)

@@ -22,15 +22,15 @@ from torch import Tensor, nn
 from dvol_utils.models.networks import network_size
 from dvol_utils.samples.features import feature_columns
 from dvol_utils.samples.samples import Samples
-from dvol_utils.study.params import StudyParams, effective
+from dvol_utils.study.effective import effective, flat, neutral_keys
+from dvol_utils.study.params import StudyParams
 from dvol_utils.study.tables import file_hash, replacing
 from dvol_utils.training.checkpoints.sealed import check_file, read_sealed, write_sealed, writing
 from dvol_utils.training.loop import History
 from dvol_utils.training.progress import write_history
 
-# Settings that change where and how loudly a network trains, and not what it becomes.
-_NEUTRAL = ("seeds", "cluster", "devices", "log_every", "keep_seconds")
-_SAID_OTHERWISE = ("precision",)  # by what it comes to on a device
+# Said by the seed, the number of processes and the arithmetic of the one network.
+_SAID_OTHERWISE = ("training.seeds", "training.devices", "training.precision")
 
 
 def fingerprint(
@@ -49,16 +49,17 @@ def fingerprint(
     checkpoint `begins_with`, from which training starts.
     """
     digest = hashlib.sha256()
-    settings = effective(study, ("features", "target", "training"))
-    for key in (*_NEUTRAL, *_SAID_OTHERWISE):
-        settings["training"].pop(key)
+    settings = flat(effective(study, ("features", "target", "training")))
+    for key in {*neutral_keys(), *_SAID_OTHERWISE} & settings.keys():
+        del settings[key]
     if processes == 1:
-        settings["training"].pop("lr_scaling")
+        del settings["training.lr_scaling"]
     size = dict(network_size(name, study.networks))
     digest.update(json.dumps([name, seed, size, settings, processes, arithmetic]).encode())
     columns = feature_columns(study.features.groups)
+    weight = samples.loss_weights(study.training.jump_weight)
     for rows in (samples.rows("train"), samples.rows("validation"), samples.fitting_rows()):
-        for values in (rows, samples.target[rows], samples.weight[rows]):
+        for values in (rows, samples.target[rows], weight[rows]):
             digest.update(np.ascontiguousarray(values).tobytes())
     if samples.age_weight is not None:
         digest.update(samples.age_weight[rows].tobytes())

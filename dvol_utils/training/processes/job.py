@@ -10,24 +10,25 @@ from pathlib import Path
 import pandas as pd
 
 from dvol_utils.samples.samples import Samples
-from dvol_utils.study.params import effective, study_from
+from dvol_utils.study.effective import effective
+from dvol_utils.study.loading import study_from
 from dvol_utils.study.tables import replacing, write_json
-from dvol_utils.training.forecaster import NetworkForecaster
+from dvol_utils.training.network import TrainableNetwork
 
 _JOB, _SAMPLES = "job.json", "samples.parquet"
 _ERROR, _TROUBLE = "error.txt", "trouble-{}.txt"
 _FEATURE = "feature:"  # marks the columns of `Samples.features`
 
 
-def write_job(folder: Path, forecaster: NetworkForecaster, samples: Samples) -> None:
+def write_job(folder: Path, trainable: TrainableNetwork, samples: Samples) -> None:
     """Write what `read_job` reads."""
     write_samples(samples, folder / _SAMPLES)
-    study, before = forecaster.study, forecaster.begins_with
+    study, before = trainable.study, trainable.begins_with
     job = {
-        "model": forecaster.name,
-        "seed": forecaster.seed,
-        "checkpoint": str(forecaster.checkpoint.absolute()),
-        "fold": forecaster.fold,
+        "model": trainable.name,
+        "seed": trainable.seed,
+        "checkpoint": str(trainable.checkpoint.absolute()),
+        "fold": trainable.fold,
         "begins_with": before and str(before.absolute()),
         "root": str(study.root.absolute()),
         "study": effective(study),
@@ -35,10 +36,10 @@ def write_job(folder: Path, forecaster: NetworkForecaster, samples: Samples) -> 
     write_json(folder / _JOB, job)
 
 
-def read_job(folder: Path) -> tuple[NetworkForecaster, Samples]:
-    """The forecaster to train, and its samples."""
+def read_job(folder: Path) -> tuple[TrainableNetwork, Samples]:
+    """The network to train, and its samples."""
     job = json.loads((folder / _JOB).read_text(encoding="utf-8"))
-    forecaster = NetworkForecaster(
+    trainable = TrainableNetwork(
         job["model"],
         study_from(job["study"], Path(job["root"])),
         seed=job["seed"],
@@ -46,7 +47,7 @@ def read_job(folder: Path) -> tuple[NetworkForecaster, Samples]:
         fold=job["fold"],
         begins_with=job["begins_with"] and Path(job["begins_with"]),
     )
-    return forecaster, read_samples(folder / _SAMPLES)
+    return trainable, read_samples(folder / _SAMPLES)
 
 
 def write_error(folder: Path, error: Exception) -> None:

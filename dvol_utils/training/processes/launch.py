@@ -16,8 +16,8 @@ from pathlib import Path
 from dvol_utils.samples.samples import Samples
 from dvol_utils.training.checkpoints.sealed import emptied
 from dvol_utils.training.devices import process_count
-from dvol_utils.training.forecaster import NetworkForecaster
 from dvol_utils.training.loop import TrainingError
+from dvol_utils.training.network import TrainableNetwork
 from dvol_utils.training.processes.job import last_trouble, read_error, write_job
 from dvol_utils.training.processes.parent import PARENT
 
@@ -25,7 +25,7 @@ RESTARTS = 3  # of the processes of one machine, before it gives up
 
 
 def train_with_torchrun(
-    forecaster: NetworkForecaster,
+    trainable: TrainableNetwork,
     samples: Samples,
     *,
     fresh: bool = False,
@@ -37,9 +37,9 @@ def train_with_torchrun(
 
     Parameters
     ----------
-    forecaster : NetworkForecaster
+    trainable : TrainableNetwork
         Its study's `training.devices` says how many processes a machine. The checkpoint is what
-        comes of it; the forecaster's own network stays as it is.
+        comes of it; the object's own network stays as it is.
     samples : Samples
     fresh : bool
         Begin with the first epoch even if there is a state to go on from.
@@ -58,15 +58,15 @@ def train_with_torchrun(
     if nnodes > 1 and rendezvous is None:
         raise TrainingError(f"{nnodes} machines need a rendezvous HOST:PORT that all of them reach")
     if fresh:  # here and not in the processes, which may be started again
-        emptied(forecaster.checkpoint)
+        emptied(trainable.checkpoint)
     with tempfile.TemporaryDirectory(prefix="dvol-", ignore_cleanup_errors=True) as folder:
         job = Path(folder)
-        write_job(job, forecaster, samples)
-        processes = process_count(forecaster.study.training.devices)
+        write_job(job, trainable, samples)
+        processes = process_count(trainable.study.training.devices)
         status = _run(_torchrun(job, processes, nnodes, rendezvous), quiet)
         error = read_error(job)
         if error or status:
-            raise TrainingError(error or _last_words(forecaster.title, status, last_trouble(job)))
+            raise TrainingError(error or _last_words(trainable.title, status, last_trouble(job)))
 
 
 def _torchrun(job: Path, processes: int, nnodes: int, rendezvous: str | None) -> list[str]:

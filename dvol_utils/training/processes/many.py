@@ -1,7 +1,8 @@
 """Many independent networks: on this machine's cores, or on a Dask cluster.
 
 Each task runs on one thread, and as many at a time as there are cores, so the bits of the results
-do not depend on the machine; a second thread would gain little even for the largest network.
+do not depend on the machine; a second thread would gain little even for the largest network. The
+cluster is not joblib's `dask` backend: that waits for ever for a task that always kills its worker.
 """
 
 from __future__ import annotations

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from dvol_utils.training.checkpoints.sealed import CheckpointError
 from dvol_utils.training.devices import process_group
-from dvol_utils.training.forecaster import train_checkpoint
 from dvol_utils.training.loop import TrainingError
 from dvol_utils.training.processes.job import read_job, write_error, write_trouble
 from dvol_utils.training.processes.parent import end_with_parent, named_parent
 from dvol_utils.training.progress import epoch_bar
+from dvol_utils.training.run import train_checkpoint
 
 
 def main(folder: Path) -> None:
@@ -20,11 +20,11 @@ def main(folder: Path) -> None:
     An error that no restart would mend is left in the job's folder, and the process ends well:
     torchrun would start it again otherwise. All processes meet such an error together.
     """
-    forecaster, samples = read_job(folder)
-    training = forecaster.study.training
+    trainable, samples = read_job(folder)
+    training = trainable.study.training
     try:
         with process_group(training.devices) as place, epoch_bar(training, place.rank) as bar:
-            train_checkpoint(forecaster, samples, **bar)
+            train_checkpoint(trainable, samples, **bar)
     except (TrainingError, CheckpointError) as error:
         write_error(folder, error)
     except Exception as error:

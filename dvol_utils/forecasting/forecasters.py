@@ -1,0 +1,90 @@
+"""The forecaster of a model's name, and where what it learnt is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from dvol_utils.models import Forecaster
+from dvol_utils.models.linear import RidgeForecaster, ridge_decay
+from dvol_utils.models.naive import Persistence, SeasonalNaive
+from dvol_utils.models.networks import with_epochs
+from dvol_utils.models.trees import boosted_trees
+from dvol_utils.study.model_names import NETWORK_NAMES
+from dvol_utils.study.params import StudyParams
+from dvol_utils.training import NetworkForecaster
+
+
+def make_forecaster(
+    name: str,
+    study: StudyParams,
+    *,
+    seed: int = 0,
+    fold: int | None = None,
+    after: int | None = None,
+) -> Forecaster:
+    """The forecaster of a name in `model_names.MODEL_NAMES`, not yet fitted.
+
+    Parameters
+    ----------
+    name : str
+        `ensemble` is none: it combines the forecasts of others.
+    study : StudyParams
+    seed : int
+        Of a network.
+    fold : int, optional
+        Number of the fold that a network is trained for, where models are fitted more than once.
+    after : int, optional
+        Number of the fold whose weights it goes on from, for at most `walk.warm_epochs`.
+    """
+    if name in NETWORK_NAMES:
+        return _network(name, study, seed, fold, after)
+    simple: dict[str, Callable[[], Forecaster]] = {
+        "persistence": Persistence,
+        "seasonal_naive": SeasonalNaive,
+        "har": lambda: RidgeForecaster(["har"]),
+        "har_calendar": lambda: RidgeForecaster(["har", "calendar"]),
+        "ridge_decay": ridge_decay,
+        "boosted_trees": boosted_trees,
+    }
+    return simple[name]()
+
+
+def _network(
+    name: str, study: StudyParams, seed: int, fold: int | None, after: int | None
+) -> NetworkForecaster:
+    place = {"fold": fold, "checkpoint": checkpoint_folder(study, name, seed, fold or 0)}
+    if after is None:
+        return NetworkForecaster(name, study, seed=seed, **place)
+    assert study.walk.warm_epochs is not None
+    warm = with_epochs(name, study, study.walk.warm_epochs)
+    begins_with = checkpoint_folder(study, name, seed, after)
+    return NetworkForecaster(name, warm, seed=seed, begins_with=begins_with, **place)
+
+
+def checkpoint_folder(study: StudyParams, name: str, seed: int, fold: int = 0) -> Path:
+    """Where what a model has learnt lies, and of a network its history."""
+    return study.run_dir / _place(name, seed, fold)
+
+
+def _place(name: str, seed: int, fold: int) -> str:
+    return f"checkpoints/{name}/{fold}-{seed}"
+
+
+def network_folders(
+    study: StudyParams, failures: Iterable[str] = (), folds: Iterable[int] = (0,)
+) -> list[Path]:
+    """Checkpoint folders of the study's networks, in the order of its models, seeds and folds.
+
+    `failures` are "model seed N" of those that could not be trained and are left out, `folds` the
+    numbers of the folds to list.
+    """
+    numbers = [int(fold) for fold in folds]
+    return [
+        study.artefact(_place(name, seed, fold))
+        for name in study.models
+        if name in NETWORK_NAMES
+        for seed in study.training.seeds
+        if f"{name} seed {seed}" not in failures
+        for fold in numbers
+    ]

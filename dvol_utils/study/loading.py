@@ -1,0 +1,178 @@
+"""YAML and overrides in, a study or one message out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from dvol_utils.study.data_section import Section
+from dvol_utils.study.effective import effective, flat
+from dvol_utils.study.params import ParameterError, StudyParams
+from dvol_utils.study.reach import without_effect
+
+
+def load_study(
+    name_or_path: str | Path,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    trained: str | None = None,
+) -> StudyParams:
+    """Read `params/<name>.yaml`, apply overrides and check every value.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        Study name (looked up in `params/` here, in a parent folder, or beside the package), or a
+        path that ends in `.yaml`.
+    overrides : mapping, optional
+        Values that replace the file's: nested (`{"training": {"epochs": 3}}`) or dotted
+        (`{"training.epochs": 3}`).
+    trained : str, optional
+        A network that is trained whether or not the study names it.
+
+    Raises
+    ------
+    ParameterError
+        Missing file, broken YAML, unknown key or bad value, or a key that has no effect in the
+        study; names file, key, value and what is valid.
+    """
+    path = _study_file(name_or_path)
+    values = {"name": path.stem, **_read_yaml(path)}
+    source = str(path)
+    if overrides:
+        with suppress(ValidationError):  # of a file that is whole with its overrides alone
+            _refuse_idle(values, StudyParams(**values), source, trained)
+        given = _nested(overrides)
+        values = _merge(values, given)
+        source += " with overrides " + json.dumps(dict(overrides), default=str)
+    else:
+        given = values
+    try:
+        study = StudyParams(**values)
+    except ValidationError as error:
+        raise ParameterError(_explain(error, source)) from None
+    _refuse_idle(given, study, source, trained)
+    if study.name != path.stem:
+        raise ParameterError(f"{source}: name: found {study.name!r}; should be {path.stem!r}")
+    study._root = path.parent.parent
+    return study
+
+
+def study_from(values: Mapping[str, Any], root: Path) -> StudyParams:
+    """The study of `effective` parameters, as another process hands them on."""
+    study = StudyParams(**values)
+    study._root = root
+    return study
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """Split `training.epochs=3` of a command line into key and YAML value."""
+    key, sign, value = text.partition("=")
+    if not sign or not key:
+        raise ParameterError(f"override {text!r}: should read key=value, e.g. training.epochs=3")
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ParameterError(f"override {text!r}: the value is not YAML: {error}") from None
+
+
+def _refuse_idle(
+    given: Mapping[str, Any], study: StudyParams, source: str, trained: str | None
+) -> None:
+    """Refuse keys that somebody has set and that change nothing in the study."""
+    faults = without_effect(flat(given), flat(effective(study)), trained)
+    if faults:
+        raise ParameterError("\n".join(f"{source}: {key}: {why}" for key, why in faults.items()))
+
+
+def _study_file(name_or_path: str | Path) -> Path:
+    text = str(name_or_path)
+    if text.endswith((".yaml", ".yml")):
+        path = Path(text).resolve()
+        if not path.is_file():
+            raise ParameterError(f"{text}: no such study file")
+        return path
+    here = Path.cwd()
+    package_home = Path(__file__).resolve().parents[2]
+    folders = [folder / "params" for folder in (here, *here.parents, package_home)]
+    folder = next((f for f in folders if f.is_dir()), folders[0])
+    path = folder / f"{text}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(f.stem for f in folder.glob("*.yaml"))) or "none"
+        raise ParameterError(f"{path}: no study {text!r} there; it holds: {known}")
+    return path
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """Safe YAML that refuses a key written twice, where plain YAML keeps the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
+        if twice:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"key {twice[0]!r} stands twice", node.start_mark
+            )
+        return super().construct_mapping(node, deep)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParameterError(f"{path}: not readable as YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise ParameterError(
+            f"{path}: found {type(values).__name__}; should be keys such as title:"
+        )
+    return values
+
+
+def _nested(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for key, value in overrides.items():
+        head, _, rest = str(key).partition(".")
+        if rest:
+            value = _nested({rest: value})
+        elif isinstance(value, Mapping):
+            value = _nested(value)
+        nested = _merge(nested, {head: value})
+    return nested
+
+
+def _merge(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in top.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _explain(error: ValidationError, source: str) -> str:
+    lines = []
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"]) or "(whole study)"
+        if item["type"] == "extra_forbidden":
+            valid = ", ".join(_keys_at(item["loc"][:-1]))
+            lines.append(f"{source}: {key}: unknown key; valid keys here: {valid}")
+        elif item["type"] == "missing":
+            lines.append(f"{source}: {key}: missing; it has no default")
+        elif item["type"] == "value_error" and isinstance(item["input"], dict | Section):
+            lines.append(f"{source}: {key}: {item['msg'].removeprefix('Value error, ')}")
+        else:
+            message = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
+            lines.append(f"{source}: {key}: found {item['input']!r}; {message}")
+    return "\n".join(lines)
+
+
+def _keys_at(location: tuple[int | str, ...]) -> list[str]:
+    section: type[BaseModel] = StudyParams
+    for part in location:
+        section = section.model_fields[str(part)].annotation  # type: ignore[assignment]
+    return list(section.model_fields)
