@@ -16,6 +16,7 @@ from dvol_utils.study.loading import load_study, parse_override
 from dvol_utils.study.params import ParameterError, StudyParams
 from dvol_utils.study.reach import without_effect
 from dvol_utils.study.threads import stay_on_one_thread
+from dvol_utils.wording.numbers import hour
 
 # Heavy imports stand in the commands that need them: `dvol params` should answer at once.
 
@@ -261,7 +262,7 @@ def verify(
     named there, within stated tolerances elsewhere.
     """
     from dvol_utils.report import expected
-    from dvol_utils.report.verify import verify as run_checks
+    from dvol_utils.report.verify import run_checks
 
     loaded = _study(study, raw, settings)
     if accept and not rerun:
@@ -355,7 +356,7 @@ def _lack(study: StudyParams) -> str | None:
         opened = read_series(study.raw_dir, asset, "dvol", study.data).index[-1]
         last = opened + pd.Timedelta(minutes=study.data.bar_minutes("dvol"))
         if last < needed:
-            return f"{path} ends {last:%Y-%m-%d %H:%M}, the study needs {needed:%Y-%m-%d %H:%M}"
+            return f"{path} ends {hour(last)}, the study needs {hour(needed)}"
     return None
 
 

@@ -107,7 +107,7 @@ def comparison_html(runs: Sequence[ComparedRun]) -> str:
     templates = page_templates(title=f"{', '.join(first)} and {last}")
     return templates.get_template("compare.html.j2").render(
         studies=[_study_facts(run) for run in runs],
-        headline=headline(runs),
+        headline=headline_tables(runs),
         parameters=parameter_differences([run.study for run in runs]).to_dict("records"),
         names=[run.study.name for run in runs],
         pairs=[compared_pair(a, b) for a, b in combinations(runs, 2)],
@@ -115,10 +115,10 @@ def comparison_html(runs: Sequence[ComparedRun]) -> str:
     )
 
 
-def headline(runs: Sequence[ComparedRun]) -> dict[str, Any]:
+def headline_tables(runs: Sequence[ComparedRun]) -> dict[str, Any]:
     """The headline tables below one another: `caption`, `columns`, and `rows` that name a study."""
     tables = {
-        run.study.name: overview.headline(
+        run.study.name: overview.headline_cells(
             run.results.model_copy(update={"comparison": None}), run.study.significance.coverage
         )
         for run in runs

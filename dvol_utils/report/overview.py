@@ -99,7 +99,7 @@ def _skill_axes(results: Results, rivals: pd.DataFrame) -> Axes:
     return skill_intervals(rivals, title=title)
 
 
-def headline(results: Results, coverage: float) -> dict[str, Any]:
+def headline_cells(results: Results, coverage: float) -> dict[str, Any]:
     """The headline table as the page writes it: `caption`, `columns` and `rows` of cells."""
     if results.comparison is not None:
         return _compared(results, results.comparison, coverage)

@@ -176,7 +176,7 @@ def _index_html(
         card=_card(manifest),
         found=_found(manifest),
         figure=overview.skill_figure(results, coverage),
-        headline=overview.headline(results, coverage),
+        headline=overview.headline_cells(results, coverage),
         regimes=overview.regimes(results),
         published=overview.published(results),
         provenance=provenance(study, results, manifest, _durations(study)),

@@ -31,7 +31,7 @@ class Check(NamedTuple):
     detail: str
 
 
-def verify(study: StudyParams) -> list[Check]:
+def run_checks(study: StudyParams) -> list[Check]:
     """Check a finished run against its parameters, its data and what is said about it.
 
     Parameters

@@ -18,13 +18,7 @@ from dvol_utils.samples.samples import Samples
 from dvol_utils.study.fitting_section import TrainingParams
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.threads import one_thread
-from dvol_utils.training.devices import (
-    Place,
-    arithmetic,
-    here,
-    keep_freed_memory,
-    scaled_rate,
-)
+from dvol_utils.training.devices import Place, arithmetic, here, keep_freed_memory, scaled_rate
 from dvol_utils.training.sequences import Sequences, build_sequences, sequence_starts
 
 History = list[dict[str, float]]
