@@ -156,7 +156,12 @@ def project(tmp_path_factory):
     study = load_study(
         "smoke",
         {key: value for key, value in RULES.items() if key != "models"}
-        | {"training.epochs": 1, "judgement.epochs": 1, "features.scaling_window_hours": 240},
+        | {
+            "training.epochs": 1,
+            "published_page": True,
+            "judgement.epochs": 1,
+            "features.scaling_window_hours": 240,
+        },
     )
     study._root = tmp_path_factory.mktemp("judged")
     write_store(study.raw_dir, study.data)
@@ -454,10 +459,10 @@ def test_the_page_is_made_only_for_studies_that_ask_for_it(project, tmp_path):
     names = ["05_bootstrap_significance", "07_published_study"]
     for name in names:
         (tmp_path / f"notebooks/{name}.ipynb").touch()
-    asked = project.model_copy(update={"published_page": True})
-    asked._root = tmp_path
-    assert [path.stem for path in study_notebooks(asked)] == names
-    assert [path.stem for path in study_notebooks(project)] == names[:1]
+    plain = project.model_copy(update={"published_page": False})
+    plain._root = tmp_path
+    assert [path.stem for path in study_notebooks(project)] == names
+    assert [path.stem for path in study_notebooks(plain)] == names[:1]
     assert (ROOT / f"notebooks/{stages.PUBLISHED.name}.ipynb").is_file()
 
 

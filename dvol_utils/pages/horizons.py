@@ -19,19 +19,8 @@ from dvol_utils.study.params import StudyParams
 from dvol_utils.wording.numbers import interval_text, p_text, percent
 
 _COLUMNS = [
-    "horizon_hours",
-    "model",
-    "chosen",
-    "skill",
-    "low",
-    "high",
-    "direction",
-    "rmse_persistence",
-    "rmse",
-    "p_value",
-    "p_wide",
-    "n",
-    "apart",
+    *("horizon_hours", "model", "chosen", "skill", "low", "high", "direction"),
+    *("rmse_persistence", "rmse", "p_value", "p_wide", "n", "apart"),
 ]
 
 

@@ -8,19 +8,9 @@ from dvol_utils.evaluation import METRICS, add_calendar, score
 from dvol_utils.evaluation.quantile_scores import coverage, crps
 from dvol_utils.forecasting.forecast_table import QUANTILES
 
-REGIME_TYPES = (
-    "all",
-    "jump_regime",
-    "level_regime",
-    "half",
-    "month",
-    "weekday",
-    "hour",
-    "hour_of_week",
-)
-
-
-_JUDGED_BY = REGIME_TYPES[:5]  # a share in the tails needs more rows than a cell of the week has
+# A share in the tails needs more rows than a cell of the week has.
+_JUDGED_BY = ("all", "jump_regime", "level_regime", "half", "month")
+REGIME_TYPES = (*_JUDGED_BY, "weekday", "hour", "hour_of_week")
 
 
 def metrics_table(forecasts: pd.DataFrame) -> pd.DataFrame:

@@ -17,18 +17,8 @@ from dvol_utils.study.model_names import (
 )
 
 SIGNIFICANCE_COLUMNS = (
-    "kind",
-    "model_a",
-    "model_b",
-    "metric",
-    "estimate",
-    "low",
-    "high",
-    "statistic",
-    "p_value",
-    "p_wide",
-    "p_holm",
-    "p_fdr",
+    *("kind", "model_a", "model_b", "metric", "estimate", "low", "high", "statistic"),
+    *("p_value", "p_wide", "p_holm", "p_fdr"),
 )
 
 
