@@ -44,7 +44,17 @@ def executed(monkeypatch):
 
 def test_params_shows_every_parameter_with_its_meaning(tmp_project):
     shown = dvol("params", "--study", "tiny", "--set", "training.epochs=3")
-    assert re.search(r"^training\.epochs +3\n +most passes over the training rows$", shown, re.M)
+    assert re.search(r"^training\.epochs +3\n +most passes over the training rows; ", shown, re.M)
+
+
+def test_params_says_what_has_no_effect(tmp_project):
+    shown = dvol("params", "--study", "tiny", "--set", "models=[persistence, har, lstm_tuned]")
+    reason = (
+        "without effect here: reaches lstm_baseline, lstm_large, lstm_ultra; the study has "
+        "persistence, har, lstm_tuned; see networks.lstm_tuned.epochs"
+    )
+    assert re.search(rf"^training\.epochs +100\n .+\n +{re.escape(reason)}$", shown, re.M)
+    assert re.search(r"^training\.batch_size +32\n .+\n\S", shown, re.M)
 
 
 def test_notebook_passes_settings_on(tmp_project, executed):

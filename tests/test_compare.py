@@ -325,7 +325,7 @@ def test_three_studies_make_three_pairs_and_each_mismatch_has_its_reason(two):
 def test_studies_that_share_persistence_alone_say_so(tmp_project):
     market = forecast_table(300, validation_rows=50)
     finish(tmp_project, "one", market)
-    finish(tmp_project, "alone", market[market["model"] == "persistence"])
+    finish(tmp_project, "alone", market[market["model"] == "persistence"], training={})
     said = (
         page_of(compare_studies(["one", "alone"])).find(id="differences").find_next("p").get_text()
     )

@@ -25,6 +25,7 @@ NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 STUDY = {
     **TINY_STUDY,
     "models": ["persistence"],
+    "training": {},
     "split": {"validation_start": "2021-02-20 00:00", "test_start": "2021-03-08 00:00"},
     "features": {"scaling_window_hours": 168},
     "target": {"volatility_window_hours": 168},

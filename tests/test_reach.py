@@ -122,6 +122,11 @@ def test_key_without_effect_is_refused_in_a_file(tmp_project):
     }
 
 
+def test_file_may_spell_out_defaults(tmp_project):
+    write(tmp_project, **effective(load_study("tiny", {"name": "tiny", "training.epochs": 3})))
+    assert load_study("tiny").training.epochs == 3
+
+
 def test_file_is_judged_by_its_own_models_whatever_is_overridden(tmp_project):
     load_study("tiny", {"models": SIMPLE})  # the file sets training.seeds
     write(tmp_project, training={"epochs": 3}, ensemble={"shrinkage": 1.0})

@@ -45,19 +45,17 @@ def load_study(
     path = _study_file(name_or_path)
     values = {"name": path.stem, **_read_yaml(path)}
     source = str(path)
+    with suppress(ValidationError):  # said below, or mended by the overrides
+        alone = StudyParams(**values)
+        _refuse_idle(_chosen(values, alone), alone, source, trained)
     if overrides:
-        with suppress(ValidationError):  # of a file that is whole with its overrides alone
-            _refuse_idle(values, StudyParams(**values), source, trained)
-        given = _nested(overrides)
-        values = _merge(values, given)
+        values = _merge(values, _nested(overrides))
         source += " with overrides " + json.dumps(dict(overrides), default=str)
-    else:
-        given = values
     try:
         study = StudyParams(**values)
     except ValidationError as error:
         raise ParameterError(_explain(error, source)) from None
-    _refuse_idle(given, study, source, trained)
+    _refuse_idle(flat(_nested(overrides or {})), study, source, trained)
     if study.name != path.stem:
         raise ParameterError(f"{source}: name: found {study.name!r}; should be {path.stem!r}")
     study._root = path.parent.parent
@@ -82,11 +80,17 @@ def parse_override(text: str) -> tuple[str, Any]:
         raise ParameterError(f"override {text!r}: the value is not YAML: {error}") from None
 
 
-def _refuse_idle(
-    given: Mapping[str, Any], study: StudyParams, source: str, trained: str | None
-) -> None:
+def _chosen(values: Mapping[str, Any], study: StudyParams) -> list[str]:
+    """Keys of a file with another value than the default: a file may spell out all defaults."""
+    fields = StudyParams.model_fields.items()
+    usual = {name: field.default for name, field in fields if not field.is_required()}
+    now, default = flat(effective(study)), flat(effective(study.model_copy(update=usual)))
+    return [key for key in flat(values) if now.get(key) != default.get(key)]
+
+
+def _refuse_idle(keys: Iterable[str], study: StudyParams, source: str, trained: str | None) -> None:
     """Refuse keys that somebody has set and that change nothing in the study."""
-    faults = without_effect(flat(given), flat(effective(study)), trained)
+    faults = without_effect(keys, flat(effective(study)), trained)
     if faults:
         raise ParameterError("\n".join(f"{source}: {key}: {why}" for key, why in faults.items()))
 

@@ -32,8 +32,8 @@ with file, key, what was found and what would be valid. Numbers are finite.
 - A key that is set, in a file or without touching one, has to change something. It is refused \
 where it reaches no model of the study (`training.epochs` where `lstm_tuned` is the only network, \
 `ensemble.members` without `ensemble`) or only a page that the study does not have. A file is \
-judged by its own models, an override by those that there are with it; `dvol train` adds the \
-network that it trains.
+judged by its own models, and may spell out defaults; an override is judged by the models that \
+there are with it. `dvol train` adds the network that it trains.
 - `.venv/bin/dvol params --study <study>` shows the values that a study has, and which of \
 them have no effect in it."""
 _HEAD = "| key | type and range | default | meaning |\n| --- | --- | --- | --- |"
