@@ -6,17 +6,16 @@ import signal
 from pathlib import Path
 from typing import Annotated, Any
 
-import pandas as pd
 import typer
 from typer.core import TyperGroup
 
 from dvol_utils.serving import commands as serving
+from dvol_utils.study.command_line import check_raw_dir, overrides_of, study_of
 from dvol_utils.study.effective import describe, effective, flat
-from dvol_utils.study.loading import load_study, parse_override
+from dvol_utils.study.loading import load_study
 from dvol_utils.study.params import ParameterError, StudyParams
 from dvol_utils.study.reach import without_effect
 from dvol_utils.study.threads import stay_on_one_thread
-from dvol_utils.wording.numbers import hour
 
 # Heavy imports stand in the commands that need them: `dvol params` should answer at once.
 
@@ -60,8 +59,8 @@ def notebook(
     from dvol_utils.report.execute import execute_notebook
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up as after Ctrl-C
-    overrides = _overrides(raw, settings)
-    _check_raw(load_study(study, overrides), raw)
+    overrides = overrides_of(raw, settings)
+    check_raw_dir(load_study(study, overrides), raw)
     execute_notebook(source, output, study=study, overrides=overrides)
 
 
@@ -92,9 +91,10 @@ def data(
     """Fetch the raw store from the public sources, or bring it up to date."""
     from dvol_utils.data.fetching.fetch import fetch_store
     from dvol_utils.data.fetching.http import UnreachableError
+    from dvol_utils.data.fetching.needed import missing_data, own_files
 
     loaded = _raw_store_study(study, raw, settings)
-    if own := _own_files(loaded):
+    if own := own_files(loaded):
         if if_needed:
             return  # the reader says what those files lack
         raise ParameterError(
@@ -102,7 +102,7 @@ def data(
             "times in ms and the names of docs/data.md"
         )
     if if_needed:
-        reason = _lack(loaded)
+        reason = missing_data(loaded)
         if reason is None:
             return
         typer.echo(f"data: {reason}; fetching")
@@ -160,7 +160,7 @@ def train(
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up as after Ctrl-C
     wanted = [*(settings or []), *([f"training.devices={devices}"] if devices else [])]
-    loaded = _study(study, raw, wanted, trained=model)
+    loaded = study_of(study, raw, wanted, trained=model)
     if seed not in loaded.training.seeds:
         typer.echo(
             f"train: seed {seed} is not in training.seeds {loaded.training.seeds}, so the study's "
@@ -214,7 +214,7 @@ def params(study: Study, raw: Raw = None, settings: Settings = None) -> None:
     """Show a study's effective parameters, which have no effect in it, and the precision here."""
     from dvol_utils.forecasting.train_command import training_device
 
-    loaded = _study(study, raw, settings)
+    loaded = study_of(study, raw, settings)
     table = describe(loaded)
     idle = without_effect(table["parameter"], flat(effective(loaded)))
     here = table["parameter"] == "training.precision"
@@ -232,7 +232,7 @@ def rules(study: Study, raw: Raw = None, settings: Settings = None) -> None:
     """Print the rules of Make for a study's stages, which the Makefile includes."""
     from dvol_utils.report.make_rules import make_rules
 
-    typer.echo(make_rules(_study(study, raw, settings)), nl=False)
+    typer.echo(make_rules(study_of(study, raw, settings)), nl=False)
 
 
 @app.command()
@@ -264,14 +264,14 @@ def verify(
     from dvol_utils.report import expected
     from dvol_utils.report.verify import run_checks
 
-    loaded = _study(study, raw, settings)
+    loaded = study_of(study, raw, settings)
     if accept and not rerun:
         raise ParameterError("--accept: needs --rerun, whose numbers it accepts")
     checked = loaded
     if rerun:
         if not accept:
             expected.read_expected(loaded)  # refused now rather than after the run
-        checked = expected.run_again(loaded, _overrides(raw, settings))
+        checked = expected.run_again(loaded, overrides_of(raw, settings))
     if accept:
         path = expected.write_expected(loaded, expected.headline_numbers(checked))
         typer.echo(f"verify: {path}")
@@ -306,23 +306,8 @@ def readme(study: Study) -> None:
     typer.echo(f"readme: {path}, {picture}")
 
 
-def _study(
-    name: str, raw: Path | None, settings: list[str] | None, trained: str | None = None
-) -> StudyParams:
-    study = load_study(name, _overrides(raw, settings), trained=trained)
-    _check_raw(study, raw)
-    return study
-
-
-def _overrides(raw: Path | None, settings: list[str] | None) -> dict[str, Any]:
-    overrides = dict(map(parse_override, settings or []))
-    if raw is not None:
-        overrides["data.raw_dir"] = str(raw.absolute())
-    return overrides
-
-
 def _raw_store_study(name: str, raw: Path | None, settings: list[str] | None) -> StudyParams:
-    study = load_study(name, _overrides(raw, settings))
+    study = load_study(name, overrides_of(raw, settings))
     if study.is_simulated:
         raise ParameterError(
             f"study {study.name}: data.source is simulated, so there is nothing to fetch; "
@@ -331,49 +316,8 @@ def _raw_store_study(name: str, raw: Path | None, settings: list[str] | None) ->
     return study
 
 
-def _own_files(study: StudyParams) -> str | None:
-    """The parameter that says that the raw store is not one that this project fetched."""
-    own = {
-        "data.frequency_minutes": study.data.frequency_minutes != 60,
-        "data.price_frequency_minutes": study.data.bar_minutes("price") != 60,
-        "data.timestamp_unit": study.data.timestamp_unit != "ms",
-        "data.columns": bool(study.data.columns),
-    }
-    return next((name for name, differs in own.items() if differs), None)
-
-
-def _lack(study: StudyParams) -> str | None:
-    """Why the raw store cannot serve the study as it is; None where it can."""
-    from dvol_utils.data.raw.store import read_series, series_file, series_path
-
-    needed = study.data.end or study.split.test_start + pd.Timedelta(
-        hours=study.target.horizon_hours
-    )
-    for asset in study.data.assets:
-        path = series_file(study.raw_dir, asset, "dvol", study.data)
-        if path is None:
-            return f"{series_path(study.raw_dir, asset, 'dvol', study.data)} is not there"
-        opened = read_series(study.raw_dir, asset, "dvol", study.data).index[-1]
-        last = opened + pd.Timedelta(minutes=study.data.bar_minutes("dvol"))
-        if last < needed:
-            return f"{path} ends {hour(last)}, the study needs {hour(needed)}"
-    return None
-
-
 def _source_url(text: str) -> tuple[str, str]:
     source, sign, url = text.partition("=")
     if not sign:
         raise ParameterError(f"base URL {text!r}: should read SOURCE=URL")
     return source, url
-
-
-def _check_raw(study: StudyParams, raw: Path | None) -> None:
-    if raw is None:
-        return
-    if study.is_simulated:
-        raise ParameterError(
-            f"study {study.name}: a raw store {str(raw)!r} was given, but data.source is "
-            "simulated; choose a study with data.source: raw_store"
-        )
-    if not raw.is_dir():
-        raise ParameterError(f"{raw}: no such folder; should hold the raw store's CSV files")

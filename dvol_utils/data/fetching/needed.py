@@ -1,0 +1,36 @@
+"""Whether a study's raw store has to be fetched, and whether it may be."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from dvol_utils.data.raw.store import read_series, series_file, series_path
+from dvol_utils.study.params import StudyParams
+from dvol_utils.wording.numbers import hour
+
+
+def own_files(study: StudyParams) -> str | None:
+    """The parameter that says that the raw store is not one that this project fetched."""
+    own = {
+        "data.frequency_minutes": study.data.frequency_minutes != 60,
+        "data.price_frequency_minutes": study.data.bar_minutes("price") != 60,
+        "data.timestamp_unit": study.data.timestamp_unit != "ms",
+        "data.columns": bool(study.data.columns),
+    }
+    return next((name for name, differs in own.items() if differs), None)
+
+
+def missing_data(study: StudyParams) -> str | None:
+    """Why the raw store cannot serve the study as it is; None where it can."""
+    needed = study.data.end or study.split.test_start + pd.Timedelta(
+        hours=study.target.horizon_hours
+    )
+    for asset in study.data.assets:
+        path = series_file(study.raw_dir, asset, "dvol", study.data)
+        if path is None:
+            return f"{series_path(study.raw_dir, asset, 'dvol', study.data)} is not there"
+        opened = read_series(study.raw_dir, asset, "dvol", study.data).index[-1]
+        last = opened + pd.Timedelta(minutes=study.data.bar_minutes("dvol"))
+        if last < needed:
+            return f"{path} ends {hour(last)}, the study needs {hour(needed)}"
+    return None

@@ -1,0 +1,39 @@
+"""A study as a command line names it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from dvol_utils.study.loading import load_study, parse_override
+from dvol_utils.study.params import ParameterError, StudyParams
+
+
+def study_of(
+    name: str, raw: Path | None, settings: list[str] | None, trained: str | None = None
+) -> StudyParams:
+    """The study that `--study`, `--raw` and `--set` name."""
+    study = load_study(name, overrides_of(raw, settings), trained=trained)
+    check_raw_dir(study, raw)
+    return study
+
+
+def overrides_of(raw: Path | None, settings: list[str] | None) -> dict[str, Any]:
+    """What `--raw` and `--set` put in place of a study's parameters."""
+    overrides = dict(map(parse_override, settings or []))
+    if raw is not None:
+        overrides["data.raw_dir"] = str(raw.absolute())
+    return overrides
+
+
+def check_raw_dir(study: StudyParams, raw: Path | None) -> None:
+    """Refuse a `--raw` that the study would not read, or that is not there."""
+    if raw is None:
+        return
+    if study.is_simulated:
+        raise ParameterError(
+            f"study {study.name}: a raw store {str(raw)!r} was given, but data.source is "
+            "simulated; choose a study with data.source: raw_store"
+        )
+    if not raw.is_dir():
+        raise ParameterError(f"{raw}: no such folder; should hold the raw store's CSV files")
