@@ -91,7 +91,7 @@ def data(
     """Fetch the raw store from the public sources, or bring it up to date."""
     from dvol_utils.data.fetching.fetch import fetch_store
     from dvol_utils.data.fetching.http import UnreachableError
-    from dvol_utils.data.fetching.needed import missing_data, own_files
+    from dvol_utils.data.fetching.needed import missing_data, own_files, source_url
 
     loaded = _raw_store_study(study, raw, settings)
     if own := own_files(loaded):
@@ -112,7 +112,7 @@ def data(
             assets=asset.split(",") if asset else loaded.data.assets,
             start=first or loaded.data.start,
             end=last or loaded.data.end,
-            base_urls=dict(map(_source_url, base_url or [])),
+            base_urls=dict(map(source_url, base_url or [])),
             log=typer.echo,
         )
     except UnreachableError as error:
@@ -314,10 +314,3 @@ def _raw_store_study(name: str, raw: Path | None, settings: list[str] | None) ->
             "choose a study with data.source: raw_store, e.g. bitcoin"
         )
     return study
-
-
-def _source_url(text: str) -> tuple[str, str]:
-    source, sign, url = text.partition("=")
-    if not sign:
-        raise ParameterError(f"base URL {text!r}: should read SOURCE=URL")
-    return source, url

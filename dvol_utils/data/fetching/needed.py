@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from dvol_utils.data.raw.store import read_series, series_file, series_path
-from dvol_utils.study.params import StudyParams
+from dvol_utils.study.params import ParameterError, StudyParams
 from dvol_utils.wording.numbers import hour
 
 
@@ -34,3 +34,11 @@ def missing_data(study: StudyParams) -> str | None:
         if last < needed:
             return f"{path} ends {hour(last)}, the study needs {hour(needed)}"
     return None
+
+
+def source_url(text: str) -> tuple[str, str]:
+    """Split `deribit=https://...` of a command line."""
+    source, sign, url = text.partition("=")
+    if not sign:
+        raise ParameterError(f"base URL {text!r}: should read SOURCE=URL")
+    return source, url
