@@ -137,7 +137,7 @@ def test_dvol_train_killed_stopped_and_gone_on(trainers, from_two, tmp_path):
     assert third.wait() == 0
     assert f"{TITLE}: goes on after epoch" in third.shown()
     assert re.search(r"^train: lstm_baseline seed 0, [\d,]+ parameters, best epoch \d+ of 40, "
-                     r"validation loss \d\.\d{4}: ", third.shown(), re.M)  # fmt: skip
+                     r"validation loss \d\.\d{4}, in \w+: ", third.shown(), re.M)  # fmt: skip
     assert checkpoint(tmp_path) == from_two
 
 
