@@ -635,7 +635,7 @@ def test_what_comes_after_the_moment_moves_no_forecast(study, later, tmp_path):
 def test_the_ensemble_is_the_studys_own(tmp_path):
     pytest.importorskip("dvol_utils.forecasting.combination")
     models = ["persistence", "har", "har_calendar", "ridge_decay", "ensemble"]
-    study = run_study(tmp_path / "run", models=models)
+    study = run_study(tmp_path / "run", models=models, training={})
     table = pd.read_parquet(study.run_dir / "forecasts.parquet")
     own = table[table["model"] == "ensemble"].set_index("origin")
     for place in (0, 200):

@@ -30,7 +30,6 @@ from dvol_utils.training.run import train_checkpoint
 THREADS = (1, 2, 4)
 # Large enough that torch would share its products between threads.
 QUICK = {
-    "training.epochs": 1,
     "training.batch_size": 8,
     "features.groups": ["har", "calendar", "expiry", "macro"],
 }
@@ -50,7 +49,8 @@ def threads(number: int) -> Iterator[None]:
 
 
 def market(**overrides):
-    study = small_study(**QUICK, **overrides)
+    ladder = {} if "models" in overrides else {"training.epochs": 1}
+    study = small_study(**QUICK, **ladder, **overrides)
     panel = small_panel()
     return study, build_samples(panel, small_jumps(panel, study), study)
 
@@ -106,7 +106,8 @@ def test_a_network_that_goes_on_learns_the_same_weights(tmp_path):
 
 def test_every_model_forecasts_the_same():
     names = ["har", "har_calendar", "ridge_decay", "boosted_trees", "lstm_tuned", "ensemble"]
-    study, samples = market(models=["persistence", *names], **{"ensemble.members": names[:-1]})
+    models = {"models": ["persistence", *names], "ensemble.members": names[:-1]}
+    study, samples = market(**models, **{"networks.lstm_tuned.epochs": 2})
     tables = []
     for number in THREADS:
         with threads(number):
