@@ -21,6 +21,11 @@ CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 AMD, INTEL = "AuthenticAMD", "GenuineIntel"
 SHORT = {"training.epochs": 2, "training.patience": 2}
 
+# Training itself needs the instructions, whatever the fixture `machine` says.
+trains_in_bfloat16 = pytest.mark.skipif(
+    not devices._has_bfloat16("cpu"), reason="this processor has no bfloat16"
+)
+
 
 @pytest.fixture
 def machine(monkeypatch):
@@ -102,6 +107,7 @@ def test_auto_and_the_precision_it_comes_to_are_the_same_network(tmp_path, machi
     assert (tmp_path / "checkpoint/config.json").stat().st_mtime_ns == written
 
 
+@trains_in_bfloat16
 @pytest.mark.parametrize(
     ("now", "taken"),
     [("auto", True), ("bfloat16", True), ("float32", False)],
@@ -118,6 +124,7 @@ def test_a_checkpoint_of_another_machine_is_taken_unless_the_study_forbids_it(
     assert config(tmp_path)["arithmetic"] == ("bfloat16" if taken else "float32")
 
 
+@trains_in_bfloat16
 def test_a_state_in_one_arithmetic_does_not_go_on_in_another(tmp_path, machine, tiny_ladder):
     changes = {**SHORT, "training.precision": "auto", "training.keep_seconds": 0}
 
@@ -132,6 +139,7 @@ def test_a_state_in_one_arithmetic_does_not_go_on_in_another(tmp_path, machine, 
     assert TrainState(tmp_path / "checkpoint", of, keep_seconds=0).load() is None
 
 
+@trains_in_bfloat16
 def test_the_page_says_when_networks_were_not_trained_alike(tmp_path, machine, tiny_ladder):
     folders = []
     for number, vendor in enumerate([AMD, AMD, INTEL]):
