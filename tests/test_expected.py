@@ -107,7 +107,7 @@ def test_what_no_tolerance_covers(name, old, new, ok):
     [
         ("models.ensemble.rmse.low", 0.01),
         ("regimes.jump.attention.skill", 0.005),
-        ("trading_simulation.annual_gains.straddle.after", 1.0),
+        ("trading_simulation.annual_gains.straddle.after", 0.5),
         ("models.boosted_trees.rmse.low", EXPECTED_ROUNDING),
         ("regimes.jump.har.skill", EXPECTED_ROUNDING),
         ("horizons.skill.24", EXPECTED_ROUNDING),

@@ -38,7 +38,7 @@ TOLERANCES = {
     "skill": 0.005,
     "direction": 0.005,
     "dm_p_value": 0.05,
-    "annual_gains": 1.0,  # percent of capital a year
+    "annual_gains": 0.5,  # percent of capital a year
 }
 EXPECTED_ROUNDING = 1e-9  # allowed in place of those where no network is behind the number
 _WORKSPACE = ".verify"
