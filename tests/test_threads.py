@@ -178,10 +178,11 @@ print(subprocess.run([sys.executable, "-c", child], capture_output=True, text=Tr
     assert done.stdout.split() == ["{1}", "1", "1"]
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", ["lstm_baseline", "attention"])
-def test_training_inside_somebody_elses_autocast_learns_the_same_weights(name):
-    """Whose cache would hold the first step's weights until its end."""
-    study, samples = market(**{"training.precision": "bfloat16"})
+def test_training_inside_somebody_elses_autocast_learns_the_same_weights(name, precision):
+    """Whose cache would hold the first step's weights, and whose arithmetic take the gradients."""
+    study, samples = market(**{"training.precision": precision})
     weights = []
     for enabled in (None, True, False):
         network = build_network(name, len(feature_columns(study.features.groups)), seed=0)

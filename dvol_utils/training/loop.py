@@ -98,7 +98,10 @@ def fit_network(
     if resume_from is not None:
         state.restore(resume_from)
     _same_epoch(len(state.history), place)
-    with torch.random.fork_rng(devices=[place.device] if place.device.type == "cuda" else []):
+    devices = [place.device] if place.device.type == "cuda" else []
+    # Gradients too would be computed in the arithmetic of somebody else's autocast block.
+    plain = torch.autocast(place.device.type, enabled=False, cache_enabled=False)
+    with torch.random.fork_rng(devices=devices), plain:
         while not state.finished(params):
             epoch = len(state.history) + 1
             rate = optimiser.param_groups[0]["lr"]
