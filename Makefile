@@ -1,5 +1,5 @@
-# `make` alone says what there is. A study's stages form a chain of executed notebooks; each is a
-# file, so that a finished stage is not run twice and an interrupted one leaves nothing behind.
+# `make` alone says what there is. A study's stages are executed notebooks; each is a file, so that
+# a finished stage is not run twice and an interrupted one leaves nothing behind.
 
 STUDY ?= demo
 RAW   ?=

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from engine import config, tiny_forecaster, tiny_samples, tiny_study
+from engine import config, tiny_forecaster, tiny_samples
 from market import small_study
 
 from dvol_utils.pages.training import arithmetic_text
@@ -178,5 +178,4 @@ def test_processes_on_unlike_machines_do_not_share_a_network():
 
 
 def test_the_default_is_auto():
-    assert tiny_study(**{"training.precision": "auto"}).training.precision == "auto"
     assert small_study().training.precision == "auto"

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from dvol_utils.study.params import StudyParams
-from dvol_utils.study.stages import SIGNIFICANCE, STAGES, Stage, study_notebooks
+from dvol_utils.study.stages import STAGES, Stage, study_notebooks
 
 PACKAGE = Path(__file__).parents[1]
 _SITE = PACKAGE / "report" / "site.py"
@@ -84,9 +84,7 @@ def _stage_rules(
     reads += before if "manifest.json" in stage.inputs else []
     names = [*(_name(path, study) for path in needs), *reads]
     yield f"{target}: {' '.join(names)}" + (f" | {before[-1]}" if before else "")
-    leaves = [*(table.name for table in stage.tables)]
-    leaves += ["results.json"] if stage == SIGNIFICANCE else []
-    for name in leaves:
+    for name in (*(table.name for table in stage.tables), *stage.files):
         file = f"{run}/{_file(name)}"
         yield f"{target}: $(if $(wildcard {file}),,FORCE)"
         yield f"{file}: {target} ;"

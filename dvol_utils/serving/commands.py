@@ -9,7 +9,8 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from dvol_utils.study.loading import load_study, parse_override
+from dvol_utils.study.command_line import overrides_of
+from dvol_utils.study.loading import load_study
 from dvol_utils.study.params import ParameterError, StudyParams
 
 # Heavy imports stand in the commands: `dvol params` should answer at once.
@@ -136,7 +137,7 @@ def score_command(
 
 
 def _study(name: str, settings: list[str] | None) -> StudyParams:
-    return load_study(name, dict(map(parse_override, settings or [])))
+    return load_study(name, overrides_of(None, settings))
 
 
 def _time(text: str | None, option: str) -> pd.Timestamp | None:

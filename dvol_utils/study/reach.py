@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from dvol_utils.study.model_names import MODEL_NAMES
+from dvol_utils.study.model_names import ENSEMBLE, LADDER_NAMES, NETWORK_NAMES, SIMPLE_NAMES
 from dvol_utils.study.networks_section import OWN_TRAINING, NetworksParams
 
-_LADDER = ("lstm_baseline", "lstm_large", "lstm_ultra")  # all their settings are the study's
 _OWN = tuple(NetworksParams.model_fields)
-_NETWORKS = (*_LADDER, *_OWN)
 _OF_STOPPING = ("training.lr_factor", "training.lr_patience", "walk.warm_epochs")
 _OFF_WHEN_EMPTY = ("walk.warm_epochs", "walk.half_life_days", "horizons")
 # Section or key: the key, and its value, without which it has no effect.
@@ -62,15 +60,15 @@ def _reached(key: str, values: Mapping[str, Any]) -> tuple[str, ...] | None:
     if section == "networks":
         return (name.partition(".")[0],)
     if section == "ensemble":
-        return ("ensemble",)
+        return (ENSEMBLE,)
     if key in _OF_STOPPING:
-        return tuple(network for network in _NETWORKS if _stops(network, values))
+        return tuple(network for network in NETWORK_NAMES if _stops(network, values))
     if section == "training" and name != "window_hours":  # which moves the rows of all models
-        return _LADDER if name in OWN_TRAINING else _NETWORKS
+        return LADDER_NAMES if name in OWN_TRAINING else NETWORK_NAMES
     if key == "walk.half_life_days":
-        return _NETWORKS
+        return NETWORK_NAMES
     if key == "horizons":
-        return tuple(m for m in MODEL_NAMES if m not in (*_NETWORKS, "persistence", "ensemble"))
+        return tuple(name for name in SIMPLE_NAMES if name != "persistence")
     return None
 
 

@@ -32,6 +32,8 @@ class Stage:
         The notebook's file name without its ending; also the page's, and the manifest's key.
     tables : tuple of Table
         What it leaves.
+    files : tuple of str
+        Other files of the run that it leaves.
     reads : tuple of str
         Tables, and `results.json`, that it reads without making a table from them.
     asked : callable
@@ -40,6 +42,7 @@ class Stage:
 
     name: str
     tables: tuple[Table, ...] = ()
+    files: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     asked: Callable[[StudyParams], bool] = lambda study: True
 
@@ -79,7 +82,7 @@ REGIMES = Stage(
 SIGNIFICANCE = Stage(
     "05_bootstrap_significance",
     (Table("significance", ("forecasts",), ("significance", "target")),),
-    # Its results.json holds what the stages before it have found.
+    files=("results.json",),  # with what the stages before it have found
     reads=("metrics", "months"),
 )
 TRADING = Stage(

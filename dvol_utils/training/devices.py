@@ -93,7 +93,7 @@ def chosen_arithmetic(device: torch.device, params: TrainingParams) -> Arithmeti
     gives the same answer each time: bfloat16 on GPUs that compute it natively, on processors with
     AMX, and on AMD's that have instructions for it; float32 elsewhere. docs/training.md has the
     measurements behind the rule. A precision that is set wins; only where a device has no
-    instructions for bfloat16, and would emulate it many times slower, is it float32 all the same.
+    instructions for bfloat16, where torch emulates it or refuses, is it float32 all the same.
     """
     if params.precision == "float32":
         return Arithmetic("float32", "as training.precision says")

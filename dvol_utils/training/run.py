@@ -108,7 +108,8 @@ def train_checkpoint(
         )
         with _all_or_none(place):
             if writes:
-                save_finished(folder, trainable.network, of, history, _facts(trainable, place))
+                facts = _facts(trainable, place.processes, chosen)
+                save_finished(folder, trainable.network, of, history, facts)
                 remove_state(folder)
     return history
 
@@ -168,11 +169,10 @@ def _reports(
     return {"on_epoch": tell, "on_state": state.offer}
 
 
-def _facts(trainable: TrainableNetwork, place: Place) -> dict[str, object]:
+def _facts(trainable: TrainableNetwork, processes: int, chosen: Arithmetic) -> dict[str, object]:
     """What `config.json` says of a network, beside its training."""
     size = network_size(trainable.name, trainable.study.networks)
     named = {"model": trainable.name, **size, "inputs": trainable.columns}
     fold = {} if trainable.fold is None else {"fold": trainable.fold}
-    chosen = chosen_arithmetic(place.device, trainable.study.training)
     how = {"arithmetic": chosen.name, "arithmetic_because": chosen.reason}
-    return named | fold | {"seed": trainable.seed, "processes": place.processes} | how
+    return named | fold | {"seed": trainable.seed, "processes": processes} | how
