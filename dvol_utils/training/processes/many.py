@@ -1,8 +1,9 @@
 """Many independent networks: on this machine's cores, or on a Dask cluster.
 
 Each task runs on one thread, and as many at a time as there are cores, so the bits of the results
-do not depend on the machine; a second thread would gain only where a large network trains all alone. The
-cluster is not joblib's `dask` backend: that waits for ever for a task that always kills its worker.
+do not depend on the machine; a second thread would gain only where a large network trains all
+alone. The cluster is not joblib's `dask` backend: that waits for ever for a task that always kills
+its worker.
 """
 
 from __future__ import annotations
