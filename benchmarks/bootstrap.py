@@ -18,7 +18,7 @@ import pandas as pd
 from arch.bootstrap import MCS, StationaryBootstrap
 
 from dvol_utils.evaluation import METRICS, SUMS, contributions, metrics_from_sums
-from dvol_utils.forecasting.forecast_table import squared_errors
+from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.significance import bootstrap_interval, model_confidence_set, superior_ability
 from dvol_utils.significance.resampling import Resampling
 

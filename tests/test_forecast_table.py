@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from forecast_tables import MODELS, TEST_START, forecast_table
 
-from dvol_utils.forecasting.forecast_table import (
+from dvol_utils.evaluation.forecast_table import (
     add_calendar,
     average_seeds,
     check_forecasts,

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from dvol_utils.evaluation import average_seeds, check_forecasts, coverage
-from dvol_utils.forecasting.forecast_table import QUANTILES
+from dvol_utils.evaluation.forecast_table import QUANTILES
 from dvol_utils.forecasting.intervals import _adapted, add_quantiles, forecast_width
 from dvol_utils.samples.samples import Samples
 from dvol_utils.study.judging_section import UncertaintyParams

@@ -10,8 +10,8 @@ import pytest
 from market import small_jumps, small_panel, small_study
 from trainers import TINY
 
+from dvol_utils.evaluation.forecast_table import QUANTILES
 from dvol_utils.forecasting.combination import combine
-from dvol_utils.forecasting.forecast_table import QUANTILES
 from dvol_utils.forecasting.forecasters import make_forecaster
 from dvol_utils.forecasting.horizons import horizon_forecasts
 from dvol_utils.forecasting.intervals import add_quantiles

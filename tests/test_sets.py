@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dvol_utils.evaluation import average_seeds
-from dvol_utils.forecasting.forecast_table import squared_errors
+from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.significance import model_confidence_set, superior_ability
 from dvol_utils.significance.resampling import Resampling
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from dvol_utils.evaluation.forecast_table import check_values
 from dvol_utils.evaluation.scores import contributions, score
-from dvol_utils.forecasting.forecast_table import check_values
 
 _SAME = 1e-9  # index points: errors closer than this differ by rounding
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from dvol_utils.evaluation.forecast_table import QUANTILES, check_values
 from dvol_utils.evaluation.scores import in_order
-from dvol_utils.forecasting.forecast_table import QUANTILES, check_values
 
 # interval: its lower and upper quantile
 INTERVALS = {50: ("q25", "q75"), 90: ("q05", "q95")}

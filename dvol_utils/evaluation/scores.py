@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from dvol_utils.forecasting.forecast_table import VALUES, check_values
+from dvol_utils.evaluation.forecast_table import VALUES, check_values
 from dvol_utils.study.model_names import MODEL_NAMES
 
 METRICS = ("r2", "rmse", "mae", "mape", "skill", "direction")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from dvol_utils.forecasting.forecast_table import QUANTILES, check_values
+from dvol_utils.evaluation.forecast_table import QUANTILES, check_values
 
 _WEEK = pd.Timedelta(days=7)
 _MONDAY = pd.Timestamp("1970-01-05", tz="UTC")

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import nnls
 
-from dvol_utils.forecasting.forecast_table import average_seeds
+from dvol_utils.evaluation.forecast_table import average_seeds
 from dvol_utils.study.model_names import ENSEMBLE
 from dvol_utils.study.threads import one_thread
 

@@ -7,9 +7,6 @@ import pandas as pd
 
 from dvol_utils.samples.samples import Samples
 
-# Columns of quantiles, which a forecast table may have, with their probabilities.
-QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.50, "q75": 0.75, "q95": 0.95}
-
 
 def forecast_rows(
     samples: Samples,

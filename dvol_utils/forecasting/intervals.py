@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from dvol_utils.forecasting.forecast_table import QUANTILES
+from dvol_utils.evaluation.forecast_table import QUANTILES
 from dvol_utils.samples.samples import Samples
 from dvol_utils.study.judging_section import UncertaintyParams
 

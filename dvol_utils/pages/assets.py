@@ -10,7 +10,7 @@ import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
 from dvol_utils.evaluation import average_seeds, score
-from dvol_utils.forecasting.forecast_table import squared_errors
+from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.forecasting.pooling import ALONE, POOLED
 from dvol_utils.results.judging import LEVEL
 from dvol_utils.samples.samples import Samples

@@ -8,7 +8,7 @@ import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
 from dvol_utils.evaluation import evaluation_rows, score
-from dvol_utils.forecasting.forecast_table import squared_errors
+from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.forecasting.horizons import horizon_study
 from dvol_utils.results.judging import LEVEL
 from dvol_utils.results.significance_table import choose

@@ -10,7 +10,7 @@ import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
 from dvol_utils.evaluation import average_seeds, score
-from dvol_utils.forecasting.forecast_table import squared_errors
+from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.published.hours import INFORMATION_AGE, same_hours
 from dvol_utils.published.variants import (
     dense,

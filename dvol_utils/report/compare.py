@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from dvol_utils.evaluation import score
-from dvol_utils.evaluation.persistence import study_rows
 from dvol_utils.report import overview
 from dvol_utils.report.provenance import commit, recorded_study
 from dvol_utils.report.site import page_templates, same_run
 from dvol_utils.results.headline import ShownColumn
+from dvol_utils.results.persistence import study_rows
 from dvol_utils.results.results_json import Results, read_results
 from dvol_utils.results.shared_rows import (
     difference_sentence,

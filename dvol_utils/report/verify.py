@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.evaluation import METRICS, score
-from dvol_utils.evaluation.persistence import study_rows
 from dvol_utils.report.execute import read_executed
 from dvol_utils.report.provenance import recorded_hashes, recorded_study
 from dvol_utils.report.site import executed_notebooks
+from dvol_utils.results.persistence import study_rows
 from dvol_utils.results.readme import readme_block, results_block
 from dvol_utils.results.results_json import Comparison, Results, Scores, read_results
 from dvol_utils.study.effective import changed, effective, parameters_hash

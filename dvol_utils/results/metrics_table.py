@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from dvol_utils.evaluation import METRICS, add_calendar, score
+from dvol_utils.evaluation.forecast_table import QUANTILES
 from dvol_utils.evaluation.quantile_scores import coverage, crps
-from dvol_utils.forecasting.forecast_table import QUANTILES
 
 # A share in the tails needs more rows than a cell of the week has.
 _JUDGED_BY = ("all", "jump_regime", "level_regime", "half", "month")

@@ -9,7 +9,7 @@ import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
 from dvol_utils.evaluation import score
-from dvol_utils.forecasting.forecast_table import squared_errors
+from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.results.judging import LEVEL
 from dvol_utils.significance.accuracy import diebold_mariano
 from dvol_utils.significance.bootstrap import bootstrap_difference

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.evaluation import METRICS, average_seeds, score
-from dvol_utils.forecasting.forecast_table import squared_errors
+from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.samples.samples import Samples
 from dvol_utils.serving.market import Market, read_market, serving_samples
 from dvol_utils.serving.new_forecasts import lacking_inputs, members, new_rows

@@ -9,8 +9,8 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
+from dvol_utils.evaluation.forecast_table import QUANTILES
 from dvol_utils.forecasting.forecast_rows import forecast_rows
-from dvol_utils.forecasting.forecast_table import QUANTILES
 from dvol_utils.forecasting.intervals import add_quantiles
 from dvol_utils.models import Forecaster
 from dvol_utils.samples.samples import Samples

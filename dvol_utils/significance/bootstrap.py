@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.evaluation import METRICS, SUMS, contributions, metrics_from_sums, score
-from dvol_utils.forecasting.forecast_table import squared_errors
+from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.significance.resampling import Resampling
 from dvol_utils.significance.series import check_models
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from dvol_utils.evaluation.forecast_table import QUANTILES
 from dvol_utils.evaluation.quantile_scores import INTERVALS, crps_losses, with_quantiles
-from dvol_utils.forecasting.forecast_table import QUANTILES
 from dvol_utils.significance.accuracy import diebold_mariano
 from dvol_utils.significance.resampling import Resampling
 from dvol_utils.significance.series import hac_lags, long_run_variance

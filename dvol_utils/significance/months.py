@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from dvol_utils.evaluation.forecast_table import add_calendar, squared_errors
 from dvol_utils.evaluation.scores import score
-from dvol_utils.forecasting.forecast_table import add_calendar, squared_errors
 from dvol_utils.significance.accuracy import diebold_mariano
 from dvol_utils.significance.bootstrap import bootstrap_interval
 from dvol_utils.significance.regimes import LEAST_HORIZONS, holm

@@ -9,8 +9,8 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
+from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.evaluation.scores import score
-from dvol_utils.forecasting.forecast_table import squared_errors
 from dvol_utils.significance.bootstrap import bootstrap_interval
 from dvol_utils.significance.resampling import Resampling
 from dvol_utils.significance.series import hac_lags, long_run_variance

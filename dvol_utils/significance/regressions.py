@@ -13,7 +13,7 @@ import statsmodels.api as sm
 from numpy.typing import ArrayLike
 
 from dvol_utils.evaluation import score
-from dvol_utils.forecasting.forecast_table import squared_errors
+from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.significance.series import checked_series, hac_lags
 
 _ROUNDING = 1e-24  # share of a sum of squares that is rounding, not variation

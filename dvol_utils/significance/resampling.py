@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from arch.bootstrap import StationaryBootstrap, optimal_block_length
 
-from dvol_utils.forecasting.forecast_table import squared_errors
+from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.study.judging_section import SignificanceParams
 from dvol_utils.study.threads import one_thread
 

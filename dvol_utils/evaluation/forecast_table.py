@@ -8,8 +8,6 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from dvol_utils.forecasting.forecast_rows import QUANTILES
-
 FORECAST_COLUMNS = (
     "asset",
     "origin",
@@ -25,6 +23,8 @@ FORECAST_COLUMNS = (
     "jump_regime",
     "level_regime",
 )
+# Columns of quantiles, which a forecast table may have, with their probabilities.
+QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.50, "q75": 0.75, "q95": 0.95}
 VALUES = ("y_true", "y_pred", "y_origin")
 
 

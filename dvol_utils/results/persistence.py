@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.data.panel import build_panel
-from dvol_utils.forecasting.forecast_table import QUANTILES, evaluation_rows
+from dvol_utils.evaluation.forecast_table import QUANTILES, evaluation_rows
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.tables import read_table
 
