@@ -16,7 +16,7 @@ from dvol_utils.evaluation import add_calendar, average_seeds, score, worst
 from dvol_utils.pages import card, failing
 from dvol_utils.pages.established import established, established_summary, statements
 from dvol_utils.plots import card as plots
-from dvol_utils.results.metrics_table import metrics_table
+from dvol_utils.results.metrics import metrics_table
 from dvol_utils.significance import bootstrap_interval, diebold_mariano, monthly_skill
 from dvol_utils.significance.regimes import regime_skill
 from dvol_utils.significance.resampling import Resampling

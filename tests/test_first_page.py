@@ -8,7 +8,7 @@ from forecast_tables import forecast_table
 from dvol_utils.evaluation import average_seeds
 from dvol_utils.pages.first_page import study_answer
 from dvol_utils.pages.regimes import regime_answer
-from dvol_utils.results.metrics_table import metrics_table
+from dvol_utils.results.metrics import metrics_table
 
 FORECASTS = average_seeds(forecast_table(100))
 

@@ -56,30 +56,17 @@ def test_a_module_imports_rooms_before_its_own_alone(path):
 
 
 def test_no_circle_of_imports():
-    """A module that reaches itself; the face of a package stands for what it hands on."""
-    inside = {path: direct(path) for path in MODULES}
-    circles = set()
-    for path in MODULES:
-        reached, waiting = set(), list(inside[path])
-        while waiting:
-            new = inside[waiting.pop()] - reached
-            reached |= new
-            waiting += new
-        # A package's face imports its modules, which import the package: no circle of theirs.
-        if path in reached and path.name != "__init__.py" and not only_by_its_face(path, inside):
-            circles.add(str(path.relative_to(PACKAGE)))
-    assert circles == set()
+    assert {path for path in MODULES if path in reached_from(path)} == set()
 
 
-def only_by_its_face(path: Path, inside: dict[Path, set[Path]]) -> bool:
-    """Whether a module reaches itself only through faces of packages that it lies in."""
-    faces = {folder / "__init__.py" for folder in path.parents if folder.is_relative_to(PACKAGE)}
-    reached, waiting = set(), list(inside[path] - faces)
+def reached_from(path: Path) -> set[Path]:
+    """Modules that a module imports, directly or not."""
+    reached, waiting = set(), [path]
     while waiting:
-        new = inside[waiting.pop()] - reached - faces
+        new = direct(waiting.pop()) - reached
         reached |= new
         waiting += new
-    return path not in reached
+    return reached
 
 
 def test_the_rooms_are_those_of_the_rule():

@@ -15,7 +15,7 @@ from dvol_utils.evaluation.forecast_table import QUANTILES
 from dvol_utils.evaluation.quantile_scores import crps_losses, pinball_losses
 from dvol_utils.pages.significance import coverage_sentences, crps_sentence
 from dvol_utils.plots import intervals as plots
-from dvol_utils.results.metrics_table import metrics_table
+from dvol_utils.results.metrics import metrics_table
 from dvol_utils.results.persistence import against_level
 from dvol_utils.significance import (
     bootstrap_interval,

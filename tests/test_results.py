@@ -8,7 +8,7 @@ from forecast_tables import forecast_table
 
 from dvol_utils import significance
 from dvol_utils.evaluation import METRICS, average_seeds, score
-from dvol_utils.results.metrics_table import REGIME_TYPES, metrics_table
+from dvol_utils.results.metrics import REGIME_TYPES, metrics_table
 from dvol_utils.results.published_figures import PUBLISHED_FIGURES, beside_published
 from dvol_utils.results.results_json import read_results, study_results, write_results
 from dvol_utils.results.significance_table import (

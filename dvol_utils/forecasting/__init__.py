@@ -1,1 +1,15 @@
 """Models on folds: the forecast table, its quantiles, horizons and assets."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submod_attrs={
+        "combination": ["combination_weights"],
+        "forecasters": ["network_folders"],
+        "horizons": ["horizon_forecasts"],
+        "intervals": ["add_quantiles"],
+        "pooling": ["asset_samples", "asset_summary", "pooling_forecasts"],
+        "walk": ["forecast_table"],
+    },
+)

@@ -1,34 +1,23 @@
 """Jumps: the Lee-Mykland test, its alternatives, and what its flags are worth."""
 
-from dvol_utils.jumps.detection import detect_jumps, hourly_log_returns, panel_periodicity
-from dvol_utils.jumps.periodicity import periodicity_factor, periodicity_wsd
-from dvol_utils.jumps.published_rule import jumps_by_rule, published_jumps, published_rules
-from dvol_utils.jumps.statistics import (
-    benjamini_hochberg,
-    critical_value,
-    gumbel_constants,
-    gumbel_quantile,
-    lee_mykland,
-    normal_p_values,
-    spurious_rate,
-    universal_threshold,
-)
+import lazy_loader as lazy
 
-__all__ = [
-    "benjamini_hochberg",
-    "critical_value",
-    "detect_jumps",
-    "gumbel_constants",
-    "gumbel_quantile",
-    "hourly_log_returns",
-    "jumps_by_rule",
-    "lee_mykland",
-    "normal_p_values",
-    "panel_periodicity",
-    "periodicity_factor",
-    "periodicity_wsd",
-    "published_jumps",
-    "published_rules",
-    "spurious_rate",
-    "universal_threshold",
-]
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submodules={"patterns", "quality"},
+    submod_attrs={
+        "detection": ["detect_jumps", "hourly_log_returns", "panel_periodicity"],
+        "periodicity": ["periodicity_factor", "periodicity_wsd"],
+        "published_rule": ["jumps_by_rule", "published_jumps", "published_rules"],
+        "statistics": [
+            "benjamini_hochberg",
+            "critical_value",
+            "gumbel_constants",
+            "gumbel_quantile",
+            "lee_mykland",
+            "normal_p_values",
+            "spurious_rate",
+            "universal_threshold",
+        ],
+    },
+)

@@ -113,16 +113,35 @@ def _imported_names(tree: ast.Module) -> Iterator[str]:
 
 
 def _files(name: str) -> Iterator[Path]:
-    """The packages and the module of a dotted name, which may end in a thing inside the module."""
+    """The packages and the module of a dotted name, which may end in a thing inside the module.
+
+    Where a room's face hands on a name, it is the module that counts, not the whole room.
+    """
     first, *parts = name.split(".")
     if first != PACKAGE.name:
         return
-    places = [PACKAGE]
+    place = PACKAGE
+    yield place / "__init__.py"
     for part in parts:
-        places.append(places[-1] / part)
-    candidates = [*(place / "__init__.py" for place in places)]
-    candidates += [place.with_suffix(".py") for place in places[1:]]
-    yield from (file for file in candidates if file.is_file())
+        place = place.joinpath(*_face(place).get(part, part).split("."))
+        candidates = (place.with_suffix(".py"), place / "__init__.py")
+        yield from (file for file in candidates if file.is_file())
+    # A room that is taken whole stands for all that it hands on.
+    yield from (place / f"{module}.py" for module in _face(place).values())
+
+
+@cache
+def _face(folder: Path) -> dict[str, str]:
+    """Names that a room's `__init__` hands on when they are asked for, with their modules."""
+    file = folder / "__init__.py"
+    handed: dict[str, str] = {}
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8") if file.is_file() else "")):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "lazy.attach":
+            said = {word.arg: ast.literal_eval(word.value) for word in node.keywords}
+            handed |= {module: module for module in said.get("submodules", ())}
+            for module, names in said.get("submod_attrs", {}).items():
+                handed |= dict.fromkeys(names, module)
+    return handed
 
 
 def _name(path: Path, study: StudyParams) -> str:

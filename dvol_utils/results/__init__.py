@@ -1,1 +1,16 @@
 """Results: the study's findings as tables, sentences and `results.json`."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submodules={"significance_table"},
+    submod_attrs={
+        "judging": ["LEVEL"],
+        "metrics": ["metrics_table"],
+        "persistence": ["hourly_levels", "study_rows"],
+        "published_figures": ["PUBLISHED_FIGURES", "beside_published"],
+        "results_json": ["read_results", "study_results", "write_results"],
+        "significance_table": ["choose"],
+    },
+)

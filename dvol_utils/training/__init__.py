@@ -1,15 +1,12 @@
 """Training of networks: the loop, checkpoints, exact resume, many devices and many networks."""
 
-from dvol_utils.training.devices import arithmetic, chosen_arithmetic, pick_device
-from dvol_utils.training.forecaster import NetworkForecaster
-from dvol_utils.training.loop import TrainingError, fit_network, predict_rows
+import lazy_loader as lazy
 
-__all__ = [
-    "NetworkForecaster",
-    "TrainingError",
-    "arithmetic",
-    "chosen_arithmetic",
-    "fit_network",
-    "pick_device",
-    "predict_rows",
-]
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submod_attrs={
+        "devices": ["arithmetic", "chosen_arithmetic", "pick_device"],
+        "forecaster": ["NetworkForecaster"],
+        "loop": ["TrainingError", "fit_network", "predict_rows"],
+    },
+)

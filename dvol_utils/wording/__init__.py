@@ -1,1 +1,11 @@
 """Wording: numbers, tests and tables as readers see them."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submod_attrs={
+        "columns": ["interval_grid", "readable", "with_interval"],
+        "numbers": ["digits", "number", "percent", "persistence_sentence", "written"],
+    },
+)

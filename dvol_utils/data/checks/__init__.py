@@ -1,1 +1,9 @@
-"""Checks of the data, and what page 01 says of them."""
+"""Page 01: what the data are, and whether they are fit for the study."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submodules={"distributions", "quality", "seasonality", "verdict"},
+    submod_attrs={"coverage": ["coverage_calendar", "coverage_table", "gaps", "panel_coverage"]},
+)
