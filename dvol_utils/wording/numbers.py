@@ -76,7 +76,7 @@ def bounds_text(low: float, high: float, form: str) -> str:
 
 def hours_text(hours: int) -> str:
     """A number of hours in words."""
-    return f"{hours} hour" if hours == 1 else f"{hours} hours"
+    return f"{hours:,} hour" if hours == 1 else f"{hours:,} hours"
 
 
 def hour(time: Any) -> str:

@@ -11,6 +11,7 @@ from statsmodels.tools.sm_exceptions import InterpolationWarning
 from statsmodels.tsa.stattools import adfuller, kpss
 
 from dvol_utils.data.checks.seasonality import equality_words, log_changes
+from dvol_utils.wording.numbers import hour, number, p_text
 
 _HOUR = pd.Timedelta(hours=1)
 _FEWEST_OBSERVATIONS = 60
@@ -155,9 +156,8 @@ def fitness(
         imputed = int(part["imputed"].sum())
         imputed_words = "none is imputed"
         if imputed:
-            imputed_words = (
-                f"{imputed:,} ({100 * imputed / len(part):.2f} %) are imputed and never scored"
-            )
+            share = number(100 * imputed / len(part), ".2f")
+            imputed_words = f"{imputed:,} ({share} %) are imputed and never scored"
         failed = found[(found["asset"] == asset) & found["passed"].eq(False)]
         fit = f"not fit for the study** ({'; '.join(failed['words'])})"
         if failed.empty:
@@ -166,11 +166,11 @@ def fitness(
         kept = log_level.corr(log_level.shift(horizon_hours))
         sentences.append(
             f"**The data of {asset} is {fit}: {len(part):,} hours from "
-            f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC, of which {imputed_words}. "
+            f"{hour(first)} to {hour(last)} UTC, of which {imputed_words}. "
             + _unit_root_words(unit_roots[unit_roots["asset"] == asset])
-            + f"The log level's autocorrelation at {horizon_hours} hours is {kept:.3f}: the last "
-            "value already explains most of the level, so models forecast its change. "
-            + _calendar_words(by_hour[by_hour["asset"] == asset])
+            + f"The log level's autocorrelation at {horizon_hours} hours is "
+            f"{number(kept, '.3f')}: the last value already explains most of the level, so models "
+            "forecast its change. " + _calendar_words(by_hour[by_hour["asset"] == asset])
         )
     return sentences
 
@@ -182,9 +182,10 @@ def _unit_root_words(tests: pd.DataFrame) -> str:
     words = {True: "rejected", False: "not rejected"}
     adf, stationarity = daily.loc["ADF"], daily.loc["KPSS"]
     return (
-        f"On daily closes a unit root is {words[adf['reject']]} at 5 % (ADF, p = "
-        f"{adf['p_value']:.3f}) and stationarity is {words[stationarity['reject']]} (KPSS "
-        f"{stationarity['statistic']:.2f}, 5 % value {stationarity['critical']:.2f}). "
+        f"On daily closes a unit root is {words[adf['reject']]} at 5 % (ADF, "
+        f"{p_text(adf['p_value'])}) and stationarity is {words[stationarity['reject']]} (KPSS "
+        f"{number(stationarity['statistic'], '.2f')}, 5 % value "
+        f"{number(stationarity['critical'], '.2f')}). "
     )
 
 
@@ -196,8 +197,8 @@ def _calendar_words(by_hour: pd.DataFrame) -> str:
     lowest = by_hour.loc[by_hour["mean"].idxmin()]
     return (
         f"Changes differ by hour of day ({equality_words(by_hour)}), with the lowest mean of "
-        f"{lowest['mean']:.0f} basis points in the bar from ".replace("-", "\N{MINUS SIGN}")
-        + f"{int(lowest['slot']):02d}:00 UTC: calendar features have something to learn."
+        f"{number(lowest['mean'], '.0f')} basis points in the bar from "
+        f"{int(lowest['slot']):02d}:00 UTC: calendar features have something to learn."
     )
 
 

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import statsmodels.api as sm
 
+from dvol_utils.wording.numbers import number, p_text
+
 ACTIVITY = {
     "transfer_volume_usd": "transfers",
     "active_addresses": "active addresses",
@@ -100,16 +102,15 @@ def activity_by_weekday(
 
 def equality_words(means: pd.DataFrame) -> str:
     """The test of equal means of one asset's table, e.g. `F = 10.5, p < 0.001`."""
-    p_value = means["p_value"].iloc[0]
-    p_words = "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
-    return f"F = {means['f_statistic'].iloc[0]:.1f}, {p_words}"
+    first = means.iloc[0]
+    return f"F = {number(first['f_statistic'], '.1f')}, {p_text(first['p_value'])}"
 
 
 def activity_words(activity: pd.DataFrame) -> str:
     """Where one asset's activity falls furthest, e.g. `on Sundays transfers fall to 44 %…`."""
     lowest = activity.loc[activity["mean"].idxmin()]
     day, name = _WEEKDAYS[lowest["slot"]], ACTIVITY[lowest["column"]]
-    return f"on {day}s {name} fall to {100 * lowest['mean']:.0f} % of their mean"
+    return f"on {day}s {name} fall to {number(100 * lowest['mean'], '.0f')} % of their mean"
 
 
 def log_changes(part: pd.DataFrame, hours: int) -> pd.Series:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from dvol_utils.study.data_section import DataParams
 from dvol_utils.study.params import QualityParams
+from dvol_utils.wording.numbers import hour, hours_text, number
 
 # DVOL and price moves count as linked when the sum of squares of their two correlations exceeds
 # this over the number of pairs; without a link it lies around 2 over that number.
@@ -91,7 +92,7 @@ def _missing(part: pd.DataFrame, step: int, limits: QualityParams) -> Finding:
     missing = due - int((~part["imputed"]).sum())
     if not missing:
         return Finding("closes", True, f"all {due:,} closes are there")
-    words = f"{missing:,} of {due:,} closes ({100 * missing / due:.2f} %) are missing"
+    words = f"{missing:,} of {due:,} closes ({number(100 * missing / due, '.2f')} %) are missing"
     return Finding("closes", missing / due <= limits.imputed_share, words)
 
 
@@ -99,21 +100,21 @@ def _stale(stale: pd.DataFrame, step: int, limits: QualityParams) -> Finding:
     if stale.empty:
         return Finding("stale closes", True, "every close moves")
     longest = stale.iloc[0]
-    hours = "1 hour" if longest["hours"] == 1 else f"{longest['hours']:,} hours"
+    hours = hours_text(longest["hours"])
     if longest["hours"] <= max(limits.longest_stale_hours, _STALE_BARS * step):
         return Finding("stale closes", True, f"no close stays for more than {hours}")
-    words = f"{longest['column']} stays the same for {hours} from {longest['start']:%Y-%m-%d %H:%M}"
+    words = f"{longest['column']} stays the same for {hours} from {hour(longest['start'])}"
     return Finding("stale closes", False, words)
 
 
 def _outliers(outliers: pd.DataFrame, part: pd.DataFrame, limits: QualityParams) -> Finding:
     share = len(outliers) / max(int((~part["imputed"]).sum()), 1)
-    number = {0: "no close stands", 1: "1 close stands"}.get(
+    closes = {0: "no close stands", 1: "1 close stands"}.get(
         len(outliers), f"{len(outliers):,} closes stand"
     )
-    words = f"{number} out from both neighbours"
+    words = f"{closes} out from both neighbours"
     if len(outliers):
-        words += f" ({100 * share:.2f} %)"
+        words += f" ({number(100 * share, '.2f')} %)"
     return Finding("outliers", share <= limits.outlier_share, words)
 
 
@@ -126,7 +127,7 @@ def _closes(closes: pd.DataFrame, limits: QualityParams) -> Finding:
     if best:
         words = f"daily closes fit the hourly ones best {_hours(best)} their day's end"
         return Finding(name, False, f"{words}: one of the clocks is shifted")
-    words = f"hourly and daily closes differ by {middle:.2f} % in the median"
+    words = f"hourly and daily closes differ by {number(middle, '.2f')} % in the median"
     return Finding(name, middle <= limits.close_difference_percent, words)
 
 
@@ -140,13 +141,12 @@ def _clock(clock: pd.DataFrame) -> Finding:
         when = _hours(int(best["lag_hours"]))
         words = f"DVOL moves {when} the price rather than with it: one of the clocks is shifted"
         return Finding(name, False, words)
-    size = f"{best['with_return']:.2f}".replace("-", "\N{MINUS SIGN}")
+    size = number(best["with_return"], ".2f")
     return Finding(name, True, f"DVOL answers price moves within their bar (correlation {size})")
 
 
 def _hours(lag: int) -> str:
-    hours = "1 hour" if abs(lag) == 1 else f"{abs(lag)} hours"
-    return f"{hours} {'after' if lag > 0 else 'before'}"
+    return f"{hours_text(abs(lag))} {'after' if lag > 0 else 'before'}"
 
 
 def _joined(words: list[str]) -> str:
