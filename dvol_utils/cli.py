@@ -291,13 +291,12 @@ def verify(
 def readme(study: Study) -> None:
     """Write the study's results into its block of README.md and its picture into docs/."""
     from dvol_utils.report.overview import write_picture
-    from dvol_utils.report.provenance import recorded_study
     from dvol_utils.results.readme import rewrite_readme
     from dvol_utils.results.results_json import read_results
-    from dvol_utils.study.tables import read_json
+    from dvol_utils.study.recorded import read_manifest, recorded_study
 
     loaded = load_study(study)
-    recorded = recorded_study(loaded, read_json(loaded.run_dir / "manifest.json"))
+    recorded = recorded_study(loaded, read_manifest(loaded))
     path = loaded.root / "README.md"
     results = read_results(loaded)
     rewrite_readme(path, results, recorded.significance.coverage)

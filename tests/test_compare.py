@@ -16,6 +16,8 @@ from test_cli import dvol
 
 from dvol_utils.evaluation import average_seeds
 from dvol_utils.report.compare import compare_studies, parameter_differences
+from dvol_utils.report.site import build_site
+from dvol_utils.report.verify import run_checks
 from dvol_utils.results.shared_rows import (
     difference_sentence,
     least_rows,
@@ -24,6 +26,7 @@ from dvol_utils.results.shared_rows import (
     shared_rows,
     study_differences,
 )
+from dvol_utils.serving.saved_models import load_run
 from dvol_utils.study import tables
 from dvol_utils.study.judging_section import SignificanceParams
 from dvol_utils.study.loading import load_study
@@ -428,6 +431,19 @@ def test_run_of_another_version_is_refused(two):
     message = "parameters are not those of this version: run `make report STUDY=two`"
     with pytest.raises(tables.ArtefactError, match=message):
         compare_studies(["one", "two"])
+
+
+@pytest.mark.parametrize(
+    ("version", "named"), [(None, "before 0.2.0"), ("0.1.7", "0.1.7"), ("1.2.0", "1.2.0")]
+)
+@pytest.mark.parametrize("read", [load_run, build_site, run_checks])
+def test_a_run_of_other_formats_says_so_and_what_to_do(two, read, version, named):
+    path = two / "runs/two/manifest.json"
+    manifest = tables.read_json(path) | {"version": version}
+    tables.write_json(path, {key: value for key, value in manifest.items() if value})
+    message = rf"version {named} of the project left this run at commit .*: run `make report STUDY"
+    with pytest.raises(tables.ArtefactError, match=message):
+        read(load_study("two"))
 
 
 def test_run_counts_with_the_parameters_that_it_had(two):

@@ -24,6 +24,7 @@ from dvol_utils.study.effective import parameters_hash
 from dvol_utils.study.loading import load_study
 from dvol_utils.study.model_names import ENSEMBLE, NETWORK_NAMES
 from dvol_utils.study.params import StudyParams
+from dvol_utils.study.recorded import read_manifest
 from dvol_utils.study.stages import study_notebooks
 from dvol_utils.study.tables import ArtefactError, package_versions, read_json, write_json
 
@@ -146,7 +147,7 @@ def headline_numbers(study: StudyParams) -> dict[str, Any]:
     """
     results = read_results(study).model_dump(include={"models", "test", "regimes"})
     regimes = {f"{row.pop('regime')}.{row.pop('model')}": row for row in results["regimes"]}
-    manifest = read_json(study.run_dir / "manifest.json")
+    manifest = read_manifest(study)
     parts = results | {"regimes": regimes}
     for stage, facts in manifest["stages"].items():
         parts[stage[3:]] = {key: fact for key, fact in facts.items() if key not in _PLATFORM_FACTS}

@@ -6,34 +6,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
 from dvol_utils.results.results_json import Results
 from dvol_utils.study.params import StudyParams
-from dvol_utils.study.tables import ArtefactError
 from dvol_utils.wording.numbers import duration_text, hour
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SHORT = 12
-
-
-def recorded_study(study: StudyParams, manifest: dict[str, Any]) -> StudyParams:
-    """The parameters that the run was made with: those of the file, and overrides.
-
-    Raises
-    ------
-    ArtefactError
-        They are not those of this version of the code.
-    """
-    try:
-        recorded = StudyParams(**manifest["parameters"])
-    except ValidationError:
-        raise ArtefactError(
-            f"{study.run_dir / 'manifest.json'}: its parameters are not those of this version: run "
-            f"`make report STUDY={study.name}`"
-        ) from None
-    recorded._root = study.root
-    return recorded
 
 
 def recorded_hashes(manifest: dict[str, Any]) -> dict[str, str]:

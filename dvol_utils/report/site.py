@@ -13,12 +13,13 @@ from dvol_utils.report import overview
 from dvol_utils.report.display import SIMULATED_NOTICE
 from dvol_utils.report.execute import read_executed
 from dvol_utils.report.notebook_html import TEMPLATES, Page, held_together, notebook_page
-from dvol_utils.report.provenance import commit, provenance, recorded_study
+from dvol_utils.report.provenance import commit, provenance
 from dvol_utils.results.results_json import Results, read_results
 from dvol_utils.study.effective import describe
 from dvol_utils.study.params import StudyParams
+from dvol_utils.study.recorded import read_manifest, recorded_study
 from dvol_utils.study.stages import CARD, TRAINING, study_notebooks
-from dvol_utils.study.tables import ArtefactError, read_json, replacing
+from dvol_utils.study.tables import ArtefactError, replacing
 
 _PUBLISHED_QUESTION = (
     "What did the published study of DVOL claim, what are its numbers worth beside persistence on "
@@ -49,7 +50,7 @@ def build_site(study: StudyParams) -> Path:
         An executed notebook is not complete, or cannot be shown offline.
     """
     results = read_results(study)
-    manifest = read_json(study.run_dir / "manifest.json")
+    manifest = read_manifest(study)
     same_run(study, results, manifest)
     pages = [notebook_page(path) for path in executed_notebooks(study)]
     templates = _templates(results, commit(manifest), pages)

@@ -10,14 +10,15 @@ import pandas as pd
 
 from dvol_utils.evaluation import METRICS, score
 from dvol_utils.report.execute import read_executed
-from dvol_utils.report.provenance import recorded_hashes, recorded_study
+from dvol_utils.report.provenance import recorded_hashes
 from dvol_utils.report.site import executed_notebooks
 from dvol_utils.results.persistence import study_rows
 from dvol_utils.results.readme import readme_block, results_block
 from dvol_utils.results.results_json import Comparison, Results, Scores, read_results
 from dvol_utils.study.effective import changed, effective, parameters_hash
 from dvol_utils.study.params import StudyParams
-from dvol_utils.study.tables import ArtefactError, file_hash, read_json, read_table
+from dvol_utils.study.recorded import read_manifest, recorded_study
+from dvol_utils.study.tables import ArtefactError, file_hash, read_table
 
 _TOLERANCE = 1e-9
 _REPORTED = "Published"  # the row that stands as it was reported: no forecasts to score
@@ -54,7 +55,7 @@ def run_checks(study: StudyParams) -> list[Check]:
         There is no finished run.
     """
     results = read_results(study)
-    manifest = read_json(study.run_dir / "manifest.json")
+    manifest = read_manifest(study)
     recorded = recorded_study(study, manifest)
     return [
         _check("scores", lambda: _scores(recorded, results)),

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
-from pydantic import ValidationError
 
 from dvol_utils.forecasting.forecasters import checkpoint_folder, make_forecaster
 from dvol_utils.models import Forecaster
 from dvol_utils.study.effective import changed, effective
-from dvol_utils.study.loading import study_from
 from dvol_utils.study.params import StudyParams
-from dvol_utils.study.tables import read_json, read_table, sections_of
+from dvol_utils.study.recorded import read_manifest, recorded_study
+from dvol_utils.study.tables import read_table, sections_of
 from dvol_utils.training import NetworkForecaster
 from dvol_utils.training.checkpoints.networks import load_weights, read_config
 from dvol_utils.training.checkpoints.sealed import CheckpointError
@@ -74,7 +72,7 @@ def load_run(study: StudyParams) -> Finished:
             f"study {study.name} has not been run: {path} is missing; "
             f"run `make report STUDY={study.name}`"
         )
-    recorded = _recorded(study, read_json(path))
+    recorded = recorded_study(study, read_manifest(study))
     changed = _differences(study, recorded)
     if changed:
         raise ServingError(
@@ -158,16 +156,6 @@ def _folds(finished: Finished) -> list[ServedFold]:
     if finished.study.walk.is_fixed:  # the validation rows have stopped the networks
         return [ServedFold(int(number), finished.study.split.test_start) for number in first.index]
     return [ServedFold(int(number), start) for number, start in first.items()]
-
-
-def _recorded(study: StudyParams, manifest: dict[str, Any]) -> StudyParams:
-    try:
-        return study_from(manifest["parameters"], study.root)
-    except (ValidationError, KeyError):
-        raise ServingError(
-            f"{study.run_dir / 'manifest.json'}: its parameters are not those of this version; "
-            f"run `make report STUDY={study.name}` again"
-        ) from None
 
 
 def _differences(study: StudyParams, recorded: StudyParams) -> list[str]:

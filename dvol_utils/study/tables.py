@@ -22,6 +22,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dvol_utils import __version__
 from dvol_utils.study.effective import effective, parameters_hash
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.stages import MADE_BY, TABLES
@@ -178,6 +179,7 @@ def _write_manifest(study: StudyParams, facts: dict[str, dict[str, Any]]) -> Non
 def _provenance(study: StudyParams) -> dict[str, Any]:
     return {
         "study": study.name,
+        "version": __version__,
         "parameters": effective(study),
         "parameters_hash": parameters_hash(study),
         "git_commit": _git_commit(study.root),
