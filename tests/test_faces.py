@@ -28,7 +28,7 @@ FACES = sorted(
 def test_a_face_hands_on_what_it_names(room):
     face = importlib.import_module(room)
     for name in getattr(face, "__all__", ()):
-        handed = getattr(face, name)
+        handed = taken(f"{room}.{name}")
         # A function that is named like its module would hide it, or be hidden by it.
         if not isinstance(handed, ModuleType):
             assert not (Path(face.__file__).parent / f"{name}.py").exists()

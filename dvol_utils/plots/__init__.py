@@ -1,22 +1,5 @@
 """Figures: tables in, matplotlib axes out. One module a notebook; nothing is computed here."""
 
-import lazy_loader as lazy
+import pkgutil
 
-__getattr__, __dir__, __all__ = lazy.attach(
-    __name__,
-    submodules={
-        "assets",
-        "card",
-        "data",
-        "first_page",
-        "horizons",
-        "intervals",
-        "jumps",
-        "published",
-        "regimes",
-        "significance",
-        "style",
-        "trading",
-        "training",
-    },
-)
+__all__ = sorted(module.name for module in pkgutil.iter_modules(__path__))
