@@ -17,7 +17,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from dvol_utils.evaluation import METRICS, average_seeds, score
 from dvol_utils.report import display
 from dvol_utils.results.published_figures import PUBLISHED_FIGURES
-from dvol_utils.study import tables
+from dvol_utils.study import files, tables
 from dvol_utils.study.effective import parameters_hash
 from dvol_utils.study.loading import load_study
 from dvol_utils.study.model_names import label
@@ -141,8 +141,8 @@ def finished_project(root: Path) -> Path:
     raw.write_text("timestamp,dvol_close\n0,50\n", encoding="utf-8")
     forecasts = forecast_table(300, validation_rows=50)
     tables.write_table(study, "forecasts", forecasts)
-    tables.write_json(study.run_dir / "results.json", headline_numbers(study, forecasts))
-    hashes = {raw.name: tables.file_hash(raw)}
+    files.write_json(study.run_dir / "results.json", headline_numbers(study, forecasts))
+    hashes = {raw.name: files.file_hash(raw)}
     tables.record(study, "01_data_preparation", {"raw_files": hashes, **PANEL_RANGE})
     tables.record(study, "03_lstm_training", {"device": "cpu"})
     for name, title in (("01_data_preparation", "Data"), ("02_jump_detection", "Jumps")):

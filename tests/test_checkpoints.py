@@ -16,7 +16,7 @@ from engine import left, tiny_forecaster, tiny_job, tiny_samples
 from trainers import lines
 
 from dvol_utils.pages.training import training_history, training_summary
-from dvol_utils.study.tables import file_hash
+from dvol_utils.study.files import file_hash
 from dvol_utils.training.checkpoints.networks import (
     fingerprint,
     read_config,

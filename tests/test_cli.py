@@ -10,8 +10,9 @@ from dvol_utils.cli import app
 from dvol_utils.report import execute
 from dvol_utils.results.headline import markdown_table
 from dvol_utils.results.results_json import read_results
+from dvol_utils.study.files import read_json, write_json
 from dvol_utils.study.loading import load_study
-from dvol_utils.study.tables import read_json, read_table, write_json, write_table
+from dvol_utils.study.tables import read_table, write_table
 
 BLOCK = "<!-- results:tiny -->\n{}\n<!-- /results -->\n"
 

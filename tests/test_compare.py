@@ -27,7 +27,7 @@ from dvol_utils.results.shared_rows import (
     study_differences,
 )
 from dvol_utils.serving.saved_models import load_run
-from dvol_utils.study import tables
+from dvol_utils.study import files, tables
 from dvol_utils.study.judging_section import SignificanceParams
 from dvol_utils.study.loading import load_study
 
@@ -44,7 +44,7 @@ def finish(root, name, forecasts, **changes):
     (root / f"params/{name}.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
     study = load_study(root / f"params/{name}.yaml")
     tables.write_table(study, "forecasts", forecasts)
-    tables.write_json(study.run_dir / "results.json", headline_numbers(study, forecasts))
+    files.write_json(study.run_dir / "results.json", headline_numbers(study, forecasts))
     tables.record(study, "03_lstm_training", {"device": "cpu"})
     return study
 
@@ -253,7 +253,7 @@ def test_page_shows_studies_results_and_parameters(two):
     assert facts[1][5:8] == [
         "2024-11-22 05:00 to 2024-12-04 16:00",
         "300",
-        tables.read_json(study.run_dir / "results.json")["parameters_hash"],
+        files.read_json(study.run_dir / "results.json")["parameters_hash"],
     ]
     results = body(page, "Headline results")
     assert [row[:2] for row in results[:2]] == [
@@ -261,7 +261,7 @@ def test_page_shows_studies_results_and_parameters(two):
         ["Seasonal naive (week)", "one"],
     ]
     assert len(results) == 2 * len(MODELS)
-    har = tables.read_json(study.run_dir / "results.json")["models"]["har"]
+    har = files.read_json(study.run_dir / "results.json")["models"]["har"]
     shown = next(row for row in results if row[:2] == ["HAR", "two"])
     assert shown[2] == f"{har['rmse']['estimate']:.3f}"
     assert [row[:3] for row in body(page, "Parameters that differ")] == [
@@ -409,27 +409,27 @@ def test_missing_file_names_the_command_and_leaves_the_old_page(two, name):
     old = compare_studies(["one", "two"]).read_bytes()
     (two / "runs/two" / name).unlink()
     message = re.escape(f"{name} is missing: run `make report STUDY=two`")
-    with pytest.raises(tables.ArtefactError, match=message):
+    with pytest.raises(files.ArtefactError, match=message):
         compare_studies(["one", "two"])
     assert (two / "reports/compare-one-two.html").read_bytes() == old
 
 
 def test_files_of_different_runs_are_refused(two):
     path = two / "runs/two/results.json"
-    tables.write_json(path, {**tables.read_json(path), "parameters_hash": "0" * 12})
+    files.write_json(path, {**files.read_json(path), "parameters_hash": "0" * 12})
     with pytest.raises(
-        tables.ArtefactError, match="are of different runs: run `make report STUDY=two`"
+        files.ArtefactError, match="are of different runs: run `make report STUDY=two`"
     ):
         compare_studies(["one", "two"])
 
 
 def test_run_of_another_version_is_refused(two):
     path = two / "runs/two/manifest.json"
-    manifest = tables.read_json(path)
+    manifest = files.read_json(path)
     manifest["parameters"]["gone"] = 1
-    tables.write_json(path, manifest)
+    files.write_json(path, manifest)
     message = "parameters are not those of this version: run `make report STUDY=two`"
-    with pytest.raises(tables.ArtefactError, match=message):
+    with pytest.raises(files.ArtefactError, match=message):
         compare_studies(["one", "two"])
 
 
@@ -439,10 +439,10 @@ def test_run_of_another_version_is_refused(two):
 @pytest.mark.parametrize("read", [load_run, build_site, run_checks])
 def test_a_run_of_other_formats_says_so_and_what_to_do(two, read, version, named):
     path = two / "runs/two/manifest.json"
-    manifest = tables.read_json(path) | {"version": version}
-    tables.write_json(path, {key: value for key, value in manifest.items() if value})
+    manifest = files.read_json(path) | {"version": version}
+    files.write_json(path, {key: value for key, value in manifest.items() if value})
     message = rf"version {named} of the project left this run at commit .*: run `make report STUDY"
-    with pytest.raises(tables.ArtefactError, match=message):
+    with pytest.raises(files.ArtefactError, match=message):
         read(load_study("two"))
 
 

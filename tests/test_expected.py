@@ -13,8 +13,8 @@ from test_cli import dvol
 from dvol_utils.report import expected
 from dvol_utils.report.expected import EXPECTED_ROUNDING, TOLERANCES, differences, headline_numbers
 from dvol_utils.study.effective import parameters_hash
+from dvol_utils.study.files import ArtefactError, read_json, write_json
 from dvol_utils.study.loading import load_study
-from dvol_utils.study.tables import ArtefactError, read_json, write_json
 
 HOME = Path(__file__).parents[1]
 COMMITTED = sorted(path.name for path in (HOME / "params").glob("*.expected.json"))

@@ -34,8 +34,8 @@ from dvol_utils.data.fetching.http import FetchError, UnreachableError
 from dvol_utils.data.panel import build_panel
 from dvol_utils.data.raw.store import SCHEMAS, read_series
 from dvol_utils.study.data_section import DataParams
+from dvol_utils.study.files import file_hash
 from dvol_utils.study.params import ParameterError
-from dvol_utils.study.tables import file_hash
 
 REAL = Path(__file__).parents[2] / "shared/data"
 FILES = {name: f"btc_{schema.file}" for name, schema in SCHEMAS.items()}

@@ -9,7 +9,7 @@ from dvol_utils.report.overview import _rivals, _skill_axes, skill_figure, write
 from dvol_utils.results.headline import best_models, headline_table, markdown_table
 from dvol_utils.results.readme import readme_block, rewrite_readme
 from dvol_utils.results.results_json import Comparison, Results
-from dvol_utils.study.tables import ArtefactError
+from dvol_utils.study.files import ArtefactError
 
 
 def estimate(value, low=None, high=None):

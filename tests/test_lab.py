@@ -20,9 +20,9 @@ import pytest
 import websocket
 from trainers import PATIENCE, until
 
+from dvol_utils.study.files import file_hash
 from dvol_utils.study.loading import load_study
 from dvol_utils.study.stages import study_notebooks
-from dvol_utils.study.tables import file_hash
 
 HOME = Path(__file__).parents[1]
 NOTEBOOKS = [path.name for path in study_notebooks(load_study(HOME / "params/smoke.yaml"))]

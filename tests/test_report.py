@@ -19,8 +19,9 @@ from dvol_utils.report.site import build_site
 from dvol_utils.results.headline import headline_table
 from dvol_utils.results.results_json import read_results
 from dvol_utils.study.effective import describe
+from dvol_utils.study.files import ArtefactError, read_json, write_json
 from dvol_utils.study.loading import load_study
-from dvol_utils.study.tables import ArtefactError, read_json, record, write_json
+from dvol_utils.study.tables import record
 
 PAGES = ["01_data_preparation.html", "02_jump_detection.html", "index.html"]
 

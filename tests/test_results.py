@@ -8,12 +8,12 @@ from forecast_tables import forecast_table
 
 from dvol_utils import significance
 from dvol_utils.evaluation import METRICS, average_seeds, score
+from dvol_utils.results.chosen_model import choose
 from dvol_utils.results.metrics import REGIME_TYPES, metrics_table
 from dvol_utils.results.published_figures import PUBLISHED_FIGURES, beside_published
 from dvol_utils.results.results_json import read_results, study_results, write_results
 from dvol_utils.results.significance_table import (
     SIGNIFICANCE_COLUMNS,
-    choose,
     comparisons,
     look_up,
     nested_pairs,
@@ -21,8 +21,8 @@ from dvol_utils.results.significance_table import (
 )
 from dvol_utils.significance.resampling import Resampling
 from dvol_utils.study.effective import parameters_hash
+from dvol_utils.study.files import read_json
 from dvol_utils.study.loading import load_study
-from dvol_utils.study.tables import read_json
 
 FORECASTS = average_seeds(forecast_table(200))
 DRAWS = Resampling(block_hours=24, reps=50, seed=0)

@@ -37,8 +37,8 @@ from dvol_utils.serving.market import changed_values
 from dvol_utils.serving.saved_models import ServingError
 from dvol_utils.serving.text import score_json
 from dvol_utils.significance import bootstrap_interval, diebold_mariano
+from dvol_utils.study.files import file_hash
 from dvol_utils.study.loading import load_study
-from dvol_utils.study.tables import file_hash
 from dvol_utils.training import NetworkForecaster
 from dvol_utils.training.checkpoints.sealed import CheckpointError
 from dvol_utils.training.checkpoints.simple_models import load_simple, save_simple

@@ -13,9 +13,10 @@ import pytest
 from dvol_utils.evaluation import average_seeds, score
 from dvol_utils.report.execute import NotebookError, execute_notebook
 from dvol_utils.report.expected import differences, headline_numbers, read_expected
+from dvol_utils.study.files import ArtefactError, file_hash
 from dvol_utils.study.loading import load_study
 from dvol_utils.study.stages import study_notebooks
-from dvol_utils.study.tables import ArtefactError, file_hash, read_table
+from dvol_utils.study.tables import read_table
 
 pytestmark = pytest.mark.slow
 HOME = Path(__file__).parents[1]

@@ -11,18 +11,9 @@ import pandas as pd
 import pytest
 
 from dvol_utils.study.effective import parameters_hash
+from dvol_utils.study.files import ArtefactError, file_hash, read_json, replacing, write_json
 from dvol_utils.study.loading import load_study
-from dvol_utils.study.tables import (
-    ArtefactError,
-    file_hash,
-    read_json,
-    read_table,
-    record,
-    replacing,
-    sections_of,
-    write_json,
-    write_table,
-)
+from dvol_utils.study.tables import read_table, record, sections_of, write_table
 
 PANEL = pd.DataFrame(
     {

@@ -9,17 +9,9 @@ import pandas as pd
 import pytest
 
 from dvol_utils.study.effective import effective
+from dvol_utils.study.files import ArtefactError, file_hash, read_json, write_json
 from dvol_utils.study.loading import load_study
-from dvol_utils.study.tables import (
-    ArtefactError,
-    claim,
-    file_hash,
-    read_json,
-    read_table,
-    record,
-    write_json,
-    write_table,
-)
+from dvol_utils.study.tables import claim, read_table, record, write_table
 from dvol_utils.study.trials import open_study
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"

@@ -12,9 +12,10 @@ from dvol_utils.forecasting.walk import fold_networks
 from dvol_utils.jumps import jumps_by_rule
 from dvol_utils.samples.folds import study_folds
 from dvol_utils.samples.samples import Samples, build_samples
+from dvol_utils.study.files import ArtefactError
 from dvol_utils.study.model_names import NETWORK_NAMES
 from dvol_utils.study.params import ParameterError, StudyParams
-from dvol_utils.study.tables import ArtefactError, read_table
+from dvol_utils.study.tables import read_table
 from dvol_utils.training.checkpoints.networks import read_config
 from dvol_utils.training.devices import chosen_arithmetic, pick_device, process_count
 from dvol_utils.training.network import TrainableNetwork

@@ -15,7 +15,7 @@ from dvol_utils.forecasting.pooling import ALONE, POOLED
 from dvol_utils.results.judging import LEVEL
 from dvol_utils.samples.samples import Samples
 from dvol_utils.significance import Resampling, bootstrap_difference, diebold_mariano
-from dvol_utils.significance.series import hac_lags
+from dvol_utils.significance.hac import hac_lags
 from dvol_utils.study.model_names import label
 from dvol_utils.study.params import StudyParams
 from dvol_utils.wording.columns import readable

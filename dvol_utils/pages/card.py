@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from dvol_utils.forecasting.forecasters import make_forecaster
-from dvol_utils.results.significance_table import choose, look_up
+from dvol_utils.results.chosen_model import choose
+from dvol_utils.results.significance_table import look_up
 from dvol_utils.samples.events import LAST_RELEASE
 from dvol_utils.samples.features import FEATURE_SOURCES, GROUPS
 from dvol_utils.study.model_names import ENSEMBLE, NETWORK_NAMES, SIMPLE_NAMES, label

@@ -13,9 +13,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from dvol_utils.results.chosen_model import choose
 from dvol_utils.results.judging import Verdict, accuracy_test, by_test, doubt, estimate, is_gain
 from dvol_utils.results.published_figures import PUBLISHED_FIGURES
-from dvol_utils.results.significance_table import choose, look_up
+from dvol_utils.results.significance_table import look_up
 from dvol_utils.study.model_names import LADDER_NAMES, LSTM_NAMES, label
 from dvol_utils.wording.numbers import hours_text, interval_text, number, p_text, percent
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pandas as pd
 
 from dvol_utils.pages.claims import ladder_verdict
+from dvol_utils.results.chosen_model import choose
 from dvol_utils.results.judging import Verdict, accuracy_test, doubt, estimate, is_gain, skill_text
 from dvol_utils.results.published_figures import PUBLISHED_FIGURES
-from dvol_utils.results.significance_table import choose, look_up
+from dvol_utils.results.significance_table import look_up
 from dvol_utils.study.model_names import LSTM_NAMES, label
 from dvol_utils.wording.numbers import day, hours_text, p_text
 

@@ -10,10 +10,10 @@ from statsmodels.stats.multitest import multipletests
 from dvol_utils.evaluation import evaluation_rows, score
 from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.forecasting.horizons import horizon_study
+from dvol_utils.results.chosen_model import choose
 from dvol_utils.results.judging import LEVEL
-from dvol_utils.results.significance_table import choose
 from dvol_utils.significance import Resampling, bootstrap_interval, diebold_mariano
-from dvol_utils.significance.series import hac_lags
+from dvol_utils.significance.hac import hac_lags
 from dvol_utils.study.model_names import label
 from dvol_utils.study.params import StudyParams
 from dvol_utils.wording.numbers import interval_text, p_text, percent

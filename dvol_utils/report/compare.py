@@ -13,6 +13,7 @@ from dvol_utils.evaluation import score
 from dvol_utils.report import overview
 from dvol_utils.report.provenance import commit
 from dvol_utils.report.site import page_templates, same_run
+from dvol_utils.results.chosen_model import choose
 from dvol_utils.results.headline import ShownColumn
 from dvol_utils.results.persistence import study_rows
 from dvol_utils.results.results_json import Results, read_results
@@ -25,13 +26,12 @@ from dvol_utils.results.shared_rows import (
     shared_rows,
     study_differences,
 )
-from dvol_utils.results.significance_table import choose
 from dvol_utils.study.effective import describe
+from dvol_utils.study.files import ArtefactError, replacing
 from dvol_utils.study.loading import load_study
 from dvol_utils.study.model_names import label
 from dvol_utils.study.params import ParameterError, StudyParams
 from dvol_utils.study.recorded import read_manifest, recorded_study
-from dvol_utils.study.tables import ArtefactError, replacing
 from dvol_utils.wording.numbers import MISSING, coverage_text, hour, number, written, written_p
 
 # A study's own names, and where its raw files lie, which changes no result.

@@ -15,8 +15,9 @@ import nbformat
 from nbformat import NotebookNode
 from traitlets.config import Config
 
+from dvol_utils.study.files import ArtefactError
 from dvol_utils.study.loading import load_study
-from dvol_utils.study.tables import ArtefactError, claim
+from dvol_utils.study.tables import claim
 
 
 class NotebookError(ArtefactError):

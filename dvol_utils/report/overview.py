@@ -27,8 +27,8 @@ from dvol_utils.results.headline import (
 )
 from dvol_utils.results.judging import LEVEL
 from dvol_utils.results.results_json import Comparison, ModelResult, Results
+from dvol_utils.study.files import ArtefactError, replacing
 from dvol_utils.study.model_names import label
-from dvol_utils.study.tables import ArtefactError, replacing
 from dvol_utils.wording.numbers import MISSING, coverage_text, hour, hours_text, written, written_p
 
 _HOURS = {"overall": "all hours", "normal": "normal hours", "jump": "jump hours"}

@@ -16,10 +16,10 @@ from dvol_utils.report.notebook_html import TEMPLATES, Page, held_together, note
 from dvol_utils.report.provenance import commit, provenance
 from dvol_utils.results.results_json import Results, read_results
 from dvol_utils.study.effective import describe
+from dvol_utils.study.files import ArtefactError, replacing
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.recorded import read_manifest, recorded_study
 from dvol_utils.study.stages import CARD, TRAINING, study_notebooks
-from dvol_utils.study.tables import ArtefactError, replacing
 
 _PUBLISHED_QUESTION = (
     "What did the published study of DVOL claim, what are its numbers worth beside persistence on "

@@ -16,9 +16,10 @@ from dvol_utils.results.persistence import study_rows
 from dvol_utils.results.readme import readme_block, results_block
 from dvol_utils.results.results_json import Comparison, Results, Scores, read_results
 from dvol_utils.study.effective import changed, effective, parameters_hash
+from dvol_utils.study.files import ArtefactError, file_hash
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.recorded import read_manifest, recorded_study
-from dvol_utils.study.tables import ArtefactError, file_hash, read_table
+from dvol_utils.study.tables import read_table
 
 _TOLERANCE = 1e-9
 _REPORTED = "Published"  # the row that stands as it was reported: no forecasts to score

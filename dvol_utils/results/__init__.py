@@ -11,6 +11,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "persistence": ["hourly_levels", "study_rows"],
         "published_figures": ["PUBLISHED_FIGURES", "beside_published"],
         "results_json": ["read_results", "study_results", "write_results"],
-        "significance_table": ["choose"],
+        "chosen_model": ["choose"],
     },
 )

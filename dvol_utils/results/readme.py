@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dvol_utils.results.headline import compared_markdown, markdown_table
 from dvol_utils.results.results_json import Results
-from dvol_utils.study.tables import ArtefactError, replacing
+from dvol_utils.study.files import ArtefactError, replacing
 
 
 def results_block(results: Results, coverage: float) -> str:

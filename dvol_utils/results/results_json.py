@@ -13,9 +13,9 @@ from dvol_utils.evaluation import METRICS, score
 from dvol_utils.results.published_figures import PUBLISHED_FIGURES
 from dvol_utils.results.significance_table import look_up
 from dvol_utils.study.effective import parameters_hash
+from dvol_utils.study.files import ArtefactError, read_json, write_json
 from dvol_utils.study.model_names import MODEL_NAMES, label
 from dvol_utils.study.params import StudyParams
-from dvol_utils.study.tables import ArtefactError, read_json, write_json
 
 
 def _defined(value: float | None) -> float | None:

@@ -117,7 +117,7 @@ def score_command(
     """
     from dvol_utils.serving.later_scores import score_later
     from dvol_utils.serving.text import score_json, score_text
-    from dvol_utils.study.tables import replacing
+    from dvol_utils.study.files import replacing
 
     found = score_later(
         _study(study, settings),

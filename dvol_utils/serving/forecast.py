@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.evaluation import average_seeds, evaluation_rows, score
-from dvol_utils.results.significance_table import choose
+from dvol_utils.results.chosen_model import choose
 from dvol_utils.samples.samples import Samples
 from dvol_utils.serving.market import Market, read_market, serving_samples
 from dvol_utils.serving.new_forecasts import check_inputs, members, new_rows, with_past_quantiles

@@ -18,13 +18,8 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.tsa.stattools import diebold_mariano_test
 
 from dvol_utils.evaluation.forecast_table import squared_errors
-from dvol_utils.significance.series import (
-    check_models,
-    checked_series,
-    hac_lags,
-    long_run_variance,
-    side_by_side,
-)
+from dvol_utils.significance.hac import hac_lags, long_run_variance
+from dvol_utils.significance.series import check_models, checked_series, side_by_side
 
 
 def diebold_mariano(

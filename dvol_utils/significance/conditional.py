@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from dvol_utils.evaluation.forecast_table import squared_errors
-from dvol_utils.significance.series import check_models, checked_series, hac_lags, long_run_variance
+from dvol_utils.significance.hac import hac_lags, long_run_variance
+from dvol_utils.significance.series import check_models, checked_series
 
 
 def giacomini_white(loss_a: ArrayLike, loss_b: ArrayLike, *, horizon: int) -> tuple[float, float]:

@@ -9,8 +9,8 @@ from scipy import stats
 from dvol_utils.evaluation.forecast_table import QUANTILES
 from dvol_utils.evaluation.quantile_scores import INTERVALS, crps_losses, with_quantiles
 from dvol_utils.significance.accuracy import diebold_mariano
+from dvol_utils.significance.hac import hac_lags, long_run_variance
 from dvol_utils.significance.resampling import Resampling
-from dvol_utils.significance.series import hac_lags, long_run_variance
 
 _CRPS_COLUMNS = [
     *("model", "crps", "persistence_crps", "crps_skill", "low", "high"),

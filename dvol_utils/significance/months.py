@@ -9,9 +9,9 @@ from dvol_utils.evaluation.forecast_table import add_calendar, squared_errors
 from dvol_utils.evaluation.scores import score
 from dvol_utils.significance.accuracy import diebold_mariano
 from dvol_utils.significance.bootstrap import bootstrap_interval
+from dvol_utils.significance.hac import hac_lags
 from dvol_utils.significance.regimes import LEAST_HORIZONS, holm
 from dvol_utils.significance.resampling import Resampling
-from dvol_utils.significance.series import hac_lags
 
 
 def monthly_skill(

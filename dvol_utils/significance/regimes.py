@@ -12,8 +12,8 @@ from statsmodels.stats.multitest import multipletests
 from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.evaluation.scores import score
 from dvol_utils.significance.bootstrap import bootstrap_interval
+from dvol_utils.significance.hac import hac_lags, long_run_variance
 from dvol_utils.significance.resampling import Resampling
-from dvol_utils.significance.series import hac_lags, long_run_variance
 
 # That a regime or month has to hold: with fewer, its variance is no more than a guess.
 LEAST_HORIZONS = 10

@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike
 
 from dvol_utils.evaluation import score
 from dvol_utils.evaluation.forecast_table import squared_errors
-from dvol_utils.significance.series import checked_series, hac_lags
+from dvol_utils.significance.hac import hac_lags
+from dvol_utils.significance.series import checked_series
 
 _ROUNDING = 1e-24  # share of a sum of squares that is rounding, not variation
 

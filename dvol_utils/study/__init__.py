@@ -8,7 +8,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "loading": ["load_study"],
         "model_names": ["LADDER_NAMES", "label"],
         "params": ["ParameterError", "StudyParams"],
-        "tables": ["read_json", "read_table", "record", "write_table"],
+        "files": ["ArtefactError", "read_json"],
+        "tables": ["read_table", "record", "write_table"],
         "trials": ["open_study"],
     },
 )

@@ -7,9 +7,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from dvol_utils import __version__
+from dvol_utils.study.files import ArtefactError, read_json
 from dvol_utils.study.loading import study_from
 from dvol_utils.study.params import StudyParams
-from dvol_utils.study.tables import ArtefactError, read_json
 
 
 def read_manifest(study: StudyParams) -> dict[str, Any]:

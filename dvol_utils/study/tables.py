@@ -6,15 +6,11 @@ that a stage never reads what another setting left behind.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import json
-import os
 import platform
 import subprocess
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +20,7 @@ import pyarrow.parquet as pq
 
 from dvol_utils import __version__
 from dvol_utils.study.effective import effective, parameters_hash
+from dvol_utils.study.files import ArtefactError, file_hash, read_json, replacing, write_json
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.stages import MADE_BY, TABLES
 
@@ -37,10 +34,6 @@ _PACKAGES = (
     "arch",
     "papermill",
 )
-
-
-class ArtefactError(RuntimeError):
-    """A table of an earlier stage is missing, damaged, or was made from something else."""
 
 
 def write_table(study: StudyParams, name: str, table: pd.DataFrame) -> Path:
@@ -82,25 +75,6 @@ def read_table(study: StudyParams, name: str) -> pd.DataFrame:
     return arrow.to_pandas()
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON with sorted keys, whole or not at all; NaN is refused."""
-    text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False, default=str)
-    with replacing(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file of a run; `ArtefactError` where it is missing or damaged."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ArtefactError(f"{path} is missing: run `make report`") from None
-    except ValueError as error:
-        raise ArtefactError(
-            f"{path} is not JSON ({error}): delete it and run `make report`"
-        ) from None
-
-
 def record(study: StudyParams, stage: str, facts: dict[str, Any]) -> None:
     """Add a stage's facts (durations, devices, file hashes) to `runs/<study>/manifest.json`."""
     _write_manifest(study, {stage: facts})
@@ -120,42 +94,9 @@ def sections_of(name: str) -> tuple[str, ...]:
     return tuple(sorted({*table.sections, *earlier}))
 
 
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def replacing(path: Path, *, keep_same: bool = False) -> Iterator[Path]:
-    """A temporary name beside `path` that takes its place when the block ends without an error.
-
-    With `keep_same` a file with the same bytes stays, and so does its time.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        _sync(temporary)
-        if keep_same and path.is_file() and file_hash(path) == file_hash(temporary):
-            return
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def package_versions() -> dict[str, str]:
     """Installed versions of the packages that a run's numbers come from, by name."""
     return {name: importlib.metadata.version(name) for name in _PACKAGES}
-
-
-def _sync(path: Path) -> None:
-    """A full or broken disk shows here, before the rename."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
 
 
 def _origin(study: StudyParams, name: str) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from dvol_utils.study.effective import changed, effective, flat, neutral_keys
+from dvol_utils.study.files import read_json
 from dvol_utils.study.loading import load_study
 from dvol_utils.study.params import StudyParams, Trial
-from dvol_utils.study.tables import read_json
 from dvol_utils.study.threads import stay_on_one_thread
 
 

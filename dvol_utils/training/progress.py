@@ -14,8 +14,8 @@ from typing import BinaryIO
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from dvol_utils.study.files import replacing
 from dvol_utils.study.fitting_section import TrainingParams
-from dvol_utils.study.tables import replacing
 from dvol_utils.training.loop import History
 
 HISTORY = ("epoch", "train_loss", "validation_loss", "validation_skill", "learning_rate")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.data.fetching.pages import Rows, Window, iso, utc
-from dvol_utils.study.tables import replacing
+from dvol_utils.study.files import replacing
 
 # Relative. A source that prints fewer decimals has changed nothing; the stored value stays.
 ROUNDING = 1e-4

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from dvol_utils.data.fetching.fields import JoinError, refuse
-from dvol_utils.study.tables import replacing, write_json
+from dvol_utils.study.files import replacing, write_json
 
 FieldValues = tuple[float | None, ...]
 Rows = dict[int, FieldValues]

@@ -32,7 +32,7 @@ from dvol_utils.data.fetching.sources import Spec
 from dvol_utils.data.raw.files import RawStoreError
 from dvol_utils.data.raw.store import read_series, series_path
 from dvol_utils.study.data_section import SeriesName
-from dvol_utils.study.tables import file_hash, read_json, replacing, write_json
+from dvol_utils.study.files import file_hash, read_json, replacing, write_json
 
 # A hole may still be filled for so long; an update reaches back to it, as far as one page does.
 _HOLE_MS = 28 * 24 * 3_600_000

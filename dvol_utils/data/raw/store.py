@@ -17,7 +17,7 @@ import pandas as pd
 from dvol_utils.data.raw.checks import Column, bar_opens, check_bars, check_raw_values, check_step
 from dvol_utils.data.raw.files import RawFile, RawStoreError, read_cells
 from dvol_utils.study.data_section import DataParams, SeriesName
-from dvol_utils.study.tables import file_hash
+from dvol_utils.study.files import file_hash
 
 MANIFEST = "manifest.json"
 

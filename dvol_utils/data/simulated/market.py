@@ -38,8 +38,8 @@ from dvol_utils.data.simulated.series import (
     weekday,
 )
 from dvol_utils.study.data_section import DataParams, SeriesName
+from dvol_utils.study.files import replacing
 from dvol_utils.study.params import SimulatedParams
-from dvol_utils.study.tables import replacing
 
 _LEAD_HOURS = 30 * 24  # price, funding and on-chain values begin this long before DVOL
 _BURN_IN_HOURS = 40_000  # before anything is kept, so that the level starts anywhere in its range

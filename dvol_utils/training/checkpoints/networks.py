@@ -23,8 +23,8 @@ from dvol_utils.models.networks import network_size
 from dvol_utils.samples.features import feature_columns
 from dvol_utils.samples.samples import Samples
 from dvol_utils.study.effective import effective, flat, neutral_keys
+from dvol_utils.study.files import file_hash, replacing
 from dvol_utils.study.params import StudyParams
-from dvol_utils.study.tables import file_hash, replacing
 from dvol_utils.training.checkpoints.sealed import check_file, read_sealed, write_sealed, writing
 from dvol_utils.training.loop import History
 from dvol_utils.training.progress import write_history

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from dvol_utils.study.tables import file_hash, replacing
+from dvol_utils.study.files import file_hash, replacing
 from dvol_utils.training.checkpoints.sealed import (
     CheckpointError,
     advice,

@@ -16,8 +16,9 @@ from safetensors.numpy import load_file, save_file
 
 from dvol_utils.models import Restorable
 from dvol_utils.study.effective import parameters_hash
+from dvol_utils.study.files import file_hash, replacing
 from dvol_utils.study.params import StudyParams
-from dvol_utils.study.tables import file_hash, replacing, sections_of
+from dvol_utils.study.tables import sections_of
 from dvol_utils.training.checkpoints.sealed import (
     CheckpointError,
     advice,

@@ -11,8 +11,8 @@ import pandas as pd
 
 from dvol_utils.samples.samples import Samples
 from dvol_utils.study.effective import effective
+from dvol_utils.study.files import replacing, write_json
 from dvol_utils.study.loading import study_from
-from dvol_utils.study.tables import replacing, write_json
 from dvol_utils.training.network import TrainableNetwork
 
 _JOB, _SAMPLES = "job.json", "samples.parquet"

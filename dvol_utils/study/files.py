@@ -1,0 +1,68 @@
+"""Files written whole or not at all, JSON, and hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+class ArtefactError(RuntimeError):
+    """A table of an earlier stage is missing, damaged, or was made from something else."""
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON with sorted keys, whole or not at all; NaN is refused."""
+    text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False, default=str)
+    with replacing(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file of a run; `ArtefactError` where it is missing or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ArtefactError(f"{path} is missing: run `make report`") from None
+    except ValueError as error:
+        raise ArtefactError(
+            f"{path} is not JSON ({error}): delete it and run `make report`"
+        ) from None
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def replacing(path: Path, *, keep_same: bool = False) -> Iterator[Path]:
+    """A temporary name beside `path` that takes its place when the block ends without an error.
+
+    With `keep_same` a file with the same bytes stays, and so does its time.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        _sync(temporary)
+        if keep_same and path.is_file() and file_hash(path) == file_hash(temporary):
+            return
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """A full or broken disk shows here, before the rename."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
