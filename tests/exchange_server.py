@@ -108,6 +108,7 @@ class ExchangeServer:
         self.end_included = True
         self.continuation_offset = 0  # hours from the page's oldest row to its continuation
         self.next_host: str | None = None
+        self.omit_nulls = False  # rows lack the keys that have no value
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.faults: list[Fault] = []
         self.hooks: list[Callable[[str, int], None]] = []
@@ -152,6 +153,8 @@ class ExchangeServer:
         if kind == "repeated page":
             payload = self._last_payload[path]
         self._last_payload[path] = payload
+        if self.omit_nulls and path in (FUNDING, METRICS, TRANSFERS):
+            payload = without_nulls(payload)
         text = json.dumps(payload)
         if kind == "truncated":
             half = iter([text[: len(text) // 2].encode()])  # of a list the length would be known
@@ -237,6 +240,15 @@ def metrics_row(asset: str, time: int, values: tuple) -> dict[str, Any]:
     moment = f"{pd.Timestamp(int(time), unit='ms'):%Y-%m-%dT%H:%M:%S}.000000000Z"
     texts = [None if value is None else repr(value) for value in values]
     return {"asset": asset, "time": moment, **dict(zip(METRIC_NAMES, texts, strict=True))}
+
+
+def without_nulls(payload: Any) -> Any:
+    """The same answer whose objects lack the keys that would hold null."""
+    if isinstance(payload, list):
+        return [without_nulls(item) for item in payload]
+    if isinstance(payload, dict):
+        return {key: without_nulls(held) for key, held in payload.items() if held is not None}
+    return payload
 
 
 def rpc(result: Any) -> dict[str, Any]:

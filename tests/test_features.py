@@ -150,6 +150,19 @@ def test_a_flat_market_has_no_volatility_to_measure_by(panel, jumps):
     assert build_features(flat, calm, study)["volatility_336h"].isna().all()
 
 
+@pytest.mark.parametrize("hours", [24, 400, 900])
+@pytest.mark.parametrize("column", ["price_close", "dvol_close"])
+def test_a_stretch_that_stands_still_gives_no_infinite_feature(panel, jumps, study, column, hours):
+    still = panel.copy()
+    still.loc[1_000 : 1_000 + hours, column] = still.loc[1_000, column]
+    features = build_features(still, jumps, study)
+    assert not np.isinf(features.to_numpy()).any()
+    if column == "price_close":
+        assert np.isnan(features["volatility_ratio"].iloc[1_000 + hours])
+    moved = build_features(panel, jumps, study)  # before it, nothing has changed
+    pd.testing.assert_frame_equal(features.iloc[:1_000], moved.iloc[:1_000])
+
+
 def test_jumps_do_not_enter_trailing_volatility(panel, jumps, study):
     frame, flags = panel.set_index("time"), jumps.set_index("time")
     calm = trailing_volatility(frame, flags.assign(is_jump=False), 240)

@@ -429,6 +429,30 @@ def test_null_closes_that_stay_are_holes_and_null_opens_are_empty_cells(exchange
     assert fetch.manifest[FILES["dvol"]]["holes"][0]["rows"] == 1
 
 
+@pytest.mark.parametrize("omit", [False, True])
+def test_a_row_that_lacks_a_key_has_no_value_as_with_null(exchange, fetch, omit):
+    market = exchange.serve(SMALL)
+    exchange.omit_nulls = omit
+    funded = list(market.funding)
+    times = [time for time in funded if time % (8 * HOUR) == 0]
+    days = list(market.metrics)
+    market.funding[times[50]] = (None,)
+    market.metrics[days[40]] = (*market.metrics[days[40]][:3], None, None)
+    market.metrics[days[50]] = (None, *market.metrics[days[50]][1:])
+    market.transfers[days[60]] = (None,)
+    fetch("funding", "onchain")
+    assert (
+        pd.to_datetime(times[50], unit="ms", utc=True)
+        not in read_series(fetch.folder, "BTC", "funding").index
+    )
+    table = read_series(fetch.folder, "BTC", "onchain")
+    at = {day: pd.to_datetime(day, unit="ms", utc=True) for day in days}
+    assert at[days[50]] not in table.index
+    assert table.loc[at[days[40]], ["active_addresses", "mvrv"]].notna().all()
+    assert np.isnan(table.loc[at[days[60]], "transfer_volume_usd"])
+    assert fetch.manifest[FILES["funding"]]["holes"][0]["rows"] == 1
+
+
 def test_a_recent_hole_is_filled_by_an_update_of_one_page(exchange, fetch):
     market = exchange.serve(SMALL)
     times = list(market.dvol)

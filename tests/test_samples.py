@@ -57,6 +57,19 @@ def test_rows_with_an_imputed_origin_or_target_are_not_scored(study):
     assert samples.scored[[3_175, 3_181, 3_199, 3_205]].all()
 
 
+@pytest.mark.parametrize("column", ["price_close", "dvol_close"])
+def test_complete_and_scored_rows_hold_finite_numbers_alone(study, column):
+    panel = small_panel()
+    panel.loc[1_000:1_300, column] = panel.loc[1_000, column]
+    samples = build_samples(panel, small_jumps(panel, study), study)
+    inputs = samples.features.to_numpy()
+    assert np.isfinite(inputs[samples.complete]).all()
+    assert np.isfinite(samples.target[samples.scored]).all()
+    if column == "price_close":  # the volatility ratio of a day without a move has no logarithm
+        window = study.training.window_hours
+        assert not samples.complete[1_024 : 1_300 + window].any()
+
+
 def test_scaling_is_the_trailing_mean_and_deviation_of_calm_hours():
     rng = np.random.default_rng(0)
     values = pd.Series(rng.normal(size=300))

@@ -88,7 +88,8 @@ def build_features(panel: pd.DataFrame, jumps: pd.DataFrame, study: StudyParams)
         1 within 24 hours before (`ahead`) or after them (`behind`) and else 0, `macro` columns the
         number of releases within the next 24 hours (`ahead`) and the 24 after these (`later`),
         `asset_place` the asset's place among the study's from -1 to 1 (0 where it is the only
-        one), the rest dimensionless.
+        one), the rest dimensionless. What would not be finite, such as the log of a volatility of
+        zero, is missing.
 
     Raises
     ------
@@ -113,7 +114,8 @@ def build_features(panel: pd.DataFrame, jumps: pd.DataFrame, study: StudyParams)
         **_short_volatility(frame, flags, volatility),
         "asset_place": np.full(len(frame), _place(str(frame["asset"].iloc[0]), study)),
     }
-    features = pd.DataFrame(columns, index=frame.index, copy=False)
+    finite = {name: _finite(values) for name, values in columns.items()}
+    features = pd.DataFrame(finite, index=frame.index, copy=False)
     _require_sources(features, study)
     return features
 
@@ -143,6 +145,12 @@ def level_regime(dvol: pd.Series, window: int) -> pd.Series:
     rank = dvol.rolling(window, min_periods=min(window, 720)).rank(pct=True)
     cut = pd.cut(rank, [0, 1 / 3, 2 / 3, 1], labels=["low", "middle", "high"])
     return cut.astype(object).where(rank.notna(), None)
+
+
+def _finite(values: pd.Series | np.ndarray) -> pd.Series | np.ndarray:
+    """The values, missing where they are infinite: clipped later, those would look like any."""
+    infinite = np.isinf(np.asarray(values))
+    return np.where(infinite, np.nan, values) if infinite.any() else values
 
 
 def _lags(dvol: pd.Series, study: StudyParams) -> dict[str, pd.Series]:
@@ -192,8 +200,8 @@ def _market(price: pd.Series) -> dict[str, pd.Series]:
     returns = np.log(price).diff()
     hourly = np.sqrt(_rolling_mean(returns**2, 720))
     moves = {f"return_{h}h": np.log(price).diff(h) / (hourly * h**0.5) for h in (1, 24, 168)}
-    recent = np.sqrt(_rolling_mean(returns**2, 24))
-    return {**moves, "volatility_ratio": np.log(recent / hourly)}
+    ratio = np.sqrt(_rolling_mean(returns**2, 24)) / hourly
+    return {**moves, "volatility_ratio": np.log(ratio.where(ratio > 0))}
 
 
 def _funding(rate: pd.Series) -> dict[str, pd.Series]:

@@ -114,7 +114,7 @@ def build_samples(
     split = split_labels(frame.index, study.split, horizon)
     location, scale = target_scaling(frame, flags, study)
     level = np.log(outcome / frame["dvol_close"]) if location is None else outcome - location
-    target = level / scale
+    target = (level / scale).where(scale > 0)  # over a DVOL that stood still nothing is measured
     features = scale_features(build_features(panel, jumps, study), is_jump, frame, study)
     regime = jump_regime(is_jump, study.jumps.regime_hours)
     levels = level_regime(frame["dvol_close"], study.evaluation.level_window_hours)
@@ -165,9 +165,9 @@ def _target_times(times: pd.DatetimeIndex, horizon: int) -> pd.DatetimeIndex:
 
 
 def _complete_windows(features: pd.DataFrame, study: StudyParams) -> pd.Series:
-    """Rows whose whole input window has every column that any of the study's models reads."""
+    """Rows in whose whole input window every column that a model of the study reads is finite."""
     columns = feature_columns([*study.features.groups, "har", "calendar", "volatility"])
     missing = np.zeros(len(features), bool)
     for name in columns:
-        missing |= np.isnan(features[name].to_numpy())
+        missing |= ~np.isfinite(features[name].to_numpy())
     return pd.Series(missing, features.index, float).rolling(study.training.window_hours).sum() == 0

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from dvol_utils.data.fetching.fields import field, parsed_number, refuse, stamp
+from dvol_utils.data.fetching.fields import field, number, parsed_number, refuse, stamp
 from dvol_utils.data.fetching.http import Client, FlawedResponseError
 from dvol_utils.data.fetching.pages import FieldValues, Query, RawPage, Rows, Window, tidy, utc
 from dvol_utils.data.raw.files import HOUR_MS
@@ -224,7 +224,7 @@ def _settlements(payload: Any) -> list[tuple[int, FieldValues]]:
         time = stamp(field(row, "timestamp", object), "timestamp")
         if time % HOUR_MS:
             refuse(f"timestamp: found {time} ({utc(time)}); should be a full hour")
-        rate = parsed_number(field(row, "interest_8h", object), "interest_8h")
+        rate = number(row, "interest_8h")
         if time % SETTLEMENT_MS == 0:
             rows.append((time, (rate,)))
     return rows

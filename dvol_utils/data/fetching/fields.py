@@ -55,6 +55,13 @@ def field(mapping: Any, key: str, kind: type) -> Any:
     return mapping[key]
 
 
+def number(mapping: Any, key: str) -> float | None:
+    """The number at `mapping[key]`; a row that lacks the key has no value, as with null."""
+    if not isinstance(mapping, dict):
+        refuse(f"found {type(mapping).__name__} in place of an object with {key!r}")
+    return parsed_number(mapping.get(key), key)
+
+
 def refuse(reason: str) -> NoReturn:
     """Refuse a response because of its shape or values."""
     raise FlawedResponseError(reason, tries=_TRIES)

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import pandas as pd
 
-from dvol_utils.data.fetching.fields import field, parsed_number, refuse, stamp
+from dvol_utils.data.fetching.fields import field, number, refuse, stamp
 from dvol_utils.data.fetching.http import Client, FlawedResponseError
 from dvol_utils.data.fetching.pages import FieldValues, Query, RawPage, Window, tidy, utc
 
@@ -132,7 +132,7 @@ def _metrics_row(row: Any, asset: str) -> tuple[int, FieldValues]:
         refuse(f"time: found {text!r}; should be a date and time")
     if time.tzinfo is None or time != time.tz_convert("UTC").normalize():
         refuse(f"time: found {text!r}; should be 00:00 UTC")
-    values = tuple(parsed_number(field(row, name, object), name) for name in COIN_METRICS.values())
+    values = tuple(number(row, name) for name in COIN_METRICS.values())
     return time.value // 1_000_000, values
 
 
@@ -149,4 +149,4 @@ def _following(url: Any, address: str) -> str:
 def _point(point: Any) -> tuple[int, FieldValues]:
     time = 1000 * stamp(field(point, "x", object), "x")
     # No day is without a transfer: zero stands for a day without an estimate.
-    return time, (parsed_number(field(point, "y", object), "y") or None,)
+    return time, (number(point, "y") or None,)
