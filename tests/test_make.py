@@ -271,11 +271,11 @@ def test_raw_data_behind_a_link_are_seen(project):
 def test_settings_reach_dvol_as_single_words(project):
     raw = project / "my raw data's"
     raw.mkdir()
-    report(project, RAW=raw, SET="training.epochs=3 models=[persistence,har]")
+    report(project, RAW=raw, SET="training.epochs = 3 models=[persistence, har]")
     first = (project / "calls").read_text().splitlines()[0]
     assert first == (
         "<notebook><notebooks/01_first.ipynb><--output><runs/tiny/notebooks/01_first.ipynb>"
-        f"<--study><tiny><--raw><{raw}><--set><training.epochs=3><--set><models=[persistence,har]>"
+        f"<--study><tiny><--raw><{raw}><--set><training.epochs = 3 models=[persistence, har]>"
     )
 
 
