@@ -47,6 +47,12 @@ def _frequency(minutes: int) -> int:
     return minutes
 
 
+def _folder(value: Any) -> Any:
+    if isinstance(value, str | Path) and not (value and str(value).isprintable()):
+        raise ValueError("should be the name of a folder, without line breaks and the like")
+    return value
+
+
 Hour = Annotated[pd.Timestamp, BeforeValidator(_to_utc)]
 Day = Annotated[date, BeforeValidator(read_day)]
 Asset = Annotated[str, AfterValidator(_asset_code)]
@@ -99,7 +105,7 @@ class DataParams(Section):
     source: Literal["simulated", "raw_store"] = Field(
         "simulated", description="simulated market, or a raw store of CSV and Parquet files"
     )
-    raw_dir: Path = Field(
+    raw_dir: Annotated[Path, BeforeValidator(_folder)] = Field(
         Path("data/raw"), description="folder of the raw store", json_schema_extra=NO_RESULT
     )
     assets: list[Asset] = Field(
