@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,6 +27,7 @@ class _Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
         stay_on_one_thread()
+        os.environ.pop("MPLBACKEND", None)  # figures are files here; kernels have their own
         try:
             return super().invoke(ctx)
         except Exception as error:
