@@ -28,7 +28,7 @@ SITE   := reports/$(STUDY)/index.html
 # A value as one word of the shell, whatever is in it.
 quote   = '$(subst ','\'',$(1))'
 OPTIONS = --study $(call quote,$(STUDY)) $(if $(RAW),--raw $(call quote,$(RAW))) \
-          $(foreach setting,$(SET),--set $(call quote,$(setting)))
+          $(if $(strip $(SET)),--set $(call quote,$(SET)))
 
 EVERY   := $(sort $(wildcard notebooks/[0-9][0-9]_*.ipynb))
 PACKAGE := $(shell find dvol_utils -name '*.py' -o -path '*/templates/*' -type f)

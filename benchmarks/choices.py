@@ -44,9 +44,10 @@ from dvol_utils.models.trees import BoostedTrees
 from dvol_utils.samples.features import GROUPS, feature_columns
 from dvol_utils.samples.folds import fold_rows, fold_samples
 from dvol_utils.samples.samples import Samples
-from dvol_utils.study.loading import load_study, parse_override
+from dvol_utils.study.loading import load_study
 from dvol_utils.study.networks_section import TunedParams
 from dvol_utils.study.params import StudyParams
+from dvol_utils.study.settings import parse_settings
 from dvol_utils.study.tables import read_table
 from dvol_utils.training import fit_network
 from networks import WALK, Network, side_by_side, skill, skills, validation_folds
@@ -97,7 +98,7 @@ def load(args: argparse.Namespace, overrides: dict[str, Any]) -> tuple[Samples, 
         overrides = {**overrides, "data.raw_dir": str(args.raw.resolve())}
     if args.epochs:
         overrides = {**overrides, "training.epochs": args.epochs}
-    return networks.load({**overrides, **dict(map(parse_override, args.set))}, args.study)
+    return networks.load({**overrides, **parse_settings(args.set)}, args.study)
 
 
 def run(args: argparse.Namespace, overrides: dict[str, Any], seed: int) -> dict[str, float]:
@@ -276,7 +277,7 @@ def cost(
 
 def ensemble(args: argparse.Namespace) -> None:
     """How strongly the ensemble's weights are drawn to equal ones, on a finished run's rows."""
-    study = load_study(args.study, dict(map(parse_override, args.set)))
+    study = load_study(args.study, parse_settings(args.set))
     forecasts = read_table(study, "forecasts")
     validation = forecasts[forecasts["split"] == "validation"]
     members, rows = study.ensemble.members, []

@@ -32,8 +32,9 @@ from dvol_utils.models.networks import build_network, network_study
 from dvol_utils.samples.features import feature_columns
 from dvol_utils.samples.folds import Fold, fold_rows, fold_samples, study_folds
 from dvol_utils.samples.samples import Samples, build_samples
-from dvol_utils.study.loading import load_study, parse_override
+from dvol_utils.study.loading import load_study
 from dvol_utils.study.params import StudyParams
+from dvol_utils.study.settings import parse_settings
 from dvol_utils.training import fit_network, predict_rows
 from dvol_utils.training.processes.many import Failure, run_tasks
 from dvol_utils.training.sequences import build_sequences
@@ -168,7 +169,7 @@ def side_by_side(tasks: Sequence[Callable[[], np.ndarray]]) -> list[np.ndarray]:
 
 
 def compare(name: str, args: argparse.Namespace) -> pd.DataFrame:
-    given = dict(map(parse_override, args.set))
+    given = parse_settings(args.set)
     raw = {"data.raw_dir": str(args.raw.resolve())} if args.raw else {}
     table = []
     for change in [*SHARED, *OWN[name]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from dvol_utils.serving import commands as serving
-from dvol_utils.study.command_line import check_raw_dir, overrides_of, study_of
+from dvol_utils.study.command_line import check_raw_dir, overrides_of, study_of, time_of
 from dvol_utils.study.effective import describe, effective, flat
 from dvol_utils.study.loading import load_study
 from dvol_utils.study.params import ParameterError, StudyParams
@@ -26,6 +27,7 @@ class _Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
         stay_on_one_thread()
+        os.environ.pop("MPLBACKEND", None)  # figures are files here; kernels have their own
         try:
             return super().invoke(ctx)
         except Exception as error:
@@ -73,10 +75,11 @@ def data(
         str | None, typer.Option(help="Assets, as BTC,ETH; otherwise the study's.")
     ] = None,
     first: Annotated[
-        str | None, typer.Option("--from", help="First moment wanted, UTC; otherwise all.")
+        str | None,
+        typer.Option("--from", help="First moment wanted, UTC; otherwise all."),
     ] = None,
     last: Annotated[
-        str | None, typer.Option("--to", help="Last moment wanted, UTC; otherwise until now.")
+        str | None, typer.Option("--to", help="Last moment wanted, likewise; otherwise until now.")
     ] = None,
     raw: Raw = None,
     settings: Settings = None,
@@ -110,8 +113,8 @@ def data(
         fetch_store(
             loaded.raw_dir,
             assets=asset.split(",") if asset else loaded.data.assets,
-            start=first or loaded.data.start,
-            end=last or loaded.data.end,
+            start=time_of(first, "--from") or loaded.data.start,
+            end=time_of(last, "--to") or loaded.data.end,
             base_urls=dict(map(source_url, base_url or [])),
             log=typer.echo,
         )

@@ -821,7 +821,7 @@ def test_wrong_arguments_are_named(exchange, fetch):
     with pytest.raises(ParameterError, match=r"asset '\.\./x': should be a code such as BTC"):
         fetch(assets=["../x"])
     for text in ("soon", ""):
-        with pytest.raises(ParameterError, match=f"time '{text}': should be such as 2021-03-24 00"):
+        with pytest.raises(ParameterError, match=f"time '{text}': should be ISO 8601"):
             fetch(start=text)
     with pytest.raises(ParameterError, match="base URL of 'binance': should be of one of deribit"):
         fetch(base_urls={"binance": "https://example.org"})

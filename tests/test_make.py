@@ -5,6 +5,7 @@ things matters, with the real one where notebooks fail and are killed.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,10 @@ import pytest
 import yaml
 from study_files import TINY_STUDY, source_notebook
 from trainers import until
+
+from dvol_utils.report.make_rules import make_rules
+from dvol_utils.study.loading import load_study
+from dvol_utils.study.settings import parse_settings
 
 ROOT = Path(__file__).parents[1]
 STAGES = ("01_first", "02_second", "03_third")
@@ -237,6 +242,32 @@ def test_changed_raw_data_of_the_study_run_everything(project):
     assert ran == EVERYTHING
 
 
+@pytest.mark.parametrize(
+    ("data", "settings"),
+    [
+        ("data: {source: raw_store, raw_dir: store}", ""),
+        ("data:\n  source: raw_store\n  raw_dir : store", ""),
+        ("data:\n  source: raw_store  # raw_dir: elsewhere", ""),
+        ("data: {source: raw_store}", "data.raw_dir=store"),
+        ("data: {source: simulated}", "data.source=raw_store data.raw_dir = store"),
+    ],
+)
+def test_changed_raw_data_run_everything_however_their_folder_is_named(project, data, settings):
+    rest = {key: value for key, value in TINY_STUDY.items() if key != "data"}
+    path = project / "params/tiny.yaml"
+    path.write_text(f"{yaml.safe_dump(rest)}{data}\n")
+    study = load_study(path, parse_settings([settings] if settings else []))
+    folder = re.search(r"^RAW_DIR := (.+)$", make_rules(study), re.M)[1]
+    (project / "raw_dir").write_text(folder.removesuffix("$()"))
+    study.raw_dir.mkdir(parents=True)
+    file = study.raw_dir / "btc_dvol_hourly.csv"
+    file.write_text("1\n")
+    report(project, SET=settings)
+    file.write_text("2\n")
+    _, *ran = report(project, SET=settings)
+    assert ran == EVERYTHING
+
+
 @pytest.mark.parametrize("slip", [{"RAW": "nowhere"}, {"SET": "training.epoch=3"}])
 def test_settings_that_cannot_be_used_cost_no_stage(project, slip):
     report(project)
@@ -271,11 +302,11 @@ def test_raw_data_behind_a_link_are_seen(project):
 def test_settings_reach_dvol_as_single_words(project):
     raw = project / "my raw data's"
     raw.mkdir()
-    report(project, RAW=raw, SET="training.epochs=3 models=[persistence,har]")
+    report(project, RAW=raw, SET="training.epochs = 3 models=[persistence, har]")
     first = (project / "calls").read_text().splitlines()[0]
     assert first == (
         "<notebook><notebooks/01_first.ipynb><--output><runs/tiny/notebooks/01_first.ipynb>"
-        f"<--study><tiny><--raw><{raw}><--set><training.epochs=3><--set><models=[persistence,har]>"
+        f"<--study><tiny><--raw><{raw}><--set><training.epochs = 3 models=[persistence, har]>"
     )
 
 

@@ -16,6 +16,8 @@ from study_files import TINY_STUDY, source_notebook
 from dvol_utils.report.make_rules import PACKAGE, imported_files, make_rules
 from dvol_utils.study import tables
 from dvol_utils.study.loading import load_study
+from dvol_utils.study.params import ParameterError
+from dvol_utils.study.settings import parse_settings
 from dvol_utils.study.stages import STAGES, TABLES, study_notebooks
 
 ROOT = Path(__file__).parents[1]
@@ -68,10 +70,32 @@ def test_pages_that_are_asked_for_however_the_file_is_written(project, lines, ma
     assert [Path(name).stem for name in executed] == sorted([*ALWAYS, *made])
 
 
-def test_pages_that_are_asked_for_by_an_override(project):
-    executed = variable(rules_of(project, horizons=[1]), "EXECUTED")
-    assert "08_horizons" in executed
-    assert "09_assets" not in executed
+@pytest.mark.parametrize(
+    "assets",
+    ["  assets:\n    - BTC\n    - ETH\n", "  assets:  # []\n  - BTC\n  - ETH\n",
+     "  assets: [BTC,\n    ETH]\n", "  'assets' : ['BTC', \"ETH\"]\n"],
+)  # fmt: skip
+def test_the_page_on_several_assets_however_they_are_listed(project, assets):
+    rest = {key: value for key, value in TINY_STUDY.items() if key != "data"}
+    text = f"{yaml.safe_dump(rest)}data:\n  source: simulated\n{assets}"
+    (project / "params/tiny.yaml").write_text(text)
+    executed = variable(make_rules(load_study("tiny")), "EXECUTED").split()
+    assert [Path(name).stem for name in executed] == sorted([*ALWAYS, "09_assets"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "made"),
+    [
+        ("horizons=[1]", ["08_horizons"]),
+        ("horizons=[1, 24] published_page=true", ["07_published_study", "08_horizons"]),
+        ("published_page=True", ["07_published_study"]),
+        ("data.assets=[BTC, ETH]", ["09_assets"]),
+        ("horizons=[] published_page=no", []),
+    ],
+)
+def test_pages_that_are_asked_for_by_set(project, settings, made):
+    executed = variable(rules_of(project, **parse_settings([settings])), "EXECUTED").split()
+    assert [Path(name).stem for name in executed] == sorted([*ALWAYS, *made])
 
 
 @pytest.mark.parametrize(
@@ -80,14 +104,33 @@ def test_pages_that_are_asked_for_by_an_override(project):
         ("data: {source: raw_store, raw_dir: store}", {}, "store"),
         ("data:\n  source: raw_store\n  raw_dir : store  # mine", {}, "store"),
         ("data:\n  source: raw_store", {}, "data/raw"),
-        ("data:\n  source: raw_store", {"data.raw_dir": "my # store $1"}, r"my \# store $$1"),
+        ("'data': {'raw_dir': \"a\\u0062c\", 'source': 'raw_store'}", {}, "abc"),
+        ("data:\n  source: raw_store", {"data.raw_dir": "my # store $1"}, "my # store $1"),
         ("data:\n  source: raw_store", {"data.raw_dir": "/my store"}, "/my store"),
+        ("data: {source: raw_store}", {"data": {"raw_dir": "$(shell touch pwned)"}},
+         "$(shell touch pwned)"),
+        ("data: {source: raw_store}", {"data.raw_dir": "a:b%c;d'e\\"}, "a:b%c;d'e\\"),
+        ("data: {source: raw_store}", {"data.raw_dir": "a\\#b "}, "a\\#b "),
+        ("data: {source: simulated}", {"data.source": "raw_store"}, "data/raw"),
     ],
-)
-def test_the_raw_store_however_it_is_named(project, text, overrides, folder):
+)  # fmt: skip
+def test_make_reads_the_raw_store_however_it_is_named(project, text, overrides, folder):
     rest = {key: value for key, value in TINY_STUDY.items() if key != "data"}
     (project / "params/tiny.yaml").write_text(f"{yaml.safe_dump(rest)}{text}\n")
-    assert variable(make_rules(load_study("tiny", overrides)), "RAW_DIR") == folder
+    rules = project / "rules.mk"
+    shown = "$(info RAW<$(RAW_DIR)>EXECUTED<$(words $(EXECUTED))>)\n.PHONY: all\nall: ;\n"
+    rules.write_text(make_rules(load_study("tiny", overrides)) + shown)
+    command = ["make", "-rs", "-f", str(rules), "all"]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True)
+    assert done.stdout == f"RAW<{folder}>EXECUTED<{len(ALWAYS)}>\n", done.stderr
+    assert not (project / "pwned").exists()
+
+
+@pytest.mark.parametrize("folder", ["a\nreports/tiny/index.html: evil\nevil: ; touch pwned", "a\tb",
+                                    "a\rb", "\x1b[2J", "a\x00b", "\u2028", ""])  # fmt: skip
+def test_a_raw_store_whose_name_would_be_more_than_a_name_is_refused(project, folder):
+    with pytest.raises(ParameterError, match=r"data\.raw_dir: found .*; should be the name of a"):
+        load_study("tiny", {"data.source": "raw_store", "data.raw_dir": folder})
 
 
 def test_a_simulated_market_has_no_raw_store(project):

@@ -10,7 +10,7 @@ import yaml
 from study_files import TINY_STUDY
 
 from dvol_utils.study.effective import describe, effective, parameters_hash
-from dvol_utils.study.loading import load_study, parse_override, study_from
+from dvol_utils.study.loading import load_study, study_from
 from dvol_utils.study.model_names import MODEL_NAMES
 from dvol_utils.study.params import ParameterError, StudyParams
 
@@ -208,37 +208,6 @@ def test_bad_override_is_named_as_such(tmp_project):
     )
     with pytest.raises(ParameterError, match=re.escape(expected)):
         load_study("tiny", {"training.epochs": 0})
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("training.epochs=3", ("training.epochs", 3)),
-        ("training.learning_rate=5.0e-4", ("training.learning_rate", 5e-4)),
-        ("title=a=b", ("title", "a=b")),
-        ("models=[persistence, har]", ("models", ["persistence", "har"])),
-        ("data.start=", ("data.start", None)),
-    ],
-)
-def test_override_of_the_command_line(text, expected):
-    assert parse_override(text) == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("epochs", "override 'epochs': should read key=value, e.g. training.epochs=3"),
-        ("=3", "override '=3': should read key=value, e.g. training.epochs=3"),
-    ],
-)
-def test_override_that_is_none(text, message):
-    with pytest.raises(ParameterError, match=f"^{re.escape(message)}$"):
-        parse_override(text)
-
-
-def test_override_that_is_not_yaml():
-    with pytest.raises(ParameterError, match=r"^override 'a=\[': the value is not YAML: "):
-        parse_override("a=[")
 
 
 def test_hash_follows_values_and_nothing_else(tmp_project):

@@ -1,7 +1,14 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 
 from dvol_utils.plots.style import (
@@ -13,8 +20,12 @@ from dvol_utils.plots.style import (
     axes,
     fit_titles,
     label_ends,
+    styled,
 )
+from dvol_utils.report.display import picture
 from dvol_utils.study.model_names import MODEL_NAMES
+
+HERE = Path(__file__).parent
 
 
 def test_models_are_told_apart_without_colour():
@@ -79,3 +90,56 @@ def test_a_short_title_stays_as_it_is():
     fit_titles(figure)
     assert ax.get_title(loc="left") == "Short"
     plt.close(figure)
+
+
+# What people have in a matplotlibrc; with usetex and without LaTeX a figure cannot be drawn at all.
+OF_USERS = {
+    "usetex": {"text.usetex": True},
+    "dark": dict(mpl.style.library["dark_background"]),
+    "xkcd": {"path.sketch": (1, 100, 2), "font.family": "cursive"},
+    "large": {"font.size": 30, "figure.dpi": 300, "savefig.dpi": 20, "savefig.transparent": True},
+    "zone": {"timezone": "Asia/Tokyo", "axes.formatter.use_locale": True},
+    "layout": {"figure.autolayout": True, "savefig.bbox": "tight", "savefig.pad_inches": 3},
+    "cycle": {"axes.prop_cycle": "cycler('color', ['k'])", "lines.marker": "o", "axes.ymargin": 1},
+}
+
+
+def drawn() -> dict[str, object]:
+    weeks = pd.date_range("2021-01-04", periods=30, freq="W-MON", tz="UTC")
+    table = pd.DataFrame({"week": weeks, "gain": np.linspace(-1, 2, 30), "share": 0.5})
+    calendar = pd.DataFrame(
+        {"time": pd.date_range("2021-01-01", periods=3, tz="UTC"), "value": [1.0, 2.0, 3.0]}
+    )
+    return picture(lines(table, calendar).get_figure())
+
+
+@styled
+def lines(table: pd.DataFrame, calendar: pd.DataFrame):
+    ax = axes()
+    ax.plot(table["week"], table["gain"], label="gain")
+    ax.bar(calendar["time"], calendar["value"], width=20)
+    ax.set_title("A title of £5 & 10 %", loc="left")
+    ax.legend()
+    return ax
+
+
+@pytest.mark.parametrize("settings", OF_USERS.values(), ids=OF_USERS)
+def test_figures_are_the_same_whatever_the_user_has_set(settings):
+    plain_picture = drawn()
+    with mpl.rc_context(settings):
+        before = dict(mpl.rcParams)
+        assert drawn() == plain_picture
+        assert dict(mpl.rcParams) == before
+
+
+def test_figures_are_drawn_without_the_users_backend(tmp_path):
+    """A window's backend is not there on a server; figures of the pages never ask for it."""
+    (tmp_path / "matplotlibrc").write_text("backend: TkAgg\ntext.usetex: True\nfont.size: 40\n")
+    program = "from test_plots_style import drawn\nprint(drawn()['image'])"
+    environment = {**os.environ, "MATPLOTLIBRC": str(tmp_path), "PYTHONPATH": str(HERE)}
+    environment |= {"MPLBACKEND": "TkAgg"}
+    environment.pop("DISPLAY", None)
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == drawn()["image"], done.stderr

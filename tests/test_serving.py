@@ -435,7 +435,10 @@ def test_the_command_prints_text_or_json(study, later, monkeypatch):
     change = f"{made['change_points']:+.2f} points, {made['change_percent']:+.2f} %"
     assert f"DVOL {made['forecast']:.2f}   ({change})" in shown
     refused = dvol(*words, "--at", "noon", status=2)
-    assert refused == ("dvol: --at 'noon': should be a time such as '2025-09-01 12:00', UTC\n")
+    assert refused == (
+        "dvol: --at: found 'noon'; should be ISO 8601, such as 2024-11-22 05:00 (UTC), "
+        "2024-11-22T05:00+02:00 or 2024-11-22, or now\n"
+    )
     early = json.loads(dvol(*words, "--at", "2021-06-10 14:30+02:00", "--json"))
     assert early["origin"] == "2021-06-10T12:00:00+00:00"
 

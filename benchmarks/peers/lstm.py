@@ -61,8 +61,9 @@ from dvol_utils.models.lstm import LADDER
 from dvol_utils.models.networks import build_network
 from dvol_utils.samples.features import feature_columns
 from dvol_utils.samples.samples import Samples, build_samples
-from dvol_utils.study.loading import load_study, parse_override
+from dvol_utils.study.loading import load_study
 from dvol_utils.study.params import StudyParams
+from dvol_utils.study.settings import parse_settings
 from dvol_utils.training import fit_network, predict_rows
 from dvol_utils.training.sequences import build_sequences
 
@@ -88,7 +89,7 @@ class KeepBest(pl.Callback):
 
 
 def load_samples(args: argparse.Namespace) -> tuple[Samples, StudyParams]:
-    overrides = dict(parse_override(text) for text in args.settings)
+    overrides = parse_settings(args.settings)
     if args.raw:
         overrides["data.raw_dir"] = str(args.raw.resolve())
     overrides["training.devices"] = "cpu"

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import matplotlib.dates as mdates
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dvol_utils.plots.style import BLACK, BLUE, GREY, VERMILION, WIDTH, axes, styled
+from dvol_utils.plots.style import BLACK, BLUE, GREY, VERMILION, WIDTH, axes, new_figure, styled
 from dvol_utils.study.model_names import label
 
 _BAND = ["q05", "q95"]
@@ -87,7 +86,8 @@ def week_close_ups(
 ) -> Figure:
     """`week_close_up` of each `week` of the forecasts (`rows_of_weeks`), one below the other."""
     weeks = list(pd.unique(forecasts["week"]))
-    figure, panels = plt.subplots(len(weeks), 1, figsize=(WIDTH, 2.7 * len(weeks)), squeeze=False)
+    figure = new_figure(WIDTH, 2.7 * len(weeks))
+    panels = figure.subplots(len(weeks), 1, squeeze=False)
     for place, (week, ax) in enumerate(zip(weeks, panels[:, 0], strict=True)):
         rows = forecasts[forecasts["week"] == week]
         week_close_up(rows, model, title=titles[week], legend=place == 0, ax=ax)

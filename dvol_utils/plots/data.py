@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import matplotlib.dates as mdates
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -22,6 +21,7 @@ from dvol_utils.plots.style import (
     WIDTH,
     axes,
     label_ends,
+    new_figure,
     styled,
 )
 
@@ -53,7 +53,8 @@ def plot_calendars(calendar: pd.DataFrame, *, title: str) -> Figure:
     """
     names = list(dict.fromkeys(calendar["series"]))
     rows = -(-len(names) // 2)
-    fig, grid = plt.subplots(rows, 2, figsize=(WIDTH, 0.7 + 1.8 * rows), squeeze=False, sharex=True)
+    fig = new_figure(WIDTH, 0.7 + 1.8 * rows)
+    grid = fig.subplots(rows, 2, squeeze=False, sharex=True)
     for ax, name in zip(grid.flat, names, strict=False):
         plot_calendar(calendar[calendar["series"] == name], title=name, ax=ax)
     for ax in grid.flat[len(names) :]:

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import matplotlib.dates as mdates
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dvol_utils.plots.style import BLACK, BLUE, GREY, VERMILION, WIDTH, axes, label_ends, styled
+from dvol_utils.plots.style import (
+    BLACK,
+    BLUE,
+    GREY,
+    VERMILION,
+    WIDTH,
+    axes,
+    label_ends,
+    new_figure,
+    styled,
+)
 
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _DIRECTIONS = (("up", 1, "^", VERMILION), ("down", -1, "v", BLUE))
@@ -90,7 +99,8 @@ def plot_events(windows: pd.DataFrame, *, title: str, columns: int = 3) -> Figur
     """DVOL around each event with its flags, one panel an event (see `event_windows`)."""
     events = list(windows["event"].unique())
     rows = max(1, -(-len(events) // columns))
-    fig, grid = plt.subplots(rows, columns, figsize=(WIDTH, 0.6 + 1.9 * rows), squeeze=False)
+    fig = new_figure(WIDTH, 0.6 + 1.9 * rows)
+    grid = fig.subplots(rows, columns, squeeze=False)
     for ax, event in zip(grid.flat, events, strict=False):
         hours = windows[windows["event"] == event]
         _level(ax, hours["time"], hours["dvol_close"], hours)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import ParamSpec, TypeVar
 
 import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from scipy.optimize import isotonic_regression
@@ -93,6 +94,8 @@ _STYLE = {
     "lines.linewidth": 1.3,
 }
 
+_PROCESS = ("backend", "backend_fallback", "interactive", "toolbar")  # of windows, not of figures
+
 PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # behind text that crosses lines
 WIDTH = 7.2  # inches: a column of text at the size that its letters are meant to have
 _FEWEST_LETTERS = 12  # in a line of a title
@@ -102,12 +105,23 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+@contextmanager
+def plain() -> Iterator[None]:
+    """Matplotlib's own settings for what is drawn in the block, whatever the user's are.
+
+    The user's come back after it.
+    """
+    own = {name: value for name, value in mpl.rcParamsDefault.items() if name not in _PROCESS}
+    with mpl.rc_context(own):
+        yield
+
+
 def styled(plot: Callable[P, R]) -> Callable[P, R]:
     """Draw a figure in the project's style and leave the global style alone."""
 
     @functools.wraps(plot)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        with mpl.rc_context(_STYLE):
+        with plain(), mpl.rc_context(_STYLE):
             return plot(*args, **kwargs)
 
     return wrapper
@@ -115,7 +129,14 @@ def styled(plot: Callable[P, R]) -> Callable[P, R]:
 
 def axes(ax: Axes | None = None, *, height: float = 3.1, width: float = WIDTH) -> Axes:
     """The given axes, or new ones at column width (inches)."""
-    return ax if ax is not None else plt.subplots(figsize=(width, height))[1]
+    return ax if ax is not None else new_figure(width, height).subplots()
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure (inches) that belongs to no window: pyplot would ask the user's backend."""
+    figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)
+    return figure
 
 
 def label_ends(ax: Axes, right: float | datetime, ends: Sequence[tuple[float, str, str]]) -> None:

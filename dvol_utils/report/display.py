@@ -22,7 +22,7 @@ from pandas.api.types import (
     is_numeric_dtype,
 )
 
-from dvol_utils.plots.style import fit_titles
+from dvol_utils.plots.style import fit_titles, plain
 from dvol_utils.study.effective import describe
 from dvol_utils.study.params import StudyParams
 from dvol_utils.wording.numbers import MISSING, TIME_FORM, written
@@ -80,11 +80,12 @@ def picture(figure: Figure) -> dict[str, Any]:
 
     All figures have letters of the same size, whatever their width.
     """
-    fit_titles(figure)
     buffer = io.BytesIO()
     settings = {"dpi": 144, "bbox_inches": "tight", "pil_kwargs": {"optimize": True}}
-    figure.savefig(buffer, format="png", **settings, metadata={"Software": None})
-    plt.close(figure)
+    with plain():
+        fit_titles(figure)
+        figure.savefig(buffer, format="png", **settings, metadata={"Software": None})
+    plt.close(figure)  # a notebook's own, made by pyplot
     png = buffer.getvalue()
     width, height = (round(_SHOWN * int.from_bytes(png[i : i + 4])) for i in (16, 20))
     return {"image": base64.b64encode(png).decode(), "width": width, "height": height}

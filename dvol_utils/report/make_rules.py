@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -43,9 +44,10 @@ def make_rules(study: StudyParams) -> str:
     sources, run = study_notebooks(study), _name(study.run_dir, study)
     executed = [f"{run}/notebooks/{source.name}" for source in sources]
     known = {stage.name: stage for stage in STAGES}
-    raw = "" if study.is_simulated else _from_root(study.raw_dir, study)
+    # $() keeps a blank or a backslash at the end what it is.
+    raw = "" if study.is_simulated else _quoted(_from_root(study.raw_dir, study)) + "$()"
     lines = [
-        f"RAW_DIR := {_quoted(raw)}",
+        f"RAW_DIR := {raw}",
         f"EXECUTED := {' '.join(executed)}",
     ]
     for place, source in enumerate(sources):
@@ -150,7 +152,8 @@ def _name(path: Path, study: StudyParams) -> str:
 
 
 def _quoted(text: str) -> str:
-    return text.replace("$", "$$").replace("#", r"\#")
+    """A text as Make's: backslashes before a # escape each other, too."""
+    return re.sub(r"(\\*)#", r"\1\1\\#", text.replace("$", "$$"))
 
 
 def _from_root(path: Path, study: StudyParams) -> str:

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 
 from dvol_utils.plots.first_page import LEFT_END, skill_intervals
-from dvol_utils.plots.style import fit_titles
+from dvol_utils.plots.style import fit_titles, plain
 from dvol_utils.report.display import picture
 from dvol_utils.results.headline import (
     COMPARED_COLUMNS,
@@ -68,11 +67,11 @@ def write_picture(results: Results, path: Path) -> None:
     rivals = _rivals(results)
     if rivals.empty:
         raise ArtefactError(f"{path}: nothing to draw, persistence is the study's only model")
-    with replacing(path) as temporary, mpl.rc_context({"svg.hashsalt": results.study}):
+    salt = {"svg.hashsalt": results.study}
+    with replacing(path) as temporary, plain(), mpl.rc_context(salt):
         figure = _skill_axes(results, rivals).get_figure()
         fit_titles(figure)
         figure.savefig(temporary, format="svg", metadata={"Date": None})
-        plt.close(figure)
 
 
 def _rivals(results: Results) -> pd.DataFrame:

@@ -6,12 +6,11 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-import pandas as pd
 import typer
 
-from dvol_utils.study.command_line import overrides_of
+from dvol_utils.study.command_line import overrides_of, time_of
 from dvol_utils.study.loading import load_study
-from dvol_utils.study.params import ParameterError, StudyParams
+from dvol_utils.study.params import StudyParams
 
 # Heavy imports stand in the commands: `dvol params` should answer at once.
 
@@ -38,7 +37,7 @@ def forecast_command(
     raw: OtherRaw = None,
     at: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="Moment of the forecast, UTC; otherwise now."),
+        typer.Option(metavar="TIME", help="Moment of the forecast, ISO 8601, UTC; otherwise now."),
     ] = None,
     model: Annotated[
         str | None, typer.Option(help="A model of the study; otherwise the best on validation.")
@@ -68,7 +67,7 @@ def forecast_command(
     found = make_forecast(
         _study(study, settings),
         raw_dir=raw,
-        at=_time(at, "--at"),
+        at=time_of(at, "--at"),
         model=model,
         max_age_hours=max_age,
         allow_changed=allow_changed,
@@ -122,8 +121,8 @@ def score_command(
     found = score_later(
         _study(study, settings),
         raw_dir=raw,
-        first=_time(first, "--from"),
-        last=_time(last, "--to"),
+        first=time_of(first, "--from"),
+        last=time_of(last, "--to"),
         asset=asset,
         in_sample=in_sample,
         allow_changed=allow_changed,
@@ -138,17 +137,3 @@ def score_command(
 
 def _study(name: str, settings: list[str] | None) -> StudyParams:
     return load_study(name, overrides_of(None, settings))
-
-
-def _time(text: str | None, option: str) -> pd.Timestamp | None:
-    """A moment of the command line: UTC where it names no time zone."""
-    if text is None:
-        return None
-    try:
-        time = pd.Timestamp(text)
-        time = time.tz_localize("UTC") if time.tzinfo is None else time.tz_convert("UTC")
-    except ValueError:
-        time = pd.NaT
-    if time is pd.NaT:
-        raise ParameterError(f"{option} {text!r}: should be a time such as '2025-09-01 12:00', UTC")
-    return time

@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from dvol_utils.study.loading import load_study, parse_override
+import pandas as pd
+
+from dvol_utils.study.loading import load_study
 from dvol_utils.study.params import ParameterError, StudyParams
+from dvol_utils.study.settings import parse_settings
+from dvol_utils.study.times import read_time
 
 
 def study_of(
@@ -20,7 +24,7 @@ def study_of(
 
 def overrides_of(raw: Path | None, settings: list[str] | None) -> dict[str, Any]:
     """What `--raw` and `--set` put in place of a study's parameters."""
-    overrides = dict(map(parse_override, settings or []))
+    overrides = parse_settings(settings or [])
     if raw is not None:
         overrides["data.raw_dir"] = str(raw.absolute())
     return overrides
@@ -37,3 +41,13 @@ def check_raw_dir(study: StudyParams, raw: Path | None) -> None:
         )
     if not raw.is_dir():
         raise ParameterError(f"{raw}: no such folder; should hold the raw store's CSV files")
+
+
+def time_of(text: str | None, option: str) -> pd.Timestamp | None:
+    """The moment that an option of the command line names, or `now`; None where it is not given."""
+    if text is None:
+        return None
+    try:
+        return read_time(text, now=True)
+    except ValueError as error:
+        raise ParameterError(f"{option}: found {text!r}; {error}") from None

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pandas as pd
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic import model_validator as validator
+
+from dvol_utils.study.times import read_day, read_time
 
 SeriesName = Literal["dvol", "price", "funding", "onchain"]
 # Columns of a series' file beside `timestamp`, and those that no file can do without.
@@ -23,8 +26,7 @@ SIMULATED_ASSETS = ("BTC", "ETH")
 
 
 def _to_utc(value: Any) -> pd.Timestamp:
-    time = pd.Timestamp(value)
-    time = time.tz_localize("UTC") if time.tzinfo is None else time.tz_convert("UTC")
+    time = read_time(value)
     if time != time.floor("h"):
         raise ValueError("should be a full hour, UTC, such as 2024-11-22 05:00")
     return time
@@ -45,7 +47,14 @@ def _frequency(minutes: int) -> int:
     return minutes
 
 
+def _folder(value: Any) -> Any:
+    if isinstance(value, str | Path) and not (value and str(value).isprintable()):
+        raise ValueError("should be the name of a folder, without line breaks and the like")
+    return value
+
+
 Hour = Annotated[pd.Timestamp, BeforeValidator(_to_utc)]
+Day = Annotated[date, BeforeValidator(read_day)]
 Asset = Annotated[str, AfterValidator(_asset_code)]
 Frequency = Annotated[int, AfterValidator(_frequency)]
 
@@ -96,7 +105,7 @@ class DataParams(Section):
     source: Literal["simulated", "raw_store"] = Field(
         "simulated", description="simulated market, or a raw store of CSV and Parquet files"
     )
-    raw_dir: Path = Field(
+    raw_dir: Annotated[Path, BeforeValidator(_folder)] = Field(
         Path("data/raw"), description="folder of the raw store", json_schema_extra=NO_RESULT
     )
     assets: list[Asset] = Field(

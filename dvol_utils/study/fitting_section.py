@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic import model_validator as validator
 
-from dvol_utils.study.data_section import NO_RESULT, Hour, Section
+from dvol_utils.study.data_section import NO_RESULT, Day, Hour, Section
 from dvol_utils.study.model_names import ENSEMBLE, ModelName
 
 FeatureGroup = Literal[
@@ -136,7 +135,7 @@ class JumpParams(Section):
     regime_hours: int = Field(
         24, ge=1, le=720, description="an origin is in the jump regime this long after a jump"
     )
-    events: list[date] = Field([], description="days of known events to look up among the jumps")
+    events: list[Day] = Field([], description="days of known events to look up among the jumps")
 
 
 class FeatureParams(Section):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from dvol_utils.study.data_section import Section
 from dvol_utils.study.effective import effective, flat
 from dvol_utils.study.params import ParameterError, StudyParams
 from dvol_utils.study.reach import without_effect
+from dvol_utils.study.yaml_values import read_yaml
 
 
 def load_study(
@@ -69,17 +70,6 @@ def study_from(values: Mapping[str, Any], root: Path) -> StudyParams:
     return study
 
 
-def parse_override(text: str) -> tuple[str, Any]:
-    """Split `training.epochs=3` of a command line into key and YAML value."""
-    key, sign, value = text.partition("=")
-    if not sign or not key:
-        raise ParameterError(f"override {text!r}: should read key=value, e.g. training.epochs=3")
-    try:
-        return key, yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ParameterError(f"override {text!r}: the value is not YAML: {error}") from None
-
-
 def _chosen(values: Mapping[str, Any], study: StudyParams) -> list[str]:
     """Keys of a file with another value than the default: a file may spell out all defaults."""
     fields = StudyParams.model_fields.items()
@@ -113,22 +103,9 @@ def _study_file(name_or_path: str | Path) -> Path:
     return path
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """Safe YAML that refuses a key written twice, where plain YAML keeps the last one."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
-        if twice:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"key {twice[0]!r} stands twice", node.start_mark
-            )
-        return super().construct_mapping(node, deep)
-
-
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506
+        values = read_yaml(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ParameterError(f"{path}: not readable as YAML: {error}") from None
     if not isinstance(values, dict):

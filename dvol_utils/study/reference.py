@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import pandas as pd
 from pydantic.fields import FieldInfo
 
-from dvol_utils.study.data_section import Asset, Frequency, Hour, Section
+from dvol_utils.study.data_section import Asset, Day, Frequency, Hour, Section
 from dvol_utils.study.params import StudyParams
 
 _INTRO = """\
@@ -29,6 +29,11 @@ whose default is "required"; only `name` is taken from the file's name.
 `overrides = {"jumps.alpha": 0.05}` in a notebook.
 - Unknown keys, wrong types, values out of range and keys that contradict each other are refused \
 with file, key, what was found and what would be valid. Numbers are finite.
+- A time is ISO 8601: `2024-11-22 05:00` or `2024-11-22` in UTC, `2024-11-22T07:00+02:00` with an \
+offset. The command line reads times alike, and there alone `now` is one.
+- `SET` and `--set` take several settings apart by blanks, such as \
+`training.seeds=[0, 1] jumps.alpha=0.05`. Text that holds ` key=` stands in quotes. \
+References (`&`, `*`) are refused, and so are keys that stand twice.
 - A key that is set, in a file or without touching one, has to change something. It is refused \
 where it reaches no model of the study (`training.epochs` where `lstm_tuned` is the only network, \
 `ensemble.members` without `ensemble`) or only a page that the study does not have. A file is \
@@ -51,6 +56,7 @@ _CHECKED = {
     get_args(kind)[1].func: name
     for kind, name in (
         (Hour, "full hour (UTC)"),
+        (Day, "date"),
         (Asset, "2 to 12 capital letters or digits"),
         (Frequency, "minutes that divide an hour, or hours that divide a day"),
     )

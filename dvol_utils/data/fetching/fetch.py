@@ -25,6 +25,7 @@ from dvol_utils.data.fetching.update import File, Outcome, UpdateRun, fetch_file
 from dvol_utils.data.raw.store import series_path
 from dvol_utils.study.data_section import SeriesName
 from dvol_utils.study.params import ParameterError
+from dvol_utils.study.times import read_time
 
 _CLOCK_TOLERANCE_MS = 60_000
 
@@ -121,12 +122,9 @@ def _asset_code(asset: str) -> str:
 
 def _moment(moment: pd.Timestamp | str) -> int:
     try:
-        time = pd.Timestamp(moment)
-    except ValueError:
-        time = pd.NaT
-    if time is pd.NaT:
-        raise ParameterError(f"time {moment!r}: should be such as 2021-03-24 00:00")
-    return milliseconds(time)
+        return milliseconds(read_time(moment))
+    except ValueError as error:
+        raise ParameterError(f"time {moment!r}: {error}") from None
 
 
 @contextmanager
