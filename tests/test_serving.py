@@ -338,12 +338,19 @@ def test_too_short_a_history_is_refused(study, raw):
         forecast(study, raw_dir=raw, model="persistence")
 
 
-def test_what_the_features_warn_of_is_a_note(study, monkeypatch, recwarn):
-    monkeypatch.setattr("dvol_utils.samples.features.LAST_RELEASE", LAST - 50 * HOUR)
-    notes = forecast(study)["notes"]
-    assert len(notes) == 1
-    assert notes[0].startswith("releases of macroeconomic news are listed up to 2021-06-14 14:00")
-    assert not recwarn.list
+def test_what_a_model_does_not_know_of_releases_is_a_note(study, raw, monkeypatch):
+    ends = {"FOMC": LAST - 50 * HOUR, "CPI": LAST + 48 * HOUR}
+    monkeypatch.setattr("dvol_utils.samples.releases.listed_until", lambda: ends)
+    notes = forecast(study, model="ridge_decay")["notes"]
+    assert notes == [
+        "The list of releases ends before these hours do (FOMC at 2021-06-14 14:00 UTC): from "
+        "there the inputs macro_ahead and macro_later take every day for one without that news. "
+        "Add later days to dvol_utils/samples/releases.csv.",
+        "It matters to Time-weighted ridge.",
+    ]
+    assert forecast(study, model="har")["notes"] == []
+    later = score_later(study, raw_dir=later_store(raw)).notes
+    assert "It matters to Time-weighted ridge, Boosted trees." in later
 
 
 def test_another_history_is_refused_with_the_number_of_hours(study, raw):

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.evaluation import average_seeds, evaluation_rows, score
+from dvol_utils.forecasting.inputs import release_sentences
 from dvol_utils.results.significance_table import choose
 from dvol_utils.samples.samples import Samples
 from dvol_utils.serving.market import Market, read_market, serving_samples
@@ -95,7 +96,11 @@ def forecast(
     return _facts(finished, market, fold, last) | {
         "chosen_on_validation": name == chosen,
         "seeds": int(new["seed"].nunique()),
-        "notes": market.notes + _age_note(fold, origin),
+        "notes": [
+            *market.notes,
+            *release_sentences(finished.study, [name], origin, origin),
+            *_age_note(fold, origin),
+        ],
     }
 
 

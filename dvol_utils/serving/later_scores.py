@@ -11,6 +11,7 @@ import pandas as pd
 
 from dvol_utils.evaluation import METRICS, average_seeds, score
 from dvol_utils.forecasting.forecast_table import squared_errors
+from dvol_utils.forecasting.inputs import release_sentences
 from dvol_utils.samples.samples import Samples
 from dvol_utils.serving.market import Market, read_market, serving_samples
 from dvol_utils.serving.new_forecasts import lacking_inputs, members, new_rows
@@ -115,6 +116,7 @@ def score_later(
     forecasts = average_seeds(pd.concat(made.values(), ignore_index=True))
     scores, few = _scores(forecasts, finished.study)
     facts = _facts(finished, market, fold, forecasts)
+    notes += release_sentences(finished.study, made, *samples.times[rows[[0, -1]]])
     return LaterScores(scores, forecasts, left_out, facts, market.notes + notes + counted + few)
 
 

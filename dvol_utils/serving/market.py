@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,8 +98,7 @@ def changed_values(now: pd.DataFrame, then: pd.DataFrame) -> pd.DataFrame:
 def serving_samples(market: Market, study: StudyParams) -> Samples:
     """Samples of a panel that need not hold the study's splits, with every input that is there.
 
-    Groups of features whose sources the panel lacks are left out: their columns are missing. What
-    the features warn of becomes a note of the market.
+    Groups of features whose sources the panel lacks are left out: their columns are missing.
 
     Raises
     ------
@@ -122,14 +120,10 @@ def serving_samples(market: Market, study: StudyParams) -> Samples:
     assets = study.data.assets if known else [market.asset]
     data = study.data.model_copy(update={"assets": assets})
     adapted = study.model_copy(update={"features": features, "data": data})
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always", UserWarning)
-        try:
-            samples = build_samples(panel, jumps_by_rule(panel, study.jumps), adapted, splits=())
-        except ValueError as error:
-            raise ServingError(f"{market.raw_dir}: {error}") from None
-    market.notes.extend(dict.fromkeys(str(warning.message) for warning in told))
-    return samples
+    try:
+        return build_samples(panel, jumps_by_rule(panel, study.jumps), adapted, splits=())
+    except ValueError as error:
+        raise ServingError(f"{market.raw_dir}: {error}") from None
 
 
 def missing_inputs(samples: Samples, columns: list[str], row: int, hours: int) -> list[str]:
