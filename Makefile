@@ -31,7 +31,7 @@ OPTIONS = --study $(call quote,$(STUDY)) $(if $(RAW),--raw $(call quote,$(RAW)))
           $(if $(strip $(SET)),--set $(call quote,$(SET)))
 
 EVERY   := $(sort $(wildcard notebooks/[0-9][0-9]_*.ipynb))
-PACKAGE := $(shell find dvol_utils -name '*.py' -o -path '*/templates/*' -type f)
+PACKAGE := $(shell find dvol_utils -name '*.py' -o -name '*.csv' -o -path '*/templates/*' -type f)
 RULES   := $(RUN)/.rules.mk
 
 .PHONY: help report data test test-faults lint lab monitor verify bench bench-peers clean distclean FORCE

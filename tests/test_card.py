@@ -13,6 +13,7 @@ from scipy import stats
 from study_files import PANEL_RANGE
 
 from dvol_utils.evaluation import add_calendar, average_seeds, score, worst
+from dvol_utils.forecasting.inputs import model_inputs
 from dvol_utils.pages import card, failing
 from dvol_utils.pages.established import established, established_summary, statements
 from dvol_utils.plots import card as plots
@@ -186,12 +187,12 @@ def test_facts_and_limits_say_where_the_data_are_from(simulated):
     facts = card.described(study, "lstm_baseline").set_index("about")["answer"]
     assert ("of a simulated market" in facts["Predicts"]) == simulated
     assert facts["Model"] == "LSTM baseline, a network"
-    inputs = card.model_inputs(study, "lstm_baseline")
+    inputs = model_inputs(study, "lstm_baseline")
     assert card.inputs_table(inputs)["inputs"].tolist() == [11, 2]
     said = " ".join(card.limits(study, "lstm_baseline", inputs))
     assert ("nothing here says how Bitcoin's DVOL behaves" in said) == simulated
     assert "It reads hourly DVOL, the price, on-chain values: where a source ends" in said
-    assert "Its calendar of releases ends at 2026-12-10 13:30 UTC" in said
+    assert "2027-01-13 13:30 (CPI)" in said
     assert "It was fitted once" in said
     assert "dvol forecast --study tiny" in card.usage(study)
 
@@ -199,10 +200,10 @@ def test_facts_and_limits_say_where_the_data_are_from(simulated):
 @pytest.mark.usefixtures("tmp_project")
 def test_the_ensemble_reads_what_its_members_read():
     study = load_study("tiny", {"models": ["persistence", "har", "ensemble", "ridge_decay"]})
-    inputs = card.model_inputs(study, "ensemble")
+    inputs = model_inputs(study, "ensemble")
     assert list(inputs) == ["ridge_decay"]
     assert set(card.inputs_table(inputs)["read by"]) == {"Time-weighted ridge"}
-    assert card.model_inputs(study, "persistence") == {"persistence": []}
+    assert model_inputs(study, "persistence") == {"persistence": []}
     assert "weeks" not in " ".join(card.limits(study, "persistence", {"persistence": []}))
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,11 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dvol_utils.samples.events import (
-    LAST_RELEASE,
+from dvol_utils.samples.events import near_expiry, option_expiries
+from dvol_utils.samples.releases import (
+    STATUSES,
+    listed_until,
     macro_releases,
-    near_expiry,
-    option_expiries,
+    release_notes,
+    releases,
     releases_ahead,
 )
 
@@ -78,19 +81,52 @@ def test_windows_are_at_least_an_hour():
 
 
 def test_releases_are_where_the_schedules_say():
-    releases = macro_releases()
-    assert releases.is_monotonic_increasing
-    assert releases.is_unique
-    assert releases[-1] == LAST_RELEASE
+    due = macro_releases()
+    assert due.is_monotonic_increasing
+    assert due.is_unique
     # Summer and winter time in Washington.
     for time in ("2024-06-12 12:30", "2024-06-12 18:00", "2024-12-11 13:30", "2024-12-18 19:00"):
-        assert pd.Timestamp(time, tz="UTC") in releases
+        assert pd.Timestamp(time, tz="UTC") in due
     # Eight meetings and twelve prices a year; two prices of 2025 were lost to a shutdown's days.
-    assert releases.year.value_counts().to_dict() == {
+    assert due[due < "2027"].year.value_counts().to_dict() == {
         **dict.fromkeys([2021, 2022, 2023, 2024, 2026], 20),
         2025: 19,
     }
-    assert not releases.day_of_week.isin([5, 6]).any()
+    assert not due.day_of_week.isin([5, 6]).any()
+
+
+def test_every_release_says_how_sure_it_is_and_by_whom():
+    table = releases()
+    assert set(table["release"]) == {"FOMC", "CPI"}
+    assert set(table["status"]) <= set(STATUSES)
+    assert (table["source"].str.len() > 10).all()
+    assert not table.duplicated(["release", "time"]).any()
+    announced = table[table["status"] == "announced"]
+    assert announced["source"].str.startswith("https://www.").all()
+    disputed = table.loc[table["status"] == "disputed", "time"]
+    assert not disputed.isin(macro_releases()).any()
+
+
+def test_the_list_reaches_half_a_year_on_or_a_study_is_told_where_it_ends():
+    soon = pd.Timestamp.now("UTC") + pd.DateOffset(months=6)
+    ends = listed_until()
+    for kind, end in ends.items():
+        assert end in macro_releases()
+        told = " ".join(release_notes(soon - HOUR, soon))
+        assert end >= soon or f"{kind} at {end:%Y-%m-%d %H:%M}" in told
+    page = (Path(__file__).parents[1] / "docs/models.md").read_text()
+    assert f"FOMC {ends['FOMC']:%Y-%m-%d}, CPI {ends['CPI']:%Y-%m-%d}" in page
+
+
+def test_hours_beyond_the_list_and_expected_days_are_told():
+    first, end = pd.Timestamp("2026-06-01", tz="UTC"), listed_until()["CPI"]
+    assert release_notes(first, pd.Timestamp("2026-12-09", tz="UTC")) == []
+    (expected,) = release_notes(first, end - 48 * HOUR)
+    assert expected.endswith("when the list was made: CPI 2027-01-13.")
+    ended, expected = release_notes(first, end - 47 * HOUR)
+    assert "(CPI at 2027-01-13 13:30 UTC)" in ended
+    both = release_notes(first, pd.Timestamp("2030", tz="UTC"))[0]
+    assert "(CPI at 2027-01-13 13:30; FOMC at 2027-04-28 18:00 UTC)" in both
 
 
 @settings(max_examples=25, deadline=None)

@@ -208,3 +208,9 @@ def test_every_stage_has_a_notebook_and_every_table_is_made_from_earlier_ones():
         assert {name for name in stage.inputs if "." not in name} <= set(made)
     assert made == list(TABLES)
     assert tables.sections_of("panel") == ("data",)
+
+
+def test_a_table_that_a_module_reads_makes_its_stage_run_again():
+    table = PACKAGE / "samples/releases.csv"
+    assert table in imported_files(PACKAGE / "samples/features.py")
+    assert table not in imported_files(PACKAGE / "data/panel.py")

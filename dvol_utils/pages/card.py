@@ -7,11 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from dvol_utils.forecasting.forecasters import make_forecaster
 from dvol_utils.results.chosen_model import choose
 from dvol_utils.results.significance_table import look_up
-from dvol_utils.samples.events import LAST_RELEASE
 from dvol_utils.samples.features import FEATURE_SOURCES, GROUPS
+from dvol_utils.samples.releases import RELEASES, listed_until
 from dvol_utils.study.model_names import ENSEMBLE, NETWORK_NAMES, SIMPLE_NAMES, label
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.stages import DATA, TRAINING
@@ -90,14 +89,6 @@ def described(study: StudyParams, model: str) -> pd.DataFrame:
         "prices, costs and risks that no number here holds",
     }
     return _pairs(rows)
-
-
-def model_inputs(study: StudyParams, model: str) -> dict[str, list[str]]:
-    """Input columns of a model, or of each model that the ensemble combines."""
-    names = [model]
-    if model == ENSEMBLE:
-        names = [name for name in study.ensemble.members if name in study.models]
-    return {name: list(getattr(make_forecaster(name, study), "columns", [])) for name in names}
 
 
 def inputs_table(inputs: Mapping[str, Sequence[str]]) -> pd.DataFrame:
@@ -257,10 +248,11 @@ def limits(study: StudyParams, model: str, inputs: Mapping[str, Sequence[str]]) 
         "forecast, and `dvol forecast` refuses one."
     )
     if used & set(GROUPS["macro"]):
+        ends = ", ".join(f"{hour(end)} ({kind})" for kind, end in listed_until().items())
         said.append(
-            f"Its calendar of releases ends at {hour(LAST_RELEASE)} UTC; after that it "
-            "would take every day for one without news until newer days are added to "
-            "`dvol_utils/samples/events.py`."
+            f"Its calendar of releases ends at {ends} UTC; after that it would take every day for "
+            "one without that news until newer days are added to "
+            f"`dvol_utils/samples/{RELEASES.name}`."
         )
     said.append(
         f"Intervals come from its errors of the last {study.uncertainty.past_days} days, recent "

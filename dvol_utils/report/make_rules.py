@@ -63,7 +63,7 @@ def imported_files(path: Path) -> set[Path]:
     """Files of this package that a module or notebook imports, directly or not.
 
     Imports inside functions and for type checking count: they may cost a run too many, and never
-    leave one out.
+    leave one out. The table that a module reads, a CSV file of its name, comes with it.
     """
     found: set[Path] = set()
     waiting = [path]
@@ -71,7 +71,7 @@ def imported_files(path: Path) -> set[Path]:
         new = _imports(waiting.pop()) - found
         found |= new
         waiting += new
-    return found
+    return found | {table for path in found if (table := path.with_suffix(".csv")).is_file()}
 
 
 def _stage_rules(

@@ -8,12 +8,11 @@ are known in advance: they depend on the time alone.
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import pandas as pd
 
-from dvol_utils.samples.events import LAST_RELEASE, near_expiry, releases_ahead
+from dvol_utils.samples.events import near_expiry
+from dvol_utils.samples.releases import LOOK_AHEAD_HOURS, releases_ahead
 from dvol_utils.study.params import StudyParams
 
 HOURS_PER_YEAR = 8_760
@@ -22,7 +21,6 @@ _HAR_HOURS = (6, 24, 72, 168, 720)
 _HARMONICS = (1, 2, 3, 4, 5, 6, 7, 14, 21)  # cycles a week; 7, 14 and 21 are the day's
 _EXPIRY_HOURS = 24
 _SHORT_HOURS = 336
-_RELEASE_HOURS = 24  # the market prices a release for about two days before it
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "published": (
@@ -231,14 +229,9 @@ def _expiry(times: pd.DatetimeIndex) -> dict[str, np.ndarray]:
 
 
 def _macro(times: pd.DatetimeIndex) -> dict[str, np.ndarray]:
-    if times[-1] > LAST_RELEASE:
-        warnings.warn(
-            f"releases of macroeconomic news are listed up to {LAST_RELEASE} and the panel goes on "
-            f"to {times[-1]}: add the newer days to dvol_utils/samples/events.py",
-            stacklevel=2,
-        )
-    soon = releases_ahead(times, _RELEASE_HOURS)
-    later = releases_ahead(times, 2 * _RELEASE_HOURS, after_hours=_RELEASE_HOURS)
+    near = LOOK_AHEAD_HOURS // 2
+    soon = releases_ahead(times, near)
+    later = releases_ahead(times, LOOK_AHEAD_HOURS, after_hours=near)
     return {"macro_ahead": soon.astype(float), "macro_later": later.astype(float)}
 
 

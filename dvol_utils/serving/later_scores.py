@@ -11,6 +11,8 @@ import pandas as pd
 
 from dvol_utils.evaluation import METRICS, average_seeds, score
 from dvol_utils.evaluation.forecast_table import squared_errors
+from dvol_utils.forecasting.inputs import release_sentences
+from dvol_utils.models.naive import SeasonalNaive
 from dvol_utils.samples.samples import Samples
 from dvol_utils.serving.market import Market, read_market, serving_samples
 from dvol_utils.serving.new_forecasts import lacking_inputs, members, new_rows
@@ -115,6 +117,7 @@ def score_later(
     forecasts = average_seeds(pd.concat(made.values(), ignore_index=True))
     scores, few = _scores(forecasts, finished.study)
     facts = _facts(finished, market, fold, forecasts)
+    notes += release_sentences(finished.study, made, *samples.times[rows[[0, -1]]])
     return LaterScores(scores, forecasts, left_out, facts, market.notes + notes + counted + few)
 
 
@@ -148,7 +151,9 @@ def _rows(
     asked = np.asarray(samples.times >= first)
     if last is not None:
         asked &= np.asarray(samples.times <= last)
-    rows = np.flatnonzero(asked & samples.scored)
+    # A week after a gap its hours are what the seasonal model would repeat.
+    a_week_ago = np.isfinite(SeasonalNaive().predict(samples))
+    rows = np.flatnonzero(asked & samples.scored & a_week_ago)
     horizon = pd.Timedelta(hours=samples.horizon)
     panel_last = samples.times[-1]
     if not len(rows):

@@ -1,0 +1,43 @@
+"""What a study's models read, and what they lose where something of it is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from dvol_utils.forecasting.forecasters import make_forecaster
+from dvol_utils.samples.features import GROUPS
+from dvol_utils.samples.releases import release_notes
+from dvol_utils.study.model_names import ENSEMBLE, label
+from dvol_utils.study.params import StudyParams
+
+
+def model_inputs(study: StudyParams, model: str) -> dict[str, list[str]]:
+    """Input columns by model: of one, or of each that the ensemble combines."""
+    names = [model]
+    if model == ENSEMBLE:
+        names = [name for name in study.ensemble.members if name in study.models]
+    return {name: list(getattr(make_forecaster(name, study), "columns", [])) for name in names}
+
+
+def readers(study: StudyParams, models: Iterable[str], columns: Iterable[str]) -> list[str]:
+    """Those of some models that read one of some input columns, themselves or by a member."""
+    wanted = set(columns)
+    return [
+        name
+        for name in models
+        if any(wanted & set(own) for own in model_inputs(study, name).values())
+    ]
+
+
+def release_sentences(
+    study: StudyParams, models: Iterable[str], first: pd.Timestamp, last: pd.Timestamp
+) -> list[str]:
+    """What some models do not know of releases of news in hours from `first` to `last` (UTC).
+
+    No sentence where none of them reads the calendar of releases, or where it lacks nothing.
+    """
+    names = readers(study, models, GROUPS["macro"])
+    notes = release_notes(first, last) if names else []
+    return [*notes, f"It matters to {', '.join(map(label, names))}."] if notes else []
