@@ -47,7 +47,8 @@ def check_forecasts(forecasts: pd.DataFrame) -> pd.DataFrame:
     ValueError
         A column is missing; `y_true`, `y_pred` or `y_origin` is not finite; a target is not one
         horizon after its origin; a model and seed forecasts an origin twice; models stand on
-        different origins, or disagree about an origin's outcome, split or regime; quantiles cross.
+        different origins, but for models that ended; or they disagree about an origin's outcome,
+        split or regime; quantiles cross.
     """
     check_values(forecasts, FORECAST_COLUMNS)
     due = forecasts["origin"] + pd.to_timedelta(forecasts["horizon_hours"], unit="h")
@@ -78,7 +79,8 @@ def evaluation_rows(forecasts: pd.DataFrame, asset: str) -> tuple[pd.DataFrame, 
     Returns
     -------
     validation, test : DataFrame
-        One row an origin and model each, the same origins for all models.
+        One row an origin and model each, the same origins for all models. Models that ended are
+        not among them: `ended_rows` has theirs.
 
     Raises
     ------
@@ -87,6 +89,7 @@ def evaluation_rows(forecasts: pd.DataFrame, asset: str) -> tuple[pd.DataFrame, 
     """
     check_forecasts(forecasts)
     rows = average_seeds(forecasts[forecasts["asset"] == asset])
+    rows = rows[~rows["model"].isin(ended_models(rows))]
     splits = []
     for split in ("validation", "test"):
         part = rows[rows["split"] == split]
@@ -96,6 +99,25 @@ def evaluation_rows(forecasts: pd.DataFrame, asset: str) -> tuple[pd.DataFrame, 
             )
         splits.append(part.reset_index(drop=True))
     return splits[0], splits[1]
+
+
+def ended_models(forecasts: pd.DataFrame) -> dict[str, pd.Timestamp]:
+    """Last origin of each model whose forecasts end before those of the others.
+
+    Parameters
+    ----------
+    forecasts : DataFrame
+        Forecast table of one asset.
+    """
+    last = forecasts.groupby("model", sort=False)["origin"].max()
+    return last[last < last.max()].to_dict()
+
+
+def ended_rows(forecasts: pd.DataFrame, asset: str) -> pd.DataFrame:
+    """Test rows of models that ended, one row an origin and model, seeds averaged; may be none."""
+    rows = forecasts[(forecasts["asset"] == asset) & (forecasts["split"] == "test")]
+    ended = ended_models(forecasts[forecasts["asset"] == asset])
+    return average_seeds(rows[rows["model"].isin(ended)]).reset_index(drop=True)
 
 
 def average_seeds(forecasts: pd.DataFrame) -> pd.DataFrame:
@@ -196,14 +218,17 @@ def check_values(forecasts: pd.DataFrame, keys: Sequence[str] = ()) -> None:
 
 
 def _check_same_rows(forecasts: pd.DataFrame) -> None:
+    """Models stand on the same origins; one that ended, all its seeds, on those up to its last."""
     rows = pd.MultiIndex.from_frame(forecasts[["asset", "origin"]])
     places, all_rows = rows.factorize()
+    last = forecasts.groupby(["asset", "model"])["origin"].max()
     for (model, seed), its_places in pd.Series(places).groupby(
         [forecasts["model"].to_numpy(), forecasts["seed"].to_numpy()]
     ):
-        if len(its_places) < len(all_rows):
-            lacking = np.setdiff1d(np.arange(len(all_rows)), its_places)
-            asset, origin = all_rows[lacking[0]]
+        lacking = all_rows[np.setdiff1d(np.arange(len(all_rows)), its_places)]
+        lacking = [row for row in lacking if row[1] <= last.get((row[0], model), row[1])]
+        if lacking:
+            asset, origin = lacking[0]
             raise ValueError(
                 f"forecasts: model {model}, seed {seed}: found no forecast for {asset}, origin "
                 f"{origin} ({len(lacking)} such origins); all models should stand on the same "

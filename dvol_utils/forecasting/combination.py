@@ -97,6 +97,9 @@ def _changes(forecasts: pd.DataFrame, members: Sequence[str]) -> tuple[pd.DataFr
             f"forecasts: found models {found}; an ensemble needs one of {', '.join(members)}"
         )
     own = average_seeds(own).sort_values("origin", kind="stable")
+    # With one member's inputs ended there is no ensemble of them all.
+    models = own.groupby("origin")["model"].transform("nunique")
+    own = own[models == models.max()]
     rows = own.drop_duplicates("origin").reset_index(drop=True)
     wide = own.pivot(index="origin", columns="model", values="y_pred")  # noqa: PD010 no aggregation
     present = [model for model in members if model in wide]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -51,7 +52,11 @@ def asset_samples(panel: pd.DataFrame, jumps: pd.DataFrame, study: StudyParams) 
         raise ParameterError(
             f"data.assets {study.data.assets}: should name several assets to pool, such as BTC, ETH"
         )
-    return [build_samples(panel, jumps, study, asset=asset) for asset in study.data.assets]
+    # All ways of learning are compared on the same rows: those that every model has.
+    read = [make_forecaster(name, study).columns for name in pooled_models(study)]
+    columns = list(chain.from_iterable(read))
+    assets = study.data.assets
+    return [build_samples(panel, jumps, study, asset=one).as_far_as(columns) for one in assets]
 
 
 def asset_summary(samples: Sequence[Samples]) -> pd.DataFrame:

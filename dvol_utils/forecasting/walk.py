@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
@@ -31,6 +31,7 @@ from dvol_utils.training.processes.many import Failure, default_workers, run_tas
 from dvol_utils.training.progress import follow
 
 T = TypeVar("T")
+_ENDED_BEFORE = "one of its inputs ended before the first hour to forecast"
 
 
 def forecast_table(
@@ -56,9 +57,10 @@ def forecast_table(
     table : DataFrame
         One row a forecast: asset, origin, target_time, horizon_hours, model, seed, fold, split,
         y_true, y_pred, y_origin (index points), jump_regime, level_regime. All models on the same
-        rows.
+        rows, but for one whose inputs ended: it has those up to there.
     failures : dict
-        Error messages of models that could not be trained, by "model seed N"; they have no rows.
+        Error messages of models that could not be trained, or whose inputs ended before the first
+        row, by "model seed N"; they have no rows.
 
     Raises
     ------
@@ -66,29 +68,32 @@ def forecast_table(
         Not one network could be trained.
     """
     folds = study_folds(samples, study)
-    forecasts = _walk_networks(folds, samples, study, log)
+    own = {name: own_samples(samples, name, study) for name in study.models if name != ENSEMBLE}
+    forecasts = _walk_networks(folds, own, study, log)
     forecasts |= {
-        (name, 0): _walk_simple(name, folds, samples, study, keep_simple)
-        for name in study.models
-        if name not in (*NETWORK_NAMES, ENSEMBLE)
+        (name, 0): _walk_simple(name, folds, own[name], study, keep_simple)
+        for name in own
+        if name not in NETWORK_NAMES
     }
     failures = {
         f"{name} seed {seed}": forecast.error
         for (name, seed), forecast in forecasts.items()
         if isinstance(forecast, Failure)
     }
-    parts = [fold_rows(samples, fold) for fold in folds]
-    rows = np.concatenate(parts)
-    numbers = np.repeat([fold.number for fold in folds], [len(part) for part in parts])
     tables = [
-        forecast_rows(samples, rows, forecasts[name, seed], model=name, seed=seed, fold=numbers)
-        for name in study.models
+        _table(name, seed, forecasts[name, seed], folds, part)
+        for name, part in own.items()
         for seed in (study.training.seeds if name in NETWORK_NAMES else [0])
-        if name != ENSEMBLE and f"{name} seed {seed}" not in failures
+        if f"{name} seed {seed}" not in failures
     ]
     if ENSEMBLE in study.models:
         tables.append(combine(pd.concat(tables), **study.ensemble.model_dump()))
     return pd.concat(tables, ignore_index=True), failures
+
+
+def own_samples(samples: Samples, name: str, study: StudyParams) -> Samples:
+    """The samples as a model may be asked about them: up to the end of its inputs."""
+    return samples.as_far_as(getattr(make_forecaster(name, study), "columns", ()))
 
 
 def fit_and_predict(forecaster: Forecaster, samples: Samples) -> np.ndarray:
@@ -164,8 +169,11 @@ def fold_forecast(
 
 def _walk_simple(
     name: str, folds: Sequence[Fold], samples: Samples, study: StudyParams, keep: bool
-) -> np.ndarray:
+) -> np.ndarray | Failure:
     """Forecasts of a model that is no network, of all folds' rows; may leave what was fitted."""
+    folds = _with_rows(folds, samples)
+    if not folds:
+        return Failure(_ENDED_BEFORE)
     forecasts = []
     for fold in folds:
         forecaster = make_forecaster(name, study)
@@ -178,25 +186,33 @@ def _walk_simple(
 
 
 def _walk_networks(
-    folds: Sequence[Fold], samples: Samples, study: StudyParams, log: Callable[[str], None]
+    folds: Sequence[Fold],
+    own: Mapping[str, Samples],
+    study: StudyParams,
+    log: Callable[[str], None],
 ) -> dict[tuple[str, int], np.ndarray | Failure]:
     """Forecasts of every network and seed, of all folds' rows."""
-    names = [name for name in study.models if name in NETWORK_NAMES]
+    names = [name for name in own if name in NETWORK_NAMES]
     networks = [(name, seed) for name in names for seed in study.training.seeds]
+    kept = {name: _with_rows(folds, own[name]) for name in names}
     # Folds that do not need each other's weights are trained side by side.
-    alone = [[fold] for fold in folds]
-    chains = {name: [list(folds)] if _is_warm(name, study) else alone for name in names}
+    chains = {
+        name: [kept[name]] if _is_warm(name, study) else [[fold] for fold in kept[name]]
+        for name in names
+        if kept[name]
+    }
     largest = {name: _size(make_forecaster(name, study)) for name in names}
-    work = [(network, chain) for network in networks for chain in chains[network[0]]]
-    tasks = [partial(walk_network, *network, chain, samples, study) for network, chain in work]
+    work = [(network, chain) for network in networks for chain in chains.get(network[0], [])]
+    tasks = [partial(walk_network, *key, chain, own[key[0]], study) for key, chain in work]
     sizes = [largest[name] * len(chain) for (name, _), chain in work]
     folders = network_folders(study, folds=[fold.number for fold in folds])
     trained = _side_by_side(tasks, sizes, folders, study, log)
     results = iter(trained)
-    found = {network: _joined([next(results) for _ in chains[network[0]]]) for network in networks}
-    if found and all(isinstance(result, Failure) for result in found.values()):
-        first = next(iter(found.values()))
-        raise TrainingError(f"no network could be trained; the first said: {first.error}")
+    found = {key: _joined([next(results) for _ in chains.get(key[0], [])]) for key in networks}
+    failed = [result.error for result in found.values() if isinstance(result, Failure)]
+    untrained = [error for error in failed if error != _ENDED_BEFORE]
+    if untrained and len(failed) == len(found):
+        raise TrainingError(f"no network could be trained; the first said: {untrained[0]}")
     return found
 
 
@@ -207,8 +223,25 @@ def _is_warm(name: str, study: StudyParams) -> bool:
 
 def _joined(chains: Sequence[np.ndarray | Failure]) -> np.ndarray | Failure:
     """Forecasts of a network's chains in one array, or its first failure."""
+    if not chains:
+        return Failure(_ENDED_BEFORE)
     failed = [chain for chain in chains if isinstance(chain, Failure)]
     return failed[0] if failed else np.concatenate(chains)
+
+
+def _with_rows(folds: Sequence[Fold], samples: Samples) -> list[Fold]:
+    """The folds in which there is something to forecast."""
+    return [fold for fold in folds if len(fold_rows(samples, fold))]
+
+
+def _table(
+    name: str, seed: int, forecast: np.ndarray, folds: Sequence[Fold], samples: Samples
+) -> pd.DataFrame:
+    """A model's rows of the forecast table, `forecast` being those of all folds' rows."""
+    parts = [fold_rows(samples, fold) for fold in folds]
+    numbers = np.repeat([fold.number for fold in folds], [len(part) for part in parts])
+    rows = np.concatenate(parts)
+    return forecast_rows(samples, rows, forecast, model=name, seed=seed, fold=numbers)
 
 
 def _side_by_side(

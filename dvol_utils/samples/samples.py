@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,10 @@ from dvol_utils.samples.features import (
 from dvol_utils.samples.scaling import scale_features, target_scaling
 from dvol_utils.study.fitting_section import SplitParams
 from dvol_utils.study.params import StudyParams
+
+# An input that is not there for so long at the end of the data has ended: more than the lag of any
+# source, so that a series which is only late does not cost its models their comparison.
+ENDED_AFTER_HOURS = 14 * 24
 
 
 @dataclass(frozen=True)
@@ -36,13 +40,14 @@ class Samples:
     target: np.ndarray  # log change, or level less `location`, over `scale`; missing at the end
     outcome: np.ndarray  # index points, a horizon on; missing at the end
     split: np.ndarray  # "train", "validation", "test" or None
-    complete: np.ndarray  # bool: every input of the row's window is there, so it can be forecast
+    complete: np.ndarray  # bool: every input that has not ended is there in the row's window
     scored: np.ndarray  # bool: complete, level regime and target known, no end of it imputed
     jump_regime: np.ndarray  # "jump" or "normal"
     level_regime: np.ndarray  # "low", "middle" or "high"; None in the first weeks
     location: np.ndarray | None = None  # index points, where the target is a level
     fitting: np.ndarray | None = None  # bool: what models without early stopping may learn from
     age_weight: np.ndarray | None = None  # in (0, 1]: the older a row, the less it weighs
+    ended: Mapping[str, int] = field(default_factory=dict)  # last row of inputs that ended
 
     def rows(self, split: str) -> np.ndarray:
         """Positions of a split's scored rows, in time order."""
@@ -56,6 +61,14 @@ class Samples:
         if self.fitting is None:
             return self.rows("train")
         return np.flatnonzero(self.fitting & self.scored)
+
+    def as_far_as(self, columns: Iterable[str]) -> Samples:
+        """The samples of a model that reads some inputs: after one that ended nothing is asked."""
+        ends = [self.ended[name] for name in columns if name in self.ended]
+        if not ends:
+            return self
+        there = np.arange(len(self.times)) <= min(ends)
+        return replace(self, complete=self.complete & there, scored=self.scored & there)
 
     def to_points(self, forecast: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
         """Map forecasts of the scaled target, at all rows or at some, to index points."""
@@ -119,7 +132,8 @@ def build_samples(
     regime = jump_regime(is_jump, study.jumps.regime_hours)
     levels = level_regime(frame["dvol_close"], study.evaluation.level_window_hours)
     imputed = frame["imputed"] | frame["imputed"].shift(-horizon, fill_value=True)
-    complete = _complete_windows(features, study)
+    ended = ended_inputs(features)
+    complete = _complete_windows(features, ended, study)
     samples = Samples(
         asset=str(asset or assets[0]),
         times=frame.index,
@@ -135,6 +149,7 @@ def build_samples(
         jump_regime=np.where(regime, "jump", "normal"),
         level_regime=levels.to_numpy(object),
         location=None if location is None else location.to_numpy(float),
+        ended=ended,
     )
     for name in splits:
         if not len(samples.rows(name)):
@@ -164,10 +179,32 @@ def _target_times(times: pd.DatetimeIndex, horizon: int) -> pd.DatetimeIndex:
     return times[horizon:].append(times[-horizon:] + pd.Timedelta(hours=horizon))
 
 
-def _complete_windows(features: pd.DataFrame, study: StudyParams) -> pd.Series:
-    """Rows in whose whole input window every column that a model of the study reads is finite."""
+def ended_inputs(features: pd.DataFrame) -> dict[str, int]:
+    """Last row with a value of each column that ended `ENDED_AFTER_HOURS` or more before the rest.
+
+    Parameters
+    ----------
+    features : DataFrame
+        Inputs, a row an hour, missing where not known; a column without any value never began.
+    """
+    known = {
+        name: np.flatnonzero(np.isfinite(column.to_numpy())) for name, column in features.items()
+    }
+    last = {str(name): int(rows[-1]) for name, rows in known.items() if len(rows)}
+    newest = max(last.values(), default=0)
+    return {name: row for name, row in last.items() if newest - row >= ENDED_AFTER_HOURS}
+
+
+def _complete_windows(
+    features: pd.DataFrame, ended: Mapping[str, int], study: StudyParams
+) -> pd.Series:
+    """Rows in whose whole input window every column that a model of the study reads is finite.
+
+    One that ended is asked for up to its end: before it, all models stand on the same rows.
+    """
     columns = feature_columns([*study.features.groups, "har", "calendar", "volatility"])
     missing = np.zeros(len(features), bool)
     for name in columns:
-        missing |= ~np.isfinite(features[name].to_numpy())
+        until = ended.get(name, len(features))
+        missing[: until + 1] |= ~np.isfinite(features[name].to_numpy()[: until + 1])
     return pd.Series(missing, features.index, float).rolling(study.training.window_hours).sum() == 0

@@ -15,6 +15,7 @@ from dvol_utils.study.files import replacing, write_json
 from dvol_utils.study.loading import study_from
 from dvol_utils.training.network import TrainableNetwork
 
+_ATTRIBUTES = ("asset", "horizon", "ended")  # of samples: what is no column
 _JOB, _SAMPLES = "job.json", "samples.parquet"
 _ERROR, _TROUBLE = "error.txt", "trouble-{}.txt"
 _FEATURE = "feature:"  # marks the columns of `Samples.features`
@@ -79,16 +80,15 @@ def last_trouble(folder: Path) -> str | None:
 
 
 def write_samples(samples: Samples, path: Path) -> None:
-    """Samples as parquet, one row an hour; the asset and the horizon as its attributes."""
+    """Samples as parquet, one row an hour; what is no column as its attributes."""
     columns = {
         field.name: getattr(samples, field.name)
         for field in fields(samples)
-        if field.name not in ("asset", "horizon", "features")
-        and getattr(samples, field.name) is not None
+        if field.name not in (*_ATTRIBUTES, "features") and getattr(samples, field.name) is not None
     }
     features = samples.features.add_prefix(_FEATURE).reset_index(drop=True)
     table = pd.concat([pd.DataFrame(columns), features], axis=1)
-    table.attrs = {"asset": samples.asset, "horizon": samples.horizon}
+    table.attrs = {name: getattr(samples, name) for name in _ATTRIBUTES}
     with replacing(path) as temporary:
         table.to_parquet(temporary, index=False)
 
