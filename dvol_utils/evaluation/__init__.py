@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submodules={"diagnostics", "worst"},
     submod_attrs={
+        "ended": ["ended_scores"],
         "forecast_table": ["add_calendar", "average_seeds", "check_forecasts", "evaluation_rows"],
         "quantile_scores": ["coverage", "crps", "with_quantiles"],
         "scores": ["METRICS", "SUMS", "contributions", "metrics_from_sums", "score"],

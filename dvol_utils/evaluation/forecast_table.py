@@ -80,7 +80,7 @@ def evaluation_rows(forecasts: pd.DataFrame, asset: str) -> tuple[pd.DataFrame, 
     -------
     validation, test : DataFrame
         One row an origin and model each, the same origins for all models. Models that ended are
-        not among them: `ended_rows` has theirs.
+        not among them: `ended_scores` is about theirs.
 
     Raises
     ------
@@ -111,13 +111,6 @@ def ended_models(forecasts: pd.DataFrame) -> dict[str, pd.Timestamp]:
     """
     last = forecasts.groupby("model", sort=False)["origin"].max()
     return last[last < last.max()].to_dict()
-
-
-def ended_rows(forecasts: pd.DataFrame, asset: str) -> pd.DataFrame:
-    """Test rows of models that ended, one row an origin and model, seeds averaged; may be none."""
-    rows = forecasts[(forecasts["asset"] == asset) & (forecasts["split"] == "test")]
-    ended = ended_models(forecasts[forecasts["asset"] == asset])
-    return average_seeds(rows[rows["model"].isin(ended)]).reset_index(drop=True)
 
 
 def average_seeds(forecasts: pd.DataFrame) -> pd.DataFrame:

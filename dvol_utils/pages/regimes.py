@@ -6,9 +6,13 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
+from dvol_utils.data.checks.coverage import ended_series
+from dvol_utils.forecasting.inputs import model_inputs
 from dvol_utils.results.judging import LEVEL
+from dvol_utils.samples.features import FEATURE_SOURCES
 from dvol_utils.study.model_names import label
-from dvol_utils.wording.numbers import hours_text, p_text, percent
+from dvol_utils.study.params import StudyParams
+from dvol_utils.wording.numbers import day, hour, hours_text, p_text, percent
 
 
 def regime_answer(
@@ -50,6 +54,31 @@ def regime_answer(
         sentences.append(
             f"By hour of the origin it is highest at {hours.idxmax()}:00 UTC "
             f"({percent(hours.max())}) and lowest at {hours.idxmin()}:00 ({percent(hours.min())})."
+        )
+    return sentences
+
+
+def ended_answer(ended: pd.DataFrame, panel: pd.DataFrame, study: StudyParams) -> list[str]:
+    """Which models ended for want of which input, in sentences; none where all go on.
+
+    Parameters
+    ----------
+    ended : DataFrame
+        `ended_scores` of the test rows.
+    panel : DataFrame
+    study : StudyParams
+    """
+    own = panel[panel["asset"] == study.data.assets[0]]
+    last = ended_series(own).set_index("column")["last"]
+    sentences = []
+    for row in ended.itertuples():
+        columns = {name for names in model_inputs(study, row.model).values() for name in names}
+        sources = dict.fromkeys(FEATURE_SOURCES.get(name, "dvol_close") for name in columns)
+        lost = [f"`{name}` (last value {day(last[name])})" for name in sources if name in last]
+        sentences.append(
+            f"{label(row.model)} reads {' and '.join(sorted(lost))} and is forecast up to "
+            f"{hour(row.last_origin)} UTC: on its {row.n:,} test rows its skill is "
+            f"{percent(row.skill)}. It is not among the models that are compared."
         )
     return sentences
 

@@ -8,7 +8,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     submod_attrs={
         "judging": ["LEVEL"],
         "metrics": ["metrics_table"],
-        "persistence": ["hourly_levels", "study_rows"],
+        "persistence": ["hourly_levels", "study_ended", "study_rows"],
         "published_figures": ["PUBLISHED_FIGURES", "beside_published"],
         "results_json": ["read_results", "study_results", "write_results"],
         "chosen_model": ["choose"],

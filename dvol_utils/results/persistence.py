@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.data.panel import build_panel
+from dvol_utils.evaluation.ended import ended_scores
 from dvol_utils.evaluation.forecast_table import QUANTILES, evaluation_rows
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.tables import read_table
@@ -38,6 +39,13 @@ def study_rows(study: StudyParams) -> tuple[pd.DataFrame, pd.DataFrame]:
     levels = hourly_levels(study)
     validation, test = (against_level(part, levels, study.persistence_hours) for part in rows)
     return validation, test
+
+
+def study_ended(study: StudyParams) -> pd.DataFrame:
+    """`ended_scores` of a study's test rows: models whose inputs ended before the data did."""
+    forecasts = read_table(study, "forecasts")
+    own = (forecasts["asset"] == study.data.assets[0]) & (forecasts["split"] == "test")
+    return ended_scores(forecasts[own])
 
 
 def hourly_levels(study: StudyParams) -> pd.Series:

@@ -15,12 +15,9 @@ from dvol_utils.samples.features import (
     level_regime,
 )
 from dvol_utils.samples.scaling import scale_features, target_scaling
+from dvol_utils.study.data_section import ENDED_AFTER_HOURS
 from dvol_utils.study.fitting_section import SplitParams
 from dvol_utils.study.params import StudyParams
-
-# An input that is not there for so long at the end of the data has ended: more than the lag of any
-# source, so that a series which is only late does not cost its models their comparison.
-ENDED_AFTER_HOURS = 14 * 24
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,9 @@ RAW_COLUMNS: dict[SeriesName, tuple[str, ...]] = {
 }
 INDISPENSABLE = ("timestamp", "dvol_close", "close", "funding_rate")
 SIMULATED_ASSETS = ("BTC", "ETH")
+# A series that is not there for so long at the end of the data has ended. That is more than the
+# lag of any source, so one that is only late does not cost its models their comparison.
+ENDED_AFTER_HOURS = 14 * 24
 
 
 def _to_utc(value: Any) -> pd.Timestamp:

@@ -78,12 +78,13 @@ REGIMES = Stage(
         Table("metrics", ("forecasts",), ("evaluation",)),
         Table("months", ("forecasts",), _TESTED),
     ),
+    reads=("panel",),
 )
 SIGNIFICANCE = Stage(
     "05_bootstrap_significance",
     (Table("significance", ("forecasts",), ("significance", "target")),),
     files=("results.json",),  # with what the stages before it have found
-    reads=("metrics", "months"),
+    reads=("metrics", "months", "panel"),
 )
 TRADING = Stage(
     "06_trading_simulation",

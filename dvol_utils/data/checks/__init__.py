@@ -5,5 +5,13 @@ import lazy_loader as lazy
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submodules={"distributions", "quality", "seasonality", "verdict"},
-    submod_attrs={"coverage": ["coverage_calendar", "coverage_table", "gaps", "panel_coverage"]},
+    submod_attrs={
+        "coverage": [
+            "coverage_calendar",
+            "coverage_table",
+            "ended_sentences",
+            "gaps",
+            "panel_coverage",
+        ]
+    },
 )

@@ -8,7 +8,8 @@ import pandas as pd
 
 from dvol_utils.data.panel import COLUMNS, VALUE_COLUMNS, runs
 from dvol_utils.data.raw.store import SCHEMAS, read_series, series_file, step_minutes
-from dvol_utils.study.data_section import DataParams, SeriesName
+from dvol_utils.study.data_section import ENDED_AFTER_HOURS, DataParams, SeriesName
+from dvol_utils.wording.numbers import hour
 
 _HOUR, _DAY = pd.Timedelta(hours=1), pd.Timedelta(days=1)
 _BAR_COLUMNS = {*COLUMNS["dvol"].values(), *COLUMNS["price"].values()}
@@ -54,6 +55,30 @@ def panel_coverage(panel: pd.DataFrame) -> pd.DataFrame:
             rows.append((asset, column, first, last, held, missing, imputed, share))
     columns = ["asset", "column", "first", "last", "hours", "missing", "imputed", "share"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def ended_series(panel: pd.DataFrame) -> pd.DataFrame:
+    """Columns of the panel that ended before it did, one row an asset and column.
+
+    Returns
+    -------
+    DataFrame
+        `asset, column, last` (last hour at which a value counts, UTC): `ENDED_AFTER_HOURS` or more
+        before the asset's last hour.
+    """
+    table = panel_coverage(panel).dropna(subset="last")
+    ends = table["asset"].map(panel.groupby("asset")["time"].max())
+    ended = ends - table["last"] >= ENDED_AFTER_HOURS * _HOUR
+    return table.loc[ended, ["asset", "column", "last"]].reset_index(drop=True)
+
+
+def ended_sentences(panel: pd.DataFrame) -> list[str]:
+    """Which columns ended and when, a sentence each."""
+    return [
+        f"`{row.column}` of {row.asset} ended: its last value counts until {hour(row.last)} UTC. "
+        "Models that read it are forecast and judged up to there, the others go on."
+        for row in ended_series(panel).itertuples()
+    ]
 
 
 def gaps(panel: pd.DataFrame, *, step_hours: int = 1) -> pd.DataFrame:
