@@ -45,6 +45,7 @@ def _frequency(minutes: int) -> int:
     return minutes
 
 
+TimestampUnit = Literal["ms", "s", "us", "iso"]
 Hour = Annotated[pd.Timestamp, BeforeValidator(_to_utc)]
 Asset = Annotated[str, AfterValidator(_asset_code)]
 Frequency = Annotated[int, AfterValidator(_frequency)]
@@ -107,8 +108,11 @@ class DataParams(Section):
     columns: dict[SeriesName, dict[str, str | None]] = Field(
         {}, description="columns with other names in the files, by series; null: not there"
     )
-    timestamp_unit: Literal["ms", "s", "us", "iso"] = Field(
+    timestamp_unit: TimestampUnit = Field(
         "ms", description="timestamps of the files: since 1970 in this unit, or ISO 8601 text; UTC"
+    )
+    timestamp_units: dict[SeriesName, TimestampUnit] = Field(
+        {}, description="the same of series whose file differs in it, by series"
     )
     frequency_minutes: Frequency = Field(
         60, description="length of the DVOL bars, and of the price bars; 1 minute to 1 day"
@@ -146,6 +150,10 @@ class DataParams(Section):
             return self.price_frequency_minutes
         return self.frequency_minutes
 
+    def unit_of(self, series: SeriesName) -> TimestampUnit:
+        """Unit of the timestamps in a series' file."""
+        return self.timestamp_units.get(series, self.timestamp_unit)
+
     @property
     def step_hours(self) -> int:
         """Hours from one DVOL bar of the panel to the next."""
@@ -178,8 +186,8 @@ class DataParams(Section):
                 f"assets: found {', '.join(unknown)}; the simulated market knows "
                 f"{' and '.join(SIMULATED_ASSETS)}"
             )
-        described = ("columns", "timestamp_unit", "frequency_minutes", "price_frequency_minutes")
-        for key in described:
+        described = ("columns", "timestamp_unit", "timestamp_units", "frequency_minutes")
+        for key in (*described, "price_frequency_minutes"):
             if getattr(self, key) != type(self).model_fields[key].default:
                 raise ValueError(f"{key} describes the files of source: raw_store, found simulated")
         return self

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from dvol_utils.data.raw.checks import Column, bar_opens, check_bars, check_raw_values, check_step
+from dvol_utils.data.raw.checks import Column, check_bars, check_raw_values
 from dvol_utils.data.raw.files import RawFile, RawStoreError, read_cells
+from dvol_utils.data.raw.times import check_held, check_step, ended_rows, row_times
 from dvol_utils.study.data_section import DataParams, SeriesName
 from dvol_utils.study.tables import file_hash
 
@@ -71,6 +72,8 @@ SCHEMAS: dict[SeriesName, Schema] = {
         extra=(Column("price_usd", *_PRICE_RANGE, may_be_empty=True),),
     ),
 }
+# Direct exports of exchanges stamp a settlement some milliseconds after it.
+_SETTLEMENT_TOLERANCE_MS = 1_000
 _BAR_NAMES = {60: "hourly", 1_440: "daily"}
 
 
@@ -143,14 +146,22 @@ def read_series(
     -------
     DataFrame
         The columns of `SCHEMAS[series]`, float64, in the source's units; index `timestamp`: bar
-        open, UTC, increasing, on the series' grid. Missing rows stay missing.
+        open, UTC, increasing, on the series' grid. Missing rows stay missing. A last row whose bar
+        or day is still open, by the file's time or the clock's, is left out. `attrs` says how many
+        rows were left out so (`open`) and how many timestamps were rounded (`rounded`).
 
     Raises
     ------
     RawStoreError
         Missing, empty or truncated file, one whose hash is not the manifest's, missing column, text
         in a number, empty cell, duplicate, unsorted or off-grid timestamps, timestamps in another
-        unit than declared, bars of another length than declared, impossible values.
+        unit than declared, rows of another length than declared, anywhere in the file, impossible
+        values, rows that lie ahead of the clock.
+
+    Notes
+    -----
+    Timestamps of settlements within a second of the grid are rounded to it: exchanges stamp them
+    some milliseconds late.
     """
     params = params or DataParams()
     schema, minutes = SCHEMAS[series], step_minutes(series, params)
@@ -167,10 +178,11 @@ def read_series(
         path,
         content,
         {name: held for name, held in names.items() if held is not None},
-        iso_timestamps=params.timestamp_unit == "iso",
+        iso_timestamps=params.unit_of(series) == "iso",
         optional=tuple(column.name for column in extra),
     )
-    opens = bar_opens(cells, params.timestamp_unit, minutes)
+    tolerance = _SETTLEMENT_TOLERANCE_MS if series == "funding" else 0
+    times = row_times(cells, params.unit_of(series), minutes, tolerance_ms=tolerance)
     table = cells.numbers
     for column in columns:
         if column.name in table:
@@ -179,9 +191,15 @@ def read_series(
     table[absent] = float("nan")
     if schema.bars:
         check_bars(cells.file, table, schema.bars)
-        check_step(cells.file, opens, minutes, _frequency_key(series, params))
     order = [column.name for column in columns if column.name in table]
-    return table[order].set_axis(pd.DatetimeIndex(opens, name="timestamp"))
+    table = table[order].set_axis(times.opens)
+    _check_labels(cells.file, table, series, params)
+    # A settlement is over at its time; a bar and a day are so at their end.
+    length = pd.Timedelta(minutes=0 if series == "funding" else minutes)
+    ahead = params.source == "simulated"
+    ended = ended_rows(cells.file, times.opens + length, length, may_lie_ahead=ahead)
+    table.attrs = {"open": len(table) - ended, "rounded": times.rounded}
+    return table.iloc[:ended]
 
 
 def raw_hashes(raw_dir: Path | str) -> dict[str, str]:
@@ -218,7 +236,8 @@ def store_table(
     DataFrame
         `file, rows, first, last` (bar open, UTC), `missing_rows` (steps of the grid between first
         and last without a row), `duplicates` (none: a file with one is refused), `empty_cells` (in
-        required columns).
+        required columns), `open_rows` (left out because the bar or day was still open),
+        `rounded_times` (timestamps within a second of the grid).
     """
     params = params or DataParams()
     rows = []
@@ -232,14 +251,36 @@ def store_table(
             steps = (last - first) // pd.Timedelta(minutes=step_minutes(series, params)) + 1
             twice = int(table.index.duplicated().sum())
             empty = int(table.isna().to_numpy().sum())
-            rows.append((path.name, len(table), first, last, steps - len(table), twice, empty))
+            counts = (steps - len(table), twice, empty, *table.attrs.values())
+            rows.append((path.name, len(table), first, last, *counts))
     columns = ["file", "rows", "first", "last", "missing_rows", "duplicates", "empty_cells"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=[*columns, "open_rows", "rounded_times"])
 
 
-def _frequency_key(series: SeriesName, params: DataParams) -> str:
+def _check_labels(
+    file: RawFile, table: pd.DataFrame, series: SeriesName, params: DataParams
+) -> None:
+    """Refuse rows, or values of a column among them, that stand for a longer time than a row."""
+    minutes, declared = step_minutes(series, params), _declared_step(series, params)
+    check_step(file, table.index, minutes, declared)
+    for name, values in table.items():
+        own = values.dropna()
+        # A bar's open, high and low may be missing in any pattern: they say nothing of its length.
+        if SCHEMAS[series].bars is None and len(own) < len(values):
+            check_step(file, own.index, minutes, declared, column=str(name))
+        if minutes >= 60 and not str(name).endswith(("open", "high", "low")):
+            check_held(file, own, minutes)
+
+
+def _declared_step(series: SeriesName, params: DataParams) -> str:
+    """How far apart the rows should be, and what says so, for messages."""
+    minutes = step_minutes(series, params)
+    if series == "funding":
+        return f"should be settlements, {minutes:,} apart: a day's mean is not known at its label"
+    if series == "onchain":
+        return f"should be UTC days, {minutes:,} apart: a week's mean is not known at its label"
     own = series == "price" and params.price_frequency_minutes is not None
-    return "price_frequency_minutes" if own else "frequency_minutes"
+    return f"data.{'price_' if own else ''}frequency_minutes says {minutes:,}"
 
 
 def _data_files(raw_dir: Path) -> list[Path]:
