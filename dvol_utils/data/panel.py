@@ -15,6 +15,7 @@ import pandas as pd
 
 from dvol_utils.data.raw.files import RawStoreError
 from dvol_utils.data.raw.store import SCHEMAS, read_series, series_file, series_path
+from dvol_utils.data.raw.units import check_beside_price
 from dvol_utils.data.resample import hourly_closes
 from dvol_utils.study.data_section import DataParams, SeriesName
 from dvol_utils.study.params import StudyParams
@@ -130,6 +131,11 @@ def _asset_panel(raw_dir: Path, asset: str, params: DataParams) -> pd.DataFrame:
         filled, missing = _fill_bars(table, hours, params.bar_minutes(series), params, path)
         panel[list(names.values())] = filled[list(names)].to_numpy()
         imputed |= missing
+    if "price" in bars:
+        own = panel[~imputed]
+        closes = (own["dvol_close"], own["price_close"])
+        path = _path(raw_dir, asset, "dvol", params)
+        check_beside_price(path, *closes, params.step_hours, params.factors)
     known = _known_values(raw_dir, asset, params)
     for column in VALUE_COLUMNS:
         if column in known:

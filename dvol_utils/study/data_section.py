@@ -18,6 +18,17 @@ RAW_COLUMNS: dict[SeriesName, tuple[str, ...]] = {
     "funding": ("funding_rate",),
     "onchain": ("active_addresses", "transaction_count", "mvrv", "transfer_volume_usd"),
 }
+# What has a unit of its own: DVOL's four columns and the price's have one each.
+Quantity = Literal[
+    "dvol",
+    "price",
+    "quote_volume",
+    "funding_rate",
+    "active_addresses",
+    "transaction_count",
+    "mvrv",
+    "transfer_volume_usd",
+]
 INDISPENSABLE = ("timestamp", "dvol_close", "close", "funding_rate")
 SIMULATED_ASSETS = ("BTC", "ETH")
 
@@ -114,6 +125,14 @@ class DataParams(Section):
     timestamp_units: dict[SeriesName, TimestampUnit] = Field(
         {}, description="the same of series whose file differs in it, by series"
     )
+    factors: dict[Quantity, Annotated[float, Field(gt=0)]] = Field(
+        {},
+        description="what quantities in another unit are multiplied by, such as dvol: 100 for "
+        "fractions; 1: it is right, however implausible",
+    )
+    in_coins: list[Literal["quote_volume", "transfer_volume_usd"]] = Field(
+        [], description="amounts in coins, multiplied by the price of the same row"
+    )
     frequency_minutes: Frequency = Field(
         60, description="length of the DVOL bars, and of the price bars; 1 minute to 1 day"
     )
@@ -186,8 +205,8 @@ class DataParams(Section):
                 f"assets: found {', '.join(unknown)}; the simulated market knows "
                 f"{' and '.join(SIMULATED_ASSETS)}"
             )
-        described = ("columns", "timestamp_unit", "timestamp_units", "frequency_minutes")
-        for key in (*described, "price_frequency_minutes"):
+        described = ("columns", "timestamp_unit", "timestamp_units", "factors", "in_coins")
+        for key in (*described, "frequency_minutes", "price_frequency_minutes"):
             if getattr(self, key) != type(self).model_fields[key].default:
                 raise ValueError(f"{key} describes the files of source: raw_store, found simulated")
         return self

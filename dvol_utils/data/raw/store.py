@@ -12,11 +12,13 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from dvol_utils.data.raw.checks import Column, check_bars, check_raw_values
 from dvol_utils.data.raw.files import RawFile, RawStoreError, read_cells
 from dvol_utils.data.raw.times import check_held, check_step, ended_rows, row_times
+from dvol_utils.data.raw.units import check_usual, converted
 from dvol_utils.study.data_section import DataParams, SeriesName
 from dvol_utils.study.tables import file_hash
 
@@ -31,6 +33,7 @@ class Schema(NamedTuple):
     columns: tuple[Column, ...]
     bars: tuple[str, str, str, str] | None = None  # open, high, low, close
     extra: tuple[Column, ...] = ()  # columns that a file may lack
+    price: str | None = None  # the column that holds the price, USD
 
 
 _DVOL_RANGE = (0.1, 1_000.0, "index points")
@@ -56,6 +59,7 @@ SCHEMAS: dict[SeriesName, Schema] = {
             Column("quote_volume", 0.0, 1e13, "USD a bar"),
         ),
         ("open", "high", "low", "close"),
+        price="close",
     ),
     "funding": Schema(
         "funding_8h.csv", 8, (Column("funding_rate", -0.1, 0.1, "as a share, for 8 hours"),)
@@ -70,6 +74,7 @@ SCHEMAS: dict[SeriesName, Schema] = {
             Column("transfer_volume_usd", 1.0, 1e14, "USD a day", may_be_empty=True),
         ),
         extra=(Column("price_usd", *_PRICE_RANGE, may_be_empty=True),),
+        price="price_usd",
     ),
 }
 # Direct exports of exchanges stamp a settlement some milliseconds after it.
@@ -137,15 +142,15 @@ def read_series(
     series : {"dvol", "price", "funding", "onchain"}
         Which series.
     params : DataParams, optional
-        Column names, unit of timestamps and length of bars in the files; by default the raw
+        Column names, units and length of bars in the files; by default the raw
         store's own.
     with_extra : bool
-        Read the columns that a file may lack (`SCHEMAS[series].extra`) where it has them.
+        Give the columns that a file may lack (`SCHEMAS[series].extra`) where it has them.
 
     Returns
     -------
     DataFrame
-        The columns of `SCHEMAS[series]`, float64, in the source's units; index `timestamp`: bar
+        The columns of `SCHEMAS[series]`, float64, in the units that it says; index `timestamp`: bar
         open, UTC, increasing, on the series' grid. Missing rows stay missing. A last row whose bar
         or day is still open, by the file's time or the clock's, is left out. `attrs` says how many
         rows were left out so (`open`) and how many timestamps were rounded (`rounded`).
@@ -155,8 +160,8 @@ def read_series(
     RawStoreError
         Missing, empty or truncated file, one whose hash is not the manifest's, missing column, text
         in a number, empty cell, duplicate, unsorted or off-grid timestamps, timestamps in another
-        unit than declared, rows of another length than declared, anywhere in the file, impossible
-        values, rows that lie ahead of the clock.
+        unit than declared, rows of another length than declared, anywhere in the file, values in
+        another unit than they should be, impossible values, rows that lie ahead of the clock.
 
     Notes
     -----
@@ -170,34 +175,35 @@ def read_series(
         _refuse_missing(series_path(raw_dir, asset, series, params))
     content = path.read_bytes()
     _check_hash(path, content)
-    extra = schema.extra if with_extra else ()
-    columns = (*schema.columns, *extra)
+    columns = (*schema.columns, *schema.extra)
     given = params.columns.get(series, {})
     names = {name: given.get(name, name) for name in ("timestamp", *(c.name for c in columns))}
+    in_coins = [name for name in params.in_coins if name in names]
     cells = read_cells(
         path,
         content,
         {name: held for name, held in names.items() if held is not None},
         iso_timestamps=params.unit_of(series) == "iso",
-        optional=tuple(column.name for column in extra),
+        optional=() if in_coins else tuple(column.name for column in schema.extra),
     )
     tolerance = _SETTLEMENT_TOLERANCE_MS if series == "funding" else 0
     times = row_times(cells, params.unit_of(series), minutes, tolerance_ms=tolerance)
-    table = cells.numbers
+    cells.numbers[[column.name for column in schema.columns if names[column.name] is None]] = np.nan
+    table = cells.numbers[[column.name for column in columns if column.name in cells.numbers]]
+    table = converted(table, params.factors, in_coins, schema.price).set_axis(times.opens)
+    check_usual(cells.file, table, minutes / 60, params.factors, table.get(schema.price))
     for column in columns:
-        if column.name in table:
+        if column.name in table and names[column.name] is not None:
             check_raw_values(cells.file, table[column.name], column)
-    absent = [column.name for column in schema.columns if names[column.name] is None]
-    table[absent] = float("nan")
     if schema.bars:
         check_bars(cells.file, table, schema.bars)
-    order = [column.name for column in columns if column.name in table]
-    table = table[order].set_axis(times.opens)
     _check_labels(cells.file, table, series, params)
     # A settlement is over at its time; a bar and a day are so at their end.
     length = pd.Timedelta(minutes=0 if series == "funding" else minutes)
     ahead = params.source == "simulated"
     ended = ended_rows(cells.file, times.opens + length, length, may_lie_ahead=ahead)
+    if not with_extra:
+        table = table[[column.name for column in schema.columns]]
     table.attrs = {"open": len(table) - ended, "rounded": times.rounded}
     return table.iloc[:ended]
 
