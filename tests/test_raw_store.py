@@ -470,6 +470,31 @@ def test_bad_parquet_files_are_refused(tmp_path, change, message):
         read_series(tmp_path, "BTC", "dvol")
 
 
+def as_parquet(folder: Path, series: str, table: pd.DataFrame) -> None:
+    table.to_parquet(series_path(folder, "BTC", series).with_suffix(".parquet"), index=False)
+
+
+@pytest.mark.parametrize("form", ["%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%SZ"])
+def test_times_of_a_parquet_file_may_be_declared_text(tmp_path, form):
+    path = put(tmp_path, "dvol", DVOL)
+    expected, table = read_series(tmp_path, "BTC", "dvol"), pd.read_csv(path)
+    path.unlink()
+    table["timestamp"] = pd.to_datetime(table["timestamp"], unit="ms").dt.strftime(form)
+    as_parquet(tmp_path, "dvol", table)
+    params = DataParams(source="raw_store", timestamp_unit="iso")
+    pd.testing.assert_frame_equal(read_series(tmp_path, "BTC", "dvol", params), expected)
+    found = re.escape(repr(table["timestamp"].iloc[0]))
+    advice = rf"column timestamp: holds text, such as {found}; should be numbers or times; declare"
+    with pytest.raises(RawStoreError, match=advice):
+        read_series(tmp_path, "BTC", "dvol")
+    for wrong in ("13/07/2023 12:00", "now"):
+        table.loc[2, "timestamp"] = wrong
+        as_parquet(tmp_path, "dvol", table)
+        message = rf"row 3: column timestamp: found '{wrong}'; should be ISO 8601 text"
+        with pytest.raises(RawStoreError, match=message):
+            read_series(tmp_path, "BTC", "dvol", params)
+
+
 def test_half_a_parquet_file_is_refused(tmp_path):
     path = put(tmp_path, "dvol", DVOL)
     pd.read_csv(path).to_parquet(path.with_suffix(".parquet"))
@@ -583,6 +608,64 @@ REFUSED_UNITS = {
         "line 4: column timestamp: the cell is empty; should be a time",
     ),
 }
+
+
+@pytest.mark.parametrize(("first", "later"), [(1, 1_000), (1_000, 1), (1, 1_000_000)])
+def test_a_file_that_changes_its_unit_is_told_so(tmp_path, first, later):
+    lines = DVOL.splitlines()
+    cells = [line.split(",", 1) for line in lines[1:]]
+    rows = [
+        f"{int(stamp) * (first if k < 2 else later)},{rest}"
+        for k, (stamp, rest) in enumerate(cells)
+    ]
+    put(tmp_path, "dvol", "\n".join([lines[0], *rows, ""]))
+    params = DataParams(source="raw_store", timestamp_unit="ms" if first == 1 else "us")
+    names = {1: "milliseconds", 1_000: "microseconds", 1_000_000: "nanoseconds"}
+    valid = (START + 2 * HOUR) * first
+    message = (
+        f"line 4: column timestamp: found {(START + 2 * HOUR) * later}, which looks like "
+        f"{names[later]}; should be {names[first]} ({valid}), as in the rows above: the file "
+        "changes its unit here"
+    )
+    with pytest.raises(RawStoreError, match=re.escape(message) + "$"):
+        read_series(tmp_path, "BTC", "dvol", params)
+
+
+def test_each_series_may_have_a_unit_of_its_own(tmp_path):
+    put(tmp_path, "dvol", stamped(UNITS["iso"]))
+    put(tmp_path, "price", PRICE.replace(str(START), f"{START // 1_000}").replace(
+        str(START + HOUR), f"{(START + HOUR) // 1_000}"))  # fmt: skip
+    put(tmp_path, "funding", FUNDING)
+    params = DataParams(source="raw_store", timestamp_units={"dvol": "iso", "price": "s"})
+    first = pd.Timestamp(START, unit="ms", tz="UTC")
+    for series in ("dvol", "price", "funding"):
+        assert read_series(tmp_path, "BTC", series, params).index[0] == first
+
+
+@pytest.mark.parametrize("late", [3, 999, -2, 1_000])
+@pytest.mark.parametrize("unit", ["ms", "iso", "us"])
+def test_settlements_stamped_a_little_late_are_rounded_and_counted(tmp_path, unit, late):
+    stamps = [START, START + 8 * HOUR + late, START + 16 * HOUR + late]
+    written = {
+        "ms": str,
+        "us": lambda stamp: str(1_000 * stamp),
+        "iso": lambda stamp: f"{pd.Timestamp(stamp, unit='ms'):%Y-%m-%d %H:%M:%S.%f}",
+    }[unit]
+    rows = "".join(f"{written(stamp)},0.0001\n" for stamp in stamps)
+    put(tmp_path, "funding", "timestamp,funding_rate\n" + rows)
+    params = DataParams(source="raw_store", timestamp_units={"funding": unit})
+    index = read_series(tmp_path, "BTC", "funding", params).index
+    assert index.equals(pd.date_range("2021-01-01", periods=3, freq="8h", tz="UTC").as_unit("us"))
+    table = store_table(tmp_path, ["BTC"], params)
+    assert table["rounded_times"].tolist() == [2]
+
+
+def test_settlements_more_than_a_second_off_are_refused(tmp_path):
+    found = refusal(tmp_path, "funding", FUNDING.replace(str(START), str(START + 1_001)))
+    assert found.startswith(f"line 2: column timestamp: found {START + 1_001} (2021-01-01 00:00:01")
+    twice = FUNDING + f"{START + 8 * HOUR + 4},0.0002\n"
+    assert "a second time" in refusal(tmp_path, "funding", twice)
+    assert "full hour" in refusal(tmp_path, "dvol", DVOL.replace(str(START), str(START + 4)))
 
 
 @pytest.mark.parametrize(

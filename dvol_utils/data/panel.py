@@ -15,6 +15,7 @@ import pandas as pd
 
 from dvol_utils.data.raw.files import RawStoreError
 from dvol_utils.data.raw.store import SCHEMAS, read_series, series_file, series_path
+from dvol_utils.data.raw.units import check_beside_price
 from dvol_utils.data.resample import hourly_closes
 from dvol_utils.study.data_section import DataParams, SeriesName
 from dvol_utils.study.params import StudyParams
@@ -138,10 +139,19 @@ def _asset_panel(raw_dir: Path, asset: str, params: DataParams, leave_gaps: bool
             table, hours, params.bar_minutes(series), params, None if leave_gaps else path
         )
         panel[list(names.values())] = filled[list(names)].to_numpy()
+<<<<<<< HEAD
         # An empty price concerns those alone who read it; without DVOL there is no hour at all.
         imputed |= missing | (empty & (series == "dvol"))
         if leave_gaps and series == "dvol":
             panel["dvol_imputed"] = imputed.copy()
+=======
+        imputed |= missing
+    if "price" in bars:
+        own = panel[~imputed]
+        closes = (own["dvol_close"], own["price_close"])
+        path = _path(raw_dir, asset, "dvol", params)
+        check_beside_price(path, *closes, params.step_hours, params.factors)
+>>>>>>> 857338b0eb26354fb2e2fa6789492b8d91224ffa
     known = _known_values(raw_dir, asset, params)
     for column in VALUE_COLUMNS:
         if column in known:

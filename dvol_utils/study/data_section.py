@@ -21,6 +21,17 @@ RAW_COLUMNS: dict[SeriesName, tuple[str, ...]] = {
     "funding": ("funding_rate",),
     "onchain": ("active_addresses", "transaction_count", "mvrv", "transfer_volume_usd"),
 }
+# What has a unit of its own: DVOL's four columns and the price's have one each.
+Quantity = Literal[
+    "dvol",
+    "price",
+    "quote_volume",
+    "funding_rate",
+    "active_addresses",
+    "transaction_count",
+    "mvrv",
+    "transfer_volume_usd",
+]
 INDISPENSABLE = ("timestamp", "dvol_close", "close", "funding_rate")
 SIMULATED_ASSETS = ("BTC", "ETH")
 # A series that is not there for so long at the end of the data has ended. That is more than the
@@ -50,12 +61,16 @@ def _frequency(minutes: int) -> int:
     return minutes
 
 
+<<<<<<< HEAD
 def _folder(value: Any) -> Any:
     if isinstance(value, str | Path) and not (value and str(value).isprintable()):
         raise ValueError("should be the name of a folder, without line breaks and the like")
     return value
 
 
+=======
+TimestampUnit = Literal["ms", "s", "us", "iso"]
+>>>>>>> 857338b0eb26354fb2e2fa6789492b8d91224ffa
 Hour = Annotated[pd.Timestamp, BeforeValidator(_to_utc)]
 Day = Annotated[date, BeforeValidator(read_day)]
 Asset = Annotated[str, AfterValidator(_asset_code)]
@@ -119,8 +134,19 @@ class DataParams(Section):
     columns: dict[SeriesName, dict[str, str | None]] = Field(
         {}, description="columns with other names in the files, by series; null: not there"
     )
-    timestamp_unit: Literal["ms", "s", "us", "iso"] = Field(
+    timestamp_unit: TimestampUnit = Field(
         "ms", description="timestamps of the files: since 1970 in this unit, or ISO 8601 text; UTC"
+    )
+    timestamp_units: dict[SeriesName, TimestampUnit] = Field(
+        {}, description="the same of series whose file differs in it, by series"
+    )
+    factors: dict[Quantity, Annotated[float, Field(gt=0)]] = Field(
+        {},
+        description="what quantities in another unit are multiplied by, such as dvol: 100 for "
+        "fractions; 1: it is right, however implausible",
+    )
+    in_coins: list[Literal["quote_volume", "transfer_volume_usd"]] = Field(
+        [], description="amounts in coins, multiplied by the price of the same row"
     )
     frequency_minutes: Frequency = Field(
         60, description="length of the DVOL bars, and of the price bars; 1 minute to 1 day"
@@ -158,6 +184,10 @@ class DataParams(Section):
             return self.price_frequency_minutes
         return self.frequency_minutes
 
+    def unit_of(self, series: SeriesName) -> TimestampUnit:
+        """Unit of the timestamps in a series' file."""
+        return self.timestamp_units.get(series, self.timestamp_unit)
+
     @property
     def step_hours(self) -> int:
         """Hours from one DVOL bar of the panel to the next."""
@@ -190,8 +220,8 @@ class DataParams(Section):
                 f"assets: found {', '.join(unknown)}; the simulated market knows "
                 f"{' and '.join(SIMULATED_ASSETS)}"
             )
-        described = ("columns", "timestamp_unit", "frequency_minutes", "price_frequency_minutes")
-        for key in described:
+        described = ("columns", "timestamp_unit", "timestamp_units", "factors", "in_coins")
+        for key in (*described, "frequency_minutes", "price_frequency_minutes"):
             if getattr(self, key) != type(self).model_fields[key].default:
                 raise ValueError(f"{key} describes the files of source: raw_store, found simulated")
         return self

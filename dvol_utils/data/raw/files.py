@@ -79,7 +79,7 @@ def read_cells(
     names : mapping
         The project's name of each column, `timestamp` among them, to the file's name of it.
     iso_timestamps : bool
-        The timestamps of a CSV file are ISO 8601 text rather than numbers.
+        Timestamps that are text are ISO 8601; those of a CSV file are text.
     optional : tuple of str
         Columns of `names` that the file may lack.
 
@@ -91,7 +91,7 @@ def read_cells(
     if not content or content.isspace():
         RawFile(path, names).refuse("the file is empty; should be a header and one row a bar")
     if path.suffix == ".parquet":
-        return _read_parquet(path, content, names, optional)
+        return _read_parquet(RawFile(path, names, "row", 1), content, iso_timestamps, optional)
     return _read_csv(RawFile(path, names), content, iso_timestamps, optional)
 
 
@@ -261,9 +261,9 @@ def _zone(cell: bytes) -> str | None:
 
 
 def _read_parquet(
-    path: Path, content: bytes, names: Mapping[str, str], optional: tuple[str, ...]
+    file: RawFile, content: bytes, iso_timestamps: bool, optional: tuple[str, ...]
 ) -> Cells:
-    file = RawFile(path, names, "row", 1)
+    names = file.names
     try:
         parquet = pq.ParquetFile(pa.BufferReader(content))
         places = _places(file, parquet.schema_arrow.names, optional, row=None)
@@ -279,11 +279,29 @@ def _read_parquet(
         kind = cells.type
         if name == "timestamp" and (pa.types.is_timestamp(kind) or pa.types.is_date32(kind)):
             columns[name] = _milliseconds(file, cells)
+        elif name == "timestamp" and kind in (pa.string(), pa.large_string()):
+            columns[name] = _times_of_text(file, cells, iso_timestamps)
         elif pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
             columns[name] = pc.cast(cells, pa.float64(), safe=False)
         else:
             file.refuse(f"holds cells of type {kind}; should be numbers", column=name)
     return _cells(file, columns)
+
+
+def _times_of_text(file: RawFile, cells: pa.ChunkedArray, declared: bool) -> pa.ChunkedArray:
+    """Times of ISO 8601 text, which has to be declared as in a CSV file."""
+    first = str(cells[0].as_py())[:60]
+    if not declared:
+        valid = "numbers or times; declare data.timestamp_unit: iso where they are ISO 8601"
+        file.refuse(f"holds text, such as {first!r}; should be {valid}", column="timestamp")
+    zone = _zone(first.encode())
+    try:
+        return pc.cast(cells, pa.timestamp("us", zone))
+    except pa.ArrowInvalid:
+        texts = cells.to_pylist()
+        row = next(k for k, text in enumerate(texts) if text and not _is_time(text.encode(), zone))
+        message = f"found {texts[row][:60]!r}; should be {_ISO_EXAMPLE}"
+        file.refuse(message, row=row, column="timestamp")
 
 
 def _milliseconds(file: RawFile, cells: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -12,10 +12,13 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
-from dvol_utils.data.raw.checks import Column, bar_opens, check_bars, check_raw_values, check_step
+from dvol_utils.data.raw.checks import Column, check_bars, check_raw_values
 from dvol_utils.data.raw.files import RawFile, RawStoreError, read_cells
+from dvol_utils.data.raw.times import check_held, check_step, ended_rows, row_times
+from dvol_utils.data.raw.units import check_usual, converted
 from dvol_utils.study.data_section import DataParams, SeriesName
 from dvol_utils.study.files import file_hash
 
@@ -30,6 +33,7 @@ class Schema(NamedTuple):
     columns: tuple[Column, ...]
     bars: tuple[str, str, str, str] | None = None  # open, high, low, close
     extra: tuple[Column, ...] = ()  # columns that a file may lack
+    price: str | None = None  # the column that holds the price, USD
 
 
 _DVOL_RANGE = (0.1, 1_000.0, "index points")
@@ -55,6 +59,7 @@ SCHEMAS: dict[SeriesName, Schema] = {
             Column("quote_volume", 0.0, 1e13, "USD a bar"),
         ),
         ("open", "high", "low", "close"),
+        price="close",
     ),
     "funding": Schema(
         "funding_8h.csv", 8, (Column("funding_rate", -0.1, 0.1, "as a share, for 8 hours"),)
@@ -69,8 +74,11 @@ SCHEMAS: dict[SeriesName, Schema] = {
             Column("transfer_volume_usd", 1.0, 1e14, "USD a day", may_be_empty=True),
         ),
         extra=(Column("price_usd", *_PRICE_RANGE, may_be_empty=True),),
+        price="price_usd",
     ),
 }
+# Direct exports of exchanges stamp a settlement some milliseconds after it.
+_SETTLEMENT_TOLERANCE_MS = 1_000
 _BAR_NAMES = {60: "hourly", 1_440: "daily"}
 
 
@@ -134,23 +142,31 @@ def read_series(
     series : {"dvol", "price", "funding", "onchain"}
         Which series.
     params : DataParams, optional
-        Column names, unit of timestamps and length of bars in the files; by default the raw
+        Column names, units and length of bars in the files; by default the raw
         store's own.
     with_extra : bool
-        Read the columns that a file may lack (`SCHEMAS[series].extra`) where it has them.
+        Give the columns that a file may lack (`SCHEMAS[series].extra`) where it has them.
 
     Returns
     -------
     DataFrame
-        The columns of `SCHEMAS[series]`, float64, in the source's units; index `timestamp`: bar
-        open, UTC, increasing, on the series' grid. Missing rows stay missing.
+        The columns of `SCHEMAS[series]`, float64, in the units that it says; index `timestamp`: bar
+        open, UTC, increasing, on the series' grid. Missing rows stay missing. A last row whose bar
+        or day is still open, by the file's time or the clock's, is left out. `attrs` says how many
+        rows were left out so (`open`) and how many timestamps were rounded (`rounded`).
 
     Raises
     ------
     RawStoreError
         Missing, empty or truncated file, one whose hash is not the manifest's, missing column, text
         in a number, empty cell, duplicate, unsorted or off-grid timestamps, timestamps in another
-        unit than declared, bars of another length than declared, impossible values.
+        unit than declared, rows of another length than declared, anywhere in the file, values in
+        another unit than they should be, impossible values, rows that lie ahead of the clock.
+
+    Notes
+    -----
+    Timestamps of settlements within a second of the grid are rounded to it: exchanges stamp them
+    some milliseconds late.
     """
     params = params or DataParams()
     schema, minutes = SCHEMAS[series], step_minutes(series, params)
@@ -159,29 +175,37 @@ def read_series(
         _refuse_missing(series_path(raw_dir, asset, series, params))
     content = path.read_bytes()
     _check_hash(path, content)
-    extra = schema.extra if with_extra else ()
-    columns = (*schema.columns, *extra)
+    columns = (*schema.columns, *schema.extra)
     given = params.columns.get(series, {})
     names = {name: given.get(name, name) for name in ("timestamp", *(c.name for c in columns))}
+    in_coins = [name for name in params.in_coins if name in names]
     cells = read_cells(
         path,
         content,
         {name: held for name, held in names.items() if held is not None},
-        iso_timestamps=params.timestamp_unit == "iso",
-        optional=tuple(column.name for column in extra),
+        iso_timestamps=params.unit_of(series) == "iso",
+        optional=() if in_coins else tuple(column.name for column in schema.extra),
     )
-    opens = bar_opens(cells, params.timestamp_unit, minutes)
-    table = cells.numbers
+    tolerance = _SETTLEMENT_TOLERANCE_MS if series == "funding" else 0
+    times = row_times(cells, params.unit_of(series), minutes, tolerance_ms=tolerance)
+    cells.numbers[[column.name for column in schema.columns if names[column.name] is None]] = np.nan
+    table = cells.numbers[[column.name for column in columns if column.name in cells.numbers]]
+    table = converted(table, params.factors, in_coins, schema.price).set_axis(times.opens)
+    check_usual(cells.file, table, minutes / 60, params.factors, table.get(schema.price))
     for column in columns:
-        if column.name in table:
+        if column.name in table and names[column.name] is not None:
             check_raw_values(cells.file, table[column.name], column)
-    absent = [column.name for column in schema.columns if names[column.name] is None]
-    table[absent] = float("nan")
     if schema.bars:
         check_bars(cells.file, table, schema.bars)
-        check_step(cells.file, opens, minutes, _frequency_key(series, params))
-    order = [column.name for column in columns if column.name in table]
-    return table[order].set_axis(pd.DatetimeIndex(opens, name="timestamp"))
+    _check_labels(cells.file, table, series, params)
+    # A settlement is over at its time; a bar and a day are so at their end.
+    length = pd.Timedelta(minutes=0 if series == "funding" else minutes)
+    ahead = params.source == "simulated"
+    ended = ended_rows(cells.file, times.opens + length, length, may_lie_ahead=ahead)
+    if not with_extra:
+        table = table[[column.name for column in schema.columns]]
+    table.attrs = {"open": len(table) - ended, "rounded": times.rounded}
+    return table.iloc[:ended]
 
 
 def raw_hashes(raw_dir: Path | str) -> dict[str, str]:
@@ -218,7 +242,8 @@ def store_table(
     DataFrame
         `file, rows, first, last` (bar open, UTC), `missing_rows` (steps of the grid between first
         and last without a row), `duplicates` (none: a file with one is refused), `empty_cells` (in
-        required columns).
+        required columns), `open_rows` (left out because the bar or day was still open),
+        `rounded_times` (timestamps within a second of the grid).
     """
     params = params or DataParams()
     rows = []
@@ -232,14 +257,36 @@ def store_table(
             steps = (last - first) // pd.Timedelta(minutes=step_minutes(series, params)) + 1
             twice = int(table.index.duplicated().sum())
             empty = int(table.isna().to_numpy().sum())
-            rows.append((path.name, len(table), first, last, steps - len(table), twice, empty))
+            counts = (steps - len(table), twice, empty, *table.attrs.values())
+            rows.append((path.name, len(table), first, last, *counts))
     columns = ["file", "rows", "first", "last", "missing_rows", "duplicates", "empty_cells"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=[*columns, "open_rows", "rounded_times"])
 
 
-def _frequency_key(series: SeriesName, params: DataParams) -> str:
+def _check_labels(
+    file: RawFile, table: pd.DataFrame, series: SeriesName, params: DataParams
+) -> None:
+    """Refuse rows, or values of a column among them, that stand for a longer time than a row."""
+    minutes, declared = step_minutes(series, params), _declared_step(series, params)
+    check_step(file, table.index, minutes, declared)
+    for name, values in table.items():
+        own = values.dropna()
+        # A bar's open, high and low may be missing in any pattern: they say nothing of its length.
+        if SCHEMAS[series].bars is None and len(own) < len(values):
+            check_step(file, own.index, minutes, declared, column=str(name))
+        if minutes >= 60 and not str(name).endswith(("open", "high", "low")):
+            check_held(file, own, minutes)
+
+
+def _declared_step(series: SeriesName, params: DataParams) -> str:
+    """How far apart the rows should be, and what says so, for messages."""
+    minutes = step_minutes(series, params)
+    if series == "funding":
+        return f"should be settlements, {minutes:,} apart: a day's mean is not known at its label"
+    if series == "onchain":
+        return f"should be UTC days, {minutes:,} apart: a week's mean is not known at its label"
     own = series == "price" and params.price_frequency_minutes is not None
-    return "price_frequency_minutes" if own else "frequency_minutes"
+    return f"data.{'price_' if own else ''}frequency_minutes says {minutes:,}"
 
 
 def _data_files(raw_dir: Path) -> list[Path]:
