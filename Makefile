@@ -81,10 +81,20 @@ $(RUN)/.inputs: FORCE | $(VENV)
 	  mkdir -p $(RUN); echo "$$now" > $@.new; mv $@.new $@; \
 	fi
 
+# The programs in .venv hold the path at which it was made, and the path of the package: in a project
+# that was copied or renamed they would run the other one, or none.
+MADE_AT := $(shell cat $(VENV) 2>/dev/null)
+ifneq ($(MADE_AT),)
+ifneq ($(MADE_AT),$(CURDIR))
+$(VENV): FORCE
+ANEW := --clear
+endif
+endif
+
 $(VENV): pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $(ANEW) .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	@touch $@
+	@printf '%s\n' $(call quote,$(CURDIR)) > $@
 
 data: $(VENV) ## fetch STUDY's raw store, or bring it up to date (RAW=folder for another place)
 	@$(BIN)/dvol data $(OPTIONS)

@@ -61,7 +61,7 @@ def notebook(
     from dvol_utils.report.execute import execute_notebook
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up as after Ctrl-C
-    overrides = overrides_of(raw, settings)
+    overrides = overrides_of(study, raw, settings)
     check_raw_dir(load_study(study, overrides), raw)
     execute_notebook(source, output, study=study, overrides=overrides)
 
@@ -274,7 +274,7 @@ def verify(
     if rerun:
         if not accept:
             expected.read_expected(loaded)  # refused now rather than after the run
-        checked = expected.run_again(loaded, overrides_of(raw, settings))
+        checked = expected.run_again(loaded, overrides_of(study, raw, settings))
     if accept:
         path = expected.write_expected(loaded, expected.headline_numbers(checked))
         typer.echo(f"verify: {path}")
@@ -310,7 +310,7 @@ def readme(study: Study) -> None:
 
 
 def _raw_store_study(name: str, raw: Path | None, settings: list[str] | None) -> StudyParams:
-    study = load_study(name, overrides_of(raw, settings))
+    study = load_study(name, overrides_of(name, raw, settings))
     if study.is_simulated:
         raise ParameterError(
             f"study {study.name}: data.source is simulated, so there is nothing to fetch; "

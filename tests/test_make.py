@@ -120,6 +120,23 @@ def report(project, *words, **options):
 EVERYTHING = [*STAGES, "site"]
 
 
+def test_a_project_that_was_moved_makes_its_environment_anew_once(project):
+    """The programs in `.venv` would be those of the folder in which it was made."""
+    report(project)
+    installer = project / "python"
+    installer.write_text('#!/bin/sh\necho "$@" >> made\nprintf "#!/bin/sh\\n" > .venv/bin/pip\n'
+                         "chmod +x .venv/bin/pip\n")  # fmt: skip
+    installer.chmod(0o755)
+    (project / ".venv/.installed").write_text(f"{project}\n")
+    assert report(project, PYTHON="./python") == []
+    assert not (project / "made").exists()
+    moved = project.rename(project.with_name("moved it's"))
+    assert report(moved, PYTHON="./python") == []
+    assert (moved / "made").read_text() == "-m venv --clear .venv\n"
+    assert report(moved, PYTHON="./python") == []
+    assert len((moved / "made").read_text().splitlines()) == 1
+
+
 def test_plain_make_lists_every_target(project):
     shown = make(project)
     for target in (

@@ -120,6 +120,8 @@ def run_again(study: StudyParams, overrides: Mapping[str, Any]) -> StudyParams:
         if (study.root / name).is_file():
             shutil.copy(study.root / name, root / name)
     shutil.copytree(study.root / "notebooks", root / "notebooks")
+    if not study.is_simulated:
+        overrides = {**overrides, "data.raw_dir": str(study.raw_dir.absolute())}
     again = load_study(root / file, overrides)
     with chdir(root):  # a study's name is looked up from here
         for notebook in study_notebooks(again):

@@ -43,7 +43,7 @@ def load_study(
         Missing file, broken YAML, unknown key or bad value, or a key that has no effect in the
         study; names file, key, value and what is valid.
     """
-    path = _study_file(name_or_path)
+    path = study_file(name_or_path)
     values = {"name": path.stem, **_read_yaml(path)}
     source = str(path)
     with suppress(ValidationError):  # said below, or mended by the overrides
@@ -60,7 +60,7 @@ def load_study(
     if study.name != path.stem:
         raise ParameterError(f"{source}: name: found {study.name!r}; should be {path.stem!r}")
     study._root = path.parent.parent
-    return study
+    return _named_from_root(study)
 
 
 def study_from(values: Mapping[str, Any], root: Path) -> StudyParams:
@@ -68,6 +68,15 @@ def study_from(values: Mapping[str, Any], root: Path) -> StudyParams:
     study = StudyParams(**values)
     study._root = root
     return study
+
+
+def _named_from_root(study: StudyParams) -> StudyParams:
+    """A raw folder below the project is named from there, so that the project may be moved."""
+    raw, root = study.data.raw_dir, study.root
+    if not (raw.is_absolute() and raw.is_relative_to(root)):
+        return study
+    data = study.data.model_copy(update={"raw_dir": raw.relative_to(root)})
+    return study.model_copy(update={"data": data})
 
 
 def _chosen(values: Mapping[str, Any], study: StudyParams) -> list[str]:
@@ -85,7 +94,14 @@ def _refuse_idle(keys: Iterable[str], study: StudyParams, source: str, trained: 
         raise ParameterError("\n".join(f"{source}: {key}: {why}" for key, why in faults.items()))
 
 
-def _study_file(name_or_path: str | Path) -> Path:
+def study_file(name_or_path: str | Path) -> Path:
+    """The file of a study by its name or path, as `load_study` finds it; its folder is `params/`.
+
+    Raises
+    ------
+    ParameterError
+        There is none.
+    """
     text = str(name_or_path)
     if text.endswith((".yaml", ".yml")):
         path = Path(text).resolve()

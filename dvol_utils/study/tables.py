@@ -160,12 +160,23 @@ def _sync(path: Path) -> None:
 def _origin(study: StudyParams, name: str) -> dict[str, Any]:
     made = TABLES[name]
     origin: dict[str, Any] = {"parameters": parameters_hash(study, made.sections)}
-    if not made.inputs:
-        origin["raw store"] = str(study.raw_dir.resolve())
+    if not made.inputs and not study.is_simulated:  # of which the parameters say everything
+        origin["raw store"] = _store_hash(study.raw_dir)
     for table in made.inputs:
         path = study.artefact(f"{table}.parquet")
         origin[f"{table}.parquet"] = file_hash(path) if path.is_file() else "missing"
     return origin
+
+
+def _store_hash(folder: Path) -> str:
+    """One hash of a raw store's files, by name and content: wherever the folder lies.
+
+    They are files that the Makefile looks at, too, so that what is refused here is made anew there.
+    """
+    files = [path for kind in ("*.csv", "*.parquet") for path in folder.glob(kind)]
+    shown = [path for path in files if ".refused." not in path.name and path.is_file()]
+    held = sorted((path.name, file_hash(path)) for path in shown)
+    return hashlib.sha256(json.dumps(held).encode()).hexdigest()
 
 
 def _write_manifest(study: StudyParams, facts: dict[str, dict[str, Any]]) -> None:
