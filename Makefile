@@ -14,8 +14,12 @@ export PYTHONHASHSEED := 0
 # Notebooks run in .venv's own kernel, whatever other `python3` kernels a user has.
 export JUPYTER_PATH := $(CURDIR)/.venv/share/jupyter$(if $(JUPYTER_PATH),:$(JUPYTER_PATH))
 
-ifneq ($(words $(STUDY))$(findstring /,$(STUDY))$(findstring .,$(STUDY)),1)
-$(error STUDY='$(STUDY)': should be one name of params/ without .yaml, e.g. STUDY=demo)
+# Before a shell or a path sees it: a name of letters, digits, _ and - alone.
+LETTERS := a b c d e f g h i j k l m n o p q r s t u v w x y z A B C D E F G H I J K L M N O P Q R S T \
+           U V W X Y Z 0 1 2 3 4 5 6 7 8 9 _ -
+without  = $(if $(1),$(call without,$(wordlist 2,99,$(1)),$(subst $(firstword $(1)),,$(2))),$(2))
+ifneq (<$(if $(STUDY),$(call without,$(LETTERS),$(STUDY)),none)>,<>)
+$(error STUDY='$(STUDY)': should be one name of params/ without .yaml, of letters, digits, _ and -)
 endif
 
 PYTHON ?= python3
@@ -32,13 +36,15 @@ OPTIONS = --study $(call quote,$(STUDY)) $(if $(RAW),--raw $(call quote,$(RAW)))
 
 EVERY   := $(sort $(wildcard notebooks/[0-9][0-9]_*.ipynb))
 PACKAGE := $(shell find dvol_utils -name '*.py' -o -path '*/templates/*' -type f)
-RULES   := $(RUN)/.rules.mk
+# Not in runs/, which may be somebody else's: what Make includes is code.
+RULES   := .venv/.rules/$(STUDY).mk
 
 .PHONY: help report data test test-faults lint lab monitor verify bench bench-peers clean distclean FORCE
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
-	@printf '\nSTUDY=%s, one of: %s\n' '$(STUDY)' '$(notdir $(basename $(wildcard params/*.yaml)))'
+	@printf '\nSTUDY=%s, one of:' '$(STUDY)'; for file in params/*.yaml; do name=$$(basename "$$file" .yaml); \
+	  case "$$name" in *[!A-Za-z0-9_-]*) ;; *) printf ' %s' "$$name";; esac; done; echo
 	@printf '%s\n' 'RAW=folder      raw store in place of the study'"'"'s data.raw_dir' \
 	  'SET="key=value" parameters in place of the study'"'"'s, e.g. SET="training.epochs=3"'
 
@@ -56,7 +62,7 @@ $(RULES): FORCE | $(VENV)
 	  cat $(wildcard params/$(STUDY).yaml) $(EVERY) $(PACKAGE); } | cksum)"; \
 	if [ "$$now" != "$$(head -n 1 $@ 2>/dev/null)" ]; then \
 	  rules=$$($(BIN)/dvol rules $(OPTIONS)); \
-	  mkdir -p $(RUN); printf '%s\n' "$$now" "$$rules" > $@.new; mv $@.new $@; \
+	  mkdir -p $(dir $@); printf '%s\n' "$$now" "$$rules" > $@.new; mv $@.new $@; \
 	fi
 
 $(SITE): $(EXECUTED) | $(VENV)

@@ -94,7 +94,7 @@ def data(
     """Fetch the raw store from the public sources, or bring it up to date."""
     from dvol_utils.data.fetching.fetch import fetch_store
     from dvol_utils.data.fetching.http import UnreachableError
-    from dvol_utils.data.fetching.needed import missing_data, own_files, source_url
+    from dvol_utils.data.fetching.needed import check_place, missing_data, own_files, source_url
 
     loaded = _raw_store_study(study, raw, settings)
     if own := own_files(loaded):
@@ -109,6 +109,7 @@ def data(
         if reason is None:
             return
         typer.echo(f"data: {reason}; fetching")
+    check_place(loaded, overrides_of(study, raw, settings))
     try:
         fetch_store(
             loaded.raw_dir,

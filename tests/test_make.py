@@ -214,11 +214,11 @@ def test_the_rules_are_written_anew_when_what_makes_them_changes(project, change
     report(project)
     (project / "rules").write_text(f"# others\n{RULES}")
     assert report(project) == []
-    assert "# others" not in (project / "runs/tiny/.rules.mk").read_text()
+    assert "# others" not in (project / ".venv/.rules/tiny.mk").read_text()
     with (project / change).open("a") as file:
         file.write("\n")
     report(project)
-    assert "# others" in (project / "runs/tiny/.rules.mk").read_text()
+    assert "# others" in (project / ".venv/.rules/tiny.mk").read_text()
 
 
 @pytest.mark.parametrize("file", ["params/tiny.yaml", "constraints.txt"])
@@ -335,7 +335,25 @@ def test_failed_stage_leaves_no_target_and_stops_the_chain(project):
     assert report(project) == EVERYTHING[1:]
 
 
-@pytest.mark.parametrize("study", ["..", ".", "a b", "params/tiny", ""])
+@pytest.mark.parametrize(
+    "study",
+    [
+        "..",
+        ".",
+        "a b",
+        "params/tiny",
+        "",
+        " ",
+        "*",
+        "tiny ",
+        "t?ny",
+        "a'b",
+        "a;b",
+        "ä",
+        "a\nb",
+        "tiny.yaml",
+    ],
+)
 def test_study_that_is_no_name_is_refused(project, study):
     assert "should be one name of params/" in make(project, "clean", f"STUDY={study}", status=2)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from dvol_utils.study.data_section import Section
 from dvol_utils.study.effective import effective, flat
-from dvol_utils.study.params import ParameterError, StudyParams
+from dvol_utils.study.params import NAME, ParameterError, StudyParams
 from dvol_utils.study.reach import without_effect
 from dvol_utils.study.yaml_values import read_yaml
 
@@ -46,6 +47,7 @@ def load_study(
     path = study_file(name_or_path)
     values = {"name": path.stem, **_read_yaml(path)}
     source = str(path)
+    _refuse_machine(values, source)
     with suppress(ValidationError):  # said below, or mended by the overrides
         alone = StudyParams(**values)
         _refuse_idle(_chosen(values, alone), alone, source, trained)
@@ -79,6 +81,18 @@ def _named_from_root(study: StudyParams) -> StudyParams:
     return study.model_copy(update={"data": data})
 
 
+def _refuse_machine(values: Mapping[str, Any], source: str) -> None:
+    """Whose machine may run code here is for the one to say who starts the run, not for a file."""
+    training = values.get("training")
+    found = training.get("cluster") if isinstance(training, Mapping) else None
+    if found not in (None, "local"):
+        raise ParameterError(
+            f"{source}: training.cluster: found {found!r}; should be local or null in a study's "
+            "file: a cluster can run any code here, so whoever starts the run names it, if it is "
+            'to be trusted: make report SET="training.cluster=tcp://HOST:PORT", dvol --set'
+        )
+
+
 def _chosen(values: Mapping[str, Any], study: StudyParams) -> list[str]:
     """Keys of a file with another value than the default: a file may spell out all defaults."""
     fields = StudyParams.model_fields.items()
@@ -108,13 +122,19 @@ def study_file(name_or_path: str | Path) -> Path:
         if not path.is_file():
             raise ParameterError(f"{text}: no such study file")
         return path
+    if not re.fullmatch(NAME, text):
+        raise ParameterError(
+            f"study {text!r}: should be one name of params/ without .yaml, of letters, digits, _ "
+            "and -, or a path that ends in .yaml"
+        )
     here = Path.cwd()
     package_home = Path(__file__).resolve().parents[2]
     folders = [folder / "params" for folder in (here, *here.parents, package_home)]
     folder = next((f for f in folders if f.is_dir()), folders[0])
     path = folder / f"{text}.yaml"
     if not path.is_file():
-        known = ", ".join(sorted(f.stem for f in folder.glob("*.yaml"))) or "none"
+        names = sorted(f.stem for f in folder.glob("*.yaml") if re.fullmatch(NAME, f.stem))
+        known = ", ".join(names) or "none"
         raise ParameterError(f"{path}: no study {text!r} there; it holds: {known}")
     return path
 
