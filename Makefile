@@ -48,14 +48,26 @@ help: ## say what there is
 	@printf '%s\n' 'RAW=folder      raw store in place of the study'"'"'s data.raw_dir' \
 	  'SET="key=value" parameters in place of the study'"'"'s, e.g. SET="training.epochs=3"'
 
-report: $(SITE) ## run the study and build its pages: reports/STUDY/index.html
+report: ## run the study and build its pages: reports/STUDY/index.html
+
+# One run at a time: these goals are made by another make, which holds the study's lock for as long
+# as it or a process of its stages lives. Who comes second is told who works there.
+BUILDS := $(filter report reports/% runs/%,$(MAKECMDGOALS))
+ifneq ($(BUILDS),)
+ifndef HELD
+.PHONY: hold $(BUILDS)
+$(BUILDS): hold
+hold: | $(VENV)
+	@+$(BIN)/dvol hold $(OPTIONS) --doing $(call quote,make $(BUILDS)) -- \
+	  $(MAKE) --no-print-directory HELD=1 $(BUILDS)
+else
+
+report: $(SITE)
 	@echo "report: $(SITE) is up to date"
 
 # What each stage reads and by which code it runs, from the study itself: `dvol rules` writes it where
 # parameters, notebooks or package have changed, by content. Only what builds a report reads it.
-ifneq ($(filter report reports/% runs/%,$(MAKECMDGOALS)),)
 include $(RULES)
-endif
 
 $(RULES): FORCE | $(VENV)
 	@now="# $$({ printf '%s\n' $(call quote,$(RAW)) $(call quote,$(SET)); \
@@ -86,6 +98,9 @@ $(RUN)/.inputs: FORCE | $(VENV)
 	if [ "$$now" != "$$(cat $@ 2>/dev/null)" ]; then \
 	  mkdir -p $(RUN); echo "$$now" > $@.new; mv $@.new $@; \
 	fi
+
+endif
+endif
 
 # The programs in .venv hold the path at which it was made, and the path of the package: in a project
 # that was copied or renamed they would run the other one, or none.
@@ -141,7 +156,7 @@ $(PEERS): benchmarks/peers/requirements.txt pyproject.toml constraints.txt
 	@touch $@
 
 clean: ## remove what STUDY has produced
-	rm -rf $(RUN) $(dir $(SITE))
+	rm -rf $(RUN) $(dir $(SITE)) $(RULES)
 
 distclean: ## remove what all studies have produced, .venv and .venv-peers
 	rm -rf runs .venv .venv-peers

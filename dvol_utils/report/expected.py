@@ -90,6 +90,11 @@ def write_expected(study: StudyParams, numbers: Mapping[str, Any]) -> Path:
     return path
 
 
+def workspace(study: StudyParams) -> Path:
+    """The project folder in which a study is run again."""
+    return study.root / "runs" / _WORKSPACE
+
+
 def run_again(study: StudyParams, overrides: Mapping[str, Any]) -> StudyParams:
     """Run a study from nothing in a project folder of its own, `runs/.verify`.
 
@@ -112,7 +117,7 @@ def run_again(study: StudyParams, overrides: Mapping[str, Any]) -> StudyParams:
     NotebookError
         A notebook failed; as far as it came it is kept in that folder.
     """
-    root = study.root / "runs" / _WORKSPACE
+    root = workspace(study)
     shutil.rmtree(root, ignore_errors=True)
     (root / "params").mkdir(parents=True)
     file = Path("params") / f"{study.name}.yaml"

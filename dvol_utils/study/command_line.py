@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
+import typer
 
 from dvol_utils.study.loading import load_study, study_file
 from dvol_utils.study.params import ParameterError, StudyParams
 from dvol_utils.study.settings import parse_settings
 from dvol_utils.study.times import read_time
+
+Study = Annotated[str, typer.Option(help="A file of params/, without .yaml.")]
+Raw = Annotated[Path | None, typer.Option(help="Folder of the raw store (data.raw_dir).")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="A parameter, e.g. training.epochs=3."),
+]
 
 
 def study_of(
