@@ -14,8 +14,12 @@ export PYTHONHASHSEED := 0
 # Notebooks run in .venv's own kernel, whatever other `python3` kernels a user has.
 export JUPYTER_PATH := $(CURDIR)/.venv/share/jupyter$(if $(JUPYTER_PATH),:$(JUPYTER_PATH))
 
-ifneq ($(words $(STUDY))$(findstring /,$(STUDY))$(findstring .,$(STUDY)),1)
-$(error STUDY='$(STUDY)': should be one name of params/ without .yaml, e.g. STUDY=demo)
+# Before a shell or a path sees it: a name of letters, digits, _ and - alone.
+LETTERS := a b c d e f g h i j k l m n o p q r s t u v w x y z A B C D E F G H I J K L M N O P Q R S T \
+           U V W X Y Z 0 1 2 3 4 5 6 7 8 9 _ -
+without  = $(if $(1),$(call without,$(wordlist 2,99,$(1)),$(subst $(firstword $(1)),,$(2))),$(2))
+ifneq (<$(if $(STUDY),$(call without,$(LETTERS),$(STUDY)),none)>,<>)
+$(error STUDY='$(STUDY)': should be one name of params/ without .yaml, of letters, digits, _ and -)
 endif
 
 PYTHON ?= python3
@@ -31,32 +35,51 @@ OPTIONS = --study $(call quote,$(STUDY)) $(if $(RAW),--raw $(call quote,$(RAW)))
           $(if $(strip $(SET)),--set $(call quote,$(SET)))
 
 EVERY   := $(sort $(wildcard notebooks/[0-9][0-9]_*.ipynb))
+<<<<<<< HEAD
 PACKAGE := $(shell find dvol_utils -name '*.py' -o -name '*.csv' -o -path '*/templates/*' -type f)
 RULES   := $(RUN)/.rules.mk
+=======
+PACKAGE := $(shell find dvol_utils -name '*.py' -o -path '*/templates/*' -type f)
+# Not in runs/, which may be somebody else's: what Make includes is code.
+RULES   := .venv/.rules/$(STUDY).mk
+>>>>>>> 4cd1f3a5c67548167a6d8f1c2345357b7640761b
 
 .PHONY: help report data test test-faults lint lab monitor verify bench bench-peers clean distclean FORCE
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
-	@printf '\nSTUDY=%s, one of: %s\n' '$(STUDY)' '$(notdir $(basename $(wildcard params/*.yaml)))'
+	@printf '\nSTUDY=%s, one of:' '$(STUDY)'; for file in params/*.yaml; do name=$$(basename "$$file" .yaml); \
+	  case "$$name" in *[!A-Za-z0-9_-]*) ;; *) printf ' %s' "$$name";; esac; done; echo
 	@printf '%s\n' 'RAW=folder      raw store in place of the study'"'"'s data.raw_dir' \
 	  'SET="key=value" parameters in place of the study'"'"'s, e.g. SET="training.epochs=3"'
 
-report: $(SITE) ## run the study and build its pages: reports/STUDY/index.html
+report: ## run the study and build its pages: reports/STUDY/index.html
+
+# One run at a time: these goals are made by another make, which holds the study's lock for as long
+# as it or a process of its stages lives. Who comes second is told who works there.
+BUILDS := $(filter report reports/% runs/%,$(MAKECMDGOALS))
+ifneq ($(BUILDS),)
+ifndef HELD
+.PHONY: hold $(BUILDS)
+$(BUILDS): hold
+hold: | $(VENV)
+	@+$(BIN)/dvol hold $(OPTIONS) --doing $(call quote,make $(BUILDS)) -- \
+	  $(MAKE) --no-print-directory HELD=1 $(BUILDS)
+else
+
+report: $(SITE)
 	@echo "report: $(SITE) is up to date"
 
 # What each stage reads and by which code it runs, from the study itself: `dvol rules` writes it where
 # parameters, notebooks or package have changed, by content. Only what builds a report reads it.
-ifneq ($(filter report reports/% runs/%,$(MAKECMDGOALS)),)
 include $(RULES)
-endif
 
 $(RULES): FORCE | $(VENV)
 	@now="# $$({ printf '%s\n' $(call quote,$(RAW)) $(call quote,$(SET)); \
 	  cat $(wildcard params/$(STUDY).yaml) $(EVERY) $(PACKAGE); } | cksum)"; \
 	if [ "$$now" != "$$(head -n 1 $@ 2>/dev/null)" ]; then \
 	  rules=$$($(BIN)/dvol rules $(OPTIONS)); \
-	  mkdir -p $(RUN); printf '%s\n' "$$now" "$$rules" > $@.new; mv $@.new $@; \
+	  mkdir -p $(dir $@); printf '%s\n' "$$now" "$$rules" > $@.new; mv $@.new $@; \
 	fi
 
 $(SITE): $(EXECUTED) | $(VENV)
@@ -81,10 +104,23 @@ $(RUN)/.inputs: FORCE | $(VENV)
 	  mkdir -p $(RUN); echo "$$now" > $@.new; mv $@.new $@; \
 	fi
 
+endif
+endif
+
+# The programs in .venv hold the path at which it was made, and the path of the package: in a project
+# that was copied or renamed they would run the other one, or none.
+MADE_AT := $(shell cat $(VENV) 2>/dev/null)
+ifneq ($(MADE_AT),)
+ifneq ($(MADE_AT),$(CURDIR))
+$(VENV): FORCE
+ANEW := --clear
+endif
+endif
+
 $(VENV): pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $(ANEW) .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	@touch $@
+	@printf '%s\n' $(call quote,$(CURDIR)) > $@
 
 data: $(VENV) ## fetch STUDY's raw store, or bring it up to date (RAW=folder for another place)
 	@$(BIN)/dvol data $(OPTIONS)
@@ -125,7 +161,7 @@ $(PEERS): benchmarks/peers/requirements.txt pyproject.toml constraints.txt
 	@touch $@
 
 clean: ## remove what STUDY has produced
-	rm -rf $(RUN) $(dir $(SITE))
+	rm -rf $(RUN) $(dir $(SITE)) $(RULES)
 
 distclean: ## remove what all studies have produced, .venv and .venv-peers
 	rm -rf runs .venv .venv-peers

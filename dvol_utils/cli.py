@@ -10,10 +10,12 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from dvol_utils.report import make_commands as make
 from dvol_utils.serving import commands as serving
-from dvol_utils.study.command_line import check_raw_dir, overrides_of, study_of, time_of
+from dvol_utils.study.command_line import Raw, Settings, Study, overrides_of, study_of, time_of
 from dvol_utils.study.effective import describe, effective, flat
 from dvol_utils.study.loading import load_study
+from dvol_utils.study.lock import run_lock
 from dvol_utils.study.params import ParameterError, StudyParams
 from dvol_utils.study.reach import without_effect
 from dvol_utils.study.threads import stay_on_one_thread
@@ -41,29 +43,9 @@ app = typer.Typer(
     cls=_Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
 
-Study = Annotated[str, typer.Option(help="A file of params/, without .yaml.")]
-Raw = Annotated[Path | None, typer.Option(help="Folder of the raw store (data.raw_dir).")]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="A parameter, e.g. training.epochs=3."),
-]
-
-
-@app.command()
-def notebook(
-    source: Annotated[Path, typer.Argument(help="The notebook.")],
-    study: Study,
-    output: Annotated[Path, typer.Option(help="The executed notebook.")],
-    raw: Raw = None,
-    settings: Settings = None,
-) -> None:
-    """Run a notebook; the output appears only when every cell has run."""
-    from dvol_utils.report.execute import execute_notebook
-
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up as after Ctrl-C
-    overrides = overrides_of(raw, settings)
-    check_raw_dir(load_study(study, overrides), raw)
-    execute_notebook(source, output, study=study, overrides=overrides)
+app.command("notebook")(make.notebook_command)
+app.command("rules", hidden=True)(make.rules_command)
+app.command("hold", hidden=True)(make.hold_command)
 
 
 @app.command()
@@ -94,7 +76,7 @@ def data(
     """Fetch the raw store from the public sources, or bring it up to date."""
     from dvol_utils.data.fetching.fetch import fetch_store
     from dvol_utils.data.fetching.http import UnreachableError
-    from dvol_utils.data.fetching.needed import missing_data, own_files, source_url
+    from dvol_utils.data.fetching.needed import check_place, missing_data, own_files, source_url
 
     loaded = _raw_store_study(study, raw, settings)
     if own := own_files(loaded):
@@ -109,6 +91,7 @@ def data(
         if reason is None:
             return
         typer.echo(f"data: {reason}; fetching")
+    check_place(loaded, overrides_of(study, raw, settings))
     try:
         fetch_store(
             loaded.raw_dir,
@@ -170,10 +153,12 @@ def train(
             "report will not show it",
             err=True,
         )
+    doing = f"dvol train --study {study} --model {model} --seed {seed}"
     try:
-        config = train_network(
-            loaded, model, seed=seed, fresh=not resume, nnodes=nnodes, rendezvous=rendezvous
-        )
+        with run_lock(loaded.run_dir, doing, shared=True):  # networks are locked one by one
+            config = train_network(
+                loaded, model, seed=seed, fresh=not resume, nnodes=nnodes, rendezvous=rendezvous
+            )
     except KeyboardInterrupt:
         typer.echo("train: stopped; the same command goes on from the last kept epoch", err=True)
         raise typer.Exit(130) from None
@@ -193,7 +178,9 @@ def site(study: Study) -> None:
     """Build the HTML pages from executed notebooks."""
     from dvol_utils.report.site import build_site
 
-    typer.echo(f"site: {build_site(load_study(study))}")
+    loaded = load_study(study)
+    with run_lock(loaded.run_dir, f"dvol site --study {study}"):
+        typer.echo(f"site: {build_site(loaded)}")
 
 
 @app.command()
@@ -228,14 +215,6 @@ def params(study: Study, raw: Raw = None, settings: Settings = None) -> None:
         typer.secho(f"{'':<{width}}  {row.meaning}", dim=True)
         if row.parameter in idle:
             typer.secho(f"{'':<{width}}  without effect here: {idle[row.parameter]}", dim=True)
-
-
-@app.command(hidden=True)
-def rules(study: Study, raw: Raw = None, settings: Settings = None) -> None:
-    """Print the rules of Make for a study's stages, which the Makefile includes."""
-    from dvol_utils.report.make_rules import make_rules
-
-    typer.echo(make_rules(study_of(study, raw, settings)), nl=False)
 
 
 @app.command()
@@ -274,7 +253,9 @@ def verify(
     if rerun:
         if not accept:
             expected.read_expected(loaded)  # refused now rather than after the run
-        checked = expected.run_again(loaded, overrides_of(raw, settings))
+        overrides = overrides_of(study, raw, settings)
+        with run_lock(expected.workspace(loaded), f"dvol verify --study {study} --rerun"):
+            checked = expected.run_again(loaded, overrides)
     if accept:
         path = expected.write_expected(loaded, expected.headline_numbers(checked))
         typer.echo(f"verify: {path}")
@@ -309,7 +290,7 @@ def readme(study: Study) -> None:
 
 
 def _raw_store_study(name: str, raw: Path | None, settings: list[str] | None) -> StudyParams:
-    study = load_study(name, overrides_of(raw, settings))
+    study = load_study(name, overrides_of(name, raw, settings))
     if study.is_simulated:
         raise ParameterError(
             f"study {study.name}: data.source is simulated, so there is nothing to fetch; "

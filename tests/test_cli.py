@@ -65,7 +65,7 @@ def test_notebook_passes_settings_on(tmp_project, executed):
     overrides = {
         "data.source": "raw_store",
         "training.epochs": 3,
-        "data.raw_dir": str(tmp_project / "my raw"),
+        "data.raw_dir": "my raw",
     }
     assert executed == [("n.ipynb", "o.ipynb", "tiny", overrides)]
 

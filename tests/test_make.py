@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from dvol_utils.study.settings import parse_settings
 ROOT = Path(__file__).parents[1]
 STAGES = ("01_first", "02_second", "03_third")
 STUB = """#!/bin/sh
+if [ "$1" = hold ]; then while [ "$1" != -- ]; do shift; done; shift; exec "$@"; fi
 if [ "$1" = rules ]; then
   [ -f refuses ] && exit 2
   raw=$(cat raw_dir 2>/dev/null)
@@ -120,6 +122,23 @@ def report(project, *words, **options):
 EVERYTHING = [*STAGES, "site"]
 
 
+def test_a_project_that_was_moved_makes_its_environment_anew_once(project):
+    """The programs in `.venv` would be those of the folder in which it was made."""
+    report(project)
+    installer = project / "python"
+    installer.write_text('#!/bin/sh\necho "$@" >> made\nprintf "#!/bin/sh\\n" > .venv/bin/pip\n'
+                         "chmod +x .venv/bin/pip\n")  # fmt: skip
+    installer.chmod(0o755)
+    (project / ".venv/.installed").write_text(f"{project}\n")
+    assert report(project, PYTHON="./python") == []
+    assert not (project / "made").exists()
+    moved = project.rename(project.with_name("moved it's"))
+    assert report(moved, PYTHON="./python") == []
+    assert (moved / "made").read_text() == "-m venv --clear .venv\n"
+    assert report(moved, PYTHON="./python") == []
+    assert len((moved / "made").read_text().splitlines()) == 1
+
+
 def test_plain_make_lists_every_target(project):
     shown = make(project)
     for target in (
@@ -197,11 +216,11 @@ def test_the_rules_are_written_anew_when_what_makes_them_changes(project, change
     report(project)
     (project / "rules").write_text(f"# others\n{RULES}")
     assert report(project) == []
-    assert "# others" not in (project / "runs/tiny/.rules.mk").read_text()
+    assert "# others" not in (project / ".venv/.rules/tiny.mk").read_text()
     with (project / change).open("a") as file:
         file.write("\n")
     report(project)
-    assert "# others" in (project / "runs/tiny/.rules.mk").read_text()
+    assert "# others" in (project / ".venv/.rules/tiny.mk").read_text()
 
 
 @pytest.mark.parametrize("file", ["params/tiny.yaml", "constraints.txt"])
@@ -318,7 +337,25 @@ def test_failed_stage_leaves_no_target_and_stops_the_chain(project):
     assert report(project) == EVERYTHING[1:]
 
 
-@pytest.mark.parametrize("study", ["..", ".", "a b", "params/tiny", ""])
+@pytest.mark.parametrize(
+    "study",
+    [
+        "..",
+        ".",
+        "a b",
+        "params/tiny",
+        "",
+        " ",
+        "*",
+        "tiny ",
+        "t?ny",
+        "a'b",
+        "a;b",
+        "ä",
+        "a\nb",
+        "tiny.yaml",
+    ],
+)
 def test_study_that_is_no_name_is_refused(project, study):
     assert "should be one name of params/" in make(project, "clean", f"STUDY={study}", status=2)
 
@@ -383,6 +420,62 @@ def test_interrupted_stage_leaves_no_target_and_the_next_run_completes(real, blo
     make(real, target, "STUDY=tiny")
     assert os.listdir(real / "runs/tiny/notebooks") == ["01_first.ipynb"]
     assert "01_first: running" not in make(real, target, "STUDY=tiny")
+
+
+def test_two_reports_at_once_leave_nothing_that_needs_make_clean(real):
+    """The second is told who works there, and the first goes on as if nothing had been."""
+    source_notebook(real / "notebooks/01_first.ipynb", WAIT)
+    target = "runs/tiny/notebooks/01_first.ipynb"
+    with started(real, target) as first:
+        said = make(real, target, "STUDY=tiny", SET="training.epochs=3", status=2)
+        who = rf"`make {target} STUDY=tiny` \(process \d+ on .*\) is at work there; wait"
+        assert re.search(who, said)
+        (real / "go").touch()
+        first.communicate()
+    assert first.returncode == 0
+    assert (real / target).exists()
+    assert not (real / "runs/tiny/trials").exists()
+    other = make(real, target, "STUDY=tiny", SET="training.epochs=3")
+    assert "01_first: running" in other
+
+
+def test_a_stage_whose_make_was_killed_still_holds_the_run(real):
+    source_notebook(real / "notebooks/01_first.ipynb", WAIT)
+    target = "runs/tiny/notebooks/01_first.ipynb"
+    with started(real, target) as first:
+        for process in makes(real):
+            os.kill(process, signal.SIGKILL)
+        said = make(real, target, "STUDY=tiny", status=2)
+        assert "has ended, a process that it started has not; wait for its end" in said
+        (real / "go").touch()
+        first.communicate()
+    until(lambda: not kernels(real), "the end of the stage")
+    make(real, target, "STUDY=tiny")
+
+
+def makes(project):
+    """The processes of make that work in the project's folder."""
+    return [int(p.name) for p in kernels(project) if (p / "comm").read_text() == "make\n"]
+
+
+@contextmanager
+def started(project, target):
+    """Make at work on a notebook that has printed `tick`."""
+    process = subprocess.Popen(
+        ["make", target, "STUDY=tiny"],
+        cwd=project,
+        env=environment(),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    with process:
+        if not any(line == "tick\n" for line in process.stdout):
+            pytest.fail("the notebook never began")
+        try:
+            yield process
+        finally:
+            (project / "go").touch()
 
 
 def interrupt_at_tick(project, target, blow):

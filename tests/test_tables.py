@@ -5,15 +5,21 @@ import hashlib
 import json
 import os
 import re
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from dvol_utils.study.command_line import study_of
 from dvol_utils.study.effective import parameters_hash
 from dvol_utils.study.files import ArtefactError, file_hash, read_json, replacing, write_json
 from dvol_utils.study.loading import load_study
 from dvol_utils.study.tables import read_table, record, sections_of, write_table
+from dvol_utils.study.files import ArtefactError, file_hash, read_json, replacing, write_json
+from dvol_utils.study.tables import claim, read_table, record, sections_of, write_table
+from dvol_utils.study.trials import open_study
 
 PANEL = pd.DataFrame(
     {
@@ -78,6 +84,77 @@ def test_table_outlives_a_change_that_does_not_concern_it(study):
     write_table(study, "panel", PANEL)
     other = load_study("tiny", {"training.epochs": 3})
     pd.testing.assert_frame_equal(read_table(other, "panel"), PANEL)
+
+
+STORE = {"data.source": "raw_store", "data.raw_dir": "store"}
+
+
+def raw_store(root, text="1\n"):
+    (root / "store").mkdir(exist_ok=True)
+    (root / "store/btc_dvol_hourly.csv").write_text(text)
+    return load_study(root / "params/tiny.yaml", STORE)
+
+
+def test_a_panel_of_other_raw_files_is_refused_and_of_the_same_is_not(tmp_project):
+    write_table(raw_store(tmp_project), "panel", PANEL)
+    pd.testing.assert_frame_equal(read_table(raw_store(tmp_project), "panel"), PANEL)
+    (tmp_project / "store/manifest.json").write_text("{}")
+    (tmp_project / "store/btc_dvol_hourly.refused.csv").write_text("2\n")
+    read_table(raw_store(tmp_project), "panel")
+    stale = r"panel\.parquet was made with other raw store: run `make report STUDY=tiny`"
+    (tmp_project / "store/btc_price_hourly.csv").write_text("1\n")
+    with pytest.raises(ArtefactError, match=stale):
+        read_table(raw_store(tmp_project), "panel")
+    (tmp_project / "store/btc_price_hourly.csv").unlink()
+    with pytest.raises(ArtefactError, match=stale):
+        read_table(raw_store(tmp_project, "2\n"), "panel")
+    read_table(raw_store(tmp_project), "panel")
+
+
+@pytest.mark.parametrize("overrides", [{}, STORE], ids=["simulated", "raw store"])
+@pytest.mark.parametrize("how", ["renamed", "copied"])
+def test_a_project_that_is_renamed_moved_or_copied_keeps_its_tables(tmp_project, overrides, how):
+    """Where it lies is no origin, and no other run either."""
+    raw_store(tmp_project)
+    claim(load_study("tiny", overrides))
+    write_table(load_study("tiny", overrides), "panel", PANEL)
+    other = tmp_project.parent / f"{tmp_project.name} {how}"
+    if how == "renamed":
+        tmp_project.rename(other)
+    else:
+        shutil.copytree(tmp_project, other)
+        (tmp_project / "store/btc_dvol_hourly.csv").write_text("2\n")
+    study = open_study(other / "params/tiny.yaml", overrides)
+    assert study.trial is None
+    assert study.root == other
+    pd.testing.assert_frame_equal(read_table(study, "panel"), PANEL)
+    assert str(tmp_project.parent).encode() not in (study.run_dir / "panel.parquet").read_bytes()
+    assert str(tmp_project.parent) not in (study.run_dir / "manifest.json").read_text()
+    shutil.rmtree(other)
+
+
+def test_a_folder_in_the_project_has_one_name_however_it_is_given(tmp_project, monkeypatch):
+    raw_store(tmp_project)
+    (tmp_project / "notebooks").mkdir()
+    whole = tmp_project / "store"
+    names = {
+        study_of("tiny", raw, ["data.source=raw_store"]).data.raw_dir
+        for raw in (Path("store"), whole, Path("notebooks/../store"))
+    }
+    monkeypatch.chdir(tmp_project / "notebooks")
+    names |= {study_of("tiny", Path("../store"), ["data.source=raw_store"]).data.raw_dir}
+    names |= {load_study("tiny", STORE | {"data.raw_dir": str(whole)}).data.raw_dir}
+    assert names == {Path("store")}
+
+
+def test_a_folder_beside_the_project_is_named_from_it(tmp_project):
+    beside = tmp_project.parent / f"{tmp_project.name} data"
+    beside.mkdir()
+    study = study_of("tiny", Path(f"../{beside.name}"), ["data.source=raw_store"])
+    assert study.data.raw_dir == Path(f"../{beside.name}")
+    assert study.raw_dir.samefile(beside)
+    whole = study_of("tiny", beside, ["data.source=raw_store"])
+    assert whole.data.raw_dir == beside  # as it was given: it stays where it is
 
 
 def test_table_made_from_an_older_table_is_refused(study):

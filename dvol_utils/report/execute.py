@@ -18,6 +18,10 @@ from traitlets.config import Config
 from dvol_utils.study.files import ArtefactError
 from dvol_utils.study.loading import load_study
 from dvol_utils.study.tables import claim
+from dvol_utils.study.lock import run_lock
+from dvol_utils.study.params import StudyParams
+from dvol_utils.study.files import ArtefactError
+from dvol_utils.study.tables import claim
 
 
 class NotebookError(ArtefactError):
@@ -50,10 +54,18 @@ def execute_notebook(
         came is then at `<target stem>.failed.ipynb`.
     ParameterError
         Unknown study, or a parameter that cannot be used.
+    RunBusyError
+        Another process works in the study's run.
     """
     plain = json.loads(json.dumps(dict(overrides or {}), default=str))
     loaded = load_study(study, plain)
     _check_source(source)
+    with run_lock(loaded.run_dir, f"notebook {source.stem}"):
+        _execute(source, target, loaded, {"study": study, "overrides": plain})
+    return target
+
+
+def _execute(source: Path, target: Path, study: StudyParams, parameters: dict[str, Any]) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     running = target.with_name(f".{target.stem}.running.ipynb")
     failed = target.with_name(f"{target.stem}.failed.ipynb")
@@ -62,8 +74,8 @@ def execute_notebook(
     print(f"{source.stem}: running", flush=True)
     start = time.monotonic()
     try:
-        claim(loaded)
-        _papermill(source, running, {"study": study, "overrides": plain}, loaded.root)
+        claim(study)
+        _papermill(source, running, parameters, study.root)
         _finish(running, target)
     except Exception as error:
         kept = _keep(running, failed)
@@ -71,7 +83,6 @@ def execute_notebook(
     finally:
         running.unlink(missing_ok=True)
     print(f"{source.stem}: done in {time.monotonic() - start:.0f} s", flush=True)
-    return target
 
 
 def incomplete_cells(notebook: NotebookNode) -> list[str]:

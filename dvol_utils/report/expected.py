@@ -92,6 +92,11 @@ def write_expected(study: StudyParams, numbers: Mapping[str, Any]) -> Path:
     return path
 
 
+def workspace(study: StudyParams) -> Path:
+    """The project folder in which a study is run again."""
+    return study.root / "runs" / _WORKSPACE
+
+
 def run_again(study: StudyParams, overrides: Mapping[str, Any]) -> StudyParams:
     """Run a study from nothing in a project folder of its own, `runs/.verify`.
 
@@ -114,7 +119,7 @@ def run_again(study: StudyParams, overrides: Mapping[str, Any]) -> StudyParams:
     NotebookError
         A notebook failed; as far as it came it is kept in that folder.
     """
-    root = study.root / "runs" / _WORKSPACE
+    root = workspace(study)
     shutil.rmtree(root, ignore_errors=True)
     (root / "params").mkdir(parents=True)
     file = Path("params") / f"{study.name}.yaml"
@@ -122,6 +127,8 @@ def run_again(study: StudyParams, overrides: Mapping[str, Any]) -> StudyParams:
         if (study.root / name).is_file():
             shutil.copy(study.root / name, root / name)
     shutil.copytree(study.root / "notebooks", root / "notebooks")
+    if not study.is_simulated:
+        overrides = {**overrides, "data.raw_dir": str(study.raw_dir.absolute())}
     again = load_study(root / file, overrides)
     with chdir(root):  # a study's name is looked up from here
         for notebook in study_notebooks(again):

@@ -45,7 +45,7 @@ def make_rules(study: StudyParams) -> str:
     executed = [f"{run}/notebooks/{source.name}" for source in sources]
     known = {stage.name: stage for stage in STAGES}
     # $() keeps a blank or a backslash at the end what it is.
-    raw = "" if study.is_simulated else _quoted(_from_root(study.raw_dir, study)) + "$()"
+    raw = "" if study.is_simulated else f"{_quoted(str(study.data.raw_dir))}$()"
     lines = [
         f"RAW_DIR := {raw}",
         f"EXECUTED := {' '.join(executed)}",

@@ -136,4 +136,4 @@ def score_command(
 
 
 def _study(name: str, settings: list[str] | None) -> StudyParams:
-    return load_study(name, overrides_of(None, settings))
+    return load_study(name, overrides_of(name, None, settings))

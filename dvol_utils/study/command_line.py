@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
+import typer
 
-from dvol_utils.study.loading import load_study
+from dvol_utils.study.loading import load_study, study_file
 from dvol_utils.study.params import ParameterError, StudyParams
 from dvol_utils.study.settings import parse_settings
 from dvol_utils.study.times import read_time
+
+Study = Annotated[str, typer.Option(help="A file of params/, without .yaml.")]
+Raw = Annotated[Path | None, typer.Option(help="Folder of the raw store (data.raw_dir).")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="A parameter, e.g. training.epochs=3."),
+]
 
 
 def study_of(
     name: str, raw: Path | None, settings: list[str] | None, trained: str | None = None
 ) -> StudyParams:
     """The study that `--study`, `--raw` and `--set` name."""
-    study = load_study(name, overrides_of(raw, settings), trained=trained)
+    study = load_study(name, overrides_of(name, raw, settings), trained=trained)
     check_raw_dir(study, raw)
     return study
 
 
-def overrides_of(raw: Path | None, settings: list[str] | None) -> dict[str, Any]:
-    """What `--raw` and `--set` put in place of a study's parameters."""
+def overrides_of(name: str, raw: Path | None, settings: list[str] | None) -> dict[str, Any]:
+    """What `--raw` and `--set` put in place of a study's parameters.
+
+    A folder that is named from here is named from the project, so that both may be moved together.
+    """
     overrides = parse_settings(settings or [])
     if raw is not None:
-        overrides["data.raw_dir"] = str(raw.absolute())
+        root = study_file(name).parent.parent
+        overrides["data.raw_dir"] = str(raw if raw.is_absolute() else os.path.relpath(raw, root))
     return overrides
 
 

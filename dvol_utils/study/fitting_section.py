@@ -255,7 +255,7 @@ class TrainingParams(Section):
     cluster: str | None = Field(
         None,
         pattern=r"^(local|(tcp|tls)://\S+:\d+)$",
-        description="Dask cluster on which many networks train: local, or tcp://HOST:PORT; "
-        "otherwise this machine's cores",
+        description="Dask cluster on which many networks train: local, or tcp://HOST:PORT, which "
+        "SET and --set alone may name; otherwise this machine's cores",
         json_schema_extra=NO_RESULT,
     )

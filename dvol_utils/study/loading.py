@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from dvol_utils.study.data_section import Section
 from dvol_utils.study.effective import effective, flat
-from dvol_utils.study.params import ParameterError, StudyParams
+from dvol_utils.study.params import NAME, ParameterError, StudyParams
 from dvol_utils.study.reach import without_effect
 from dvol_utils.study.yaml_values import read_yaml
 
@@ -43,9 +44,10 @@ def load_study(
         Missing file, broken YAML, unknown key or bad value, or a key that has no effect in the
         study; names file, key, value and what is valid.
     """
-    path = _study_file(name_or_path)
+    path = study_file(name_or_path)
     values = {"name": path.stem, **_read_yaml(path)}
     source = str(path)
+    _refuse_machine(values, source)
     with suppress(ValidationError):  # said below, or mended by the overrides
         alone = StudyParams(**values)
         _refuse_idle(_chosen(values, alone), alone, source, trained)
@@ -60,7 +62,7 @@ def load_study(
     if study.name != path.stem:
         raise ParameterError(f"{source}: name: found {study.name!r}; should be {path.stem!r}")
     study._root = path.parent.parent
-    return study
+    return _named_from_root(study)
 
 
 def study_from(values: Mapping[str, Any], root: Path) -> StudyParams:
@@ -68,6 +70,27 @@ def study_from(values: Mapping[str, Any], root: Path) -> StudyParams:
     study = StudyParams(**values)
     study._root = root
     return study
+
+
+def _named_from_root(study: StudyParams) -> StudyParams:
+    """A raw folder below the project is named from there, so that the project may be moved."""
+    raw, root = study.data.raw_dir, study.root
+    if not (raw.is_absolute() and raw.is_relative_to(root)):
+        return study
+    data = study.data.model_copy(update={"raw_dir": raw.relative_to(root)})
+    return study.model_copy(update={"data": data})
+
+
+def _refuse_machine(values: Mapping[str, Any], source: str) -> None:
+    """Whose machine may run code here is for the one to say who starts the run, not for a file."""
+    training = values.get("training")
+    found = training.get("cluster") if isinstance(training, Mapping) else None
+    if found not in (None, "local"):
+        raise ParameterError(
+            f"{source}: training.cluster: found {found!r}; should be local or null in a study's "
+            "file: a cluster can run any code here, so whoever starts the run names it, if it is "
+            'to be trusted: make report SET="training.cluster=tcp://HOST:PORT", dvol --set'
+        )
 
 
 def _chosen(values: Mapping[str, Any], study: StudyParams) -> list[str]:
@@ -85,20 +108,33 @@ def _refuse_idle(keys: Iterable[str], study: StudyParams, source: str, trained: 
         raise ParameterError("\n".join(f"{source}: {key}: {why}" for key, why in faults.items()))
 
 
-def _study_file(name_or_path: str | Path) -> Path:
+def study_file(name_or_path: str | Path) -> Path:
+    """The file of a study by its name or path, as `load_study` finds it; its folder is `params/`.
+
+    Raises
+    ------
+    ParameterError
+        There is none.
+    """
     text = str(name_or_path)
     if text.endswith((".yaml", ".yml")):
         path = Path(text).resolve()
         if not path.is_file():
             raise ParameterError(f"{text}: no such study file")
         return path
+    if not re.fullmatch(NAME, text):
+        raise ParameterError(
+            f"study {text!r}: should be one name of params/ without .yaml, of letters, digits, _ "
+            "and -, or a path that ends in .yaml"
+        )
     here = Path.cwd()
     package_home = Path(__file__).resolve().parents[2]
     folders = [folder / "params" for folder in (here, *here.parents, package_home)]
     folder = next((f for f in folders if f.is_dir()), folders[0])
     path = folder / f"{text}.yaml"
     if not path.is_file():
-        known = ", ".join(sorted(f.stem for f in folder.glob("*.yaml"))) or "none"
+        names = sorted(f.stem for f in folder.glob("*.yaml") if re.fullmatch(NAME, f.stem))
+        known = ", ".join(names) or "none"
         raise ParameterError(f"{path}: no study {text!r} there; it holds: {known}")
     return path
 

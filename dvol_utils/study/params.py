@@ -30,6 +30,9 @@ from dvol_utils.study.judging_section import (
 from dvol_utils.study.model_names import ENSEMBLE, MODEL_NAMES, ModelName
 from dvol_utils.study.networks_section import NetworksParams
 
+# Names of studies: the Makefile has the same rule. They become words of a shell, and folders.
+NAME = "[A-Za-z0-9_-]+"
+
 
 class ParameterError(ValueError):
     """A study file or an override that cannot be used; the message names file, key and value."""
@@ -45,7 +48,7 @@ class Trial(NamedTuple):
 class StudyParams(Section):
     """All that defines a study. `root` is the folder that holds `params/`, `runs/`, `reports/`."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_-]+$", description="the study's file name")
+    name: str = Field(pattern=rf"^{NAME}$", description="the study's file name")
     title: str = Field(min_length=1, description="one line on top of every page")
     data: DataParams
     split: SplitParams

@@ -21,6 +21,8 @@ import pyarrow.parquet as pq
 from dvol_utils import __version__
 from dvol_utils.study.effective import effective, parameters_hash
 from dvol_utils.study.files import ArtefactError, file_hash, read_json, replacing, write_json
+from dvol_utils.study.effective import changed, effective, parameters_hash
+from dvol_utils.study.lock import run_lock
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.stages import MADE_BY, TABLES
 
@@ -40,14 +42,23 @@ def write_table(study: StudyParams, name: str, table: pd.DataFrame) -> Path:
     """Write `runs/<study>/<name>.parquet` with its origin in the file's metadata.
 
     A table that is there already, byte for byte, keeps its time: what was made from it stands.
+
+    Raises
+    ------
+    ArtefactError
+        The run is another one by now, with other parameters than the notebook was opened with.
+    RunBusyError
+        Another process works in the run.
     """
     path = study.run_dir / f"{name}.parquet"
     arrow = pa.Table.from_pandas(table, preserve_index=False)
     arrow = arrow.replace_schema_metadata(
         {**(arrow.schema.metadata or {}), b"dvol_origin": json.dumps(_origin(study, name)).encode()}
     )
-    with replacing(path, keep_same=True) as temporary:
-        pq.write_table(arrow, temporary)
+    with _in_run(study):
+        _refuse_another_run(study)
+        with replacing(path, keep_same=True) as temporary:
+            pq.write_table(arrow, temporary)
     return path
 
 
@@ -102,19 +113,54 @@ def package_versions() -> dict[str, str]:
 def _origin(study: StudyParams, name: str) -> dict[str, Any]:
     made = TABLES[name]
     origin: dict[str, Any] = {"parameters": parameters_hash(study, made.sections)}
-    if not made.inputs:
-        origin["raw store"] = str(study.raw_dir.resolve())
+    if not made.inputs and not study.is_simulated:  # of which the parameters say everything
+        origin["raw store"] = _store_hash(study.raw_dir)
     for table in made.inputs:
         path = study.artefact(f"{table}.parquet")
         origin[f"{table}.parquet"] = file_hash(path) if path.is_file() else "missing"
     return origin
 
 
+@contextmanager
+def _in_run(study: StudyParams) -> Iterator[None]:
+    """For a notebook that writes into the run while nothing else does; trials have their own."""
+    if study.trial:
+        yield
+        return
+    with run_lock(study.root / "runs" / study.name, "a notebook that is open", shared=True):
+        yield
+
+
+def _refuse_another_run(study: StudyParams) -> None:
+    """A notebook that was opened before the last `make report` would write into a run not its."""
+    path = study.run_dir / "manifest.json"
+    if study.trial or not path.is_file():
+        return
+    others = changed(effective(study), read_json(path).get("parameters", {}))
+    if others:
+        raise ArtefactError(
+            f"{study.run_dir} has been run with other parameters since ({', '.join(others)}): run "
+            "this notebook again from its first cell"
+        )
+
+
+def _store_hash(folder: Path) -> str:
+    """One hash of a raw store's files, by name and content: wherever the folder lies.
+
+    They are files that the Makefile looks at, too, so that what is refused here is made anew there.
+    """
+    files = [path for kind in ("*.csv", "*.parquet") for path in folder.glob(kind)]
+    shown = [path for path in files if ".refused." not in path.name and path.is_file()]
+    held = sorted((path.name, file_hash(path)) for path in shown)
+    return hashlib.sha256(json.dumps(held).encode()).hexdigest()
+
+
 def _write_manifest(study: StudyParams, facts: dict[str, dict[str, Any]]) -> None:
     path = study.artefact("manifest.json")
-    stages = read_json(path).get("stages", {}) if path.is_file() else {}
-    content = {**_provenance(study), "stages": {**stages, **facts}}
-    write_json(study.run_dir / "manifest.json", content)
+    with _in_run(study):
+        stages = read_json(path).get("stages", {}) if path.is_file() else {}
+        content = {**_provenance(study), "stages": {**stages, **facts}}
+        write_json(study.run_dir / "manifest.json", content)
 
 
 def _provenance(study: StudyParams) -> dict[str, Any]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
 from dvol_utils.data.raw.store import read_series, series_file, series_path
@@ -34,6 +38,23 @@ def missing_data(study: StudyParams) -> str | None:
         if last < needed:
             return f"{path} ends {hour(last)}, the study needs {hour(needed)}"
     return None
+
+
+def check_place(study: StudyParams, overrides: Mapping[str, Any]) -> None:
+    """Refuse to fetch to where a study's file alone leads, out of the project.
+
+    Raises
+    ------
+    ParameterError
+        `data.raw_dir` is an absolute path or leaves the project, and is not among `overrides`.
+    """
+    place = os.path.relpath(study.raw_dir.absolute(), study.root.absolute())
+    if "data.raw_dir" not in overrides and place.split(os.sep)[0] == os.pardir:
+        raise ParameterError(
+            f"study {study.name}: data.raw_dir {str(study.data.raw_dir)!r} lies outside the "
+            "project; a study's file may say what is read there, not what is written: "
+            f"`make data STUDY={study.name} RAW=folder` fetches into a folder that you name"
+        )
 
 
 def source_url(text: str) -> tuple[str, str]:

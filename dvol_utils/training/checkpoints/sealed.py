@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from dvol_utils.study.files import file_hash, write_json
+from dvol_utils.study.lock import try_lock
+from dvol_utils.study.files import file_hash, write_json
 
 _SEAL = "sha256_of_the_rest"
 _FIRST = ("config.json", "train_state.json")  # name other files, so they must not outlive them
@@ -88,30 +90,18 @@ def locked(folder: Path) -> Iterator[None]:
     CheckpointError
         Another process goes on training there.
     """
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
     with writing(folder, "training cannot begin there"):
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder, os.O_RDONLY)
     until = time.monotonic() + LOCK_SECONDS
     try:
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() > until:
-                    raise CheckpointError(
-                        f"{folder}: another process is training this network; wait for its end, "
-                        "or stop it"
-                    ) from None
-                time.sleep(0.1)
-            except OSError:
-                break
-            else:
-                break
+        while not try_lock(handle, folder):
+            if time.monotonic() > until:
+                raise CheckpointError(
+                    f"{folder}: another process is training this network; wait for its end, "
+                    "or stop it"
+                )
+            time.sleep(0.1)
         yield
     finally:
         os.close(handle)

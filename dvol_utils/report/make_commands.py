@@ -1,0 +1,65 @@
+"""The commands that `make` is made of: `dvol notebook`, `dvol rules`, `dvol hold`."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dvol_utils.study.command_line import (
+    Raw,
+    Settings,
+    Study,
+    check_raw_dir,
+    overrides_of,
+    study_of,
+)
+from dvol_utils.study.loading import load_study
+from dvol_utils.study.lock import take_lock
+
+# Heavy imports stand in the commands, as in `cli`.
+
+
+def notebook_command(
+    source: Annotated[Path, typer.Argument(help="The notebook.")],
+    study: Study,
+    output: Annotated[Path, typer.Option(help="The executed notebook.")],
+    raw: Raw = None,
+    settings: Settings = None,
+) -> None:
+    """Run a notebook; the output appears only when every cell has run."""
+    from dvol_utils.report.execute import execute_notebook
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up as after Ctrl-C
+    overrides = overrides_of(study, raw, settings)
+    check_raw_dir(load_study(study, overrides), raw)
+    execute_notebook(source, output, study=study, overrides=overrides)
+
+
+def rules_command(study: Study, raw: Raw = None, settings: Settings = None) -> None:
+    """Print the rules of Make for a study's stages, which the Makefile includes."""
+    from dvol_utils.report.make_rules import make_rules
+
+    typer.echo(make_rules(study_of(study, raw, settings)), nl=False)
+
+
+def hold_command(
+    study: Study,
+    command: Annotated[list[str], typer.Argument(help="What is run.")],
+    doing: Annotated[str, typer.Option(help="What others are told of it.")],
+    raw: Raw = None,
+    settings: Settings = None,
+) -> None:
+    """Become another command, which holds the study's run until it and its processes end."""
+    loaded = study_of(study, raw, settings)
+    given = "".join(f' SET="{text}"' for text in settings or [])
+    handle = take_lock(loaded.run_dir, f"{doing} STUDY={study}{given}")
+    if handle is not None:
+        os.set_inheritable(handle, True)
+    for name in ("SIGPIPE", "SIGXFSZ"):  # which Python ignores, and programs would go on to
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
+    os.execvp(command[0], command)  # noqa: S606 (Make's own words)
