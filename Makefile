@@ -35,14 +35,9 @@ OPTIONS = --study $(call quote,$(STUDY)) $(if $(RAW),--raw $(call quote,$(RAW)))
           $(if $(strip $(SET)),--set $(call quote,$(SET)))
 
 EVERY   := $(sort $(wildcard notebooks/[0-9][0-9]_*.ipynb))
-<<<<<<< HEAD
 PACKAGE := $(shell find dvol_utils -name '*.py' -o -name '*.csv' -o -path '*/templates/*' -type f)
-RULES   := $(RUN)/.rules.mk
-=======
-PACKAGE := $(shell find dvol_utils -name '*.py' -o -path '*/templates/*' -type f)
 # Not in runs/, which may be somebody else's: what Make includes is code.
 RULES   := .venv/.rules/$(STUDY).mk
->>>>>>> 4cd1f3a5c67548167a6d8f1c2345357b7640761b
 
 .PHONY: help report data test test-faults lint lab monitor verify bench bench-peers clean distclean FORCE
 

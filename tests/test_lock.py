@@ -17,9 +17,9 @@ from study_files import source_notebook
 
 from dvol_utils.report.execute import execute_notebook
 from dvol_utils.study import lock
+from dvol_utils.study.files import ArtefactError
 from dvol_utils.study.loading import load_study
 from dvol_utils.study.lock import RunBusyError, run_lock, take_lock
-from dvol_utils.study.files import ArtefactError
 from dvol_utils.study.tables import claim, record, write_table
 from dvol_utils.study.trials import open_study
 

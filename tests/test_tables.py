@@ -16,8 +16,6 @@ from dvol_utils.study.command_line import study_of
 from dvol_utils.study.effective import parameters_hash
 from dvol_utils.study.files import ArtefactError, file_hash, read_json, replacing, write_json
 from dvol_utils.study.loading import load_study
-from dvol_utils.study.tables import read_table, record, sections_of, write_table
-from dvol_utils.study.files import ArtefactError, file_hash, read_json, replacing, write_json
 from dvol_utils.study.tables import claim, read_table, record, sections_of, write_table
 from dvol_utils.study.trials import open_study
 

@@ -139,19 +139,15 @@ def _asset_panel(raw_dir: Path, asset: str, params: DataParams, leave_gaps: bool
             table, hours, params.bar_minutes(series), params, None if leave_gaps else path
         )
         panel[list(names.values())] = filled[list(names)].to_numpy()
-<<<<<<< HEAD
         # An empty price concerns those alone who read it; without DVOL there is no hour at all.
         imputed |= missing | (empty & (series == "dvol"))
         if leave_gaps and series == "dvol":
             panel["dvol_imputed"] = imputed.copy()
-=======
-        imputed |= missing
     if "price" in bars:
         own = panel[~imputed]
         closes = (own["dvol_close"], own["price_close"])
         path = _path(raw_dir, asset, "dvol", params)
         check_beside_price(path, *closes, params.step_hours, params.factors)
->>>>>>> 857338b0eb26354fb2e2fa6789492b8d91224ffa
     known = _known_values(raw_dir, asset, params)
     for column in VALUE_COLUMNS:
         if column in known:

@@ -17,10 +17,8 @@ from traitlets.config import Config
 
 from dvol_utils.study.files import ArtefactError
 from dvol_utils.study.loading import load_study
-from dvol_utils.study.tables import claim
 from dvol_utils.study.lock import run_lock
 from dvol_utils.study.params import StudyParams
-from dvol_utils.study.files import ArtefactError
 from dvol_utils.study.tables import claim
 
 

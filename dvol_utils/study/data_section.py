@@ -61,16 +61,13 @@ def _frequency(minutes: int) -> int:
     return minutes
 
 
-<<<<<<< HEAD
 def _folder(value: Any) -> Any:
     if isinstance(value, str | Path) and not (value and str(value).isprintable()):
         raise ValueError("should be the name of a folder, without line breaks and the like")
     return value
 
 
-=======
 TimestampUnit = Literal["ms", "s", "us", "iso"]
->>>>>>> 857338b0eb26354fb2e2fa6789492b8d91224ffa
 Hour = Annotated[pd.Timestamp, BeforeValidator(_to_utc)]
 Day = Annotated[date, BeforeValidator(read_day)]
 Asset = Annotated[str, AfterValidator(_asset_code)]

@@ -6,11 +6,13 @@ that a stage never reads what another setting left behind.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
 import platform
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dvol_utils import __version__
-from dvol_utils.study.effective import effective, parameters_hash
-from dvol_utils.study.files import ArtefactError, file_hash, read_json, replacing, write_json
 from dvol_utils.study.effective import changed, effective, parameters_hash
+from dvol_utils.study.files import ArtefactError, file_hash, read_json, replacing, write_json
 from dvol_utils.study.lock import run_lock
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.stages import MADE_BY, TABLES

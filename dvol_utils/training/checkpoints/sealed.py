@@ -13,7 +13,6 @@ from typing import Any
 
 from dvol_utils.study.files import file_hash, write_json
 from dvol_utils.study.lock import try_lock
-from dvol_utils.study.files import file_hash, write_json
 
 _SEAL = "sha256_of_the_rest"
 _FIRST = ("config.json", "train_state.json")  # name other files, so they must not outlive them
