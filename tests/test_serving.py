@@ -299,13 +299,88 @@ def test_an_age_within_the_limit_is_taken(study):
 def test_an_imputed_origin_is_refused_and_the_clock_falls_back_to_the_hour_before(study, raw):
     edit(raw, "price_hourly", lambda table: table[table.index < opened(LAST)])
     message = (
-        "origin 2021-06-16 16:00: its DVOL or price bar is missing and was carried forward; "
-        "choose the last complete hour, --at '2021-06-16 15:00', or bring the missing rows"
+        "origin 2021-06-16 16:00: its DVOL or price bar is missing; choose the last complete "
+        "hour, --at '2021-06-16 15:00', or bring the missing rows"
     )
     with pytest.raises(ServingError, match=message):
-        forecast(study, raw_dir=raw, at=LAST)
-    made = forecast(study, raw_dir=raw, now=LAST)
+        forecast(study, raw_dir=raw, at=LAST, model="lstm_baseline")
+    made = forecast(study, raw_dir=raw, now=LAST, model="lstm_baseline")
     assert made["origin"] == (LAST - HOUR).isoformat()
+    # A model of DVOL alone does not need that bar.
+    assert forecast(study, raw_dir=raw, at=LAST, model="har")["origin"] == LAST.isoformat()
+    edit(raw, "dvol_hourly", lambda table: table.drop(opened(LAST - 2 * HOUR)))
+    with pytest.raises(ServingError, match="origin 2021-06-16 14:00: its DVOL bar is missing; cho"):
+        forecast(study, raw_dir=raw, at=LAST - 2 * HOUR, model="har", allow_changed=True)
+
+
+# A gap that the study would refuse
+
+
+@pytest.fixture
+def gap(tmp_path):
+    """A function that drops hours of a series from a store that goes on after the study."""
+
+    def cut(series, first, hours):
+        store = later_store(tmp_path / "gap")
+        begin, end = opened(first), opened(first + hours * HOUR)
+        edit(store, series, lambda t: t[(t.index < begin) | (t.index >= end)])
+        return store
+
+    return cut
+
+
+def test_a_gap_blocks_only_the_hours_that_look_back_on_it(study, later, gap, found):
+    begin = LAST + 100 * HOUR
+    store = gap("dvol_hourly", begin, 60)
+    asked = {"raw_dir": store, "model": "ridge_decay"}
+    for at in (LAST, begin - HOUR):
+        whole = forecast(study, raw_dir=later, model="ridge_decay", at=at)
+        assert forecast(study, at=at, **asked)["forecast"] == whole["forecast"]
+    with pytest.raises(ServingError, match="its DVOL bar is missing; choose the last complete ho"):
+        forecast(study, at=begin + 30 * HOUR, **asked)
+    message = (
+        "inputs are missing: gap_24h.* made from dvol_close, without values from 2021-06-20 20:00 "
+        "to 2021-06-23 07:00; bring that series"
+    )
+    with pytest.raises(ServingError, match=message):
+        forecast(study, at=begin + 70 * HOUR, **asked)
+    note = (
+        "DVOL has no bar from 2021-06-20 20:00 to 2021-06-23 07:00: inputs that look back on "
+        "these hours rest on those beside them"
+    )
+    assert forecast(study, at=begin + 400 * HOUR, **asked)["notes"][0] == note
+    assert forecast(study, raw_dir=store, model="persistence")["change_points"] == 0
+    scored = score_later(study, raw_dir=store)
+    assert not scored.left_out
+    assert scored.facts["rows"] < found.facts["rows"]
+    assert scored.facts["last_origin"] == found.facts["last_origin"]
+
+
+@pytest.mark.parametrize("hours", [25, 60, 10_000])
+def test_a_gap_of_the_price_is_nothing_to_models_of_dvol(study, later, gap, hours):
+    store = gap("price_hourly", LAST + 500 * HOUR, hours)  # or its end
+    for name in ("ridge_decay", "har", "persistence"):
+        whole = forecast(study, raw_dir=later, model=name)
+        made = forecast(study, raw_dir=store, model=name)
+        assert made["origin"] == whole["origin"]
+        assert made["forecast"] == pytest.approx(whole["forecast"], abs=1e-9)
+    at = LAST + 510 * HOUR
+    with pytest.raises(ServingError, match="its DVOL or price bar is missing; choose the last com"):
+        forecast(study, raw_dir=store, model="lstm_baseline", at=at)
+
+
+def test_a_study_that_ends_before_a_gap_can_forecast_after_it(tmp_path):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dvol_utils.forecasting.walk.default_workers", lambda: 1)
+        store = later_store(tmp_path / "store")
+        begin, end = opened(LAST - 300 * HOUR), opened(LAST - 270 * HOUR)
+        edit(store, "dvol_hourly", lambda t: t[(t.index < begin) | (t.index >= end)])
+        end_of_study = f"{LAST - 320 * HOUR:%Y-%m-%d %H:%M}"
+        data = {"source": "raw_store", "raw_dir": str(store), "end": end_of_study}
+        study = run_study(tmp_path / "ended", data=data, models=SIMPLE, training={})
+    made = forecast(study, now=LAST + 700 * HOUR, model="har")
+    assert made["origin"] == (LAST + 700 * HOUR).isoformat()
+    assert score_later(study).facts["rows"] > 300
 
 
 def test_missing_inputs_are_named_and_only_matter_to_models_that_read_them(study, raw):

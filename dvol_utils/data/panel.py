@@ -44,7 +44,9 @@ _HOUR = pd.Timedelta(hours=1)
 _DAY = pd.Timedelta(days=1)
 
 
-def build_panel(raw_dir: Path | str, params: DataParams) -> pd.DataFrame:
+def build_panel(
+    raw_dir: Path | str, params: DataParams, *, leave_gaps: bool = False
+) -> pd.DataFrame:
     """Join the raw store's series to one table in which every row is known at its time.
 
     Parameters
@@ -53,6 +55,9 @@ def build_panel(raw_dir: Path | str, params: DataParams) -> pd.DataFrame:
         Folder of the raw store; DVOL is required for each asset, other series may be absent.
     params : DataParams
         Assets, form of the files, first and last hour, publication lag, longest gap to fill.
+    leave_gaps : bool
+        Leave the hours of longer gaps empty in place of refusing them, and add `dvol_imputed`: who
+        asks fitted models about some hours looks at what these hours need.
 
     Returns
     -------
@@ -82,7 +87,9 @@ def build_panel(raw_dir: Path | str, params: DataParams) -> pd.DataFrame:
     with their own open, high and low; the hours until the next close count as imputed, and of a gap
     only what exceeds a bar's length counts against `max_fill_hours`.
     """
-    panels = [_asset_panel(Path(raw_dir), asset, params) for asset in sorted(params.assets)]
+    panels = [
+        _asset_panel(Path(raw_dir), asset, params, leave_gaps) for asset in sorted(params.assets)
+    ]
     return pd.concat(panels, ignore_index=True)
 
 
@@ -116,7 +123,7 @@ def runs(flags: np.ndarray) -> list[tuple[int, int]]:
     return [(int(a), int(b) - 1) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
-def _asset_panel(raw_dir: Path, asset: str, params: DataParams) -> pd.DataFrame:
+def _asset_panel(raw_dir: Path, asset: str, params: DataParams, leave_gaps: bool) -> pd.DataFrame:
     bars = {}
     for series in ("dvol", "price"):
         if series == "dvol" or series_file(raw_dir, asset, series, params) is not None:
@@ -127,9 +134,14 @@ def _asset_panel(raw_dir: Path, asset: str, params: DataParams) -> pd.DataFrame:
     imputed = np.zeros(len(hours), bool)
     for series, table in bars.items():
         names, path = COLUMNS[series], _path(raw_dir, asset, series, params)
-        filled, missing = _fill_bars(table, hours, params.bar_minutes(series), params, path)
+        filled, missing, empty = _fill_bars(
+            table, hours, params.bar_minutes(series), params, None if leave_gaps else path
+        )
         panel[list(names.values())] = filled[list(names)].to_numpy()
-        imputed |= missing
+        # An empty price concerns those alone who read it; without DVOL there is no hour at all.
+        imputed |= missing | (empty & (series == "dvol"))
+        if leave_gaps and series == "dvol":
+            panel["dvol_imputed"] = imputed.copy()
     known = _known_values(raw_dir, asset, params)
     for column in VALUE_COLUMNS:
         if column in known:
@@ -140,7 +152,8 @@ def _asset_panel(raw_dir: Path, asset: str, params: DataParams) -> pd.DataFrame:
     panel["imputed"] = imputed
     if params.incomplete_bars == "drop":
         panel = panel.dropna(subset=["dvol_open", "dvol_high", "dvol_low"])
-    return panel[["time", "asset", *VALUE_COLUMNS, "imputed"]].reset_index(drop=True)
+    flags = ["imputed", *(["dvol_imputed"] if leave_gaps else [])]
+    return panel[["time", "asset", *VALUE_COLUMNS, *flags]].reset_index(drop=True)
 
 
 def _path(raw_dir: Path, asset: str, series: SeriesName, params: DataParams) -> Path:
@@ -174,29 +187,36 @@ def _hours(path: Path, closes: pd.DatetimeIndex, params: DataParams) -> pd.Datet
 
 
 def _fill_bars(
-    bars: pd.DataFrame, hours: pd.DatetimeIndex, minutes: int, params: DataParams, path: Path
-) -> tuple[pd.DataFrame, np.ndarray]:
-    """The bar of each hour; where it is missing, a flat bar at the last close."""
+    bars: pd.DataFrame, hours: pd.DatetimeIndex, minutes: int, params: DataParams, path: Path | None
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """The bar of each hour, flat at the last close where it is missing, and which hours that is.
+
+    Last, the hours of gaps too long to fill, which stay empty; with a `path` they are refused.
+    """
     last = bars.index.get_indexer(hours, method="pad")  # -1: before the first bar
     filled = bars.take(np.maximum(last, 0)).set_axis(hours)
     filled[last < 0] = np.nan
     missing = (last >= 0) & (bars.index[np.maximum(last, 0)] != hours)
-    own = max(minutes // 60, 1)
+    own, empty = max(minutes // 60, 1), np.zeros(len(hours), bool)
     for start, end in runs(missing):
         # The gap may have begun before the panel's first hour.
         begin = bars.index[last[start]] + own * _HOUR
         length = int((hours[end] - begin) / _HOUR) + 1
-        if length > params.max_fill_hours:
+        if length <= params.max_fill_hours:
+            continue
+        if path is not None:
             raise RawStoreError(
                 f"{path}: no bar for {length} hours, closes {begin} to {hours[end]}; "
                 f"data.max_fill_hours allows {params.max_fill_hours}: bring the missing rows, or "
                 "choose data.start and data.end beside the gap"
             )
+        empty[start : end + 1] = True
     close = next(name for name in bars.columns if name.endswith("close"))
     flat = [name for name in bars.columns if name.endswith(("open", "high", "low"))]
     flat = [name for name in flat if bars[name].notna().any()]
     filled.loc[missing, flat] = filled.loc[missing, [close] * len(flat)].to_numpy()
-    return filled, missing
+    filled[empty] = np.nan
+    return filled, missing & ~empty, empty
 
 
 def _known_values(

@@ -9,10 +9,17 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.evaluation import average_seeds, evaluation_rows, score
-from dvol_utils.forecasting.inputs import release_sentences
+from dvol_utils.forecasting.inputs import readers, release_sentences
 from dvol_utils.results.significance_table import choose
+from dvol_utils.samples.features import FEATURE_SOURCES
 from dvol_utils.samples.samples import Samples
-from dvol_utils.serving.market import Market, read_market, serving_samples
+from dvol_utils.serving.market import (
+    Market,
+    broken_sources,
+    gap_notes,
+    read_market,
+    serving_samples,
+)
 from dvol_utils.serving.new_forecasts import check_inputs, members, new_rows, with_past_quantiles
 from dvol_utils.serving.saved_models import (
     Finished,
@@ -73,10 +80,11 @@ def forecast(
     """
     finished = load_run(study)
     market = read_market(finished, raw_dir, allow_changed=allow_changed)
-    market, origin = _at_origin(market, finished.study, at, now, max_age_hours)
-    fold = fold_at(finished, origin)
     chosen = _chosen(finished)
     name = model or chosen
+    priced = _reads_price(name, finished.study)
+    market, origin = _at_origin(market, priced, finished.study, at, now, max_age_hours)
+    fold = fold_at(finished, origin)
     samples = serving_samples(market, finished.study)
     row = len(samples.times) - 1
     for member in members(finished) if name == ENSEMBLE else [name]:
@@ -89,23 +97,33 @@ def forecast(
     new = with_past_quantiles(past, new, samples, finished.study)
     last = average_seeds(new[new["origin"] == origin]).iloc[0]
     if not np.isfinite(last["y_pred"]):
+        gap = broken_sources(market.panel, ["log_level"])
         raise ServingError(
             f"origin {hour(origin)}: {name} gives no forecast, because too little history lies "
             f"before it: the raw store begins at {hour(samples.times[0])}"
+            + (f"; {gap}" if gap else "")
         )
     return _facts(finished, market, fold, last) | {
         "chosen_on_validation": name == chosen,
         "seeds": int(new["seed"].nunique()),
         "notes": [
             *market.notes,
+            *gap_notes(market.panel, with_price=priced),
             *release_sentences(finished.study, [name], origin, origin),
             *_age_note(fold, origin),
         ],
     }
 
 
+def _reads_price(name: str, study: StudyParams) -> bool:
+    prices = [column for column, source in FEATURE_SOURCES.items() if source == "price_close"]
+    # A name that the study does not have is refused later.
+    return name in study.models and bool(readers(study, [name], prices))
+
+
 def _at_origin(
     market: Market,
+    priced: bool,
     study: StudyParams,
     at: pd.Timestamp | None,
     now: pd.Timestamp | None,
@@ -123,13 +141,18 @@ def _at_origin(
             f"{hour(moment)} lies before the raw store {market.raw_dir}, which begins at "
             f"{hour(panel['time'].iloc[0])}; choose a later --at"
         )
-    complete = known.loc[~known["imputed"], "time"]
+    missing = known["dvol_imputed"]
+    if priced:  # where there is no price at all, the model's inputs say so
+        gone = known["price_close"].isna() & known["price_close"].notna().any()
+        missing = known["imputed"] | gone
+    complete = known.loc[~missing, "time"]
     origin = complete.iloc[-1] if len(complete) else known["time"].iloc[0]
-    if at is not None and known["imputed"].iloc[-1] and known["time"].iloc[-1] == at.floor("h"):
+    bars = "DVOL or price" if priced else "DVOL"
+    if at is not None and missing.iloc[-1] and known["time"].iloc[-1] == at.floor("h"):
         raise ServingError(
-            f"origin {hour(known['time'].iloc[-1])}: its DVOL or price bar is missing and was "
-            f"carried forward; choose the last complete hour, --at '{hour(origin)}', or bring "
-            "the missing rows"
+            f"origin {hour(known['time'].iloc[-1])}: its {bars} "
+            f"bar is missing; choose the last complete hour, --at '{hour(origin)}', or bring the "
+            "missing rows"
         )
     age = int((moment - origin) / pd.Timedelta(hours=1))
     if age > max_age_hours:

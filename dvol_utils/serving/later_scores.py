@@ -12,6 +12,7 @@ import pandas as pd
 from dvol_utils.evaluation import METRICS, average_seeds, score
 from dvol_utils.forecasting.forecast_table import squared_errors
 from dvol_utils.forecasting.inputs import release_sentences
+from dvol_utils.models.naive import SeasonalNaive
 from dvol_utils.samples.samples import Samples
 from dvol_utils.serving.market import Market, read_market, serving_samples
 from dvol_utils.serving.new_forecasts import lacking_inputs, members, new_rows
@@ -150,7 +151,9 @@ def _rows(
     asked = np.asarray(samples.times >= first)
     if last is not None:
         asked &= np.asarray(samples.times <= last)
-    rows = np.flatnonzero(asked & samples.scored)
+    # A week after a gap its hours are what the seasonal model would repeat.
+    a_week_ago = np.isfinite(SeasonalNaive().predict(samples))
+    rows = np.flatnonzero(asked & samples.scored & a_week_ago)
     horizon = pd.Timedelta(hours=samples.horizon)
     panel_last = samples.times[-1]
     if not len(rows):

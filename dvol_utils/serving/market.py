@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dvol_utils.data.panel import ONCHAIN_MAX_AGE_HOURS, VALUE_COLUMNS, build_panel
+from dvol_utils.data.panel import ONCHAIN_MAX_AGE_HOURS, VALUE_COLUMNS, build_panel, runs
 from dvol_utils.jumps import jumps_by_rule
 from dvol_utils.samples.features import FEATURE_SOURCES, GROUPS
 from dvol_utils.samples.samples import Samples, build_samples
@@ -41,6 +41,8 @@ def read_market(
 ) -> Market:
     """Build an asset's panel from a raw store as the study did, to the store's end.
 
+    Gaps that the study would refuse stay empty: they matter where a model looks back on them.
+
     Parameters
     ----------
     finished : Finished
@@ -64,7 +66,7 @@ def read_market(
         raise ServingError(f"{folder}: no such folder; should hold the raw store's CSV files")
     wanted = asset or finished.asset
     params = study.data.model_copy(update={"assets": [wanted], "end": None})
-    panel = build_panel(folder, params)
+    panel = build_panel(folder, params, leave_gaps=True)
     if wanted != finished.asset:
         note = f"the models were fitted on {finished.asset}, not on {wanted}"
         return Market(folder, wanted, panel, [note])
@@ -133,16 +135,40 @@ def missing_inputs(samples: Samples, columns: list[str], row: int, hours: int) -
     return list(lacking.index[lacking])
 
 
-def ended_sources(panel: pd.DataFrame, columns: list[str]) -> str:
-    """Which series behind some features end before the panel does, and where, in words."""
-    words = []
+def broken_sources(panel: pd.DataFrame, columns: list[str]) -> str:
+    """Which series behind some features ended before the panel, or lately had a gap, in words."""
+    words, lately = [], len(panel) - 2 * _MONTH_HOURS
     for source in dict.fromkeys(FEATURE_SOURCES.get(name, "dvol_close") for name in columns):
-        there = panel.loc[panel[source].notna(), "time"]
-        if there.empty:
+        times, empty = panel["time"], panel[source].isna().to_numpy()
+        stretches = [(first, last) for first, last in runs(empty) if first and last > lately]
+        if empty.all():
             words.append(f"{source}, not in the raw store")
-        elif there.iloc[-1] < panel["time"].iloc[-1]:
-            words.append(f"{source}, last at {hour(there.iloc[-1])}")
+        elif empty[-1]:
+            words.append(f"{source}, last at {hour(times[np.flatnonzero(~empty)[-1]])}")
+        elif stretches:
+            first, last = stretches[-1]
+            words.append(
+                f"{source}, without values from {hour(times[first])} to {hour(times[last])}"
+            )
     return "; ".join(words)
+
+
+def gap_notes(panel: pd.DataFrame, *, with_price: bool) -> list[str]:
+    """What a model should be known to have looked back on: hours without a bar, a sentence each.
+
+    An input counts as there where at least half the hours of its window are.
+    """
+    notes, late = [], panel.tail(_MONTH_HOURS)
+    for name, source in {"DVOL": "dvol_close", "price": "price_close"}.items():
+        if name == "price" and not with_price:
+            continue
+        for first, last in runs(late[source].isna().to_numpy()):
+            times = late["time"].iloc[[first, last]]
+            notes.append(
+                f"{name} has no bar from {hour(times.iloc[0])} to {hour(times.iloc[1])}: inputs "
+                "that look back on these hours rest on those beside them"
+            )
+    return notes
 
 
 def _has_sources(panel: pd.DataFrame, group: str) -> bool:

@@ -14,7 +14,7 @@ from dvol_utils.forecasting.forecast_table import QUANTILES
 from dvol_utils.forecasting.intervals import add_quantiles
 from dvol_utils.models import Forecaster
 from dvol_utils.samples.samples import Samples
-from dvol_utils.serving.market import Market, ended_sources, missing_inputs
+from dvol_utils.serving.market import Market, broken_sources, missing_inputs
 from dvol_utils.serving.saved_models import Finished, ServedFold, ServingError, load_models
 from dvol_utils.study.model_names import ENSEMBLE
 from dvol_utils.study.params import StudyParams
@@ -140,14 +140,14 @@ def check_inputs(forecaster: Forecaster, market: Market, samples: Samples, row: 
     missing = (
         f"origin {hour(samples.times[row])}: inputs are missing: {', '.join(lacking[:3])}{more}"
     )
-    ended = ended_sources(market.panel, lacking)
-    if not ended:
+    broken = broken_sources(market.panel, lacking)
+    if not broken:
         raise ServingError(
             f"{missing}, because the history before it is too short or has a gap: the raw store "
             f"begins at {hour(samples.times[0])}; bring earlier months"
         )
     raise ServingError(
-        f"{missing}, made from {ended}; bring that series up to date, or choose a model that does "
+        f"{missing}, made from {broken}; bring that series up to date, or choose a model that does "
         "without (--model ridge_decay reads DVOL alone)"
     )
 
