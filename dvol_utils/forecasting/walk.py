@@ -18,6 +18,7 @@ from dvol_utils.forecasting.forecasters import (
     make_forecaster,
     network_folders,
 )
+from dvol_utils.forecasting.inputs import absent_inputs
 from dvol_utils.models import Forecaster, Restorable
 from dvol_utils.models.networks import stopping_networks
 from dvol_utils.samples.folds import Fold, fold_rows, fold_samples, study_folds
@@ -58,7 +59,8 @@ def forecast_table(
         y_true, y_pred, y_origin (index points), jump_regime, level_regime. All models on the same
         rows.
     failures : dict
-        Error messages of models that could not be trained, by "model seed N"; they have no rows.
+        Why models could not be trained, for errors or for want of a series that they read, by
+        "model seed N"; they have no rows.
 
     Raises
     ------
@@ -66,13 +68,17 @@ def forecast_table(
         Not one network could be trained.
     """
     folds = study_folds(samples, study)
-    forecasts = _walk_networks(folds, samples, study, log)
+    absent = absent_inputs(study, samples)
+    names = [name for name in study.models if name not in absent]
+    forecasts = _walk_networks(names, folds, samples, study, log)
     forecasts |= {
         (name, 0): _walk_simple(name, folds, samples, study, keep_simple)
-        for name in study.models
+        for name in names
         if name not in (*NETWORK_NAMES, ENSEMBLE)
     }
     failures = {
+        f"{name} seed {seed}": why for name, why in absent.items() for seed in _seeds(name, study)
+    } | {
         f"{name} seed {seed}": forecast.error
         for (name, seed), forecast in forecasts.items()
         if isinstance(forecast, Failure)
@@ -82,13 +88,17 @@ def forecast_table(
     numbers = np.repeat([fold.number for fold in folds], [len(part) for part in parts])
     tables = [
         forecast_rows(samples, rows, forecasts[name, seed], model=name, seed=seed, fold=numbers)
-        for name in study.models
-        for seed in (study.training.seeds if name in NETWORK_NAMES else [0])
+        for name in names
+        for seed in _seeds(name, study)
         if name != ENSEMBLE and f"{name} seed {seed}" not in failures
     ]
-    if ENSEMBLE in study.models:
+    if ENSEMBLE in names:
         tables.append(combine(pd.concat(tables), **study.ensemble.model_dump()))
     return pd.concat(tables, ignore_index=True), failures
+
+
+def _seeds(name: str, study: StudyParams) -> list[int]:
+    return study.training.seeds if name in NETWORK_NAMES else [0]
 
 
 def fit_and_predict(forecaster: Forecaster, samples: Samples) -> np.ndarray:
@@ -178,10 +188,14 @@ def _walk_simple(
 
 
 def _walk_networks(
-    folds: Sequence[Fold], samples: Samples, study: StudyParams, log: Callable[[str], None]
+    models: Sequence[str],
+    folds: Sequence[Fold],
+    samples: Samples,
+    study: StudyParams,
+    log: Callable[[str], None],
 ) -> dict[tuple[str, int], np.ndarray | Failure]:
     """Forecasts of every network and seed, of all folds' rows."""
-    names = [name for name in study.models if name in NETWORK_NAMES]
+    names = [name for name in models if name in NETWORK_NAMES]
     networks = [(name, seed) for name in names for seed in study.training.seeds]
     # Folds that do not need each other's weights are trained side by side.
     alone = [[fold] for fold in folds]

@@ -1,6 +1,11 @@
 """Jumps: the Lee-Mykland test, its alternatives, and what its flags are worth."""
 
-from dvol_utils.jumps.detection import detect_jumps, hourly_log_returns, panel_periodicity
+from dvol_utils.jumps.detection import (
+    detect_jumps,
+    hourly_log_returns,
+    panel_periodicity,
+    price_jumps,
+)
 from dvol_utils.jumps.periodicity import periodicity_factor, periodicity_wsd
 from dvol_utils.jumps.published_rule import jumps_by_rule, published_jumps, published_rules
 from dvol_utils.jumps.statistics import (
@@ -27,6 +32,7 @@ __all__ = [
     "panel_periodicity",
     "periodicity_factor",
     "periodicity_wsd",
+    "price_jumps",
     "published_jumps",
     "published_rules",
     "spurious_rate",

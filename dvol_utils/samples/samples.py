@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.samples.features import (
+    GROUPS,
+    absent_features,
     build_features,
     feature_columns,
     jump_regime,
@@ -165,8 +167,13 @@ def _target_times(times: pd.DatetimeIndex, horizon: int) -> pd.DatetimeIndex:
 
 
 def _complete_windows(features: pd.DataFrame, study: StudyParams) -> pd.Series:
-    """Rows whose whole input window has every column that any of the study's models reads."""
-    columns = feature_columns([*study.features.groups, "har", "calendar", "volatility"])
+    """Rows whose whole input window has every column that any of the study's models reads.
+
+    Groups that lack a series throughout do not count: models that read them are left out.
+    """
+    absent = set(absent_features(features))
+    wanted = {*study.features.groups, "har", "calendar", "volatility"}
+    columns = feature_columns([name for name in wanted if absent.isdisjoint(GROUPS[name])])
     missing = np.zeros(len(features), bool)
     for name in columns:
         missing |= np.isnan(features[name].to_numpy())
