@@ -9,6 +9,7 @@ from market import small_jumps, small_panel, small_study
 
 from dvol_utils.samples.features import (
     GROUPS,
+    absent_features,
     build_features,
     feature_columns,
     jump_regime,
@@ -178,6 +179,7 @@ def test_regimes_look_back_only():
     assert levels.tolist()[3:] == ["high", "low", "middle"]
 
 
-def test_a_group_without_its_source_names_the_column(panel, jumps, study):
-    with pytest.raises(ValueError, match=r"'transaction_volume'.*'transfer_volume_usd' is empty"):
-        build_features(panel.assign(transfer_volume_usd=np.nan), jumps, study)
+def test_a_column_without_its_source_is_missing_throughout(panel, jumps, study):
+    features = build_features(panel.assign(transfer_volume_usd=np.nan), jumps, study)
+    assert absent_features(features) == ["transaction_volume"]
+    assert absent_features(build_features(panel, jumps, study)) == []

@@ -411,3 +411,11 @@ def test_hours_beyond_the_range_of_nanoseconds_have_a_panel(tmp_path):
     panel = build_panel(tmp_path, params)
     assert panel["time"].iloc[-1] == start + pd.Timedelta(hours=720)
     assert panel[VALUE_COLUMNS].iloc[-1].notna().all()
+
+
+def test_a_study_of_the_published_numbers_needs_their_series(raw):
+    study = load_study("demo", {"published_page": True, "data.source": "raw_store"})
+    panel = build_panel(raw, PARAMS).assign(mvrv=np.nan)
+    message = r"published rules read price_close, .*; the panel has no mvrv: bring that series, or"
+    with pytest.raises(RawStoreError, match=message):
+        check_length(panel, study)

@@ -174,11 +174,6 @@ REFUSED = {
         "out for a gap)",
     ),
     "empty price": ("price", PRICE.replace("29050,29060", ",29060"), "line 3: column open: the"),
-    "empty active addresses": (
-        "onchain",
-        ONCHAIN.replace(",900000", ","),
-        "line 3: column active_addresses: the cell is empty",
-    ),
     "empty timestamp": (
         "dvol",
         DVOL.replace(str(START + HOUR), ""),

@@ -41,6 +41,7 @@ VALUE_COLUMNS = [column for names in COLUMNS.values() for column in names.values
 FUNDING_MAX_AGE_HOURS = 24
 ONCHAIN_MAX_AGE_HOURS = 7 * 24
 
+_PUBLISHED = ("price_close", "transfer_volume_usd", "active_addresses", "mvrv")
 _HOUR = pd.Timedelta(hours=1)
 _DAY = pd.Timedelta(days=1)
 
@@ -101,8 +102,11 @@ def check_length(panel: pd.DataFrame, study: StudyParams) -> None:
     ------
     RawStoreError
         A series starts after the validation does, or ends before the test (of DVOL: before the
-        first test target), or a window is longer than the training rows.
+        first test target), or a window is longer than the training rows; or a study of the
+        published numbers lacks a series that the published rules read.
     """
+    if study.published_page:
+        _check_published(panel, study)
     validation, test = study.split.validation_start, study.split.test_start
     horizon = pd.Timedelta(hours=study.target.horizon_hours)
     for asset, part in panel.groupby("asset", sort=True):
@@ -248,6 +252,15 @@ def _as_of(values: pd.Series, hours: pd.DatetimeIndex, max_age_hours: int) -> np
     """The last value known at each hour, missing where none is younger than the longest age."""
     age = pd.Timedelta(hours=max_age_hours)
     return values.reindex(hours, method="pad", tolerance=age).to_numpy()
+
+
+def _check_published(panel: pd.DataFrame, study: StudyParams) -> None:
+    lacking = [name for name in _PUBLISHED if panel[name].isna().all()]
+    if lacking:
+        raise RawStoreError(
+            f"{study.raw_dir}: the published rules read {', '.join(_PUBLISHED)}; the panel has no "
+            f"{', '.join(lacking)}: bring that series, or leave out published_page"
+        )
 
 
 def _windows(study: StudyParams) -> dict[str, int]:

@@ -8,7 +8,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "combination": ["combination_weights"],
         "forecasters": ["network_folders"],
         "horizons": ["horizon_forecasts"],
-        "inputs": ["model_inputs", "release_sentences"],
+        "inputs": ["absent_inputs", "model_inputs", "release_sentences"],
         "intervals": ["add_quantiles"],
         "pooling": ["asset_samples", "asset_summary", "pooling_forecasts"],
         "walk": ["forecast_table"],

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 import pandas as pd
 
 from dvol_utils.forecasting.forecasters import make_forecaster
-from dvol_utils.samples.features import GROUPS
+from dvol_utils.samples.features import FEATURE_SOURCES, GROUPS, absent_features
 from dvol_utils.samples.releases import release_notes
+from dvol_utils.samples.samples import Samples
 from dvol_utils.study.model_names import ENSEMBLE, label
 from dvol_utils.study.params import StudyParams
 
@@ -29,6 +30,28 @@ def readers(study: StudyParams, models: Iterable[str], columns: Iterable[str]) -
         for name in models
         if any(wanted & set(own) for own in model_inputs(study, name).values())
     ]
+
+
+def absent_inputs(study: StudyParams, samples: Samples) -> dict[str, str]:
+    """Why some of a study's models cannot be fitted: the series that they read is not there.
+
+    Returns
+    -------
+    dict
+        A reason by model. The ensemble has one only where none of its members can be fitted.
+    """
+    absent = set(absent_features(samples.features))
+    reasons = {}
+    for model in study.models if absent else []:
+        lacking = [
+            [name for name in own if name in absent] for own in model_inputs(study, model).values()
+        ]
+        if all(lacking):
+            sources = dict.fromkeys(FEATURE_SOURCES[name] for own in lacking for name in own)
+            reasons[model] = (
+                f"reads {', '.join(lacking[0])}, and the data holds no {', '.join(sources)}"
+            )
+    return reasons
 
 
 def release_sentences(

@@ -15,6 +15,7 @@ import pandas as pd
 
 from dvol_utils.forecasting.forecast_rows import forecast_rows
 from dvol_utils.forecasting.forecasters import make_forecaster
+from dvol_utils.forecasting.inputs import absent_inputs
 from dvol_utils.forecasting.walk import fit_networks
 from dvol_utils.models import Forecaster
 from dvol_utils.samples.folds import Fold, fold_rows, fold_samples, refuse_empty, study_folds
@@ -165,13 +166,17 @@ def pooled_models(study: StudyParams) -> list[str]:
 def study_fits(samples: Sequence[Samples], study: StudyParams) -> list[Fit]:
     """Every model to fit: each of `pooled_models`, in each fold, way and seed.
 
-    Folds are the study's, those of its first asset. Networks alone are told which asset a row is
+    Folds are the study's, those of its first asset. Models that read a series which one of the
+    assets lacks are left out. Networks alone are told which asset a row is
     of: regressions would learn a constant.
     """
     assets = tuple(own.asset for own in samples)
     folds = study_folds(samples[0], study)
+    absent = {name for own in samples for name in absent_inputs(study, own)}
     fits = []
     for model in pooled_models(study):
+        if model in absent:
+            continue
         network = model in NETWORK_NAMES
         ways = [(ALONE, (asset,)) for asset in assets] + [(POOLED, assets)]
         ways += [(LABELLED, assets)] if network else []

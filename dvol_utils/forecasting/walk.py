@@ -18,6 +18,7 @@ from dvol_utils.forecasting.forecasters import (
     make_forecaster,
     network_folders,
 )
+from dvol_utils.forecasting.inputs import absent_inputs
 from dvol_utils.models import Forecaster, Restorable
 from dvol_utils.models.networks import stopping_networks
 from dvol_utils.samples.folds import Fold, fold_rows, fold_samples, study_folds
@@ -59,8 +60,8 @@ def forecast_table(
         y_true, y_pred, y_origin (index points), jump_regime, level_regime. All models on the same
         rows, but for one whose inputs ended: it has those up to there.
     failures : dict
-        Error messages of models that could not be trained, or whose inputs ended before the first
-        row, by "model seed N"; they have no rows.
+        Why models could not be trained, for errors, for want of a series that they read, or since
+        one ended before the first row, by "model seed N"; they have no rows.
 
     Raises
     ------
@@ -68,7 +69,9 @@ def forecast_table(
         Not one network could be trained.
     """
     folds = study_folds(samples, study)
-    own = {name: own_samples(samples, name, study) for name in study.models if name != ENSEMBLE}
+    absent = absent_inputs(study, samples)
+    names = [name for name in study.models if name not in absent]
+    own = {name: own_samples(samples, name, study) for name in names if name != ENSEMBLE}
     forecasts = _walk_networks(folds, own, study, log)
     forecasts |= {
         (name, 0): _walk_simple(name, folds, own[name], study, keep_simple)
@@ -76,6 +79,8 @@ def forecast_table(
         if name not in NETWORK_NAMES
     }
     failures = {
+        f"{name} seed {seed}": why for name, why in absent.items() for seed in _seeds(name, study)
+    } | {
         f"{name} seed {seed}": forecast.error
         for (name, seed), forecast in forecasts.items()
         if isinstance(forecast, Failure)
@@ -83,10 +88,10 @@ def forecast_table(
     tables = [
         _table(name, seed, forecasts[name, seed], folds, part)
         for name, part in own.items()
-        for seed in (study.training.seeds if name in NETWORK_NAMES else [0])
+        for seed in _seeds(name, study)
         if f"{name} seed {seed}" not in failures
     ]
-    if ENSEMBLE in study.models:
+    if ENSEMBLE in names:
         tables.append(combine(pd.concat(tables), **study.ensemble.model_dump()))
     return pd.concat(tables, ignore_index=True), failures
 
@@ -94,6 +99,10 @@ def forecast_table(
 def own_samples(samples: Samples, name: str, study: StudyParams) -> Samples:
     """The samples as a model may be asked about them: up to the end of its inputs."""
     return samples.as_far_as(getattr(make_forecaster(name, study), "columns", ()))
+
+
+def _seeds(name: str, study: StudyParams) -> list[int]:
+    return study.training.seeds if name in NETWORK_NAMES else [0]
 
 
 def fit_and_predict(forecaster: Forecaster, samples: Samples) -> np.ndarray:

@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submodules={"patterns", "quality"},
     submod_attrs={
-        "detection": ["detect_jumps", "hourly_log_returns", "panel_periodicity"],
+        "detection": ["detect_jumps", "hourly_log_returns", "panel_periodicity", "price_jumps"],
         "periodicity": ["periodicity_factor", "periodicity_wsd"],
         "published_rule": ["jumps_by_rule", "published_jumps", "published_rules"],
         "statistics": [

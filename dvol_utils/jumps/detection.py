@@ -63,6 +63,16 @@ def detect_jumps(
     return pd.concat(parts).iloc[np.argsort(np.concatenate(list(rows_of.values())))]
 
 
+def price_jumps(panel: pd.DataFrame, params: JumpParams) -> pd.DataFrame:
+    """`detect_jumps` of the price; no rows where the panel has too little of it to test."""
+    priced = panel.dropna(subset=["price_close"])
+    if len(priced) <= params.window or (
+        hourly_log_returns(priced, "price_close").count() < params.window
+    ):
+        return detect_jumps(panel, params).iloc[:0]
+    return detect_jumps(priced, params, column="price_close")
+
+
 def panel_periodicity(
     panel: pd.DataFrame,
     slots: int,

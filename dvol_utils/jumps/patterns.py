@@ -194,8 +194,11 @@ def overlap(
     -------
     DataFrame
         `within_hours` (before or after), `flags, with_other, share_pct, chance_pct` (share of all
-        tested hours that lie so near a flag of `other`), `ratio`.
+        tested hours that lie so near a flag of `other`), `ratio`. No rows where `other` has none.
     """
+    columns = ["within_hours", "flags", "with_other", "share_pct", "chance_pct", "ratio"]
+    if other.empty:
+        return pd.DataFrame(columns=columns)
     flagged, tested = jumps["is_jump"].to_numpy(), jumps["statistic"].notna().to_numpy()
     keys = pd.MultiIndex.from_frame(jumps[["asset", "time"]])
     other_flag = other.set_index(["asset", "time"])["is_jump"]
@@ -206,7 +209,6 @@ def overlap(
         found, flags = int((near & flagged).sum()), int(flagged.sum())
         share, chance = percentage(found, flags), percentage((near & tested).sum(), tested.sum())
         rows.append((hours, flags, found, share, chance, share / chance if chance else np.nan))
-    columns = ["within_hours", "flags", "with_other", "share_pct", "chance_pct", "ratio"]
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -61,23 +61,31 @@ def describe_jumps(
         _truth_words(quality),
         _event_words(events, dvol),
     ]
-    when = _when_words(dvol, clusters.iloc[1], even.iloc[0], companions.iloc[0])
+    when = _when_words(dvol, clusters.iloc[1], even.iloc[0], companions)
     return f"**When did DVOL jump?** {when}\n\n**Can the test be trusted?** " + " ".join(
         filter(None, trust)
     )
 
 
-def _when_words(dvol: pd.Series, near: pd.Series, plain: pd.Series, same: pd.Series) -> str:
+def _when_words(
+    dvol: pd.Series, near: pd.Series, plain: pd.Series, companions: pd.DataFrame
+) -> str:
     if not dvol["flags"]:
         return f"The test flags none of {dvol['tested']:,} hours."
+    price = "; there is no price to compare with"
+    if len(companions):
+        same = companions.iloc[0]
+        price = (
+            f", and {same['share_pct']:.0f} % share their hour with a jump of the price "
+            f"({same['chance_pct']:.1f} % by chance)"
+        )
     return (
         f"The test flags {dvol['flags']:,} of {dvol['tested']:,} hours "
         f"({dvol['share_pct']:.2f} %), {dvol['up_pct']:.0f} % of them upward, with a median size "
         f"of {dvol['median_pct']:.1f} %. An hour {near['hours'].removesuffix(' a flag')} another "
         f"flag is {near['ratio']:.1f} times as likely to be flagged as any hour; "
-        f"{plain['weekend_pct']:.0f} % of the flags fall on weekends (29 % if they were even), and "
-        f"{same['share_pct']:.0f} % share their hour with a jump of the price "
-        f"({same['chance_pct']:.1f} % by chance)."
+        f"{plain['weekend_pct']:.0f} % of the flags fall on weekends (29 % if they were even)"
+        f"{price}."
     )
 
 

@@ -7,6 +7,7 @@ import html
 import io
 import re
 from collections.abc import Iterable, Mapping
+from itertools import starmap
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -168,8 +169,23 @@ def _kind(texts: list[str]) -> str:
 def failures(messages: Mapping[str, str]) -> None:
     """Warn of models that could not be trained; nothing where all were."""
     if messages:
-        rows = "\n".join(f"- {name}: {message}" for name, message in messages.items())
+        told = failures_by_reason(messages)
+        rows = "\n".join(f"- {names}: {message}" for names, message in told.items())
         display(Markdown(f"**Not trained, and missing from all that follows:**\n\n{rows}"))
+
+
+def failures_by_reason(messages: Mapping[str, str]) -> dict[str, str]:
+    """Reasons by the models, with their seeds, that each holds for: every reason is said once."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for name, message in messages.items():
+        model, _, seed = name.partition(" seed ")
+        found.setdefault(message, {}).setdefault(model, []).append(seed)
+    return {", ".join(starmap(_with_seeds, own.items())): text for text, own in found.items()}
+
+
+def _with_seeds(model: str, seeds: list[str]) -> str:
+    several = "s" if len(seeds) > 1 else ""
+    return f"{model} seed{several} {' '.join(seeds)}" if any(seeds) else model
 
 
 def _head(name: str) -> str:

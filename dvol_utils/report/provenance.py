@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from dvol_utils.results.results_json import Results
+from dvol_utils.results.results_json import NoResults, Results
 from dvol_utils.study.params import StudyParams
 from dvol_utils.wording.numbers import duration_text, hour
 
@@ -39,7 +39,7 @@ def commit(manifest: dict[str, Any]) -> str:
 
 def provenance(
     study: StudyParams,
-    results: Results,
+    results: Results | NoResults,
     manifest: dict[str, Any],
     durations: Mapping[str, float],
 ) -> list[tuple[str, list[str]]]:
@@ -55,6 +55,7 @@ def provenance(
         Seconds that each stage took, by its name.
     """
     test = results.test
+    span = test and f"{test.rows:,}, origins {hour(test.start)} to {hour(test.end)} UTC"
     versions = {"Python": manifest["python"], **manifest["packages"]}
     devices = {
         ", ".join(facts[key] for key in ("device", "arithmetic") if key in facts)
@@ -67,7 +68,7 @@ def provenance(
             "Raw files, SHA-256",
             [f"{n}  {h[:_SHORT]}…" for n, h in recorded_hashes(manifest).items()],
         ),
-        ("Test hours", [f"{test.rows:,}, origins {hour(test.start)} to {hour(test.end)} UTC"]),
+        ("Test hours", [span] if span else []),
         ("Code", [commit(manifest)]),
         ("Parameters", [results.parameters_hash]),
         ("Seeds of the networks", [", ".join(map(str, manifest["seeds"]))]),

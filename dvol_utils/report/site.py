@@ -10,16 +10,16 @@ import jinja2
 from markupsafe import Markup
 
 from dvol_utils.report import overview
-from dvol_utils.report.display import SIMULATED_NOTICE
+from dvol_utils.report.display import SIMULATED_NOTICE, failures_by_reason
 from dvol_utils.report.execute import read_executed
 from dvol_utils.report.notebook_html import TEMPLATES, Page, held_together, notebook_page
 from dvol_utils.report.provenance import commit, provenance
-from dvol_utils.results.results_json import Results, read_results
+from dvol_utils.results.results_json import NoResults, Results, read_results
 from dvol_utils.study.effective import describe
 from dvol_utils.study.files import ArtefactError, replacing
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.recorded import read_manifest, recorded_study
-from dvol_utils.study.stages import CARD, TRAINING, study_notebooks
+from dvol_utils.study.stages import CARD, SIGNIFICANCE, TRAINING, study_notebooks, study_stages
 
 _PUBLISHED_QUESTION = (
     "What did the published study of DVOL claim, what are its numbers worth beside persistence on "
@@ -33,6 +33,8 @@ _QUESTION = (
 
 def build_site(study: StudyParams) -> Path:
     """Write `reports/<study>/` from the executed notebooks, `results.json` and `manifest.json`.
+
+    A study that ends with its data page has no results, and an overview that says so.
 
     Every page is made before any is replaced, and `index.html` is replaced last, so that a failure
     leaves the old site as it was. Pages of notebooks that are no longer there are removed.
@@ -49,9 +51,13 @@ def build_site(study: StudyParams) -> Path:
     NotebookError
         An executed notebook is not complete, or cannot be shown offline.
     """
-    results = read_results(study)
     manifest = read_manifest(study)
-    same_run(study, results, manifest)
+    results: Results | NoResults
+    if SIGNIFICANCE in study_stages(study):
+        results = read_results(study)
+        same_run(study, results, manifest)
+    else:
+        results = _no_results(study, manifest)
     pages = [notebook_page(path) for path in executed_notebooks(study)]
     templates = _templates(results, commit(manifest), pages)
     texts = {study.report_dir / page.file: _notebook_html(templates, page, pages) for page in pages}
@@ -61,6 +67,15 @@ def build_site(study: StudyParams) -> Path:
     for old in set(study.report_dir.glob("*.html")) - set(texts):
         old.unlink()
     return index
+
+
+def _no_results(study: StudyParams, manifest: dict[str, Any]) -> NoResults:
+    reason = (
+        f"DVOL comes in bars of {study.data.step_hours} hours here. The jump test and the "
+        "forecasts need hourly returns, so the study ends with its data page."
+    )
+    facts = (study.name, study.title, study.is_simulated, manifest["parameters_hash"])
+    return NoResults(*facts, answer=[reason])
 
 
 def executed_notebooks(study: StudyParams) -> list[Path]:
@@ -132,7 +147,7 @@ def _replace_all(texts: dict[Path, str], *, last: Path) -> None:
             stack.enter_context(replacing(path)).write_text(texts[path], encoding="utf-8")
 
 
-def _templates(results: Results, code: str, pages: list[Page]) -> jinja2.Environment:
+def _templates(results: Results | NoResults, code: str, pages: list[Page]) -> jinja2.Environment:
     """The templates, with what every page of a study shows."""
     return page_templates(
         results=results, commit=code, pages=pages, simulated_notice=SIMULATED_NOTICE
@@ -168,18 +183,26 @@ def _notebook_html(templates: jinja2.Environment, page: Page, pages: list[Page])
 
 
 def _index_html(
-    templates: jinja2.Environment, study: StudyParams, results: Results, manifest: dict[str, Any]
+    templates: jinja2.Environment,
+    study: StudyParams,
+    results: Results | NoResults,
+    manifest: dict[str, Any],
 ) -> str:
     coverage = study.significance.coverage
+    shown: dict[str, Any] = {"figure": None, "headline": None}
+    if isinstance(results, Results):
+        shown = {
+            "figure": overview.skill_figure(results, coverage),
+            "headline": overview.headline_cells(results, coverage),
+            "regimes": overview.regimes(results),
+            "published": overview.published(results),
+        }
     return templates.get_template("index.html.j2").render(
         question=_question(study),
-        failures=_failures(manifest),
+        failures=failures_by_reason(_failures(manifest)),
         card=_card(manifest),
         found=_found(manifest),
-        figure=overview.skill_figure(results, coverage),
-        headline=overview.headline_cells(results, coverage),
-        regimes=overview.regimes(results),
-        published=overview.published(results),
+        **shown,
         provenance=provenance(study, results, manifest, _durations(study)),
         parameters=describe(study).to_dict("records"),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
@@ -116,6 +117,20 @@ class Results(BaseModel):
     comparison: Comparison | None = None
 
 
+@dataclass(frozen=True)
+class NoResults:
+    """What a site shows of a study that ends with its data page, by the names of `Results`."""
+
+    study: str
+    title: str
+    simulated: bool
+    parameters_hash: str
+    answer: list[str]
+    claims: tuple[str, ...] = ()
+    test: None = None
+    comparison: None = None
+
+
 def study_results(
     study: StudyParams,
     forecasts: pd.DataFrame,
@@ -190,6 +205,9 @@ def read_results(study: StudyParams) -> Results:
     path = study.artefact("results.json")
     advice = f"run `make report STUDY={study.name}`"
     if not path.is_file():
+        hours = study.data.step_hours
+        if hours > 1:
+            advice = f"a study of bars of {hours} hours ends with its data page"
         raise ArtefactError(f"{path} is missing: {advice}")
     try:
         results = Results.model_validate(read_json(path))

@@ -64,8 +64,13 @@ def feature_columns(groups: list[str]) -> list[str]:
     return [name for group in GROUPS if group in groups for name in GROUPS[group]]
 
 
+def absent_features(features: pd.DataFrame) -> list[str]:
+    """Columns that have no value at all, because the panel lacks the series they are made from."""
+    return [name for name in FEATURE_SOURCES if features[name].isna().all()]
+
+
 def build_features(panel: pd.DataFrame, jumps: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
-    """Unscaled features of one asset, every group whose sources the panel has.
+    """Unscaled features of one asset; missing throughout where the panel lacks their source.
 
     Parameters
     ----------
@@ -74,7 +79,7 @@ def build_features(panel: pd.DataFrame, jumps: pd.DataFrame, study: StudyParams)
     jumps : DataFrame
         Rows of `detect_jumps` for the same hours.
     study : StudyParams
-        Horizon, scaling windows and the groups that must be there.
+        Horizon and scaling windows.
 
     Returns
     -------
@@ -88,11 +93,6 @@ def build_features(panel: pd.DataFrame, jumps: pd.DataFrame, study: StudyParams)
         `asset_place` the asset's place among the study's from -1 to 1 (0 where it is the only
         one), the rest dimensionless. What would not be finite, such as the log of a volatility of
         zero, is missing.
-
-    Raises
-    ------
-    ValueError
-        A group the study asks for needs a column that the panel does not have.
     """
     frame = panel.set_index("time")
     flags = jumps.set_index("time").reindex(frame.index)
@@ -113,9 +113,7 @@ def build_features(panel: pd.DataFrame, jumps: pd.DataFrame, study: StudyParams)
         "asset_place": np.full(len(frame), _place(str(frame["asset"].iloc[0]), study)),
     }
     finite = {name: _finite(values) for name, values in columns.items()}
-    features = pd.DataFrame(finite, index=frame.index, copy=False)
-    _require_sources(features, study)
-    return features
+    return pd.DataFrame(finite, index=frame.index, copy=False)
 
 
 def trailing_volatility(frame: pd.DataFrame, flags: pd.DataFrame, window: int) -> pd.Series:
@@ -244,14 +242,3 @@ def _place(asset: str, study: StudyParams) -> float:
 
 def _rolling_mean(values: pd.Series, window: int) -> pd.Series:
     return values.rolling(window, min_periods=max(window // 2, 1)).mean()
-
-
-def _require_sources(features: pd.DataFrame, study: StudyParams) -> None:
-    for name in feature_columns(study.features.groups):
-        if features[name].isna().all():
-            source = FEATURE_SOURCES.get(name, "dvol_close")
-            raise ValueError(
-                f"feature {name!r} (features.groups {study.features.groups}) has no values: "
-                f"the panel's column {source!r} is empty; add that series to the raw store or "
-                "choose other groups"
-            )

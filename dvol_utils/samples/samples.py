@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.samples.features import (
+    GROUPS,
+    absent_features,
     build_features,
     feature_columns,
     jump_regime,
@@ -197,9 +199,12 @@ def _complete_windows(
 ) -> pd.Series:
     """Rows in whose whole input window every column that a model of the study reads is finite.
 
-    One that ended is asked for up to its end: before it, all models stand on the same rows.
+    One that ended is asked for up to its end: before it, all models stand on the same rows. Groups
+    that lack a series throughout do not count: models that read them are left out.
     """
-    columns = feature_columns([*study.features.groups, "har", "calendar", "volatility"])
+    absent = set(absent_features(features))
+    wanted = {*study.features.groups, "har", "calendar", "volatility"}
+    columns = feature_columns([name for name in wanted if absent.isdisjoint(GROUPS[name])])
     missing = np.zeros(len(features), bool)
     for name in columns:
         until = ended.get(name, len(features))

@@ -150,8 +150,9 @@ def _at_origin(
     bars = "DVOL or price" if priced else "DVOL"
     if at is not None and missing.iloc[-1] and known["time"].iloc[-1] == at.floor("h"):
         raise ServingError(
-            f"origin {hour(known['time'].iloc[-1])}: its {bars} bar is missing; choose the last "
-            f"complete hour, --at '{hour(origin)}', or bring the missing rows"
+            f"origin {hour(known['time'].iloc[-1])}: its {bars} "
+            f"bar is missing; choose the last complete hour, --at '{hour(origin)}', or bring the "
+            "missing rows"
         )
     age = int((moment - origin) / pd.Timedelta(hours=1))
     if age > max_age_hours:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from dvol_utils.data.panel import ONCHAIN_MAX_AGE_HOURS, VALUE_COLUMNS, build_panel, runs
 from dvol_utils.jumps import jumps_by_rule
-from dvol_utils.samples.features import FEATURE_SOURCES, GROUPS
+from dvol_utils.samples.features import FEATURE_SOURCES
 from dvol_utils.samples.samples import Samples, build_samples
 from dvol_utils.serving.saved_models import Finished, ServingError
 from dvol_utils.study.params import StudyParams
@@ -100,17 +100,12 @@ def changed_values(now: pd.DataFrame, then: pd.DataFrame) -> pd.DataFrame:
 def serving_samples(market: Market, study: StudyParams) -> Samples:
     """Samples of a panel that need not hold the study's splits, with every input that is there.
 
-    Groups of features whose sources the panel lacks are left out: their columns are missing.
-
     Raises
     ------
     ServingError
         The panel is too short for the inputs' windows, or of no use for another reason.
     """
     panel = market.panel
-    groups = [name for name in study.features.groups if _has_sources(panel, name)]
-    # `har` needs DVOL alone, and what no model of the study reads costs nothing.
-    features = study.features.model_copy(update={"groups": groups or ["har"]})
     needed = max(study.jumps.window + 1, _MONTH_HOURS + study.target.horizon_hours)
     if len(panel) < needed:
         raise ServingError(
@@ -121,7 +116,7 @@ def serving_samples(market: Market, study: StudyParams) -> Samples:
     known = market.asset in study.data.assets
     assets = study.data.assets if known else [market.asset]
     data = study.data.model_copy(update={"assets": assets})
-    adapted = study.model_copy(update={"features": features, "data": data})
+    adapted = study.model_copy(update={"data": data})
     try:
         return build_samples(panel, jumps_by_rule(panel, study.jumps), adapted, splits=())
     except ValueError as error:
@@ -169,11 +164,6 @@ def gap_notes(panel: pd.DataFrame, *, with_price: bool) -> list[str]:
                 "that look back on these hours rest on those beside them"
             )
     return notes
-
-
-def _has_sources(panel: pd.DataFrame, group: str) -> bool:
-    sources = {FEATURE_SOURCES.get(name, "dvol_close") for name in GROUPS[group]}
-    return all(panel[source].notna().any() for source in sources)
 
 
 def _compared(

@@ -126,8 +126,12 @@ MADE_BY = {table.name: stage for stage in STAGES for table in stage.tables}
 
 
 def study_stages(study: StudyParams) -> list[Stage]:
-    """The stages that a study's parameters ask for, in their order."""
-    return [stage for stage in STAGES if stage.asked(study)]
+    """The stages that a study's parameters ask for, in their order.
+
+    Jump test and forecasts need hourly returns: with longer bars a study ends with its data page.
+    """
+    hourly = study.data.step_hours == 1
+    return [stage for stage in STAGES if stage.asked(study) and (hourly or stage is DATA)]
 
 
 def study_notebooks(study: StudyParams) -> list[Path]:
@@ -135,6 +139,6 @@ def study_notebooks(study: StudyParams) -> list[Path]:
 
     Notebooks of stages that this package does not know, such as a user's own, are always asked for.
     """
-    known = {stage.name: stage for stage in STAGES}
+    others = {stage.name for stage in STAGES} - {stage.name for stage in study_stages(study)}
     every = sorted((study.root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-    return [path for path in every if path.stem not in known or known[path.stem].asked(study)]
+    return [path for path in every if path.stem not in others]

@@ -15,7 +15,7 @@ _TIME = re.compile(
     _DAY.pattern + r"([Tt ][0-9]{2}(:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?)?"
     r"([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)?)?"
 )
-_YEARS = range(1970, 2200)  # beyond them it is a slip, and nanoseconds end in 2262
+_YEARS = range(1970, 2300)  # beyond them it is a slip of the pen
 
 
 def read_time(value: Any, *, now: bool = False) -> pd.Timestamp:
@@ -54,7 +54,7 @@ def read_time(value: Any, *, now: bool = False) -> pd.Timestamp:
     except ValueError as error:  # a month of 13, a day of 31 in June
         raise ValueError(f"{valid}: {error}") from None
     if time is pd.NaT or time.year not in _YEARS:
-        raise ValueError(f"{valid}, from 1970 on and before 2200")
+        raise ValueError(f"{valid}, from 1970 on and before 2300")
     return time
 
 

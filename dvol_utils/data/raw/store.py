@@ -68,9 +68,10 @@ SCHEMAS: dict[SeriesName, Schema] = {
         "onchain_daily.csv",
         24,
         (
-            Column("active_addresses", 1.0, 1e9, "addresses a day"),
-            Column("transaction_count", 1.0, 1e9, "transactions a day"),
-            Column("mvrv", 0.01, 100.0, "market value over realised value"),
+            # Each comes from its source alone, and may fail alone.
+            Column("active_addresses", 1.0, 1e9, "addresses a day", may_be_empty=True),
+            Column("transaction_count", 1.0, 1e9, "transactions a day", may_be_empty=True),
+            Column("mvrv", 0.01, 100.0, "market value over realised value", may_be_empty=True),
             Column("transfer_volume_usd", 1.0, 1e14, "USD a day", may_be_empty=True),
         ),
         extra=(Column("price_usd", *_PRICE_RANGE, may_be_empty=True),),
