@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import pandas as pd
+
 from dvol_utils.models import Forecaster
 from dvol_utils.models.linear import RidgeForecaster, ridge_decay
 from dvol_utils.models.naive import Persistence, SeasonalNaive
@@ -88,3 +90,24 @@ def network_folders(
         if f"{name} seed {seed}" not in failures
         for fold in numbers
     ]
+
+
+def trained_folders(
+    study: StudyParams, forecasts: pd.DataFrame, *, newest: bool = False
+) -> list[Path]:
+    """Checkpoint folders of the networks that made some forecasts, as `network_folders` orders them.
+
+    Parameters
+    ----------
+    study : StudyParams
+    forecasts : DataFrame
+        Forecast table: a network that could not be trained has no rows in it, and one whose inputs
+        ended none in later folds.
+    newest : bool
+        Those of each network's last fold alone.
+    """
+    made = forecasts[forecasts["model"].isin(NETWORK_NAMES)]
+    if newest:
+        made = made[made["fold"] == made.groupby("model")["fold"].transform("max")]
+    keys = made[["model", "seed", "fold"]].drop_duplicates().itertuples(index=False)
+    return [study.artefact(_place(name, seed, fold)) for name, seed, fold in keys]
