@@ -95,7 +95,7 @@ def network_folders(
 def trained_folders(
     study: StudyParams, forecasts: pd.DataFrame, *, newest: bool = False
 ) -> list[Path]:
-    """Checkpoint folders of the networks that made some forecasts, as `network_folders` orders them.
+    """Checkpoint folders of the networks that made some forecasts, in their order.
 
     Parameters
     ----------
