@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.evaluation import METRICS, average_seeds, score
+from dvol_utils.evaluation.ended import ended_scores
 from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.forecasting.inputs import release_sentences
 from dvol_utils.models.naive import SeasonalNaive
@@ -46,13 +47,15 @@ class LaterScores:
     """What saved models are worth on some hours.
 
     `scores` has the columns `SCORE_COLUMNS`, one row a model and jump regime (`all`, `normal`,
-    `jump`); `forecasts` is the forecast table they come from, seeds averaged. `left_out` says by
+    `jump`); `forecasts` is the forecast table they come from, seeds averaged; `ended` has
+    `ended_scores` of models whose inputs ended, each on the hours up to there. `left_out` says by
     model why it has no scores, `facts` where the hours and the models come from, `notes` what else
     a reader should know.
     """
 
     scores: pd.DataFrame
     forecasts: pd.DataFrame
+    ended: pd.DataFrame
     left_out: dict[str, str]
     facts: dict[str, Any]
     notes: list[str]
@@ -94,19 +97,19 @@ def score_later(
     """
     finished = load_run(study)
     fold = newest_fold(finished)
-    ended = finished.panel["time"].max()
-    first = first or ended + pd.Timedelta(hours=1)
-    notes = _sample_notes(first, fold, ended, in_sample)
+    until = finished.panel["time"].max()
+    first = first or until + pd.Timedelta(hours=1)
+    notes = _sample_notes(first, fold, until, in_sample)
     market = read_market(finished, raw_dir, asset=asset, allow_changed=allow_changed)
     samples = serving_samples(market, finished.study)
     rows, counted = _rows(samples, first, last, market, finished)
     made: dict[str, pd.DataFrame] = {}
     left_out = {}
     for name in _order(finished.study.models):
-        reason = _lack(finished, samples, name, fold, rows)
+        reason, own = _lack(finished, samples, name, fold, rows)
         if reason is None:
             table = new_rows(
-                finished, market, samples, name, fold, rows, made=made, allow_changed=allow_changed
+                finished, market, samples, name, fold, own, made=made, allow_changed=allow_changed
             )
             blank = int(table["y_pred"].isna().sum())
             reason = f"no forecast at {blank} of {len(table)} rows" if blank else None
@@ -115,14 +118,17 @@ def score_later(
         else:
             left_out[name] = reason
     forecasts = average_seeds(pd.concat(made.values(), ignore_index=True))
+    ended = ended_scores(forecasts)
+    forecasts = forecasts[~forecasts["model"].isin(ended["model"])]
     scores, few = _scores(forecasts, finished.study)
     facts = _facts(finished, market, fold, forecasts)
     notes += release_sentences(finished.study, made, *samples.times[rows[[0, -1]]])
-    return LaterScores(scores, forecasts, left_out, facts, market.notes + notes + counted + few)
+    notes = market.notes + notes + counted + few
+    return LaterScores(scores, forecasts, ended, left_out, facts, notes)
 
 
 def _sample_notes(
-    first: pd.Timestamp, fold: ServedFold, ended: pd.Timestamp, in_sample: bool
+    first: pd.Timestamp, fold: ServedFold, until: pd.Timestamp, in_sample: bool
 ) -> list[str]:
     if first < fold.known_before:
         if not in_sample:
@@ -135,8 +141,8 @@ def _sample_notes(
             f"NOT OUT OF SAMPLE: the models have seen outcomes up to {hour(fold.known_before)}, "
             f"these hours begin at {hour(first)}"
         ]
-    if first <= ended:
-        return [f"hours up to {hour(ended)} are in the study's own test rows too"]
+    if first <= until:
+        return [f"hours up to {hour(until)} are in the study's own test rows too"]
     return []
 
 
@@ -192,19 +198,23 @@ def _order(models: list[Any]) -> list[str]:
 
 def _lack(
     finished: Finished, samples: Samples, name: str, fold: ServedFold, rows: np.ndarray
-) -> str | None:
-    """Why a model cannot be scored; None where it can."""
-    own = finished.own
-    if not (own["model"] == name).any():
-        return "the study has no forecasts of it: it could not be trained"
+) -> tuple[str | None, np.ndarray]:
+    """Why a model cannot be scored, None where it can; and the rows up to the end of its inputs."""
+    if not (finished.own["model"] == name).any():
+        return "the study has no forecasts of it: it could not be trained", rows
+    if name not in finished.living:
+        return "one of its inputs ended within the study", rows
     for member in members(finished) if name == ENSEMBLE else [name]:
         forecaster = load_models(finished, member, fold)[0]
-        columns = lacking_inputs(forecaster, samples, int(rows[-1]))
+        there = np.flatnonzero(samples.as_far_as(getattr(forecaster, "columns", ())).scored)
+        own = rows[np.isin(rows, there)]
+        columns = lacking_inputs(forecaster, samples, int(own[-1] if len(own) else rows[-1]))
         if columns:
             more = f" and {len(columns) - 3} more" if len(columns) > 3 else ""
             of = f" of its member {label(member)}" if name == ENSEMBLE else ""
-            return f"inputs{of} are not in the raw store: {', '.join(columns[:3])}{more}"
-    return None
+            return f"inputs{of} are not in the raw store: {', '.join(columns[:3])}{more}", own
+        rows = own
+    return None, rows
 
 
 def _scores(forecasts: pd.DataFrame, study: StudyParams) -> tuple[pd.DataFrame, list[str]]:

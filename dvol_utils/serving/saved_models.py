@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from dvol_utils.evaluation.forecast_table import ended_models
 from dvol_utils.forecasting.forecasters import checkpoint_folder, make_forecaster
 from dvol_utils.models import Forecaster
 from dvol_utils.study.effective import changed, effective
@@ -40,6 +41,12 @@ class Finished:
     def own(self) -> pd.DataFrame:
         """Forecasts of that asset."""
         return self.forecasts[self.forecasts["asset"] == self.asset]
+
+    @property
+    def living(self) -> list[str]:
+        """The models whose inputs go on to the end of the study."""
+        ended = ended_models(self.own)
+        return [name for name in self.own["model"].unique() if name not in ended]
 
 
 @dataclass(frozen=True)
@@ -125,6 +132,12 @@ def load_models(finished: Finished, name: str, fold: ServedFold) -> list[Forecas
         raise ServingError(
             f"model {name!r}: study {finished.study.name} has no forecasts of it; should be one "
             f"of {', '.join(finished.own['model'].unique())}"
+        )
+    if rows["fold"].max() < fold.number:
+        raise ServingError(
+            f"model {name!r}: an input of it ended in study {finished.study.name}, so its last "
+            f"forecast there is of {hour(rows['origin'].max())}; should be one of "
+            f"{', '.join(finished.living)}"
         )
     return [_load(finished.study, name, int(seed), fold.number) for seed in rows["seed"].unique()]
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from dvol_utils.results.headline import HEADLINE_COLUMNS
 from dvol_utils.study.model_names import label
-from dvol_utils.wording.numbers import MISSING, hour, written, written_p
+from dvol_utils.wording.numbers import MISSING, hour, number, percent, written, written_p
 
 if TYPE_CHECKING:  # importing it takes a second that a forecast can do without
     from dvol_utils.serving.later_scores import LaterScores
@@ -48,7 +49,13 @@ def score_text(found: LaterScores) -> str:
     for regime, part in found.scores.groupby("jump_regime", sort=False):
         name = "All hours" if regime == "all" else f"Origins in the {regime} regime"
         blocks.append(f"{name}, {part['n'].iloc[0]:,}\n{_text_table(part, regime == 'all')}")
-    lines = [f"left out: {label(name)}: {reason}" for name, reason in found.left_out.items()]
+    lines = [
+        f"ended: {label(row.model)}: one of its inputs ended, so it is scored on {row.n:,} hours, "
+        f"to {hour(row.last_origin)}: RMSE {number(row.rmse, '.3f')} points, persistence "
+        f"{number(row.rmse_persistence, '.3f')}, skill {percent(row.skill)}"
+        for row in found.ended.itertuples()
+    ]
+    lines += [f"left out: {label(name)}: {reason}" for name, reason in found.left_out.items()]
     lines += [f"note: {note}" for note in found.notes]
     return "\n\n".join([*blocks, *(["\n".join(lines)] if lines else [])])
 
@@ -58,6 +65,7 @@ def score_json(found: LaterScores) -> dict[str, Any]:
     records = found.scores.astype(object).where(found.scores.notna(), None).to_dict("records")
     return found.facts | {
         "scores": records,
+        "ended": json.loads(found.ended.to_json(orient="records", date_format="iso")),
         "left_out": found.left_out,
         "notes": found.notes,
     }

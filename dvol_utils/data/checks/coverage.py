@@ -73,12 +73,18 @@ def ended_series(panel: pd.DataFrame) -> pd.DataFrame:
 
 
 def ended_sentences(panel: pd.DataFrame) -> list[str]:
-    """Which columns ended and when, a sentence each."""
-    return [
-        f"`{row.column}` of {row.asset} ended: its last value counts until {hour(row.last)} UTC. "
-        "Models that read it are forecast and judged up to there, the others go on."
-        for row in ended_series(panel).itertuples()
-    ]
+    """Which columns ended and when, in words, an item an asset that has some."""
+    sentences = []
+    for asset, ended in ended_series(panel).groupby("asset"):
+        named = [
+            f"{', '.join(f'`{name}`' for name in part['column'])} (last value {hour(last)} UTC)"
+            for last, part in ended.groupby("last")
+        ]
+        sentences.append(
+            f"Not all series of {asset} reach the end of the data: {', '.join(named)}. Models that "
+            "read one of them are forecast and judged up to there, the others go on."
+        )
+    return sentences
 
 
 def gaps(panel: pd.DataFrame, *, step_hours: int = 1) -> pd.DataFrame:
