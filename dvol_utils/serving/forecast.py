@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dvol_utils.data.checks.coverage import ended_series
 from dvol_utils.evaluation import average_seeds, evaluation_rows, score
 from dvol_utils.forecasting.inputs import readers, release_sentences
 from dvol_utils.results.chosen_model import choose
@@ -31,7 +32,7 @@ from dvol_utils.serving.saved_models import (
 )
 from dvol_utils.study.model_names import ENSEMBLE, label
 from dvol_utils.study.params import StudyParams
-from dvol_utils.wording.numbers import hour
+from dvol_utils.wording.numbers import day, hour
 
 MAX_AGE_HOURS = 3
 _RECENT_HOURS = 24 * 90  # of forecasts since the study whose errors tell how wide intervals are
@@ -109,10 +110,18 @@ def forecast(
         "notes": [
             *market.notes,
             *gap_notes(market.panel, with_price=priced),
+            *_ended_notes(market.panel, name),
             *release_sentences(finished.study, [name], origin, origin),
             *_age_note(fold, origin),
         ],
     }
+
+
+def _ended_notes(panel: pd.DataFrame, model: str) -> list[str]:
+    """Which series ended before the origin; those that the model reads have been refused."""
+    ended = ended_series(panel)
+    named = [f"{row.column} (last value {day(row.last)})" for row in ended.itertuples()]
+    return [f"series that ended, none of them read by {model}: {', '.join(named)}"] if named else []
 
 
 def _reads_price(name: str, study: StudyParams) -> bool:
