@@ -33,9 +33,13 @@ INDISPENSABLE = ("timestamp", "dvol_close", "close", "funding_rate")
 SIMULATED_ASSETS = ("BTC", "ETH")
 
 
-def _to_utc(value: Any) -> pd.Timestamp:
+def _moment(value: Any) -> pd.Timestamp:
     time = pd.Timestamp(value)
-    time = time.tz_localize("UTC") if time.tzinfo is None else time.tz_convert("UTC")
+    return time.tz_localize("UTC") if time.tzinfo is None else time.tz_convert("UTC")
+
+
+def _to_utc(value: Any) -> pd.Timestamp:
+    time = _moment(value)
     if time != time.floor("h"):
         raise ValueError("should be a full hour, UTC, such as 2024-11-22 05:00")
     return time
@@ -57,6 +61,7 @@ def _frequency(minutes: int) -> int:
 
 
 TimestampUnit = Literal["ms", "s", "us", "iso"]
+Moment = Annotated[pd.Timestamp, BeforeValidator(_moment)]
 Hour = Annotated[pd.Timestamp, BeforeValidator(_to_utc)]
 Asset = Annotated[str, AfterValidator(_asset_code)]
 Frequency = Annotated[int, AfterValidator(_frequency)]
@@ -93,6 +98,11 @@ class QualityParams(Section):
     )
     outlier_share: float = Field(
         0.001, ge=0, le=1, description="largest share of such bars in data that is fit"
+    )
+    true_ticks: list[Moment] = Field(
+        [],
+        description="times of rows (their labels, UTC) that jump away and come back and are true; "
+        "any other jump without a sign of it elsewhere makes data unfit",
     )
     imputed_share: float = Field(
         0.05, ge=0, le=1, description="largest share of imputed bars in data that is fit"
