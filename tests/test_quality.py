@@ -12,6 +12,7 @@ from market import small_panel
 
 from dvol_utils.data.checks import quality
 from dvol_utils.data.checks.coverage import coverage_calendar, coverage_table
+from dvol_utils.data.checks.ticks import wrong_ticks
 from dvol_utils.data.checks.verdict import findings, verdict
 from dvol_utils.data.panel import build_panel
 from dvol_utils.data.raw.store import series_path
@@ -60,6 +61,7 @@ def checked(folder: Path, params: DataParams = PARAMS) -> pd.DataFrame:
         quality.neighbour_outliers(panel, scales=params.quality.outlier_scales),
         quality.close_differences(folder, params, panel),
         quality.lead_lag(panel),
+        wrong_ticks(folder, params, panel),
         params,
     )
 
@@ -70,12 +72,12 @@ def failures(found: pd.DataFrame) -> dict[str, str]:
 
 def test_sound_data_passes_every_check(market):
     found = checked(market)
-    assert found["passed"].tolist() == [True] * 6
+    assert found["passed"].tolist() == [True] * 7
     assert verdict(found) == (
         "**Fit for the study: yes**, because all 1,500 closes are there, no timestamp stands twice "
-        "or out of order, " + ", ".join(found["words"][2:5]) + " and " + found["words"][5] + "."
+        "or out of order, " + ", ".join(found["words"][2:6]) + " and " + found["words"][6] + "."
     )
-    assert found["words"][4] == "hourly and daily closes differ by 0.00 % in the median"
+    assert found["words"][5] == "hourly and daily closes differ by 0.00 % in the median"
 
 
 # Coverage
@@ -218,8 +220,20 @@ def test_a_wrong_tick_is_found_and_a_step_is_none(raw):
     change = np.abs(np.diff(np.log(panel["dvol_close"].to_numpy())))
     scale = 1.4826 * np.median(change[699 - 24 : 699 + 25])
     assert row["scales"] == pytest.approx(change[699:701].min() / scale)
-    assert failures(checked(raw)) == {}  # 1 of 1,500: within the limit
-    strict = PARAMS.model_copy(update={"quality": QualityParams(outlier_share=0.0005)})
+    found = failures(checked(raw))
+    assert list(found) == ["wrong ticks"]  # one of 1,500 is within the limit of their share
+    label = utc("2021-01-30 04:00")
+    assert found["wrong ticks"] == (
+        f"dvol_close is {around[1]:g} beside {around[0]:g} and {around[2]:g} in "
+        "btc_dvol_hourly.csv, row 702 (2021-01-30 04:00), though its bar opens at 106.14 and the "
+        "bar after it opens at 70.51 and other series moved by at most 0.9 %"
+    )
+    assert "add its time to `data.quality.true_ticks`." in verdict(checked(raw))
+    named = PARAMS.model_copy(update={"quality": QualityParams(true_ticks=[label])})
+    assert failures(checked(raw, named)) == {}
+    strict = PARAMS.model_copy(
+        update={"quality": QualityParams(outlier_share=0.0005, true_ticks=[label])}
+    )
     words = "1 close stands out from both neighbours (0.07 %)"
     assert failures(checked(raw, strict)) == {"outliers": words}
 
@@ -317,7 +331,7 @@ def test_checks_that_the_data_does_not_allow_count_for_nothing(raw):
     series_path(raw, "BTC", "price").unlink()
     found = checked(raw)
     assert failures(found) == {}
-    assert found["passed"].isna().tolist() == [False] * 4 + [True] * 2
+    assert found["passed"].isna().tolist() == [False] * 5 + [True] * 2
     assert verdict(found).endswith(
         " Not checked: hourly against daily closes (no price a day to compare with) and DVOL "
         "against price moves (no price, or no link between them)."
@@ -331,6 +345,7 @@ def test_checks_that_the_data_does_not_allow_count_for_nothing(raw):
         quality.neighbour_outliers(independent, scales=100),
         quality.close_differences(raw, PARAMS, independent),
         clock,
+        wrong_ticks(raw, PARAMS, independent),
         PARAMS,
     )
     assert found.set_index("check")["passed"]["clocks of DVOL and price"] is None
@@ -362,9 +377,10 @@ def test_daily_bars_are_checked_day_by_day(tmp_path):
     assert stale["hours"].iloc[0] == 5 * 24
     assert outliers["time"].tolist() == [utc("2021-01-02") + 200 * DAY]
     closes, clock = quality.close_differences(tmp_path, params, panel), quality.lead_lag(panel)
-    found = findings(panel, stale, outliers, closes, clock, params)
+    ticks = wrong_ticks(tmp_path, params, panel)
+    found = findings(panel, stale, outliers, closes, clock, ticks, params)
     assert found["words"][0] == "1 of 400 closes (0.25 %) are missing"
-    assert list(failures(found)) == ["stale closes", "outliers"]
+    assert list(failures(found)) == ["stale closes", "outliers", "wrong ticks"]
 
 
 # Manifest
@@ -407,7 +423,7 @@ def test_real_bitcoin_is_fit():
     params = DataParams(source="raw_store")
     panel = build_panel(REAL, params)
     found = checked(REAL, params)
-    assert found["passed"].tolist() == [True] * 6
+    assert found["passed"].tolist() == [True] * 7
     assert len(quality.neighbour_outliers(panel)) == 3
     assert quality.stale_runs(panel)["hours"].max() == 2
     table = coverage_table(coverage_calendar(REAL, params, panel))

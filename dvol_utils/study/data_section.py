@@ -68,6 +68,7 @@ def _folder(value: Any) -> Any:
 
 
 TimestampUnit = Literal["ms", "s", "us", "iso"]
+Moment = Annotated[pd.Timestamp, BeforeValidator(read_time)]
 Hour = Annotated[pd.Timestamp, BeforeValidator(_to_utc)]
 Day = Annotated[date, BeforeValidator(read_day)]
 Asset = Annotated[str, AfterValidator(_asset_code)]
@@ -105,6 +106,11 @@ class QualityParams(Section):
     )
     outlier_share: float = Field(
         0.001, ge=0, le=1, description="largest share of such bars in data that is fit"
+    )
+    true_ticks: list[Moment] = Field(
+        [],
+        description="times of rows (their labels, UTC) that jump away and come back and are true; "
+        "any other jump without a sign of it elsewhere makes data unfit",
     )
     imputed_share: float = Field(
         0.05, ge=0, le=1, description="largest share of imputed bars in data that is fit"

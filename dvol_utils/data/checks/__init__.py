@@ -6,12 +6,13 @@ __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submodules={"distributions", "quality", "seasonality", "verdict"},
     submod_attrs={
+        "ticks": ["wrong_ticks"],
         "coverage": [
             "coverage_calendar",
             "coverage_table",
             "ended_sentences",
             "gaps",
             "panel_coverage",
-        ]
+        ],
     },
 )

@@ -13,6 +13,10 @@ from dvol_utils.wording.numbers import hour, hours_text, number
 # DVOL and price moves count as linked when the sum of squares of their two correlations exceeds
 # this over the number of pairs; without a link it lies around 2 over that number.
 _LINK = 20.0
+_WAY_OUT = (
+    " Correct a wrong value or leave its row out; where it is true, add its time to "
+    "`data.quality.true_ticks`."
+)
 _STALE_BARS = 3  # bars of many hours may stand still for so many of them
 
 
@@ -30,6 +34,7 @@ def findings(
     outliers: pd.DataFrame,
     closes: pd.DataFrame,
     clock: pd.DataFrame,
+    ticks: pd.DataFrame,
     params: DataParams,
 ) -> pd.DataFrame:
     """What every check found, and whether it lies within the limits of `data.quality`.
@@ -37,9 +42,9 @@ def findings(
     Parameters
     ----------
     panel : DataFrame
-    stale, outliers, closes, clock : DataFrame
+    stale, outliers, closes, clock, ticks : DataFrame
         Results of `quality.stale_runs` (of any length), `neighbour_outliers`, `close_differences`
-        and `lead_lag`.
+        and `lead_lag`, and of `ticks.wrong_ticks`.
     params : DataParams
 
     Returns
@@ -49,12 +54,13 @@ def findings(
     """
     rows = []
     for asset, part in panel.groupby("asset", sort=True):
-        own = [table[table["asset"] == asset] for table in (stale, outliers, closes, clock)]
+        own = [table[table["asset"] == asset] for table in (stale, outliers, closes, clock, ticks)]
         found = (
             _missing(part, params.step_hours, params.quality),
             Finding("timestamps", True, "no timestamp stands twice or out of order"),
             _stale(own[0], params.step_hours, params.quality),
             _outliers(own[1], part, params.quality),
+            _ticks(own[4]),
             _closes(own[2], params.quality),
             _clock(own[3]),
         )
@@ -75,7 +81,8 @@ def verdict(found: pd.DataFrame) -> str:
     several = len(set(found["asset"])) > 1
     reasons = _words(found[found["passed"].eq(True)] if fit else failed, several)
     unknown = found[found["passed"].isna()]
-    note = f" Not checked: {_words(unknown, several)}." if len(unknown) else ""
+    note = _WAY_OUT if "wrong ticks" in set(failed["check"]) else ""
+    note += f" Not checked: {_words(unknown, several)}." if len(unknown) else ""
     return f"**Fit for the study: {'yes' if fit else 'no'}**, because {reasons}.{note}"
 
 
@@ -116,6 +123,20 @@ def _outliers(outliers: pd.DataFrame, part: pd.DataFrame, limits: QualityParams)
     if len(outliers):
         words += f" ({number(100 * share, '.2f')} %)"
     return Finding("outliers", share <= limits.outlier_share, words)
+
+
+def _ticks(ticks: pd.DataFrame) -> Finding:
+    name = "wrong ticks"
+    if ticks.empty:
+        return Finding(name, True, "no value jumps away without a sign of it elsewhere")
+    first = ticks.iloc[0]
+    beside = [f"{first[key]:g}" for key in ("before", "after") if pd.notna(first[key])]
+    others = f" (the first of {len(ticks):,})" if len(ticks) > 1 else ""
+    words = (
+        f"{first['column']} is {first['value']:g} beside {_joined(beside)} in {first['file']}, "
+        f"row {first['row']} ({first['time']:%Y-%m-%d %H:%M}), though {first['why']}{others}"
+    )
+    return Finding(name, False, words)
 
 
 def _closes(closes: pd.DataFrame, limits: QualityParams) -> Finding:

@@ -137,11 +137,14 @@ def check_usual(
             file.refuse(f"the month from {start} has {words}", row=row, column=str(name))
 
 
-# DVOL over the volatility that the price realised: 1.2 for Bitcoin over five years. Windows of 30
-# days lie between 0.8 and 2.8, and the unit nearest to 1, that of 30 days not annualised, has 0.35.
+# A week's DVOL over the volatility that the price realised in it: 1.2 in the median of five years
+# of Bitcoin; in that of any five weeks 0.8 to 3.4, counting Ether's DVOL beside Bitcoin's price.
+# The nearest other unit, that of 30 days not annualised, has 0.35. Weeks, and their median, because
+# a single wrong tick is no unit.
 _BESIDE_PRICE = (0.5, 4.0)
 _USUAL_RATIO = 1.2
-_JUDGED_HOURS = 720
+_WEEK = pd.Timedelta(days=7)
+_FEWEST_WEEKS = 4
 
 
 def check_beside_price(
@@ -163,25 +166,30 @@ def check_beside_price(
     Raises
     ------
     RawStoreError
-        Over 30 days of common hours or more, the median of DVOL is below half of the volatility
-        that the price realised, or above four times that.
+        In the median of four weeks or more, DVOL is below half of the volatility that the price
+        realised, or above four times that.
     """
     both = pd.DataFrame({"dvol": dvol, "price": price}).dropna()
     step = pd.Timedelta(hours=step_hours)
-    moves = np.log(both["price"]).diff()[both.index.diff() == step]
-    if declared.get("dvol") == 1 or len(moves) * step_hours < _JUDGED_HOURS or not moves.any():
+    both["move"] = np.log(both["price"]).diff().where(both.index.diff() == step)
+    weeks = both.groupby((both.index - both.index.min()) // _WEEK)
+    a_year = 24 * DAYS_A_YEAR / step_hours
+    realised = weeks["move"].agg(lambda moves: 100 * np.sqrt(a_year * (moves**2).mean()))
+    judged = pd.DataFrame({"level": weeks["dvol"].median(), "realised": realised})
+    judged = judged[judged["realised"] > 0]
+    if declared.get("dvol") == 1 or len(judged) < _FEWEST_WEEKS:
         return
-    realised = 100 * np.sqrt(24 * DAYS_A_YEAR / step_hours * (moves**2).mean())
-    level = both["dvol"].median()
-    if _BESIDE_PRICE[0] <= level / realised <= _BESIDE_PRICE[1]:
+    level, realised = judged["level"].median(), judged["realised"].median()
+    ratio = (judged["level"] / judged["realised"]).median()
+    if _BESIDE_PRICE[0] <= ratio <= _BESIDE_PRICE[1]:
         return
     month = ("percent over 30 days", (DAYS_A_YEAR / 30) ** 0.5)
-    others = [(name, level * factor, factor) for name, factor in (*USUAL["dvol"].others, month)]
-    name, converted_level, factor = min(
-        others, key=lambda other: abs(np.log(other[1] / realised / _USUAL_RATIO))
+    name, factor = min(
+        (*USUAL["dvol"].others, month),
+        key=lambda other: abs(np.log(ratio * other[1] / _USUAL_RATIO)),
     )
     looks = "; is the price the same asset's, in USD?"
-    if _BESIDE_PRICE[0] <= converted_level / realised <= _BESIDE_PRICE[1]:
+    if _BESIDE_PRICE[0] <= ratio * factor <= _BESIDE_PRICE[1]:
         looks = f"; it looks like {name} (data.factors.dvol: {factor:.6g})"
     raise RawStoreError(
         f"{path}: DVOL has a median of {level:.3g} points while the price realised a volatility of "
