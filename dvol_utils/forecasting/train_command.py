@@ -8,6 +8,7 @@ import pandas as pd
 
 from dvol_utils.data.panel import build_panel
 from dvol_utils.data.simulated.market import write_store
+from dvol_utils.forecasting.plan import check_folds
 from dvol_utils.forecasting.walk import fold_networks
 from dvol_utils.jumps import jumps_by_rule
 from dvol_utils.samples.folds import study_folds
@@ -58,6 +59,7 @@ def train_network(
         raise ParameterError(f"model {model!r}: no network; should be one of {names}")
     try:
         samples = build_samples(*_tables(study), study, asset=study.data.assets[0])
+        check_folds(samples, study)
     except ValueError as error:
         raise ParameterError(f"study {study.name}: {error}") from error
     print(f"train: {model} seed {seed} on {training_device(study)}", flush=True)

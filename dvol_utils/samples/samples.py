@@ -154,7 +154,9 @@ def build_samples(
         if not len(samples.rows(name)):
             raise ValueError(
                 f"the {name} split has no usable row: the panel runs from {frame.index[0]} to "
-                f"{frame.index[-1]}, split {study.split!r}; lengthen the data or move the split"
+                f"{frame.index[-1]}, split.validation_start is {study.split.validation_start}, "
+                f"split.test_start {study.split.test_start}, target.horizon_hours {horizon}; "
+                "lengthen the data, move the split, or shorten windows and horizon"
             )
     return samples
 
