@@ -714,6 +714,18 @@ def test_what_comes_after_the_moment_moves_no_forecast(study, later, tmp_path):
     assert one["forecast"] != two["forecast"]
 
 
+def test_a_wrong_tick_in_later_data_is_told(study, later, tmp_path):
+    store = Path(shutil.copytree(later, tmp_path / "other"))
+    at = opened(LAST + 200 * HOUR)
+    edit(store, "dvol_hourly", lambda table: table.mul(1 + 0.5 * (table.index == at), axis=0))
+    for made in (score_later(study, raw_dir=store).notes, forecast(study, raw_dir=store)["notes"]):
+        told = [note for note in made if "looks wrong" in note]
+        assert len(told) == 1
+        assert told[0].startswith("btc_dvol_hourly.csv, row ")
+        assert "the bar after it opens at" in told[0]
+    assert not any("looks wrong" in note for note in score_later(study, raw_dir=later).notes)
+
+
 # Where the package has them: an ensemble, and quantiles
 
 

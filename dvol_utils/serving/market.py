@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from dvol_utils.data.checks.ticks import wrong_ticks
 from dvol_utils.data.panel import ONCHAIN_MAX_AGE_HOURS, VALUE_COLUMNS, build_panel, runs
 from dvol_utils.jumps import jumps_by_rule
 from dvol_utils.samples.features import FEATURE_SOURCES
@@ -67,10 +68,16 @@ def read_market(
     wanted = asset or finished.asset
     params = study.data.model_copy(update={"assets": [wanted], "end": None})
     panel = build_panel(folder, params, leave_gaps=True)
+    doubts = [
+        f"{tick.file}, row {tick.row} ({hour(tick.time)}): {tick.column} {tick.value:g} looks "
+        f"wrong: {tick.why}"
+        for tick in wrong_ticks(folder, params, panel).itertuples()
+    ]
     if wanted != finished.asset:
         note = f"the models were fitted on {finished.asset}, not on {wanted}"
-        return Market(folder, wanted, panel, [note])
-    return Market(folder, wanted, panel, _compared(finished, panel, folder, allow_changed))
+        return Market(folder, wanted, panel, [note, *doubts])
+    notes = _compared(finished, panel, folder, allow_changed)
+    return Market(folder, wanted, panel, [*notes, *doubts])
 
 
 def changed_values(now: pd.DataFrame, then: pd.DataFrame) -> pd.DataFrame:

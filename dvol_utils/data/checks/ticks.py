@@ -103,7 +103,7 @@ def wrong_ticks(raw_dir: Path | str, params: DataParams, panel: pd.DataFrame) ->
             found = _wrong_rows(table, series, _others_moves(panel, str(asset), series), params)
             found["row"] += 2 if path.suffix == ".csv" else 1
             tables.append(found[used[found.pop("place")]].assign(asset=asset, file=path.name))
-    found = pd.concat(tables, ignore_index=True)
+    found = pd.concat(tables, ignore_index=True).astype({"time": "datetime64[us, UTC]"})
     return found.loc[~found["time"].isin(params.quality.true_ticks), _COLUMNS].reset_index(
         drop=True
     )
