@@ -14,6 +14,7 @@ from dvol_utils.report import make_commands as make
 from dvol_utils.serving import commands as serving
 from dvol_utils.study.command_line import Raw, Settings, Study, overrides_of, study_of, time_of
 from dvol_utils.study.effective import describe, effective, flat
+from dvol_utils.study.limits import check_limits
 from dvol_utils.study.loading import load_study
 from dvol_utils.study.lock import run_lock
 from dvol_utils.study.params import ParameterError, StudyParams
@@ -153,6 +154,7 @@ def train(
             "report will not show it",
             err=True,
         )
+    check_limits(loaded.run_dir)
     doing = f"dvol train --study {study} --model {model} --seed {seed}"
     try:
         with run_lock(loaded.run_dir, doing, shared=True):  # networks are locked one by one

@@ -16,6 +16,7 @@ from nbformat import NotebookNode
 from traitlets.config import Config
 
 from dvol_utils.study.files import ArtefactError
+from dvol_utils.study.limits import check_limits
 from dvol_utils.study.loading import load_study
 from dvol_utils.study.lock import run_lock
 from dvol_utils.study.params import StudyParams
@@ -54,10 +55,13 @@ def execute_notebook(
         Unknown study, or a parameter that cannot be used.
     RunBusyError
         Another process works in the study's run.
+    LimitError
+        The machine does not allow what a run needs.
     """
     plain = json.loads(json.dumps(dict(overrides or {}), default=str))
     loaded = load_study(study, plain)
     _check_source(source)
+    check_limits(loaded.run_dir)
     with run_lock(loaded.run_dir, f"notebook {source.stem}"):
         _execute(source, target, loaded, {"study": study, "overrides": plain})
     return target

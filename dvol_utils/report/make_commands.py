@@ -17,6 +17,7 @@ from dvol_utils.study.command_line import (
     overrides_of,
     study_of,
 )
+from dvol_utils.study.limits import check_limits
 from dvol_utils.study.loading import load_study
 from dvol_utils.study.lock import take_lock
 
@@ -55,6 +56,7 @@ def hold_command(
 ) -> None:
     """Become another command, which holds the study's run until it and its processes end."""
     loaded = study_of(study, raw, settings)
+    check_limits(loaded.run_dir)
     given = "".join(f' SET="{text}"' for text in settings or [])
     handle = take_lock(loaded.run_dir, f"{doing} STUDY={study}{given}")
     if handle is not None:

@@ -1,0 +1,103 @@
+"""What this machine has to allow a run: open files, memory, room on disk, asked at its start."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+MIB = 2**20
+# What the smoke study was seen to need, and half as much again or more.
+OPEN_FILES = 192
+ADDRESSES = 3 * 1024 * MIB
+MEMORY = 768 * MIB
+DISK = 30 * MIB
+_ENOUGH_FILES = 4_096  # for the workers of a large machine
+_CGROUP = Path("/sys/fs/cgroup/memory.max")  # a container's own limit
+
+
+class LimitError(RuntimeError):
+    """This machine, or its shell, does not allow what a run needs; names limit and way out."""
+
+
+def check_limits(folder: Path) -> None:
+    """Refuse to begin a run that would die in the middle, or in its imports.
+
+    The limit of open files is raised for this process, and for those that it starts, as far as the
+    system allows.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the run writes; need not be there yet.
+
+    Raises
+    ------
+    LimitError
+        Too few open files, too little memory or room, or a folder that cannot be written to. All
+        that lacks is named, with what was found and what is needed.
+    """
+    faults = [*_shell_faults(), *_memory_faults(), *_disk_faults(folder)]
+    if faults:
+        raise LimitError("\n".join(faults))
+
+
+def _shell_faults() -> Iterator[str]:
+    try:
+        import resource
+    except ImportError:  # Windows, which has none of these
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    if soft != resource.RLIM_INFINITY and soft < OPEN_FILES:
+        yield (
+            f"open files: found a limit of {soft}; a run needs {OPEN_FILES}: ulimit -n "
+            f"{OPEN_FILES} in a new shell, or a higher limit from whoever runs this machine"
+        )
+    for name, needed, option in (
+        ("RLIMIT_AS", ADDRESSES, "-v"),
+        ("RLIMIT_DATA", MEMORY, "-d"),
+        ("RLIMIT_FSIZE", DISK, "-f"),
+    ):
+        found = resource.getrlimit(getattr(resource, name))[0]
+        if found != resource.RLIM_INFINITY and found < needed:
+            what = "size of a file" if name == "RLIMIT_FSIZE" else "memory"
+            yield (
+                f"{what}: found a limit of {found // MIB:,} MiB (ulimit {option}); a run needs "
+                f"{needed // MIB:,} MiB: ulimit {option} unlimited in a new shell"
+            )
+
+
+def _memory_faults() -> Iterator[str]:
+    found, where = psutil.virtual_memory().available, "on this machine"
+    try:
+        allowed = int(_CGROUP.read_text(encoding="ascii"))
+    except (OSError, ValueError):  # no container, or "max"
+        allowed = found
+    if allowed < found:
+        found, where = allowed, "in this container"
+    if found < MEMORY:
+        yield (
+            f"memory: found {found // MIB:,} MiB free {where}; a run needs {MEMORY // MIB:,} MiB: "
+            "end other programs, or use a larger machine"
+        )
+
+
+def _disk_faults(folder: Path) -> Iterator[str]:
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not os.access(there, os.W_OK):
+        yield f"disk: {there} cannot be written to by this user; a run writes to {folder}"
+    for place in dict.fromkeys((there, Path(tempfile.gettempdir()))):
+        free = shutil.disk_usage(place).free
+        if free < DISK:
+            yield (
+                f"disk: found {free // MIB:,} MiB free for {place}; a run needs {DISK // MIB:,} "
+                "MiB or more: make room there"
+            )
