@@ -71,42 +71,24 @@ def data(
         typer.Option(metavar="SOURCE=URL", help="deribit, coinmetrics or blockchain elsewhere."),
     ] = None,
     if_needed: Annotated[
-        bool, typer.Option(help="Only if the raw store is missing or ends before the study does.")
+        bool,
+        typer.Option(help="Only what is missing, or all if the store ends before the study does."),
     ] = False,
 ) -> None:
     """Fetch the raw store from the public sources, or bring it up to date."""
-    from dvol_utils.data.fetching.fetch import fetch_store
-    from dvol_utils.data.fetching.http import UnreachableError
-    from dvol_utils.data.fetching.needed import check_place, missing_data, own_files, source_url
+    from dvol_utils.forecasting.fetch_command import fetch_data
 
     loaded = _raw_store_study(study, raw, settings)
-    if own := own_files(loaded):
-        if if_needed:
-            return  # the reader says what those files lack
-        raise ParameterError(
-            f"study {study}: {own} describes files of your own; fetched ones have hourly bars, "
-            "times in ms and the names of docs/data.md"
-        )
-    if if_needed:
-        reason = missing_data(loaded)
-        if reason is None:
-            return
-        typer.echo(f"data: {reason}; fetching")
-    check_place(loaded, overrides_of(study, raw, settings))
-    try:
-        fetch_store(
-            loaded.raw_dir,
-            assets=asset.split(",") if asset else loaded.data.assets,
-            start=time_of(first, "--from") or loaded.data.start,
-            end=time_of(last, "--to") or loaded.data.end,
-            base_urls=dict(map(source_url, base_url or [])),
-            log=typer.echo,
-        )
-    except UnreachableError as error:
-        raise UnreachableError(
-            f"{error}\nWithout a network, bring the files: make report STUDY={loaded.name} "
-            "RAW=folder (README, Bring data), or run the simulated market: make report"
-        ) from None
+    fetch_data(
+        loaded,
+        assets=asset.split(",") if asset else loaded.data.assets,
+        start=time_of(first, "--from") or loaded.data.start,
+        end=time_of(last, "--to") or loaded.data.end,
+        base_urls=base_url or [],
+        overrides=overrides_of(study, raw, settings),
+        if_needed=if_needed,
+        log=typer.echo,
+    )
 
 
 @app.command()

@@ -109,6 +109,8 @@ class ExchangeServer:
         self.continuation_offset = 0  # hours from the page's oldest row to its continuation
         self.next_host: str | None = None
         self.omit_nulls = False  # rows lack the keys that have no value
+        self.refused_metrics: set[str] = set()  # no longer free
+        self.empty_metrics: set[str] = set()  # null in every row
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.faults: list[Fault] = []
         self.hooks: list[Callable[[str, int], None]] = []
@@ -147,6 +149,8 @@ class ExchangeServer:
             f.kind for f in self.faults if f.path == path and f.after < number <= f.after + f.times
         ]
         kind = kinds[0] if kinds else ""
+        if self.refused_metrics & set(request.args.get("metrics", "").split(",")):
+            kind = "metric that is not free"
         if kind in BROKEN:
             return BROKEN[kind](self, request)
         payload = self._payload(path, dict(request.args), kind)
@@ -222,6 +226,11 @@ class ExchangeServer:
         rows = [(t, v) for t, v in held.items() if first <= t <= last and t <= self.now]
         size = min(int(query["page_size"]), self.metric_rows)
         offset = int(query.get("next_page_token", 0))
+        empty = [name in self.empty_metrics for name in METRIC_NAMES]
+        rows = [
+            (t, tuple(None if gone else x for x, gone in zip(v, empty, strict=True)))
+            for t, v in rows
+        ]
         page = edited(rows[offset : offset + size], kind)
         answer: dict[str, Any] = {"data": [metrics_row(query["assets"], t, v) for t, v in page]}
         if offset + size < len(rows):
@@ -320,6 +329,14 @@ BROKEN: dict[str, Callable[[ExchangeServer, Request], Response]] = {
     "time-out": _no_answer,
     "reset connection": _reset,
     "HTML": _html,
+    "HTML 403": lambda server, request: Response(
+        "<!DOCTYPE html><h1>Forbidden</h1>", 403, content_type="text/html"
+    ),
+    "metric that is not free": lambda server, request: Response(
+        json.dumps({"error": {"type": "forbidden", "message": "metric not available"}}),
+        403,
+        content_type="application/json",
+    ),
     "JSON-RPC busy": _rpc_error(400, 10028, "too_many_requests"),
     "JSON-RPC error": _rpc_error(400, 11050, "bad_request"),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 import yaml
-from exchange_server import ExchangeServer
+from exchange_server import FUNDING, HOUR, PRICE, TRANSFERS, ExchangeServer
 from test_cli import dvol
 
 from dvol_utils.data.raw.store import read_series
@@ -97,3 +97,64 @@ def test_a_simulated_study_has_nothing_to_fetch(project):
 def test_a_base_url_without_a_source_is_refused(project):
     said = dvol("data", "--study", "fetched", "--base-url", "http://x", status=2)
     assert "should read SOURCE=URL" in said
+
+
+def onchain(project):
+    return read_series(project / "data/raw", "BTC", "onchain")
+
+
+def test_what_failed_is_said_with_its_cost_and_made_good_by_the_next_report(project, exchange):
+    exchange.serve(900)
+    exchange.fault("HTML 403", TRANSFERS, times=2)
+    exchange.fault("404", FUNDING, times=2)
+    first = dvol("data", "--study", "fetched", "--if-needed", *urls(exchange))
+    ladder = "LSTM baseline, LSTM large, LSTM ultra cannot be fitted"
+    assert f"not fetched: transfer_volume_usd ({ladder}): Blockchain.com" in first
+    assert "not fetched: funding_rate (no model reads it): Deribit funding" in first
+    assert onchain(project)["transfer_volume_usd"].isna().all()
+    assert onchain(project)["mvrv"].notna().all()
+    files = {path: path.read_bytes() for path in (project / "data/raw").glob("*.[cj]s*")}
+    exchange.now += 48 * HOUR  # no other series moves on: the study would run again
+    second = dvol("data", "--study", "fetched", "--if-needed", *urls(exchange))
+    assert "data: btc_funding_8h.csv is not there; btc_onchain_daily.csv lacks transfer" in second
+    assert files == {path: path.read_bytes() for path in (project / "data/raw").glob("*.[cj]s*")}
+    dvol("data", "--study", "fetched", "--if-needed", *urls(exchange))
+    assert onchain(project)["transfer_volume_usd"].notna().all()
+    assert len(read_series(project / "data/raw", "BTC", "dvol")) == 900
+    assert len(read_series(project / "data/raw", "BTC", "funding")) == 900 // 8 + 1
+    assert dvol("data", "--study", "fetched", "--if-needed", *urls(exchange)) == ""
+
+
+def test_without_a_network_a_store_that_lacks_an_optional_series_will_do(project, exchange):
+    exchange.serve(900)
+    exchange.fault("404", FUNDING, times=100)
+    dvol("data", "--study", "fetched", *urls(exchange))
+    nowhere = "--base-url=deribit=http://127.0.0.1:9"
+    said = dvol("data", "--study", "fetched", "--if-needed", nowhere)
+    assert "data: not fetched: funding_rate (no model reads it): Deribit time: no conn" in said
+    (project / "data/raw/btc_price_hourly.csv").unlink()
+    said = dvol("data", "--study", "fetched", "--if-needed", nowhere, status=2)
+    assert "Deribit time: no connection" in said
+    exchange.faults.clear()
+    dvol("data", "--study", "fetched", "--if-needed", *urls(exchange))
+    assert len(read_series(project / "data/raw", "BTC", "price")) == 900
+
+
+def test_a_required_series_that_fails_is_an_error_with_the_rest_kept(project, exchange):
+    exchange.serve(900)
+    exchange.fault("404", PRICE, times=100)
+    exchange.fault("HTML 403", TRANSFERS, times=100)
+    said = dvol("data", "--study", "fetched", *urls(exchange), status=2)
+    assert "dvol: Deribit price of BTC, 2020-12-01 00:00 to" in said
+    assert "not fetched: transfer_volume_usd" in said
+    assert len(onchain(project)) == 37
+
+
+def test_a_store_of_ones_own_is_not_completed(project, exchange):
+    exchange.serve(900)
+    dvol("data", "--study", "fetched", *urls(exchange))
+    for name in ("manifest.json", "btc_price_hourly.csv", "btc_onchain_daily.csv"):
+        (project / "data/raw" / name).unlink()
+    asked = len(exchange.http.log)
+    assert dvol("data", "--study", "fetched", "--if-needed", *urls(exchange)) == ""
+    assert len(exchange.http.log) == asked

@@ -377,19 +377,123 @@ def test_one_series_that_fails_does_not_stop_the_others(exchange, fetch):
     market = exchange.serve(SMALL)
     exchange.fault("500", PRICE, times=100)
     exchange.fault("404", TRANSFERS, times=100)
-    with pytest.raises(FetchError, match=r"(?s)Deribit price.*HTTP 500.*\n.*Blockchain.com tran"):
+    with pytest.raises(FetchError, match=r"^Deribit price .*HTTP 500.*no file is written.*$"):
         fetch()
     assert_served(fetch.folder, market, "dvol", "funding", until=exchange.now)
-    assert sorted(fetch.manifest) == [FILES["dvol"], FILES["funding"]]
+    assert sorted(fetch.manifest) == sorted(FILES[n] for n in ("dvol", "funding", "onchain"))
+    (line,) = (line for line in fetch.log if "not fetched" in line)
+    assert line.startswith(
+        "btc_onchain_daily.csv: not fetched: transfer_volume_usd: Blockchain.com"
+    )
 
 
 @pytest.mark.parametrize("source", ["http://127.0.0.1:9/v4", "https://example.org/v4"])
 def test_a_next_page_on_another_host_is_refused(exchange, fetch, source):
     exchange.serve(SMALL)
     exchange.metric_rows, exchange.next_host = 30, source
+    exchange.fault("404", TRANSFERS, times=100)
     with pytest.raises(FetchError, match=r"next_page_url: found 'http.*; should lie at http://127"):
         fetch("onchain")
-    assert all(path in (METRICS, "get_time") for path, _ in exchange.requests)
+    assert all(path in (METRICS, TRANSFERS, "get_time") for path, _ in exchange.requests)
+
+
+# --- optional series: each source and metric stands for itself
+
+
+def chain(market: Market, *lost: str, until: int) -> pd.DataFrame:
+    """The on-chain file that is due where some columns did not come."""
+    wanted = expected(market, "onchain")
+    wanted = wanted[wanted.index + pd.Timedelta(days=1) <= pd.Timestamp(until, unit="ms", tz="UTC")]
+    return wanted.assign(**dict.fromkeys(lost, np.nan))
+
+
+def assert_chain(fetch: Fetch, market: Market, *lost: str) -> None:
+    held = read_series(fetch.folder, "BTC", "onchain")
+    wanted = chain(market, *lost, until=fetch.exchange.now)
+    pd.testing.assert_frame_equal(held, wanted, check_exact=True, check_freq=False)
+    missing = set(fetch.manifest[FILES["onchain"]].get("not_fetched", {}))
+    assert missing - {"market_cap_usd", "price_usd"} == set(lost)
+
+
+@pytest.mark.parametrize(
+    "kind", ["empty page", "HTML 403", "HTML", "500", "404", "429 for an hour"]
+)
+def test_transfer_volume_that_fails_costs_that_column_until_it_comes(exchange, fetch, kind):
+    market = exchange.serve(SMALL)
+    exchange.fault(kind, TRANSFERS, times=100)
+    outcomes = fetch(cost=lambda columns: f"{' and '.join(columns)} (the ladder)")
+    assert len(outcomes) == 4
+    assert_chain(fetch, market, "transfer_volume_usd")
+    lines = [line for line in fetch.log if "not fetched: " in line]
+    assert len(lines) == 1
+    assert "btc_onchain_daily.csv: not fetched: transfer_volume_usd (the ladder): Bl" in lines[0]
+    sources = fetch.manifest[FILES["onchain"]]["sources"]
+    assert [source["source"] for source in sources] == ["Coin Metrics"]
+    # In vain: nothing is written. Then the source is back, and what was missing comes.
+    before = {path: path.read_bytes() for path in fetch.folder.glob("*.*")}
+    fetch()
+    assert {path: path.read_bytes() for path in fetch.folder.glob("*.*")} == before
+    exchange.faults.clear()
+    fetch()
+    assert_chain(fetch, market)
+    assert fetch.manifest[FILES["onchain"]]["revisions"] == []
+    assert any("transfer_volume_usd: 104 missing values came" in line for line in fetch.log)
+
+
+@pytest.mark.parametrize("name", ["active_addresses", "transaction_count", "mvrv"])
+@pytest.mark.parametrize("how", ["refused_metrics", "empty_metrics"])
+def test_a_metric_that_fails_costs_no_other(exchange, fetch, name, how):
+    market = exchange.serve(SMALL)
+    asked = {"active_addresses": "AdrActCnt", "transaction_count": "TxCnt", "mvrv": "CapMVRVCur"}
+    getattr(exchange, how).add(asked[name])
+    fetch("onchain")
+    assert_chain(fetch, market, name)
+    # In vain: nothing is written.
+    before = (fetch.folder / "manifest.json").read_bytes()
+    fetch("onchain")
+    assert (fetch.folder / "manifest.json").read_bytes() == before
+    getattr(exchange, how).clear()
+    fetch("onchain")
+    assert_chain(fetch, market)
+
+
+def test_coin_metrics_that_fail_leave_transfer_volume(exchange, fetch):
+    market = exchange.serve(SMALL)
+    exchange.fault("500", METRICS, times=1_000)
+    fetch("onchain")
+    assert_chain(fetch, market, "active_addresses", "transaction_count", "mvrv")
+    exchange.faults.clear()
+    fetch("onchain")
+    assert_chain(fetch, market)
+
+
+def test_a_source_that_dies_later_keeps_what_it_gave_and_costs_what_follows(exchange, fetch):
+    market = exchange.serve(SMALL)
+    exchange.now -= 40 * DAY
+    fetch("onchain")
+    dead = max(t for t in market.transfers if t + DAY <= exchange.now)
+    exchange.now += 40 * DAY
+    exchange.fault("HTML 403", TRANSFERS, times=100)
+    fetch("onchain")
+    held = read_series(fetch.folder, "BTC", "onchain")["transfer_volume_usd"].dropna()
+    assert held.index[-1] == pd.Timestamp(dead, unit="ms", tz="UTC")
+    assert len(read_series(fetch.folder, "BTC", "onchain")) == SMALL // 24
+    exchange.faults.clear()
+    fetch("onchain")
+    assert_chain(fetch, market)
+
+
+def test_funding_that_fails_stops_nothing(exchange, fetch):
+    market = exchange.serve(SMALL)
+    exchange.fault("404", FUNDING, times=100)
+    outcomes = fetch()
+    assert [outcome.file for outcome in outcomes] == [
+        FILES[n] for n in ("dvol", "price", "onchain")
+    ]
+    assert any("btc_funding_8h.csv: not fetched: funding_rate: Deribit" in x for x in fetch.log)
+    exchange.faults.clear()
+    fetch()
+    assert_served(fetch.folder, market, until=exchange.now)
 
 
 # --- holes

@@ -405,6 +405,13 @@ def test_revisions_and_holes_come_from_the_manifest(tmp_path):
         ["btc_dvol_hourly.csv", "2026-11-22T09:00:00Z", 1, 0],
         ["btc_onchain_daily.csv", "2026-11-22T10:00:00Z", 0, 2],
     ]
+    assert quality.not_fetched_log(tmp_path).empty
+    lack = {"from": "2020-12-01T00:00Z", "reason": "HTTP 403"}
+    files["btc_onchain_daily.csv"]["not_fetched"] = {"mvrv": lack}
+    (tmp_path / "manifest.json").write_text(json.dumps({"files": files}))
+    assert quality.not_fetched_log(tmp_path).to_numpy().tolist() == [
+        ["btc_onchain_daily.csv", "mvrv", "2020-12-01T00:00Z", "HTTP 403"]
+    ]
     log = quality.revision_log(tmp_path)
     assert log["new"].tolist() == [2.7, 2.6]
     assert set(log["file"]) == {"btc_onchain_daily.csv"}

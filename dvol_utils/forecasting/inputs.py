@@ -54,6 +54,15 @@ def absent_inputs(study: StudyParams, samples: Samples) -> dict[str, str]:
     return reasons
 
 
+def cost_of(study: StudyParams, columns: Iterable[str]) -> str:
+    """Columns of the raw store that are not there, and which models have no forecast for it."""
+    names = list(columns)
+    features = [name for name, source in FEATURE_SOURCES.items() if source in names]
+    models = [label(name) for name in readers(study, study.models, features)] if features else []
+    lost = f"{', '.join(models)} cannot be fitted" if models else "no model reads it"
+    return f"{', '.join(names)} ({lost})"
+
+
 def release_sentences(
     study: StudyParams, models: Iterable[str], first: pd.Timestamp, last: pd.Timestamp
 ) -> list[str]:

@@ -51,13 +51,11 @@ def build_site(study: StudyParams) -> Path:
     NotebookError
         An executed notebook is not complete, or cannot be shown offline.
     """
+    judged = read_results(study) if SIGNIFICANCE in study_stages(study) else None
     manifest = read_manifest(study)
-    results: Results | NoResults
-    if SIGNIFICANCE in study_stages(study):
-        results = read_results(study)
-        same_run(study, results, manifest)
-    else:
-        results = _no_results(study, manifest)
+    if judged is not None:
+        same_run(study, judged, manifest)
+    results = judged or _no_results(study, manifest)
     pages = [notebook_page(path) for path in executed_notebooks(study)]
     templates = _templates(results, commit(manifest), pages)
     texts = {study.report_dir / page.file: _notebook_html(templates, page, pages) for page in pages}

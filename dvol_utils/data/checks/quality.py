@@ -181,6 +181,22 @@ def fetch_log(raw_dir: Path | str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["file", "fetched_at", "holes", "revisions"])
 
 
+def not_fetched_log(raw_dir: Path | str) -> pd.DataFrame:
+    """Columns that no source gave when they were fetched last.
+
+    Returns
+    -------
+    DataFrame
+        `file, column, since` (UTC, first missing timestamp), `reason`.
+    """
+    rows = [
+        (name, column, lack["from"], lack["reason"])
+        for name, facts in sorted(manifest_entries(raw_dir).items())
+        for column, lack in facts.get("not_fetched", {}).items()
+    ]
+    return pd.DataFrame(rows, columns=["file", "column", "since", "reason"])
+
+
 def revision_log(raw_dir: Path | str) -> pd.DataFrame:
     """Every stored value that a later download changed, latest first.
 

@@ -19,7 +19,8 @@ class Part(NamedTuple):
     """Columns that one source gives; a row without a required one counts as missing.
 
     `late` says that the last rows are often not there yet, which is no reason to ask again;
-    `assets` is None where every asset is served.
+    `assets` is None where every asset is served. `instead` gives the same columns by other
+    requests, or from another source, where the part is refused.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Part(NamedTuple):
     query: Callable[[str, Window], tuple[str, dict[str, str]]]
     late: bool = False
     assets: tuple[str, ...] | None = None
+    instead: tuple[Part, ...] = ()
 
 
 def download(
@@ -125,7 +127,11 @@ def _holes(
 
     Before the first row and after the last, nothing may be the truth: asking once is enough.
     """
-    needed = [part.columns.index(name) for name in part.required]
+    # A column without any value is no hole: its source does not give it.
+    given = [
+        any(values[i] is not None for values in rows.values()) for i in range(len(part.columns))
+    ]
+    needed = [i for i in map(part.columns.index, part.required) if given[i]]
     stamps = [t for t, values in rows.items() if all(values[i] is not None for i in needed)]
     if not stamps or not needed:
         return []

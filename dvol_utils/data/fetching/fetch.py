@@ -38,6 +38,7 @@ def fetch_store(
     end: pd.Timestamp | str | None = None,
     series: Iterable[SeriesName] = tuple(SPECS),
     base_urls: Mapping[str, str] | None = None,
+    cost: Callable[[list[str]], str] = ", ".join,
     log: Callable[[str], None] = print,
     now: pd.Timestamp | None = None,
     timeout_s: float = 30.0,
@@ -60,6 +61,8 @@ def fetch_store(
         Which series.
     base_urls : mapping, optional
         Addresses in place of the public ones, by `deribit`, `coinmetrics`, `blockchain`.
+    cost : callable
+        Says of some columns that did not come what this costs.
     log : callable
         Takes lines of progress.
     now : Timestamp, optional
@@ -72,7 +75,7 @@ def fetch_store(
     Returns
     -------
     list of Outcome
-        One a file.
+        One a file that is there; `not_fetched` says what no source gave.
 
     Raises
     ------
@@ -81,21 +84,25 @@ def fetch_store(
     UnreachableError
         No connection to Deribit, the first source to be asked.
     FetchError
-        One or more files could not be brought up to date; the message names source, range and
-        reason of each. The other files were, and pages that arrived are kept for the next call.
+        A file of DVOL or price, or every file, could not be brought up to date; the message names
+        source, range and reason of each. The other files were, and pages that arrived are kept for
+        the next call.
 
     Notes
     -----
-    A bar, or a settled funding rate, that differs from the stored one by more than rounding, or a
-    stored row that the source lacks, is refused: the file stays, and what arrived is kept beside
-    it as `<file>.refused.csv`. On-chain values of the last 14 stored days may change; each change
-    is noted in the manifest. A numeric string is read as the number that it spells; null counts
-    as missing.
+    Funding and on-chain values are optional: what fails of them is said, with `cost`, and asked for
+    again by the next call. A bar, or a settled funding rate, that differs from the stored one by
+    more than rounding, or a stored row that the source lacks, is refused: the file stays, and what
+    arrived is kept beside it as `<file>.refused.csv`. On-chain values of the last 14 stored days
+    may change; each change is noted in the manifest. A numeric string is read as the number that it
+    spells; null counts as missing.
     """
     codes = [_asset_code(asset) for asset in assets]
     bounds = [None if t is None else _moment(t) for t in (start, end)]
     folder = Path(raw_dir)
-    outcomes, errors = [], []
+    outcomes: list[Outcome] = []
+    failed: dict[bool, list[FetchError]] = {True: [], False: []}  # by whether it is optional
+    lines: list[str] = []
     with open_client(base_urls, timeout_s=timeout_s, log=log, sleep=sleep, clock=clock) as client:
         local = milliseconds(pd.Timestamp.now("UTC") if now is None else now)
         moment = _now(client, local, log)  # before anything is made: there may be no network
@@ -105,13 +112,33 @@ def fetch_store(
                 for name in series:
                     file = File(asset, name, SPECS[name], series_path(folder, asset, name))
                     try:
-                        outcomes.append(fetch_file(run, file))
+                        outcome = fetch_file(run, file)
+                        outcomes.append(outcome)
+                        lacking = outcome.not_fetched
                     except FetchError as error:
-                        log(f"failed: {error}")
-                        errors.append(error)
+                        failed[file.spec.optional].append(error)
+                        lacking = {}
+                        if file.spec.optional:
+                            lacking = dict.fromkeys(file.spec.columns_of(asset), str(error))
+                        else:
+                            log(f"failed: {error}")
+                    lines += _lines(file.path.name, lacking, cost)
+    if outcomes or failed[False]:
+        for line in lines:
+            log(line)
+    errors = failed[False] or ([] if outcomes else failed[True])
     if errors:
         raise errors[0] if len(errors) == 1 else FetchError("\n".join(map(str, errors)))
     return outcomes
+
+
+def _lines(
+    name: str, lacking: Mapping[str, str], cost: Callable[[list[str]], str]
+) -> Iterator[str]:
+    """A line a reason why columns did not come, with what they cost."""
+    for reason in dict.fromkeys(lacking.values()):
+        columns = [column for column, why in lacking.items() if why == reason]
+        yield f"{name}: not fetched: {cost(columns)}: {reason}"
 
 
 def _asset_code(asset: str) -> str:

@@ -37,6 +37,10 @@ class UnreachableError(FetchError):
     """No connection to the source at all: no network, or a wrong address."""
 
 
+class RefusedError(FetchError):
+    """The source has answered, and will not serve what was asked for."""
+
+
 class FlawedResponseError(Exception):
     """A response that may be better at the next try, at most `tries` in all."""
 
@@ -248,13 +252,13 @@ def _content(response: httpx.Response, what: str) -> Any:
         reason = f"{status} with {kind} in place of JSON, beginning {begins!r} ({error})"
         if response.status_code == 200:
             raise FlawedResponseError(reason) from error
-        raise FetchError(f"{what}: {reason}") from None
+        raise RefusedError(f"{what}: {reason}") from None
     error = content.get("error") if isinstance(content, dict) else None
     if error is not None or response.status_code != 200:
         reason = f"{status}, {_said(error)}"
         if isinstance(error, dict) and error.get("code") in _PASSING_CODES:
             raise FlawedResponseError(reason, wait_s=_retry_after(response, what))
-        raise FetchError(f"{what}: {reason}")
+        raise RefusedError(f"{what}: {reason}")
     return content
 
 

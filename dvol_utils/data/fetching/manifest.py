@@ -6,8 +6,10 @@
     "asked_from": time, "first": time, "last": time, "rows": int, "sha256": hexadecimal,
     "fetched_at": time,
     "holes": [{"from": time, "to": time, "rows": int}],
-    "revisions": [{"time", "column", "old", "new", "fetched_at"}]}}}
+    "revisions": [{"time", "column", "old", "new", "fetched_at"}],
+    "not_fetched": {column: {"from": time, "reason": text}}}}}
 ```
+`not_fetched`, where it is there, holds the columns that no source gave, and from when on.
 Times are UTC, as in `2021-03-24T00:00Z`.
 """
 
@@ -58,6 +60,7 @@ def describe_file(
     urls: dict[str, str],
     now: int,
     revisions: list[dict[str, Any]],
+    not_fetched: dict[str, dict[str, str]],
     entry: Entry,
 ) -> Entry:
     """A file's entry after a download.
@@ -74,6 +77,8 @@ def describe_file(
         Time of the download, UTC milliseconds.
     revisions : list
         Stored values that this download changed.
+    not_fetched : dict
+        Columns that this download lacks, and from when on.
     entry : Entry
         The file's entry before; empty for a new file.
     """
@@ -81,10 +86,12 @@ def describe_file(
     fetched_at = f"{pd.Timestamp(now, unit='ms'):%Y-%m-%dT%H:%M:%SZ}"
     sources = []
     for part in spec.parts_of(asset):
+        if not_fetched.keys() >= set(part.columns):
+            continue
         method, query = part.query(asset, window)
         title, url = SOURCES[part.source].title, urls[part.source]
         sources.append({"source": title, "base_url": url, "path": method, "query": query})
-    return {
+    described = {
         "sources": sources,
         "asked_from": min(asked_from, entry.get("asked_from", asked_from)),
         "first": iso(int(table.index[0])),
@@ -101,6 +108,12 @@ def describe_file(
             *({**revision, "fetched_at": fetched_at} for revision in revisions),
         ],
     }
+    return described | ({"not_fetched": not_fetched} if not_fetched else {})
+
+
+def missing_since(entry: Entry) -> dict[str, int]:
+    """By column that no source gave, its first missing timestamp in milliseconds."""
+    return {name: milliseconds(lack["from"]) for name, lack in entry.get("not_fetched", {}).items()}
 
 
 def table_holes(table: pd.DataFrame, step: int) -> list[Window]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
+from dvol_utils.data.fetching.manifest import read_manifest
+from dvol_utils.data.fetching.sources import SPECS
 from dvol_utils.data.raw.store import read_series, series_file, series_path
+from dvol_utils.study.data_section import SeriesName
 from dvol_utils.study.params import ParameterError, StudyParams
 from dvol_utils.wording.numbers import hour
 
@@ -55,6 +58,49 @@ def check_place(study: StudyParams, overrides: Mapping[str, Any]) -> None:
             "project; a study's file may say what is read there, not what is written: "
             f"`make data STUDY={study.name} RAW=folder` fetches into a folder that you name"
         )
+
+
+class Lack(NamedTuple):
+    """What an earlier fetch did not get of an asset; `until` is the last close of its DVOL.
+
+    `required` says that a study cannot do without it, `reason` what is not there.
+    """
+
+    asset: str
+    series: list[SeriesName]
+    columns: list[str]
+    until: pd.Timestamp
+    required: bool
+    reason: str
+
+
+def lacking_series(study: StudyParams) -> list[Lack]:
+    """What a raw store that this project fetched still lacks, by asset.
+
+    A store with a DVOL file of one's own may do without other series, and is left as it is.
+    """
+    manifest, found = read_manifest(study.raw_dir), []
+    for asset in study.data.assets:
+        if series_path(study.raw_dir, asset, "dvol", study.data).name not in manifest:
+            continue
+        reasons: dict[SeriesName, str] = {}
+        columns: list[str] = []
+        for series in SPECS:
+            name = series_path(study.raw_dir, asset, series, study.data).name
+            lost = list(manifest.get(name, {}).get("not_fetched", {}))
+            if series_file(study.raw_dir, asset, series, study.data) is None:
+                reasons[series] = f"{name} is not there"
+                lost = SPECS[series].columns_of(asset)
+            elif lost:
+                reasons[series] = f"{name} lacks {', '.join(lost)}"
+            columns += lost
+        if reasons:
+            last = read_series(study.raw_dir, asset, "dvol", study.data).index[-1]
+            until = last + pd.Timedelta(minutes=study.data.bar_minutes("dvol"))
+            required = any(not SPECS[series].optional for series in reasons)
+            words = "; ".join(reasons.values())
+            found.append(Lack(asset, list(reasons), columns, until, required, words))
+    return found
 
 
 def source_url(text: str) -> tuple[str, str]:

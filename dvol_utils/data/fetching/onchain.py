@@ -9,6 +9,7 @@ https://www.blockchain.com/explorer/api/charts_api
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
@@ -27,13 +28,14 @@ COIN_METRICS = {
     "price_usd": "PriceUSD",
 }
 _PAGE_SIZE = 10_000
+Columns = tuple[str, ...]
 
 
-def metrics_query(asset: str, window: Window) -> Query:
+def metrics_query(asset: str, window: Window, columns: Columns = tuple(COIN_METRICS)) -> Query:
     """Path and query of a range of days of Coin Metrics' values."""
     return "timeseries/asset-metrics", {
         "assets": asset.lower(),
-        "metrics": ",".join(COIN_METRICS.values()),
+        "metrics": ",".join(COIN_METRICS[name] for name in columns),
         "frequency": "1d",
         "start_time": utc(window.first)[:10],
         "end_time": utc(window.last)[:10],
@@ -49,9 +51,13 @@ def transfers_query(asset: str, window: Window) -> Query:
 
 
 def metrics_pages(
-    client: Client, asset: str, window: Window, done: list[RawPage]
+    client: Client,
+    asset: str,
+    window: Window,
+    done: list[RawPage],
+    columns: Columns = tuple(COIN_METRICS),
 ) -> Iterator[RawPage]:
-    """Days of Coin Metrics' values in the order of `METRICS`, oldest page first.
+    """Days of Coin Metrics' values in the order of `columns`, oldest page first.
 
     Parameters
     ----------
@@ -62,20 +68,24 @@ def metrics_pages(
         UTC days wanted, by their start.
     done : list of Page
         Pages of the same window that are there already; the next one is asked for.
+    columns : sequence of str
+        Keys of `COIN_METRICS`.
 
     Raises
     ------
     FetchError
         Also for a next page that lies on another host, comes again, or does not move on.
     """
-    path, query = metrics_query(asset, window)
+    path, query = metrics_query(asset, window, columns)
     before = done[-1] if done else None
     if before is not None:
         query = dict(parse_qsl(str(before.next or "")))
-    what = f"Coin Metrics metrics of {asset}, {window}"
+    named = "metrics" if len(columns) > 1 else COIN_METRICS[columns[0]]
+    what = f"Coin Metrics {named} of {asset}, {window}"
     base = client.urls["coinmetrics"]
     while before is None or before.next is not None:
-        read = _metrics_reader(asset, window, before, query, f"{base}/{path}")
+        reader = partial(_metrics_row, asset=asset, columns=columns)
+        read = _metrics_reader(reader, window, before, query, f"{base}/{path}")
         before = client.get("coinmetrics", path, query, what=what, parse=read)
         yield before
         query = dict(parse_qsl(str(before.next or "")))
@@ -93,7 +103,8 @@ def transfers_pages(
         # The first point is the time of the first block, not of a day.
         points = [(time, y) for time, y in points if window.first <= time <= window.last]
         if not points:
-            raise FlawedResponseError("an empty page where rows were promised")
+            # Waiting does not mend it: the chart has answered so for months.
+            raise FlawedResponseError("an empty page where rows were promised", tries=2)
         return RawPage(tidy(points, window))
 
     path, query = transfers_query(asset, window)
@@ -102,11 +113,15 @@ def transfers_pages(
 
 
 def _metrics_reader(
-    asset: str, window: Window, before: RawPage | None, query: dict[str, str], address: str
+    reader: Callable[[Any], tuple[int, FieldValues]],
+    window: Window,
+    before: RawPage | None,
+    query: dict[str, str],
+    address: str,
 ) -> Callable[[Any], RawPage]:
     def read(payload: Any) -> RawPage:
         data = field(payload, "data", list)
-        rows = tidy((_metrics_row(row, asset) for row in data), window)
+        rows = tidy(map(reader, data), window)
         url = payload.get("next_page_url")
         following = None if url is None else _following(url, address)
         if following is not None and not rows:
@@ -121,7 +136,7 @@ def _metrics_reader(
     return read
 
 
-def _metrics_row(row: Any, asset: str) -> tuple[int, FieldValues]:
+def _metrics_row(row: Any, asset: str, columns: Columns) -> tuple[int, FieldValues]:
     held = field(row, "asset", str)
     if held.lower() != asset.lower():
         refuse(f"asset: found {held!r}; should be {asset.lower()!r}")
@@ -132,7 +147,8 @@ def _metrics_row(row: Any, asset: str) -> tuple[int, FieldValues]:
         refuse(f"time: found {text!r}; should be a date and time")
     if time.tzinfo is None or time != time.tz_convert("UTC").normalize():
         refuse(f"time: found {text!r}; should be 00:00 UTC")
-    values = tuple(number(row, name) for name in COIN_METRICS.values())
+    names = [COIN_METRICS[name] for name in columns]
+    values = tuple(number(row, name) for name in names)
     return time.value // 1_000_000, values
 
 

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from dvol_utils.data.fetching.download import download
 from dvol_utils.data.fetching.http import Client, FetchError
 from dvol_utils.data.fetching.manifest import (
     Entry,
     describe_file,
     known_holes,
+    missing_since,
     table_holes,
     write_manifest,
 )
@@ -23,11 +23,18 @@ from dvol_utils.data.fetching.merge import (
     ContradictionError,
     merge,
     read_raw,
-    rows_table,
     with_rows,
     write_raw,
 )
-from dvol_utils.data.fetching.pages import PageStore, Window, milliseconds, unfinished_job, utc
+from dvol_utils.data.fetching.pages import (
+    PageStore,
+    Window,
+    iso,
+    milliseconds,
+    unfinished_job,
+    utc,
+)
+from dvol_utils.data.fetching.parts import Wanted, download_parts
 from dvol_utils.data.fetching.sources import Spec
 from dvol_utils.data.raw.files import RawStoreError
 from dvol_utils.data.raw.store import read_series, series_path
@@ -39,7 +46,7 @@ _HOLE_MS = 28 * 24 * 3_600_000
 
 
 class Outcome(NamedTuple):
-    """What became of one file."""
+    """What became of one file; `not_fetched` has the reason by column that no source gave."""
 
     file: str
     rows_before: int
@@ -47,6 +54,7 @@ class Outcome(NamedTuple):
     requests: int
     holes: int
     revisions: int
+    not_fetched: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,8 @@ def fetch_file(run: UpdateRun, file: File) -> Outcome:
     Raises
     ------
     FetchError
-        The download failed or was refused; the message names source, range and reason.
+        The download failed or was refused; the message names source, range and reason. Of an
+        optional series a part may fail: the rest is kept, and the outcome says what is missing.
     """
     _catch_up(run, file)
     stored = _stored(run, file)
@@ -106,7 +115,9 @@ def fetch_file(run: UpdateRun, file: File) -> Outcome:
         f"{file.path.name}: {before:,} -> {len(stored):,} rows, to {utc(stored.index[-1])} UTC, "
         f"{requests} requests"
     )
-    return Outcome(file.path.name, before, len(stored), requests, len(holes), revisions)
+    lacking = run.files.get(file.path.name, {}).get("not_fetched", {})
+    reasons = {name: lack["reason"] for name, lack in lacking.items()}
+    return Outcome(file.path.name, before, len(stored), requests, len(holes), revisions, reasons)
 
 
 def _stored(run: UpdateRun, file: File) -> pd.DataFrame | None:
@@ -146,11 +157,12 @@ def _wanted(run: UpdateRun, file: File, stored: pd.DataFrame | None) -> Window |
     asked_from = milliseconds(entry["asked_from"]) if "asked_from" in entry else held.first
     if run.start is not None and first < min(held.first, asked_from):
         return Window(first, max(last, held.last), spec.step)
-    if last <= held.last:
+    since = missing_since(entry).values()
+    if last <= held.last and not since:
         return None
     tail = held.last - spec.tail * spec.step
     holes = [a - spec.step for a, _ in known_holes(entry) if a > held.last - _HOLE_MS]
-    return Window(max(held.first, min([tail, *holes])), last, spec.step)
+    return Window(max(held.first, min([tail, *holes, *since])), max(last, held.last), spec.step)
 
 
 def _job(run: UpdateRun, file: File, wanted: Window) -> tuple[PageStore, Window]:
@@ -172,14 +184,19 @@ def _update(
 ) -> tuple[pd.DataFrame, int]:
     """Download a window, merge it with what is stored, and write file and manifest."""
     path, entry = file.path, run.files.get(file.path.name, {})
+    name = f"{file.series} of {file.asset}"
+    wanted = Wanted(file.spec, name, file.asset, window, store, known_holes(entry))
     fate = "no file is written" if stored is None else f"{path.name} stays as it is"
     try:
-        new = _download(run, file, window, store, known_holes(entry))
+        new, reasons = download_parts(run.client, wanted, log=run.log)
     except FetchError as error:
         raise type(error)(
             f"{error}; {fate}; pages that arrived wait in {store.folder}, run the command again "
             "to go on"
         ) from error
+    if reasons and stored is not None:  # what a source did not say, it has not denied
+        held = stored.index[(stored.index >= window.first) & (stored.index <= window.last)]
+        new = new.reindex(new.index.union(held))
     try:
         table, revisions = merge(stored, new, window, revisable_from=_revisable(file.spec, stored))
         checked = _checked(store.folder / "checked", file, table)
@@ -187,9 +204,18 @@ def _update(
         refused = path.with_suffix(".refused.csv")
         write_raw(refused, new if stored is None else with_rows(stored, new))
         store.remove()
-        what = f"{file.spec.titles(file.asset)} {file.series} of {file.asset}, {window}"
+        what = f"{file.spec.titles(file.asset)} {name}, {window}"
         message = f"{what}: refused: {error}; {fate}, what arrived is kept in {refused}"
         raise FetchError(message) from error
+    not_fetched = _lacking(entry, reasons, window, int(table.index[0]))
+    if (
+        stored is not None
+        and not_fetched.keys() == entry.get("not_fetched", {}).keys()
+        and (not_fetched and not revisions and len(table) == len(stored))
+    ):
+        store.remove()  # asked again in vain: nothing is written that would make a study run again
+        return stored, 0
+    revisions = _without_first_values(run, file, entry, revisions)
     entry = describe_file(
         checked,
         table,
@@ -199,6 +225,7 @@ def _update(
         urls=run.client.urls,
         now=run.now,
         revisions=revisions,
+        not_fetched=not_fetched,
         entry=entry,
     )
     write_json(store.folder / "entry.json", entry)
@@ -208,6 +235,36 @@ def _update(
     store.remove()
     _report(run, file, window, table, revisions)
     return table, len(revisions)
+
+
+def _lacking(
+    entry: Entry, reasons: dict[str, str], window: Window, first_row: int
+) -> dict[str, dict[str, str]]:
+    """Columns that are missing after a download of a window, and since when."""
+    before, since = entry.get("not_fetched", {}), missing_since(entry)
+    found = {name: lack for name, lack in before.items() if since[name] < window.first}
+    for name, reason in reasons.items():
+        begins = max(window.first, first_row)
+        first = min(begins, since.get(name, begins))
+        found[name] = {"from": iso(first), "reason": reason}
+    return found
+
+
+def _without_first_values(
+    run: UpdateRun, file: File, entry: Entry, revisions: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Revisions but for values that came where no source had given any."""
+    since = missing_since(entry)
+    kept = [
+        revision
+        for revision in revisions
+        if revision["old"] is not None
+        or milliseconds(revision["time"]) < since.get(revision["column"], run.now)
+    ]
+    if len(kept) < len(revisions):
+        names = ", ".join(dict.fromkeys(r["column"] for r in revisions if r not in kept))
+        run.log(f"{file.path.name}: {names}: {len(revisions) - len(kept):,} missing values came")
+    return kept
 
 
 def _note(run: UpdateRun, file: File, entry: Entry) -> None:
@@ -227,25 +284,6 @@ def _catch_up(run: UpdateRun, file: File) -> None:
 
 def _folder(run: UpdateRun, file: File) -> Path:
     return run.raw_dir / ".fetch" / file.path.stem
-
-
-def _download(
-    run: UpdateRun, file: File, window: Window, store: PageStore, holes: set[tuple[int, int]]
-) -> pd.DataFrame:
-    """All columns of a window; rows without a required value are left out."""
-    tables = []
-    for part in file.spec.parts:
-        rows = {}
-        if part in file.spec.parts_of(file.asset):
-            rows = download(
-                run.client, part, file.asset, window, store, known_holes=holes, log=run.log
-            )
-        table = rows_table(rows, part.columns)
-        tables.append(table.dropna(subset=list(part.required)))
-    if not len(tables[0]):
-        what = f"{file.spec.titles(file.asset)} {file.series} of {file.asset}, {window}"
-        raise FetchError(f"{what}: no row arrived")
-    return tables[0].join(tables[1:])
 
 
 def _revisable(spec: Spec, stored: pd.DataFrame | None) -> int | None:
