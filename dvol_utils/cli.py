@@ -227,6 +227,7 @@ def verify(
     every headline number is compared with params/STUDY.expected.json: bit for bit on the platform
     named there, within stated tolerances elsewhere.
     """
+    from dvol_utils.pages.recomputed import recomputed_results
     from dvol_utils.report import expected
     from dvol_utils.report.verify import run_checks
 
@@ -243,7 +244,7 @@ def verify(
     if accept:
         path = expected.write_expected(loaded, expected.headline_numbers(checked))
         typer.echo(f"verify: {path}")
-    checks = run_checks(checked)
+    checks = run_checks(checked, recomputed_results)
     if rerun:
         table, check = expected.check_numbers(loaded, checked)
         if not table.empty:

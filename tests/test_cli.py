@@ -126,6 +126,7 @@ def test_verify_of_a_sound_run(study):
     lines = dvol("verify", "--study", "tiny").splitlines()
     assert [line.split("  ")[0].strip() for line in lines] == [
         "scores",
+        "claims",
         "parameters",
         "raw files",
         "notebooks",
@@ -133,7 +134,7 @@ def test_verify_of_a_sound_run(study):
     ]
     assert all(re.match(r".{10}  ok ", line) for line in lines)
     assert "7 models, 300 test hours scored again" in lines[0]
-    assert "1 of 1 recorded files are there, unchanged" in lines[2]
+    assert "1 of 1 recorded files are there, unchanged" in lines[3]
 
 
 def test_verify_without_a_run_is_refused(tmp_project):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -97,11 +98,16 @@ def incomplete_cells(notebook: NotebookNode) -> list[str]:
 
 
 def read_executed(path: Path) -> NotebookNode:
-    """Read an executed notebook; `NotebookError` where it is damaged or not complete."""
+    """Read an executed notebook; `NotebookError` where it is damaged, changed or not complete."""
     notebook = _read(path)
     faults = incomplete_cells(notebook)
     if faults:
         raise NotebookError(f"{path} is not complete: {faults[0]}; delete it and run `make report`")
+    if notebook.metadata.get("cells_sha256", "") not in ("", _hash_of_cells(notebook)):
+        raise NotebookError(
+            f"{path} was changed since it was run: its cells do not have the SHA-256 that it "
+            "names; delete it and run `make report`"
+        )
     return notebook
 
 
@@ -168,12 +174,19 @@ def _read(path: Path) -> NotebookNode:
 
 
 def _finish(running: Path, target: Path) -> None:
-    faults = incomplete_cells(_read(running))
+    notebook = _read(running)
+    faults = incomplete_cells(notebook)
     if faults:
         raise NotebookError(faults[0])
+    notebook.metadata["cells_sha256"] = _hash_of_cells(notebook)
+    nbformat.write(notebook, running)
     with running.open("rb+") as file:
         os.fsync(file.fileno())  # a full disk shows here, before the rename
     running.replace(target)
+
+
+def _hash_of_cells(notebook: NotebookNode) -> str:
+    return hashlib.sha256(json.dumps(notebook.cells, sort_keys=True).encode()).hexdigest()
 
 
 def _faults(notebook: NotebookNode) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,9 +20,11 @@ from dvol_utils.study.effective import changed, effective, parameters_hash
 from dvol_utils.study.files import ArtefactError, file_hash
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.recorded import read_manifest, recorded_study
+from dvol_utils.study.stages import SIGNIFICANCE
 from dvol_utils.study.tables import read_table
 
 _TOLERANCE = 1e-9
+_MOST_FAULTS = 5  # where much differs, a few lines say so
 _REPORTED = "Published"  # the row that stands as it was reported: no forecasts to score
 
 
@@ -33,20 +36,24 @@ class Check(NamedTuple):
     detail: str
 
 
-def run_checks(study: StudyParams) -> list[Check]:
+def run_checks(study: StudyParams, recompute: Callable[[StudyParams], Results]) -> list[Check]:
     """Check a finished run against its parameters, its data and what is said about it.
 
     Parameters
     ----------
     study : StudyParams
         The study as its file and the command line's overrides give it now.
+    recompute : callable
+        `pages.recomputed.recomputed_results`, which stands above this room.
 
     Returns
     -------
     list of Check
         `scores`: the numbers of `results.json` equal a new scoring of `forecasts.parquet` (test
         rows, mean over seeds) and, for the published rules, of `compared.parquet` to 1e-9;
-        `parameters`: the run was made with today's parameters;
+        `claims`: intervals, tests, the chosen model, claims and answer come out of the forecasts
+        again, and the page shows these sentences; `parameters`: the run was made with today's
+        parameters;
         `raw files`: those still there have the recorded hashes; `notebooks`: every cell has run;
         `README`: its block of results is that of `results.json`.
 
@@ -60,6 +67,7 @@ def run_checks(study: StudyParams) -> list[Check]:
     recorded = recorded_study(study, manifest)
     return [
         _check("scores", lambda: _scores(recorded, results)),
+        _check("claims", lambda: _claims(recorded, results, manifest, recompute)),
         _check("parameters", lambda: _parameters(study, recorded, results, manifest)),
         _check("raw files", lambda: _raw_files(recorded, manifest)),
         _check("notebooks", lambda: _notebooks(study)),
@@ -91,6 +99,45 @@ def _scores(recorded: StudyParams, results: Results) -> tuple[list[str], str]:
         return faults, looked_at
     faults += _compared(read_table(recorded, "compared"), results.comparison)
     return faults, f"{looked_at}; {len(results.comparison.forecasts)} compared forecasts"
+
+
+def _claims(
+    recorded: StudyParams,
+    results: Results,
+    manifest: dict[str, Any],
+    recompute: Callable[[StudyParams], Results],
+) -> tuple[list[str], str]:
+    if SIGNIFICANCE.name not in manifest.get("stages", {}):
+        return [], "the run has not come to its tests"
+    # The page on the published study adds a comparison, and has an answer of its own.
+    own = {"comparison"} if results.comparison is None else {"comparison", "answer"}
+    again = recompute(recorded)
+    both = (part.model_dump(mode="json", exclude=own) for part in (results, again))
+    faults = list(_stated_otherwise(*both))
+    page = read_executed(recorded.run_dir / "notebooks" / f"{SIGNIFICANCE.name}.ipynb")
+    shown = json.dumps([cell.get("outputs", []) for cell in page.cells], ensure_ascii=False)
+    faults += [
+        f"{SIGNIFICANCE.name}.ipynb does not show {sentence!r}"
+        for sentence in (*again.claims, *again.answer)
+        if json.dumps(sentence, ensure_ascii=False)[1:-1] not in shown
+    ]
+    return faults[:_MOST_FAULTS], f"{len(again.claims)} claims and all tests computed again"
+
+
+def _stated_otherwise(stated: Any, again: Any, where: str = "") -> Iterator[str]:
+    """Where two contents of `results.json` differ, numbers by more than 1e-9, a line each."""
+    if isinstance(stated, Mapping) and isinstance(again, Mapping):
+        for key in sorted(stated.keys() | again.keys()):
+            place = f"{where}.{key}" if where else str(key)
+            yield from _stated_otherwise(stated.get(key), again.get(key), place)
+    elif isinstance(stated, list) and isinstance(again, list) and len(stated) == len(again):
+        for place, both in enumerate(zip(stated, again, strict=True)):
+            yield from _stated_otherwise(*both, f"{where}[{place}]")
+    elif isinstance(stated, float) and isinstance(again, float):
+        if not np.isclose(stated, again, rtol=0, atol=_TOLERANCE):
+            yield f"{where} is {again:.10g}, results.json says {stated:.10g}"
+    elif stated != again:
+        yield f"{where} is {again!r}, results.json says {stated!r}"
 
 
 def _compared(table: pd.DataFrame, comparison: Comparison) -> Iterator[str]:

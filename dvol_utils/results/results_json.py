@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -14,7 +15,7 @@ from dvol_utils.evaluation import METRICS, score
 from dvol_utils.results.published_figures import PUBLISHED_FIGURES
 from dvol_utils.results.significance_table import look_up
 from dvol_utils.study.effective import parameters_hash
-from dvol_utils.study.files import ArtefactError, read_json, write_json
+from dvol_utils.study.files import SEAL, ArtefactError, read_json, seal_holds, sealed, write_json
 from dvol_utils.study.model_names import MODEL_NAMES, label
 from dvol_utils.study.params import StudyParams
 
@@ -191,7 +192,8 @@ def _model(table: pd.DataFrame, model: str) -> ModelResult:
 def write_results(study: StudyParams, results: Results) -> None:
     """Write `results.json` of a run; `read_results` gives the same back."""
     left_out = {"comparison"} if results.comparison is None else None
-    write_json(study.run_dir / "results.json", results.model_dump(exclude=left_out))
+    content = results.model_dump(exclude=left_out)
+    write_json(study.run_dir / "results.json", sealed(json.loads(json.dumps(content))))
 
 
 def read_results(study: StudyParams) -> Results:
@@ -209,8 +211,14 @@ def read_results(study: StudyParams) -> Results:
         if hours > 1:
             advice = f"a study of bars of {hours} hours ends with its data page"
         raise ArtefactError(f"{path} is missing: {advice}")
+    content = read_json(path)
+    if isinstance(content, dict) and SEAL in content and not seal_holds(content):
+        raise ArtefactError(
+            f"{path} was changed since it was written: its content does not have the SHA-256 that "
+            f"it names: delete it and {advice}"
+        )
     try:
-        results = Results.model_validate(read_json(path))
+        results = Results.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))

@@ -6,10 +6,12 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+SEAL = "sha256_of_the_rest"
 
 
 class ArtefactError(RuntimeError):
@@ -33,6 +35,20 @@ def read_json(path: Path) -> Any:
         raise ArtefactError(
             f"{path} is not JSON ({error}): delete it and run `make report`"
         ) from None
+
+
+def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Content of a JSON file, with the hash of the rest of it."""
+    return {**content, SEAL: _hash(content)}
+
+
+def seal_holds(content: Mapping[str, Any]) -> bool:
+    """Whether what `sealed` has written is as it was: a hash, no secret, so against slips alone."""
+    return content.get(SEAL) == _hash({key: content[key] for key in content if key != SEAL})
+
+
+def _hash(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def file_hash(path: Path) -> str:

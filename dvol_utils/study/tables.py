@@ -27,6 +27,7 @@ from dvol_utils.study.lock import run_lock
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.stages import MADE_BY, TABLES
 
+_CONTENT = "content"
 _PACKAGES = (
     "torch",
     "numpy",
@@ -53,8 +54,9 @@ def write_table(study: StudyParams, name: str, table: pd.DataFrame) -> Path:
     """
     path = study.run_dir / f"{name}.parquet"
     arrow = pa.Table.from_pandas(table, preserve_index=False)
+    origin = _origin(study, name) | {_CONTENT: _content_hash(arrow)}
     arrow = arrow.replace_schema_metadata(
-        {**(arrow.schema.metadata or {}), b"dvol_origin": json.dumps(_origin(study, name)).encode()}
+        {**(arrow.schema.metadata or {}), b"dvol_origin": json.dumps(origin).encode()}
     )
     with _in_run(study):
         _refuse_another_run(study)
@@ -84,6 +86,11 @@ def read_table(study: StudyParams, name: str) -> pd.DataFrame:
     for key, value in _origin(study, name).items():
         if stored.get(key) != value:
             raise ArtefactError(f"{path} was made with other {key}: {advice}")
+    if _CONTENT in stored and stored[_CONTENT] != _content_hash(arrow):
+        raise ArtefactError(
+            f"{path} was changed since it was written: its rows do not have the SHA-256 that it "
+            f"names: delete it and {advice}"
+        )
     return arrow.to_pandas()
 
 
@@ -109,6 +116,13 @@ def sections_of(name: str) -> tuple[str, ...]:
 def package_versions() -> dict[str, str]:
     """Installed versions of the packages that a run's numbers come from, by name."""
     return {name: importlib.metadata.version(name) for name in _PACKAGES}
+
+
+def _content_hash(arrow: pa.Table) -> str:
+    """SHA-256 of a table's rows and names, whatever file they were read from."""
+    table = arrow.to_pandas()
+    rows = pd.util.hash_pandas_object(table, index=False).to_numpy()
+    return hashlib.sha256(f"{list(table)}".encode() + rows.tobytes()).hexdigest()
 
 
 def _origin(study: StudyParams, name: str) -> dict[str, Any]:

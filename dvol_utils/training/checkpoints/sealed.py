@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
@@ -11,10 +10,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from dvol_utils.study.files import file_hash, write_json
+from dvol_utils.study.files import SEAL, file_hash, seal_holds, sealed, write_json
 from dvol_utils.study.lock import try_lock
 
-_SEAL = "sha256_of_the_rest"
 _FIRST = ("config.json", "train_state.json")  # name other files, so they must not outlive them
 LOCK_SECONDS = 60.0  # a trainer whose parent was killed ends within this
 
@@ -43,26 +41,23 @@ def check_file(path: Path, sha256: str) -> None:
 
 def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
     """Write JSON that holds the hash of the rest of it."""
-    write_json(path, {**content, _SEAL: _hash(content)})
+    write_json(path, sealed(content))
 
 
 def read_sealed(path: Path) -> dict[str, Any]:
     """Read what `write_sealed` wrote; `CheckpointError` where a character of it was changed."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        seal = content.pop(_SEAL)
+        whole = seal_holds(content)
+        del content[SEAL]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path} is damaged ({error!r}); {advice(path.parent)}") from None
-    if seal != _hash(content):
+    if not whole:
         raise CheckpointError(
             f"{path} was changed since it was written: its content does not have the SHA-256 "
             f"that it names; {advice(path.parent)}"
         )
     return content
-
-
-def _hash(content: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 @contextmanager
