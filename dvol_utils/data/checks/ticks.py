@@ -167,11 +167,11 @@ def _wrong_closes(
     """Places of wrong closes among those that are there, and what speaks against each."""
     why: dict[int, str] = {}
     growth = max(step / _HOUR, 1.0) ** _GROWTH
-    left = np.arange(len(closes))
+    left, seconds = np.arange(len(closes)), closes.index.as_unit("s").asi8
     while True:  # beside a wrong close a right one looks wrong too: the largest goes first
         x = np.log(closes.to_numpy()[left])
         local, near = scales * _local_scale(x), moved[left]
-        follows = np.diff(closes.index[left], prepend=closes.index[:1]) == step
+        follows = np.diff(seconds[left], prepend=seconds[:1]) == step.total_seconds()
         gap = np.abs(np.log(opens.to_numpy()[left]) - np.roll(x, 1))  # from the close before
         gap[~follows] = np.nan
         jumps = _jumps(x, gap, near, local, limits, growth)
