@@ -225,7 +225,7 @@ def test_a_wrong_tick_is_found_and_a_step_is_none(raw):
     label = utc("2021-01-30 04:00")
     assert found["wrong ticks"] == (
         f"dvol_close is {around[1]:g} beside {around[0]:g} and {around[2]:g} in "
-        "btc_dvol_hourly.csv, row 702 (2021-01-30 04:00), though its bar opens at 106.14 and the "
+        "btc_dvol_hourly.csv, line 702 (2021-01-30 04:00), though its bar opens at 106.14 and the "
         "bar after it opens at 70.51 and other series moved by at most 0.9 %"
     )
     assert "add its time to `data.quality.true_ticks`." in verdict(checked(raw))

@@ -721,7 +721,7 @@ def test_a_wrong_tick_in_later_data_is_told(study, later, tmp_path):
     for made in (score_later(study, raw_dir=store).notes, forecast(study, raw_dir=store)["notes"]):
         told = [note for note in made if "looks wrong" in note]
         assert len(told) == 1
-        assert told[0].startswith("btc_dvol_hourly.csv, row ")
+        assert told[0].startswith("btc_dvol_hourly.csv, line ")
         assert "the bar after it opens at" in told[0]
     assert not any("looks wrong" in note for note in score_later(study, raw_dir=later).notes)
 

@@ -138,6 +138,20 @@ def test_a_splice_of_two_levels_is_found(raw):
     assert table["why"].str.startswith("the level stays there").all()
 
 
+@pytest.mark.parametrize(("series", "column", "factor"), [
+    ("onchain", "transfer_volume_usd", 1e-3), ("onchain", "mvrv", 3.0),
+    ("onchain", "active_addresses", 10.0),
+])  # fmt: skip
+def test_a_few_days_in_another_unit_are_found(raw, series, column, factor):
+    def change(table: pd.DataFrame) -> None:
+        table.loc[70:75, column] *= factor
+
+    edit(raw, "BTC", series, change)
+    table = found(raw)
+    assert table[["column", "row"]].to_numpy().tolist() == [[column, 72], [column, 78]]
+    assert table["why"].str.startswith("the level stays there").all()
+
+
 def test_a_spike_that_other_series_show_is_true(raw):
     """Closes alone: what speaks for a spike of 45 % is a price that moved by 15 % with it."""
     edit(raw, "BTC", "dvol", spoil("dvol", [900], 1.45, "without bars"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dvol_utils.data.checks.ticks import wrong_ticks
+from dvol_utils.data.checks.ticks import place_of, wrong_ticks
 from dvol_utils.data.panel import ONCHAIN_MAX_AGE_HOURS, VALUE_COLUMNS, build_panel, runs
 from dvol_utils.jumps import jumps_by_rule
 from dvol_utils.samples.features import FEATURE_SOURCES
@@ -69,8 +69,7 @@ def read_market(
     params = study.data.model_copy(update={"assets": [wanted], "end": None})
     panel = build_panel(folder, params, leave_gaps=True)
     doubts = [
-        f"{tick.file}, row {tick.row} ({hour(tick.time)}): {tick.column} {tick.value:g} looks "
-        f"wrong: {tick.why}"
+        f"{place_of(tick)}: {tick.column} {tick.value:g} looks wrong: {tick.why}"
         for tick in wrong_ticks(folder, params, panel).itertuples()
     ]
     if wanted != finished.asset:

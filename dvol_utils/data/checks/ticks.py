@@ -11,7 +11,7 @@ This looks at both sides of a row: it judges data, and is never a feature.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -61,6 +61,8 @@ _SINGLE = {
     "mvrv": 0.3,
     "transfer_volume_usd": 2.5,
 }
+_STAYS = 2.0  # a value that does not come back may jump so many times as far
+_STAYS_WORDS = "the level stays there and nothing else moved like that (two sources, or units)"
 _COLUMNS = ["asset", "file", "row", "column", "time", "before", "value", "after", "why"]
 
 
@@ -107,6 +109,12 @@ def wrong_ticks(raw_dir: Path | str, params: DataParams, panel: pd.DataFrame) ->
     return found.loc[~found["time"].isin(params.quality.true_ticks), _COLUMNS].reset_index(
         drop=True
     )
+
+
+def place_of(tick: Any) -> str:
+    """File, line or row, and time of a row of `wrong_ticks`, in words."""
+    word = "line" if tick.file.endswith(".csv") else "row"
+    return f"{tick.file}, {word} {tick.row} ({tick.time:%Y-%m-%d %H:%M})"
 
 
 def _wrong_rows(
@@ -159,11 +167,11 @@ def _wrong_closes(
     """Places of wrong closes among those that are there, and what speaks against each."""
     why: dict[int, str] = {}
     growth = max(step / _HOUR, 1.0) ** _GROWTH
-    left = np.arange(len(closes))
+    left, seconds = np.arange(len(closes)), closes.index.as_unit("s").asi8
     while True:  # beside a wrong close a right one looks wrong too: the largest goes first
         x = np.log(closes.to_numpy()[left])
         local, near = scales * _local_scale(x), moved[left]
-        follows = np.diff(closes.index[left], prepend=closes.index[:1]) == step
+        follows = np.diff(seconds[left], prepend=seconds[:1]) == step.total_seconds()
         gap = np.abs(np.log(opens.to_numpy()[left]) - np.roll(x, 1))  # from the close before
         gap[~follows] = np.nan
         jumps = _jumps(x, gap, near, local, limits, growth)
@@ -178,8 +186,7 @@ def _wrong_closes(
         left = np.delete(left, sorted(gone))
     jump = np.abs(np.diff(x, prepend=x[0]))
     stays = jump > np.maximum(growth * limits.stays, np.maximum(limits.support * near, local))
-    words = "the level stays there and no other series moved like that (two sources, or units)"
-    why |= {int(left[k]): words for k in np.flatnonzero(stays)}
+    why |= {int(left[k]): _STAYS_WORDS for k in np.flatnonzero(stays)}
     return dict(sorted(why.items()))
 
 
@@ -224,12 +231,20 @@ def _wrong_values(values: pd.Series, column: str, scales: float) -> dict[int, st
     """Places of wrong single values, and what speaks against each."""
     x = values.to_numpy() if column == "funding_rate" else np.log(values.to_numpy())
     size, at_an_end = _excursions(x, 1)
+    jump = np.abs(np.diff(x, prepend=x[0]))
     if column == "quote_volume":  # an exchange that is down trades nothing, and that is true
-        size = np.where(x > np.roll(x, 1), size, 0.0)
+        size, jump = np.where(x > np.roll(x, 1), size, 0.0), np.zeros(len(x))
     limit = _SINGLE[column] * np.where(at_an_end, _AT_AN_END, 1.0)
     # Amounts are so restless that twice as many scales would hold a factor of a thousand.
-    wrong = np.flatnonzero(size > np.maximum(limit, scales / 2 * _local_scale(x)))
-    return {int(k): "no row beside it is like it" for k in wrong}
+    local = scales / 2 * _local_scale(x)
+    why = {
+        int(k): "no row beside it is like it"
+        for k in np.flatnonzero(size > np.maximum(limit, local))
+    }
+    for k in np.flatnonzero(jump > np.maximum(_STAYS * _SINGLE[column], local)):
+        if k not in why and k - 1 not in why:
+            why[int(k)] = _STAYS_WORDS
+    return dict(sorted(why.items()))
 
 
 def _excursions(x: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from dvol_utils.data.checks.ticks import place_of
 from dvol_utils.study.data_section import DataParams
 from dvol_utils.study.params import QualityParams
 from dvol_utils.wording.numbers import hour, hours_text, number
@@ -133,8 +134,8 @@ def _ticks(ticks: pd.DataFrame) -> Finding:
     beside = [f"{first[key]:g}" for key in ("before", "after") if pd.notna(first[key])]
     others = f" (the first of {len(ticks):,})" if len(ticks) > 1 else ""
     words = (
-        f"{first['column']} is {first['value']:g} beside {_joined(beside)} in {first['file']}, "
-        f"row {first['row']} ({first['time']:%Y-%m-%d %H:%M}), though {first['why']}{others}"
+        f"{first['column']} is {first['value']:g} beside {_joined(beside)} in "
+        f"{place_of(first)}, though {first['why']}{others}"
     )
     return Finding(name, False, words)
 
