@@ -280,10 +280,10 @@ def readme(study: Study) -> None:
     from dvol_utils.report.provenance import recorded_study
     from dvol_utils.results.readme import rewrite_readme
     from dvol_utils.results.results_json import read_results
-    from dvol_utils.study.tables import read_json
+    from dvol_utils.study.tables import read_manifest
 
     loaded = load_study(study)
-    recorded = recorded_study(loaded, read_json(loaded.run_dir / "manifest.json"))
+    recorded = recorded_study(loaded, read_manifest(loaded))
     path = loaded.root / "README.md"
     results = read_results(loaded)
     rewrite_readme(path, results, recorded.significance.coverage)

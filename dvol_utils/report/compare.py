@@ -30,7 +30,7 @@ from dvol_utils.study.effective import describe
 from dvol_utils.study.loading import load_study
 from dvol_utils.study.model_names import label
 from dvol_utils.study.params import ParameterError, StudyParams
-from dvol_utils.study.tables import ArtefactError, read_json, replacing
+from dvol_utils.study.tables import ArtefactError, read_manifest, replacing
 from dvol_utils.wording.numbers import MISSING, coverage_text, hour, number, written, written_p
 
 # A study's own names, and where its raw files lie, which changes no result.
@@ -94,7 +94,7 @@ def finished_run(study: StudyParams) -> ComparedRun:
     path, advice = study.run_dir / "manifest.json", f"run `make report STUDY={study.name}`"
     if not path.is_file():
         raise ArtefactError(f"study {study.name} is not finished: {path} is missing: {advice}")
-    results, manifest = read_results(study), read_json(path)
+    results, manifest = read_results(study), read_manifest(study)
     same_run(study, results, manifest)
     recorded = recorded_study(study, manifest)
     validation, test = study_rows(recorded)

@@ -25,7 +25,13 @@ from dvol_utils.study.loading import load_study
 from dvol_utils.study.model_names import ENSEMBLE, NETWORK_NAMES
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.stages import study_notebooks
-from dvol_utils.study.tables import ArtefactError, package_versions, read_json, write_json
+from dvol_utils.study.tables import (
+    ArtefactError,
+    package_versions,
+    read_json,
+    read_manifest,
+    write_json,
+)
 
 # Largest difference allowed on another platform, in the number's own unit, by a part of its name:
 # three times or more what other instructions and float32 in place of bfloat16 were seen to change.
@@ -153,7 +159,7 @@ def headline_numbers(study: StudyParams) -> dict[str, Any]:
     """
     results = read_results(study).model_dump(include={"models", "test", "regimes"})
     regimes = {f"{row.pop('regime')}.{row.pop('model')}": row for row in results["regimes"]}
-    manifest = read_json(study.run_dir / "manifest.json")
+    manifest = read_manifest(study)
     parts = results | {"regimes": regimes}
     for stage, facts in manifest["stages"].items():
         parts[stage[3:]] = {key: fact for key, fact in facts.items() if key not in _PLATFORM_FACTS}

@@ -18,7 +18,7 @@ from dvol_utils.results.results_json import Results, read_results
 from dvol_utils.study.effective import describe
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.stages import CARD, TRAINING, study_notebooks
-from dvol_utils.study.tables import ArtefactError, read_json, replacing
+from dvol_utils.study.tables import ArtefactError, read_manifest, replacing
 
 _PUBLISHED_QUESTION = (
     "What did the published study of DVOL claim, what are its numbers worth beside persistence on "
@@ -49,7 +49,7 @@ def build_site(study: StudyParams) -> Path:
         An executed notebook is not complete, or cannot be shown offline.
     """
     results = read_results(study)
-    manifest = read_json(study.run_dir / "manifest.json")
+    manifest = read_manifest(study)
     same_run(study, results, manifest)
     pages = [notebook_page(path) for path in executed_notebooks(study)]
     templates = _templates(results, commit(manifest), pages)

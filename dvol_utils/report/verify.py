@@ -17,7 +17,7 @@ from dvol_utils.results.readme import readme_block, results_block
 from dvol_utils.results.results_json import Comparison, Results, Scores, read_results
 from dvol_utils.study.effective import changed, effective, parameters_hash
 from dvol_utils.study.params import StudyParams
-from dvol_utils.study.tables import ArtefactError, file_hash, read_json, read_table
+from dvol_utils.study.tables import ArtefactError, file_hash, read_manifest, read_table
 
 _TOLERANCE = 1e-9
 _REPORTED = "Published"  # the row that stands as it was reported: no forecasts to score
@@ -54,7 +54,7 @@ def run_checks(study: StudyParams) -> list[Check]:
         There is no finished run.
     """
     results = read_results(study)
-    manifest = read_json(study.run_dir / "manifest.json")
+    manifest = read_manifest(study)
     recorded = recorded_study(study, manifest)
     return [
         _check("scores", lambda: _scores(recorded, results)),

@@ -13,7 +13,7 @@ from dvol_utils.models import Forecaster
 from dvol_utils.study.effective import changed, effective
 from dvol_utils.study.loading import study_from
 from dvol_utils.study.params import StudyParams
-from dvol_utils.study.tables import read_json, read_table, sections_of
+from dvol_utils.study.tables import read_manifest, read_table, sections_of
 from dvol_utils.training import NetworkForecaster
 from dvol_utils.training.checkpoints.networks import load_weights, read_config
 from dvol_utils.training.checkpoints.sealed import CheckpointError
@@ -74,7 +74,7 @@ def load_run(study: StudyParams) -> Finished:
             f"study {study.name} has not been run: {path} is missing; "
             f"run `make report STUDY={study.name}`"
         )
-    recorded = _recorded(study, read_json(path))
+    recorded = _recorded(study, read_manifest(study))
     changed = _differences(study, recorded)
     if changed:
         raise ServingError(

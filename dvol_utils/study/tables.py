@@ -37,6 +37,14 @@ _PACKAGES = (
     "arch",
     "papermill",
 )
+_MANIFEST: dict[str, type] = {
+    "parameters": dict,
+    "parameters_hash": str,
+    "stages": dict,
+    "packages": dict,
+    "python": str,
+    "seeds": list,
+}
 
 
 class ArtefactError(RuntimeError):
@@ -104,10 +112,31 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ArtefactError(f"{path} is missing: run `make report`") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ArtefactError(
             f"{path} is not JSON ({error}): delete it and run `make report`"
         ) from None
+
+
+def read_manifest(study: StudyParams) -> dict[str, Any]:
+    """`manifest.json` of a run: `parameters`, what each of `stages` noted, versions, seeds.
+
+    Raises
+    ------
+    ArtefactError
+        It is missing or damaged, or is none.
+    """
+    path = study.artefact("manifest.json")
+    manifest = read_json(path)
+    for key, kind in _MANIFEST.items():
+        held = manifest.get(key) if isinstance(manifest, dict) else None
+        facts = held.values() if key == "stages" and isinstance(held, dict) else ()
+        if not isinstance(held, kind) or not all(isinstance(fact, dict) for fact in facts):
+            raise ArtefactError(
+                f"{path} is damaged, {key} should be there and of its kind: delete it and run "
+                f"`make report STUDY={study.name}`"
+            )
+    return manifest
 
 
 def record(study: StudyParams, stage: str, facts: dict[str, Any]) -> None:
@@ -118,7 +147,7 @@ def record(study: StudyParams, stage: str, facts: dict[str, Any]) -> None:
 def claim(study: StudyParams) -> None:
     """Say in the manifest, before a stage is run, that the study's run has these parameters."""
     path = study.run_dir / "manifest.json"
-    if not path.is_file() or read_json(path).get("parameters") != effective(study):
+    if not path.is_file() or read_manifest(study)["parameters"] != effective(study):
         _write_manifest(study, {})
 
 
@@ -193,7 +222,7 @@ def _refuse_another_run(study: StudyParams) -> None:
     path = study.run_dir / "manifest.json"
     if study.trial or not path.is_file():
         return
-    others = changed(effective(study), read_json(path).get("parameters", {}))
+    others = changed(effective(study), read_manifest(study)["parameters"])
     if others:
         raise ArtefactError(
             f"{study.run_dir} has been run with other parameters since ({', '.join(others)}): run "
@@ -215,7 +244,7 @@ def _store_hash(folder: Path) -> str:
 def _write_manifest(study: StudyParams, facts: dict[str, dict[str, Any]]) -> None:
     path = study.artefact("manifest.json")
     with _in_run(study):
-        stages = read_json(path).get("stages", {}) if path.is_file() else {}
+        stages = read_manifest(study)["stages"] if path.is_file() else {}
         content = {**_provenance(study), "stages": {**stages, **facts}}
         write_json(study.run_dir / "manifest.json", content)
 
