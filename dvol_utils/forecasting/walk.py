@@ -27,6 +27,7 @@ from dvol_utils.study.params import StudyParams
 from dvol_utils.training import NetworkForecaster, TrainingError
 from dvol_utils.training.checkpoints.simple_models import save_simple
 from dvol_utils.training.devices import process_count
+from dvol_utils.training.errors import InterruptedTrainingError
 from dvol_utils.training.processes.many import Failure, default_workers, run_tasks
 from dvol_utils.training.progress import follow
 
@@ -58,12 +59,12 @@ def forecast_table(
         y_true, y_pred, y_origin (index points), jump_regime, level_regime. All models on the same
         rows.
     failures : dict
-        Error messages of models that could not be trained, by "model seed N"; they have no rows.
+        Error messages of networks that diverged, by "model seed N"; they have no rows.
 
     Raises
     ------
     TrainingError
-        Not one network could be trained.
+        Not one network could be trained, or one lacked room, memory or a device.
     """
     folds = study_folds(samples, study)
     forecasts = _walk_networks(folds, samples, study, log)
@@ -148,7 +149,7 @@ def walk_network(
         except TrainingError as error:
             if forecaster.fold is None:
                 raise
-            raise TrainingError(f"fold {fold.number}: {error}") from error
+            raise type(error)(f"fold {fold.number}: {error}") from error
     return np.concatenate(forecasts)
 
 
@@ -194,6 +195,12 @@ def _walk_networks(
     trained = _side_by_side(tasks, sizes, folders, study, log)
     results = iter(trained)
     found = {network: _joined([next(results) for _ in chains[network[0]]]) for network in networks}
+    for (name, seed), result in found.items():
+        if isinstance(result, Failure) and not result.own:
+            raise InterruptedTrainingError(
+                f"{name} seed {seed}: {result.error}. What is trained is kept: run this again once "
+                "that is mended, and what is missing is made good"
+            )
     if found and all(isinstance(result, Failure) for result in found.values()):
         first = next(iter(found.values()))
         raise TrainingError(f"no network could be trained; the first said: {first.error}")
