@@ -262,7 +262,8 @@ def readme(study: Study) -> None:
     from dvol_utils.report.overview import write_picture
     from dvol_utils.results.readme import rewrite_readme
     from dvol_utils.results.results_json import read_results
-    from dvol_utils.study.recorded import read_manifest, recorded_study
+    from dvol_utils.study.recorded import recorded_study
+    from dvol_utils.study.tables import read_manifest
 
     loaded = load_study(study)
     recorded = recorded_study(loaded, read_manifest(loaded))

@@ -13,6 +13,8 @@ from dvol_utils.forecasting.forecasters import checkpoint_folder, make_forecaste
 from dvol_utils.forecasting.walk import fit_networks, forecast_table
 from dvol_utils.samples.samples import build_samples
 from dvol_utils.training import NetworkForecaster, TrainingError
+from dvol_utils.training.errors import InterruptedTrainingError
+from dvol_utils.training.processes.many import Failure, _attempt
 
 
 @pytest.fixture(scope="module")
@@ -52,20 +54,55 @@ def test_each_seed_leaves_its_checkpoint(run):
         assert (folder / "config.json").is_file()
 
 
-def test_networks_that_fail_cost_the_others_nothing(run):
+def test_networks_that_diverge_cost_the_others_nothing(run, monkeypatch):
     study, samples, table = run
-    weights = checkpoint_folder(study, "lstm_baseline", 1) / "model.safetensors"
-    whole = weights.read_bytes()
-    weights.write_bytes(whole[:-1])
+    others = walk.run_tasks
+
+    def one_diverges(tasks, **settings):
+        first, _ = others(tasks, **settings)
+        return [first, Failure("TrainingError: loss is nan", own=True)]
+
+    monkeypatch.setattr(walk, "run_tasks", one_diverges)
     rest, failures = forecast_table(samples, study, log=lambda line: None)
-    weights.write_bytes(whole)
-    assert list(failures) == ["lstm_baseline seed 1"]
-    assert failures["lstm_baseline seed 1"].startswith(
-        f"CheckpointError: {weights} was changed or cut short since it was written"
-    )
+    assert failures == {"lstm_baseline seed 1": "TrainingError: loss is nan"}
     kept = (table["model"] != "lstm_baseline") | (table["seed"] == 0)
     pd.testing.assert_frame_equal(rest, table[kept].reset_index(drop=True))
     assert network_folders(study, failures) == [checkpoint_folder(study, "lstm_baseline", 0)]
+
+
+def test_a_network_that_lacked_something_fails_the_stage_and_is_made_good(run):
+    """As a full disk does, or a checkpoint that was changed: no run without one of its seeds."""
+    study, samples, table = run
+    folder = checkpoint_folder(study, "lstm_baseline", 1)
+    whole = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(whole[:-1])
+    lacks = r"^lstm_baseline seed 1: CheckpointError: .* was changed or cut short .* is made good$"
+    with pytest.raises(InterruptedTrainingError, match=lacks):
+        forecast_table(samples, study, log=lambda line: None)
+    (folder / "model.safetensors").write_bytes(whole)
+    again, failures = forecast_table(samples, study, log=lambda line: None)
+    assert failures == {}
+    pd.testing.assert_frame_equal(again, table)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(28, "No space left on device"), MemoryError(), RuntimeError("CUDA out of memory"),
+     InterruptedTrainingError("ended with status 1"), Failure("its process was killed")],
+    ids=lambda error: type(error).__name__,
+)  # fmt: skip
+def test_want_of_room_memory_or_a_device_is_no_fault_of_the_network(run, monkeypatch, error):
+    study, samples, _ = run
+
+    def lack(*_):
+        raise error
+
+    def tasks(tasks, **_):
+        return [error if isinstance(error, Failure) else _attempt(lack) for _task in tasks]
+
+    monkeypatch.setattr(walk, "run_tasks", tasks)
+    with pytest.raises(InterruptedTrainingError, match="lstm_baseline seed 0: "):
+        forecast_table(samples, study, log=lambda line: None)
 
 
 def test_a_network_without_its_target_costs_the_other_nothing(run, tmp_path):

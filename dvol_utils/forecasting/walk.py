@@ -28,6 +28,7 @@ from dvol_utils.study.params import StudyParams
 from dvol_utils.training import NetworkForecaster, TrainingError
 from dvol_utils.training.checkpoints.simple_models import save_simple
 from dvol_utils.training.devices import process_count
+from dvol_utils.training.errors import InterruptedTrainingError
 from dvol_utils.training.processes.many import Failure, default_workers, run_tasks
 from dvol_utils.training.progress import follow
 
@@ -60,13 +61,13 @@ def forecast_table(
         y_true, y_pred, y_origin (index points), jump_regime, level_regime. All models on the same
         rows, but for one whose inputs ended: it has those up to there.
     failures : dict
-        Why models could not be trained, for errors, for want of a series that they read, or since
-        one ended before the first row, by "model seed N"; they have no rows.
+        Why models have no rows, by "model seed N": a network diverged, a series that the model
+        reads is not there, or it ended before the first row.
 
     Raises
     ------
     TrainingError
-        Not one network could be trained.
+        Not one network could be trained, or one lacked room, memory or a device.
     """
     folds = study_folds(samples, study)
     absent = absent_inputs(study, samples)
@@ -162,7 +163,7 @@ def walk_network(
         except TrainingError as error:
             if forecaster.fold is None:
                 raise
-            raise TrainingError(f"fold {fold.number}: {error}") from error
+            raise type(error)(f"fold {fold.number}: {error}") from error
     return np.concatenate(forecasts)
 
 
@@ -182,7 +183,7 @@ def _walk_simple(
     """Forecasts of a model that is no network, of all folds' rows; may leave what was fitted."""
     folds = _with_rows(folds, samples)
     if not folds:
-        return Failure(_ENDED_BEFORE)
+        return Failure(_ENDED_BEFORE, own=True)
     forecasts = []
     for fold in folds:
         forecaster = make_forecaster(name, study)
@@ -218,8 +219,14 @@ def _walk_networks(
     trained = _side_by_side(tasks, sizes, folders, study, log)
     results = iter(trained)
     found = {key: _joined([next(results) for _ in chains.get(key[0], [])]) for key in networks}
-    failed = [result.error for result in found.values() if isinstance(result, Failure)]
-    untrained = [error for error in failed if error != _ENDED_BEFORE]
+    failed = {key: result for key, result in found.items() if isinstance(result, Failure)}
+    for (name, seed), result in failed.items():
+        if not result.own:
+            raise InterruptedTrainingError(
+                f"{name} seed {seed}: {result.error}. What is trained is kept: run this again once "
+                "that is mended, and what is missing is made good"
+            )
+    untrained = [result.error for result in failed.values() if result.error != _ENDED_BEFORE]
     if untrained and len(failed) == len(found):
         raise TrainingError(f"no network could be trained; the first said: {untrained[0]}")
     return found
@@ -233,7 +240,7 @@ def _is_warm(name: str, study: StudyParams) -> bool:
 def _joined(chains: Sequence[np.ndarray | Failure]) -> np.ndarray | Failure:
     """Forecasts of a network's chains in one array, or its first failure."""
     if not chains:
-        return Failure(_ENDED_BEFORE)
+        return Failure(_ENDED_BEFORE, own=True)
     failed = [chain for chain in chains if isinstance(chain, Failure)]
     return failed[0] if failed else np.concatenate(chains)
 

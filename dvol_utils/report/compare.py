@@ -31,7 +31,8 @@ from dvol_utils.study.files import ArtefactError, replacing
 from dvol_utils.study.loading import load_study
 from dvol_utils.study.model_names import label
 from dvol_utils.study.params import ParameterError, StudyParams
-from dvol_utils.study.recorded import read_manifest, recorded_study
+from dvol_utils.study.recorded import recorded_study
+from dvol_utils.study.tables import read_manifest
 from dvol_utils.wording.numbers import MISSING, coverage_text, hour, number, written, written_p
 
 # A study's own names, and where its raw files lie, which changes no result.

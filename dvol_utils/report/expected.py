@@ -25,9 +25,8 @@ from dvol_utils.study.files import ArtefactError, read_json, write_json
 from dvol_utils.study.loading import load_study
 from dvol_utils.study.model_names import ENSEMBLE, NETWORK_NAMES
 from dvol_utils.study.params import StudyParams
-from dvol_utils.study.recorded import read_manifest
 from dvol_utils.study.stages import study_notebooks
-from dvol_utils.study.tables import package_versions
+from dvol_utils.study.tables import package_versions, read_manifest
 
 # Largest difference allowed on another platform, in the number's own unit, by a part of its name:
 # three times or more what other instructions and float32 in place of bfloat16 were seen to change.

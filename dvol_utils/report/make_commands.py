@@ -55,10 +55,13 @@ def hold_command(
     settings: Settings = None,
 ) -> None:
     """Become another command, which holds the study's run until it and its processes end."""
+    from dvol_utils.report.sound import forget_unsound
+
     loaded = study_of(study, raw, settings)
     check_limits(loaded.run_dir)
     given = "".join(f' SET="{text}"' for text in settings or [])
     handle = take_lock(loaded.run_dir, f"{doing} STUDY={study}{given}")
+    forget_unsound(loaded)
     if handle is not None:
         os.set_inheritable(handle, True)
     for name in ("SIGPIPE", "SIGXFSZ"):  # which Python ignores, and programs would go on to

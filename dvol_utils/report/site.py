@@ -18,8 +18,9 @@ from dvol_utils.results.results_json import NoResults, Results, read_results
 from dvol_utils.study.effective import describe
 from dvol_utils.study.files import ArtefactError, replacing
 from dvol_utils.study.params import StudyParams
-from dvol_utils.study.recorded import read_manifest, recorded_study
+from dvol_utils.study.recorded import recorded_study
 from dvol_utils.study.stages import CARD, SIGNIFICANCE, TRAINING, study_notebooks, study_stages
+from dvol_utils.study.tables import read_manifest
 
 _PUBLISHED_QUESTION = (
     "What did the published study of DVOL claim, what are its numbers worth beside persistence on "

@@ -19,9 +19,9 @@ from dvol_utils.results.results_json import Comparison, Results, Scores, read_re
 from dvol_utils.study.effective import changed, effective, parameters_hash
 from dvol_utils.study.files import ArtefactError, file_hash
 from dvol_utils.study.params import StudyParams
-from dvol_utils.study.recorded import read_manifest, recorded_study
+from dvol_utils.study.recorded import recorded_study
 from dvol_utils.study.stages import SIGNIFICANCE
-from dvol_utils.study.tables import read_table
+from dvol_utils.study.tables import read_manifest, read_table
 
 _TOLERANCE = 1e-9
 _MOST_FAULTS = 5  # where much differs, a few lines say so

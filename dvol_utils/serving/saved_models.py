@@ -11,8 +11,8 @@ from dvol_utils.forecasting.forecasters import checkpoint_folder, make_forecaste
 from dvol_utils.models import Forecaster
 from dvol_utils.study.effective import changed, effective
 from dvol_utils.study.params import StudyParams
-from dvol_utils.study.recorded import read_manifest, recorded_study
-from dvol_utils.study.tables import read_table, sections_of
+from dvol_utils.study.recorded import recorded_study
+from dvol_utils.study.tables import read_manifest, read_table, sections_of
 from dvol_utils.training import NetworkForecaster
 from dvol_utils.training.checkpoints.networks import load_weights, read_config
 from dvol_utils.training.checkpoints.sealed import CheckpointError

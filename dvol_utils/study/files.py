@@ -31,7 +31,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ArtefactError(f"{path} is missing: run `make report`") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ArtefactError(
             f"{path} is not JSON ({error}): delete it and run `make report`"
         ) from None

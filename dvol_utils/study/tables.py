@@ -38,6 +38,14 @@ _PACKAGES = (
     "arch",
     "papermill",
 )
+_MANIFEST: dict[str, type] = {
+    "parameters": dict,
+    "parameters_hash": str,
+    "stages": dict,
+    "packages": dict,
+    "python": str,
+    "seeds": list,
+}
 
 
 def write_table(study: StudyParams, name: str, table: pd.DataFrame) -> Path:
@@ -94,6 +102,39 @@ def read_table(study: StudyParams, name: str) -> pd.DataFrame:
     return arrow.to_pandas()
 
 
+def read_manifest(study: StudyParams) -> dict[str, Any]:
+    """`manifest.json` of a run: `parameters`, what each of `stages` noted, versions, seeds.
+
+    Raises
+    ------
+    ArtefactError
+        It is missing or damaged, is none, or a version with other formats left it.
+    """
+    path = study.artefact("manifest.json")
+    manifest = read_json(path)
+    for key, kind in _MANIFEST.items():
+        held = manifest.get(key) if isinstance(manifest, dict) else None
+        facts = held.values() if key == "stages" and isinstance(held, dict) else ()
+        if not isinstance(held, kind) or not all(isinstance(fact, dict) for fact in facts):
+            raise ArtefactError(
+                f"{path} is damaged, {key} should be there and of its kind: delete it and run "
+                f"`make report STUDY={study.name}`"
+            )
+    version = manifest.get("version", "before 0.2.0")
+    if _formats(version) != _formats(__version__):
+        raise ArtefactError(
+            f"{path}: version {version} of the project left this run at commit "
+            f"{manifest.get('git_commit') or 'unknown'}, this is version {__version__}: run "
+            f"`make report STUDY={study.name}` again, or read it with that commit"
+        )
+    return manifest
+
+
+def _formats(version: str) -> list[str]:
+    """What a version's files depend on: 0.2 of 0.2.1."""
+    return version.split(".")[:2]
+
+
 def record(study: StudyParams, stage: str, facts: dict[str, Any]) -> None:
     """Add a stage's facts (durations, devices, file hashes) to `runs/<study>/manifest.json`."""
     _write_manifest(study, {stage: facts})
@@ -102,7 +143,7 @@ def record(study: StudyParams, stage: str, facts: dict[str, Any]) -> None:
 def claim(study: StudyParams) -> None:
     """Say in the manifest, before a stage is run, that the study's run has these parameters."""
     path = study.run_dir / "manifest.json"
-    if not path.is_file() or read_json(path).get("parameters") != effective(study):
+    if not path.is_file() or read_manifest(study)["parameters"] != effective(study):
         _write_manifest(study, {})
 
 
@@ -151,7 +192,7 @@ def _refuse_another_run(study: StudyParams) -> None:
     path = study.run_dir / "manifest.json"
     if study.trial or not path.is_file():
         return
-    others = changed(effective(study), read_json(path).get("parameters", {}))
+    others = changed(effective(study), read_manifest(study)["parameters"])
     if others:
         raise ArtefactError(
             f"{study.run_dir} has been run with other parameters since ({', '.join(others)}): run "
@@ -173,7 +214,7 @@ def _store_hash(folder: Path) -> str:
 def _write_manifest(study: StudyParams, facts: dict[str, dict[str, Any]]) -> None:
     path = study.artefact("manifest.json")
     with _in_run(study):
-        stages = read_json(path).get("stages", {}) if path.is_file() else {}
+        stages = read_manifest(study)["stages"] if path.is_file() else {}
         content = {**_provenance(study), "stages": {**stages, **facts}}
         write_json(study.run_dir / "manifest.json", content)
 

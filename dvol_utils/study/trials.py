@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from dvol_utils.study.effective import changed, effective, flat, neutral_keys
-from dvol_utils.study.files import read_json
 from dvol_utils.study.loading import load_study
 from dvol_utils.study.params import StudyParams, Trial
+from dvol_utils.study.tables import read_manifest
 from dvol_utils.study.threads import stay_on_one_thread
 
 
@@ -44,7 +44,7 @@ def open_study(name_or_path: str | Path, overrides: Mapping[str, Any] | None = N
     stay_on_one_thread()
     study = load_study(name_or_path, overrides)
     manifest = study.run_dir / "manifest.json"
-    recorded = read_json(manifest).get("parameters", {}) if manifest.is_file() else None
+    recorded = read_manifest(study)["parameters"] if manifest.is_file() else None
     raw = flat(recorded or {}).get("data.raw_dir")
     if raw is not None and "data.raw_dir" not in flat(overrides or {}):
         study = load_study(name_or_path, {**(overrides or {}), "data.raw_dir": raw})

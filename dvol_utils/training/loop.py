@@ -19,16 +19,13 @@ from dvol_utils.study.fitting_section import TrainingParams
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.threads import one_thread
 from dvol_utils.training.devices import Place, arithmetic, here, keep_freed_memory, scaled_rate
+from dvol_utils.training.errors import TrainingError
 from dvol_utils.training.sequences import Sequences, build_sequences, sequence_starts
 
 History = list[dict[str, float]]
 State = dict[str, Any]
 Values = TypeVar("Values", np.ndarray, Tensor)
 _HOURS_AT_ONCE = 24_576  # hours of input in one forward pass without gradients
-
-
-class TrainingError(RuntimeError):
-    """Training cannot go on; the message names the epoch, the seed and what to try."""
 
 
 @one_thread()

@@ -13,6 +13,7 @@ from dvol_utils.samples.samples import Samples
 from dvol_utils.study.effective import effective
 from dvol_utils.study.files import replacing, write_json
 from dvol_utils.study.loading import study_from
+from dvol_utils.training.errors import InterruptedTrainingError, TrainingError
 from dvol_utils.training.network import TrainableNetwork
 
 _ATTRIBUTES = ("asset", "horizon", "ended")  # of samples: what is no column
@@ -54,13 +55,18 @@ def read_job(folder: Path) -> tuple[TrainableNetwork, Samples]:
 def write_error(folder: Path, error: Exception) -> None:
     """Leave the message of an error that no restart would mend."""
     with replacing(folder / _ERROR) as temporary:
-        temporary.write_text(f"{error}\n", encoding="utf-8")
+        left = {"message": str(error), "own_fault": getattr(error, "own_fault", False)}
+        temporary.write_text(json.dumps(left), encoding="utf-8")
 
 
-def read_error(folder: Path) -> str | None:
-    """The message that a process has left, if one has."""
+def read_error(folder: Path) -> TrainingError | None:
+    """The error that a process has left, if one has."""
     path = folder / _ERROR
-    return path.read_text(encoding="utf-8").strip() if path.exists() else None
+    if not path.exists():
+        return None
+    left = json.loads(path.read_text(encoding="utf-8"))
+    kind = TrainingError if left["own_fault"] else InterruptedTrainingError
+    return kind(left["message"])
 
 
 def write_trouble(folder: Path, error: Exception) -> None:

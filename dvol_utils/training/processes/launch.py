@@ -16,7 +16,7 @@ from pathlib import Path
 from dvol_utils.samples.samples import Samples
 from dvol_utils.training.checkpoints.sealed import emptied
 from dvol_utils.training.devices import process_count
-from dvol_utils.training.loop import TrainingError
+from dvol_utils.training.errors import InterruptedTrainingError, TrainingError
 from dvol_utils.training.network import TrainableNetwork
 from dvol_utils.training.processes.job import last_trouble, read_error, write_job
 from dvol_utils.training.processes.parent import PARENT
@@ -65,8 +65,10 @@ def train_with_torchrun(
         processes = process_count(trainable.study.training.devices)
         status = _run(_torchrun(job, processes, nnodes, rendezvous), quiet)
         error = read_error(job)
-        if error or status:
-            raise TrainingError(error or _last_words(trainable.title, status, last_trouble(job)))
+        if error:
+            raise error
+        if status:
+            raise InterruptedTrainingError(_last_words(trainable.title, status, last_trouble(job)))
 
 
 def _torchrun(job: Path, processes: int, nnodes: int, rendezvous: str | None) -> list[str]:

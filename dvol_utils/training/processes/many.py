@@ -41,9 +41,13 @@ class ClusterError(RuntimeError):
 
 @dataclass(frozen=True)
 class Failure:
-    """What a task that failed leaves: its error's type and message."""
+    """What a task that failed leaves: its error's type and message.
+
+    `own` says that the task itself is at fault, and not room, memory or a device that it lacked.
+    """
 
     error: str
+    own: bool = False
 
 
 def run_tasks(
@@ -110,7 +114,7 @@ def _attempt(task: Callable[[], T], *, parent: int | None = None) -> T | Failure
         with _ALONE, one_thread():
             return task()
     except Exception as error:  # reported by the caller, who has the others' results
-        return Failure(f"{type(error).__name__}: {error}")
+        return Failure(f"{type(error).__name__}: {error}", getattr(error, "own_fault", False))
 
 
 def _on_cluster(tasks: Sequence[Callable[[], T]], cluster: str, count: int) -> list[T | Failure]:
