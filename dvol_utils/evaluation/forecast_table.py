@@ -26,9 +26,6 @@ FORECAST_COLUMNS = (
 # Columns of quantiles, which a forecast table may have, with their probabilities.
 QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.50, "q75": 0.75, "q95": 0.95}
 VALUES = ("y_true", "y_pred", "y_origin")
-# Index points. Forecasts that are closer are one forecast that was reached by two roads: DVOL is
-# quoted to a hundredth, and exp(log(x)) differs from x by some 1e-14.
-LEAST_DIFFERENCE = 1e-9
 
 
 def check_forecasts(forecasts: pd.DataFrame) -> pd.DataFrame:
@@ -160,54 +157,6 @@ def add_calendar(forecasts: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def without_twins(forecasts: pd.DataFrame) -> pd.DataFrame:
-    """The table with one value for forecasts that differ by rounding alone.
-
-    Every score and test that compares models begins with it: differences below `LEAST_DIFFERENCE`
-    are none.
-
-    Parameters
-    ----------
-    forecasts : DataFrame
-        Forecast table, or some columns of it.
-
-    Returns
-    -------
-    DataFrame
-        `y_pred` and the quantiles of an origin that are that close together, in a chain, have the
-        value of `y_origin` where it is one of them, or else of the first row among them. Where
-        there are none, the table itself.
-    """
-    names = [name for name in ("y_pred", *QUANTILES) if name in forecasts]
-    keys = [name for name in ("asset", "origin") if name in forecasts]
-    groups = np.arange(len(forecasts))
-    if "origin" in keys:
-        groups = forecasts.groupby(keys, sort=False).ngroup().to_numpy()
-    start = forecasts["y_origin"].to_numpy(float)
-    settled = {name: _settled(forecasts[name].to_numpy(float), start, groups) for name in names}
-    moved = {
-        name: values
-        for name, values in settled.items()
-        if not np.array_equal(values, forecasts[name].to_numpy(float), equal_nan=True)
-    }
-    return forecasts.assign(**moved) if moved else forecasts
-
-
-def _settled(values: np.ndarray, start: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Values with one for all in a group that are close, `start` being close to itself."""
-    count = len(values)
-    both, of = np.concatenate([start, values]), np.concatenate([groups, groups])
-    order = np.lexsort((both, of))
-    apart = np.diff(both[order]) >= LEAST_DIFFERENCE
-    new = np.concatenate([[True], apart | (np.diff(of[order]) != 0) | np.isnan(both[order][1:])])
-    chain = np.cumsum(new) - 1
-    first = np.full(chain[-1] + 1, 2 * count)
-    np.minimum.at(first, chain, order)  # `start` comes before all values, and rows are in order
-    found = np.empty(2 * count)
-    found[order] = both[first[chain]]
-    return found[count:]
-
-
 def squared_errors(forecasts: pd.DataFrame) -> pd.DataFrame:
     """Squared errors of models side by side.
 
@@ -229,7 +178,6 @@ def squared_errors(forecasts: pd.DataFrame) -> pd.DataFrame:
     check_values(forecasts, ("origin", "model"))
     twice = forecasts.duplicated(["origin", "model"])
     _refuse(forecasts, twice, "origin", "once a model: one asset, seeds averaged")
-    forecasts = without_twins(forecasts)
     loss = forecasts.assign(loss=(forecasts["y_true"] - forecasts["y_pred"]) ** 2)
     wide = loss.pivot(index="origin", columns="model", values="loss")  # noqa: PD010 no aggregation
     for model in wide.columns[wide.isna().any()]:

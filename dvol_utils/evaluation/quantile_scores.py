@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from dvol_utils.evaluation.forecast_table import QUANTILES, check_values, without_twins
+from dvol_utils.evaluation.forecast_table import QUANTILES, check_values
 from dvol_utils.evaluation.scores import in_order
 
 # interval: its lower and upper quantile
@@ -34,7 +34,6 @@ def with_quantiles(forecasts: pd.DataFrame) -> pd.DataFrame:
         A quantile's column is missing.
     """
     check_values(forecasts, ("model", "origin", *QUANTILES))
-    forecasts = without_twins(forecasts)
     there = forecasts[list(QUANTILES)].notna().all(axis="columns")
     rows = forecasts[forecasts["model"].isin(forecasts.loc[there, "model"].unique())]
     keys = [rows[name] for name in ("asset", "origin") if name in rows]
@@ -65,7 +64,7 @@ def coverage(forecasts: pd.DataFrame, by: str | Sequence[str] = ("model",)) -> p
         A column is missing, or a value is not finite.
     """
     keys = _checked(forecasts, by)
-    rows = without_twins(forecasts).dropna(subset=list(QUANTILES))
+    rows = forecasts.dropna(subset=list(QUANTILES))
     outcome = rows["y_true"]
     parts = pd.DataFrame(index=rows.index)
     for share, (low, high) in INTERVALS.items():
@@ -111,7 +110,7 @@ def crps(forecasts: pd.DataFrame, by: str | Sequence[str] = ("model",)) -> pd.Da
     of the American Statistical Association 102(477), doi 10.1198/016214506000001437
     """
     keys = _checked(forecasts, by)
-    rows = without_twins(forecasts).dropna(subset=list(QUANTILES))
+    rows = forecasts.dropna(subset=list(QUANTILES))
     parts = pinball_losses(rows)
     parts.insert(0, "crps", 2 * parts.mean(axis="columns"))
     place = [name for name in ("asset", "origin") if name in rows]

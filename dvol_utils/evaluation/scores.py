@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from dvol_utils.evaluation.forecast_table import VALUES, check_values, without_twins
+from dvol_utils.evaluation.forecast_table import VALUES, check_values
 from dvol_utils.study.model_names import MODEL_NAMES
 
 METRICS = ("r2", "rmse", "mae", "mape", "skill", "direction")
@@ -95,7 +95,6 @@ def contributions(forecasts: pd.DataFrame) -> pd.DataFrame:
         squared error of persistence, and whether the outcome moved, a move was called, and the
         call was right (0 or 1).
     """
-    forecasts = without_twins(forecasts)
     y, f, start = (forecasts[name].to_numpy(dtype=float) for name in VALUES)
     outcome, error = y - np.median(y), y - f
     moves, calls = np.sign(y - start), np.sign(f - start)

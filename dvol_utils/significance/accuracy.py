@@ -17,7 +17,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.tsa.stattools import diebold_mariano_test
 
-from dvol_utils.evaluation.forecast_table import squared_errors, without_twins
+from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.significance.hac import hac_lags, long_run_variance
 from dvol_utils.significance.series import check_models, checked_series, side_by_side
 
@@ -237,8 +237,7 @@ def clark_west_pairs(
       model_a  mean_difference  adjusted_difference  p_value
     0   noisy           -0.707               -1.461    0.014
     """
-    losses = squared_errors(forecasts)
-    made = side_by_side(without_twins(forecasts), "y_pred")
+    losses, made = squared_errors(forecasts), side_by_side(forecasts, "y_pred")
     outcome = side_by_side(forecasts, "y_true").iloc[:, 0]
     check_models(pairs, losses)
     rows = []

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.evaluation import METRICS, SUMS, contributions, metrics_from_sums, score
-from dvol_utils.evaluation.forecast_table import squared_errors, without_twins
+from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.significance.resampling import Resampling
 from dvol_utils.significance.series import check_models
 
@@ -214,7 +214,6 @@ def _series(
 
     Persistence is known from `y_origin` even where it is not among the models.
     """
-    forecasts = without_twins(forecasts)
     first = forecasts[forecasts["model"] == forecasts["model"].iloc[0]]
     tables = {"persistence": first.assign(y_pred=first["y_origin"])}
     tables |= dict(iter(forecasts.groupby("model", sort=False)))
