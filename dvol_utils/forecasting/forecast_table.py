@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.forecasting.forecast_rows import QUANTILES
+from dvol_utils.forecasting.twins import settled
 
 FORECAST_COLUMNS = (
     "asset",
@@ -153,7 +154,8 @@ def squared_errors(forecasts: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Squared index points: a row an origin, in order of time; a column a model.
+        Squared index points: a row an origin, in order of time; a column a model. Forecasts that
+        are the same but for rounding (`twins.settled`) have the same errors.
 
     Raises
     ------
@@ -163,7 +165,8 @@ def squared_errors(forecasts: pd.DataFrame) -> pd.DataFrame:
     check_values(forecasts, ("origin", "model"))
     twice = forecasts.duplicated(["origin", "model"])
     _refuse(forecasts, twice, "origin", "once a model: one asset, seeds averaged")
-    loss = forecasts.assign(loss=(forecasts["y_true"] - forecasts["y_pred"]) ** 2)
+    same = settled(forecasts)
+    loss = same.assign(loss=(same["y_true"] - same["y_pred"]) ** 2)
     wide = loss.pivot(index="origin", columns="model", values="loss")  # noqa: PD010 no aggregation
     for model in wide.columns[wide.isna().any()]:
         lacking = wide.index[wide[model].isna()]
