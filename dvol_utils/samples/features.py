@@ -189,7 +189,8 @@ def _market(price: pd.Series) -> dict[str, pd.Series]:
     hourly = np.sqrt(_rolling_mean(returns**2, 720))
     moves = {f"return_{h}h": np.log(price).diff(h) / (hourly * h**0.5) for h in (1, 24, 168)}
     recent = np.sqrt(_rolling_mean(returns**2, 24))
-    return {**moves, "volatility_ratio": np.log(recent / hourly)}
+    ratio = recent / hourly
+    return {**moves, "volatility_ratio": np.log(ratio.where(ratio > 0))}  # a flat day has none
 
 
 def _funding(rate: pd.Series) -> dict[str, pd.Series]:
