@@ -10,14 +10,16 @@ from study_files import executed_notebook, source_notebook
 from test_persistence_alone import STUDY, run_cells
 from trainers import TINY
 
+from dvol_utils.data.panel import build_panel
 from dvol_utils.data.simulated.market import write_store
+from dvol_utils.jumps import jumps_by_rule
 from dvol_utils.models.lstm import LADDER
 from dvol_utils.report.site import build_site
 from dvol_utils.study.files import read_json
 from dvol_utils.study.loading import load_study
 from dvol_utils.study.params import SimulatedParams
 from dvol_utils.study.stages import study_stages
-from dvol_utils.study.tables import read_table
+from dvol_utils.study.tables import read_table, write_table
 
 STAGES = ("01", "02", "03", "04", "05", "06", "10")
 SIMPLE = ["persistence", "seasonal_naive", "har", "ridge_decay"]
@@ -132,3 +134,23 @@ def test_bars_longer_than_an_hour_end_with_the_data_page_and_a_site(store, minut
     assert "so the study ends with its data page." in text
     assert index.find("table", class_="sortable") is None
     assert [link["href"] for link in index.select("ol.pages a")] == ["01_data_preparation.html"]
+
+
+@pytest.mark.parametrize("models", [["persistence", "ridge_decay"], ["persistence", "har"]])
+def test_a_study_beyond_the_list_of_releases_says_what_it_loses(tmp_path, monkeypatch, models):
+    monkeypatch.chdir(tmp_path)
+    simulated = {"start": "2026-12-01 00:00", "hours": 2_000, "seed": 3}
+    values = {**STUDY, "models": models, "data": {"source": "simulated", "simulated": simulated}}
+    values["split"] = {"validation_start": "2027-01-20", "test_start": "2027-02-06"}
+    (tmp_path / "params").mkdir()
+    (tmp_path / "params/tiny.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    study = load_study("tiny")
+    write_store(study.raw_dir, study.data)
+    panel = build_panel(study.raw_dir, study.data)
+    write_table(study, "panel", panel)
+    write_table(study, "jumps", jumps_by_rule(panel, study.jumps))
+    shown = run_cells("03")
+    told = "The list of releases ends before these hours do (CPI at 2027-01-13 13:30 UTC)"
+    assert (told in shown) == ("ridge_decay" in models)
+    assert ("CPI 2027-01-13, FOMC 2027-01-27." in shown) == ("ridge_decay" in models)
+    assert ("It matters to Time-weighted ridge." in shown) == ("ridge_decay" in models)

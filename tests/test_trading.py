@@ -14,10 +14,12 @@ from scipy import stats
 
 from dvol_utils import trading
 from dvol_utils.evaluation import evaluation_rows
-from dvol_utils.pages.trading import foresight_sentence, named, trading_answer
+from dvol_utils.pages.trading import fees_sentence, foresight_sentence, named, trading_answer
 from dvol_utils.plots import trading as plots
 from dvol_utils.study.judging_section import TradingParams
+from dvol_utils.study.loading import load_study
 from dvol_utils.study.params import ParameterError
+from dvol_utils.trading.costs import FEES_UNTIL
 
 DAYS = trading.schedule(
     pd.Timestamp("2024-01-01 00:00", tz="UTC"),
@@ -661,6 +663,12 @@ def test_figures_draw_what_they_get(market):
 
 def test_forecasts_that_nobody_could_trade_are_named():
     assert foresight_sentence(small_study()) == ""
+    assert fees_sentence(FEES_UNTIL, small_study()) == ""
+    own = load_study("bitcoin")
+    assert fees_sentence(FEES_UNTIL - pd.Timedelta(hours=1), own) == ""
+    assert "new fees since 2026-08-01, and these rows reach to 2026-08-01" in fees_sentence(
+        FEES_UNTIL, own
+    )
     short = small_study(**{"target.horizon_hours": 1})
     assert foresight_sentence(short).startswith("**Not worth trading:** the forecasts reach 1 hour")
     leaky = small_study(**{"target.kind": "scaled_level"})

@@ -58,8 +58,8 @@ def build_panel(
     params : DataParams
         Assets, form of the files, first and last hour, publication lag, longest gap to fill.
     leave_gaps : bool
-        Leave the hours of longer gaps empty in place of refusing them, and add `dvol_imputed`: who
-        asks fitted models about some hours looks at what these hours need.
+        Leave longer gaps empty beyond `max_fill_hours` in place of refusing them, and add
+        `dvol_imputed`: who asks fitted models about some hours looks at what these hours need.
 
     Returns
     -------
@@ -201,7 +201,7 @@ def _fill_bars(
 ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     """The bar of each hour, flat at the last close where it is missing, and which hours that is.
 
-    Last, the hours of gaps too long to fill, which stay empty; with a `path` they are refused.
+    Last, the hours by which gaps are too long, which stay empty; with a `path` they are refused.
     """
     last = bars.index.get_indexer(hours, method="pad")  # -1: before the first bar
     filled = bars.take(np.maximum(last, 0)).set_axis(hours)
@@ -220,7 +220,8 @@ def _fill_bars(
                 f"data.max_fill_hours allows {params.max_fill_hours}: bring the missing rows, or "
                 "choose data.start and data.end beside the gap"
             )
-        empty[start : end + 1] = True
+        # As far as a gap may be filled it is, however long it will turn out to be.
+        empty[max(start, end + 1 - length + params.max_fill_hours) : end + 1] = True
     close = next(name for name in bars.columns if name.endswith("close"))
     flat = [name for name in bars.columns if name.endswith(("open", "high", "low"))]
     flat = [name for name in flat if bars[name].notna().any()]

@@ -8,24 +8,8 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-FORECAST_COLUMNS = (
-    "asset",
-    "origin",
-    "target_time",
-    "horizon_hours",
-    "model",
-    "seed",
-    "fold",
-    "split",
-    "y_true",
-    "y_pred",
-    "y_origin",
-    "jump_regime",
-    "level_regime",
-)
-# Columns of quantiles, which a forecast table may have, with their probabilities.
-QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.50, "q75": 0.75, "q95": 0.95}
-VALUES = ("y_true", "y_pred", "y_origin")
+from dvol_utils.evaluation.forecast_columns import FORECAST_COLUMNS, QUANTILES, VALUES
+from dvol_utils.evaluation.twins import settled
 
 
 def check_forecasts(forecasts: pd.DataFrame) -> pd.DataFrame:
@@ -168,7 +152,8 @@ def squared_errors(forecasts: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Squared index points: a row an origin, in order of time; a column a model.
+        Squared index points: a row an origin, in order of time; a column a model. Forecasts that
+        are the same but for rounding (`twins.settled`) have the same errors.
 
     Raises
     ------
@@ -178,7 +163,8 @@ def squared_errors(forecasts: pd.DataFrame) -> pd.DataFrame:
     check_values(forecasts, ("origin", "model"))
     twice = forecasts.duplicated(["origin", "model"])
     _refuse(forecasts, twice, "origin", "once a model: one asset, seeds averaged")
-    loss = forecasts.assign(loss=(forecasts["y_true"] - forecasts["y_pred"]) ** 2)
+    same = settled(forecasts)
+    loss = same.assign(loss=(same["y_true"] - same["y_pred"]) ** 2)
     wide = loss.pivot(index="origin", columns="model", values="loss")  # noqa: PD010 no aggregation
     for model in wide.columns[wide.isna().any()]:
         lacking = wide.index[wide[model].isna()]

@@ -9,6 +9,7 @@ import pandas as pd
 
 from dvol_utils.evaluation.forecast_table import QUANTILES, check_values
 from dvol_utils.evaluation.scores import in_order
+from dvol_utils.evaluation.twins import settled
 
 # interval: its lower and upper quantile
 INTERVALS = {50: ("q25", "q75"), 90: ("q05", "q95")}
@@ -150,9 +151,10 @@ def pinball_losses(forecasts: pd.DataFrame) -> pd.DataFrame:
 def crps_losses(forecasts: pd.DataFrame) -> pd.DataFrame:
     """CRPS of models side by side: a row an origin in order of time, a column a model.
 
-    Only `with_quantiles`; one asset, one row an origin and model.
+    Only `with_quantiles`; one asset, one row an origin and model. Quantiles that are the same but
+    for rounding (`twins.settled`) have the same CRPS.
     """
-    rows = with_quantiles(forecasts)
+    rows = settled(with_quantiles(forecasts))
     loss = rows.assign(loss=2 * pinball_losses(rows).mean(axis="columns"))
     wide = loss.pivot(index="origin", columns="model", values="loss")  # noqa: PD010 no aggregation
     return wide[list(pd.unique(rows["model"]))]

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.evaluation.forecast_table import VALUES, check_values
+from dvol_utils.evaluation.twins import settled_to
 from dvol_utils.study.model_names import MODEL_NAMES
 
 METRICS = ("r2", "rmse", "mae", "mape", "skill", "direction")
@@ -96,6 +97,7 @@ def contributions(forecasts: pd.DataFrame) -> pd.DataFrame:
         call was right (0 or 1).
     """
     y, f, start = (forecasts[name].to_numpy(dtype=float) for name in VALUES)
+    f = settled_to(f, start)
     outcome, error = y - np.median(y), y - f
     moves, calls = np.sign(y - start), np.sign(f - start)
     columns = (

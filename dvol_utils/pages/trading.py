@@ -8,8 +8,8 @@ import pandas as pd
 
 from dvol_utils.study.model_names import label
 from dvol_utils.study.params import StudyParams
-from dvol_utils.trading.costs import FUTURES, PAPER_INDEX, STRADDLE
-from dvol_utils.wording.numbers import MISSING, coverage_text, hours_text, number
+from dvol_utils.trading.costs import FEES_UNTIL, FUTURES, PAPER_INDEX, STRADDLE
+from dvol_utils.wording.numbers import MISSING, coverage_text, day, hours_text, number
 
 LABELS = {
     PAPER_INDEX: "paper index (not tradable)",
@@ -102,6 +102,16 @@ def foresight_sentence(study: StudyParams) -> str:
             f"and are filled {hours_text(delay)} later, when the hour they are about is over."
         )
     return ""
+
+
+def fees_sentence(last: pd.Timestamp, study: StudyParams) -> str:
+    """Which of Deribit's regimes of fees is assumed, where hours up to `last` reach beyond it."""
+    if study.is_simulated or last < FEES_UNTIL:
+        return ""
+    return (
+        f"**Fees of another time:** Deribit has new fees since {day(FEES_UNTIL)}, and these rows "
+        f"reach to {day(last)}. The costs are those before; `trading.straddle_fee` takes others."
+    )
 
 
 def _knows_target(study: StudyParams) -> bool:

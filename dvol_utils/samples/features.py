@@ -197,7 +197,7 @@ def _market(price: pd.Series) -> dict[str, pd.Series]:
     hourly = np.sqrt(_rolling_mean(returns**2, 720))
     moves = {f"return_{h}h": np.log(price).diff(h) / (hourly * h**0.5) for h in (1, 24, 168)}
     ratio = np.sqrt(_rolling_mean(returns**2, 24)) / hourly
-    return {**moves, "volatility_ratio": np.log(ratio.where(ratio > 0))}
+    return {**moves, "volatility_ratio": np.log(ratio.where(ratio > 0))}  # a flat day has none
 
 
 def _funding(rate: pd.Series) -> dict[str, pd.Series]:

@@ -141,16 +141,14 @@ def broken_sources(panel: pd.DataFrame, columns: list[str]) -> str:
     words, lately = [], len(panel) - 2 * _MONTH_HOURS
     for source in dict.fromkeys(FEATURE_SOURCES.get(name, "dvol_close") for name in columns):
         times, empty = panel["time"], panel[source].isna().to_numpy()
-        stretches = [(first, last) for first, last in runs(empty) if first and last > lately]
+        gaps = [(first, last) for first, last in _unfilled(panel, source) if last > lately]
         if empty.all():
             words.append(f"{source}, not in the raw store")
         elif empty[-1]:
             words.append(f"{source}, last at {hour(times[np.flatnonzero(~empty)[-1]])}")
-        elif stretches:
-            first, last = stretches[-1]
-            words.append(
-                f"{source}, without values from {hour(times[first])} to {hour(times[last])}"
-            )
+        elif gaps:
+            first, last = (hour(times[place]) for place in gaps[-1])
+            words.append(f"{source}, without values from {first} to {last}")
     return "; ".join(words)
 
 
@@ -159,17 +157,26 @@ def gap_notes(panel: pd.DataFrame, *, with_price: bool) -> list[str]:
 
     An input counts as there where at least half the hours of its window are.
     """
-    notes, late = [], panel.tail(_MONTH_HOURS)
-    for name, source in {"DVOL": "dvol_close", "price": "price_close"}.items():
-        if name == "price" and not with_price:
-            continue
-        for first, last in runs(late[source].isna().to_numpy()):
-            times = late["time"].iloc[[first, last]]
-            notes.append(
-                f"{name} has no bar from {hour(times.iloc[0])} to {hour(times.iloc[1])}: inputs "
-                "that look back on these hours rest on those beside them"
-            )
-    return notes
+    series = {"DVOL": "dvol_close", **({"price": "price_close"} if with_price else {})}
+    times, late = panel["time"], len(panel) - _MONTH_HOURS
+    return [
+        f"{name} has no bar from {hour(times[first])} to {hour(times[last])}: inputs that look "
+        "back on these hours rest on those beside them"
+        for name, source in series.items()
+        for first, last in _unfilled(panel, source)
+        if last >= late
+    ]
+
+
+def _unfilled(panel: pd.DataFrame, source: str) -> list[tuple[int, int]]:
+    """First and last row of gaps of a column that were too long to be filled to their end."""
+    empty = panel[source].isna().to_numpy()
+    missing = empty
+    if source == "dvol_close":
+        missing = empty | panel["dvol_imputed"].to_numpy()
+    elif source == "price_close":
+        missing = empty | (panel["imputed"] & ~panel["dvol_imputed"]).to_numpy()
+    return [(first, last) for first, last in runs(missing) if first and empty[last]]
 
 
 def _compared(

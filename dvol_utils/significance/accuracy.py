@@ -18,6 +18,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.tsa.stattools import diebold_mariano_test
 
 from dvol_utils.evaluation.forecast_table import squared_errors
+from dvol_utils.evaluation.twins import loss_difference, settled, settled_to
 from dvol_utils.significance.hac import hac_lags, long_run_variance
 from dvol_utils.significance.series import check_models, checked_series, side_by_side
 
@@ -39,9 +40,9 @@ def diebold_mariano(
     Returns
     -------
     statistic, p_value : float
-        A negative statistic speaks for a. The p-value is two-sided. Identical losses give
-        `(0.0, 1.0)`; losses that differ by the same amount everywhere give an infinite statistic
-        and a p-value of 0.
+        A negative statistic speaks for a. The p-value is two-sided. Losses that are the same but
+        for rounding (`forecasting.twins`) give `(0.0, 1.0)`; losses that differ by the same amount
+        everywhere give an infinite statistic and a p-value of 0.
 
     Raises
     ------
@@ -74,12 +75,12 @@ def diebold_mariano(
     (2.4495, 0.0917)
     """
     a, b = checked_series("losses", loss_a, loss_b, horizon=horizon)
-    difference = a - b
+    difference = loss_difference(a, b)
     if np.ptp(difference) == 0:
         return (np.inf * difference[0], 0.0) if difference[0] else (0.0, 1.0)
     result = diebold_mariano_test(
         np.zeros_like(a),
-        a,
+        np.where(difference == 0, b, a),
         b,
         criterion=lambda _, loss: loss,
         lags=horizon - 1 if lags is None else lags,
@@ -194,6 +195,7 @@ def clark_west(
     (2.8284, 0.0023)
     """
     y, f, g = checked_series("outcome and forecasts", outcome, small, large, horizon=horizon)
+    g = settled_to(g, f)
     adjusted = (y - f) ** 2 - ((y - g) ** 2 - (f - g) ** 2)
     mean = adjusted.mean()
     if np.ptp(adjusted) == 0:
@@ -237,6 +239,7 @@ def clark_west_pairs(
       model_a  mean_difference  adjusted_difference  p_value
     0   noisy           -0.707               -1.461    0.014
     """
+    forecasts = settled(forecasts)
     losses, made = squared_errors(forecasts), side_by_side(forecasts, "y_pred")
     outcome = side_by_side(forecasts, "y_true").iloc[:, 0]
     check_models(pairs, losses)

@@ -15,6 +15,7 @@ import pandas as pd
 
 from dvol_utils.evaluation import METRICS, SUMS, contributions, metrics_from_sums, score
 from dvol_utils.evaluation.forecast_table import squared_errors
+from dvol_utils.evaluation.twins import settled
 from dvol_utils.significance.resampling import Resampling
 from dvol_utils.significance.series import check_models
 
@@ -199,6 +200,7 @@ def _draw(
     metrics = [metric] if isinstance(metric, str) else list(metric)
     _check(metrics)
     squared_errors(forecasts)  # refuses tables that cannot be compared hour by hour
+    forecasts = settled(forecasts)
     resampling = resampling.fitted(forecasts)
     series, parts = _series(forecasts, by, regimes)  # (hours, series * sums)
     resampled = resampling.sums(parts)

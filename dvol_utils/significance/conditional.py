@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from dvol_utils.evaluation.forecast_table import squared_errors
+from dvol_utils.evaluation.twins import loss_difference
 from dvol_utils.significance.hac import hac_lags, long_run_variance
 from dvol_utils.significance.series import check_models, checked_series
 
@@ -63,7 +64,7 @@ def giacomini_white(loss_a: ArrayLike, loss_b: ArrayLike, *, horizon: int) -> tu
     (7.0, 0.0302)
     """
     a, b = checked_series("losses", loss_a, loss_b, horizon=horizon, shortest=2)
-    difference = a - b
+    difference = loss_difference(a, b)
     if np.ptp(difference) == 0:
         return (np.inf, 0.0) if difference[0] else (0.0, 1.0)
     z = difference[horizon:, None] * _instruments(difference, horizon)
@@ -99,7 +100,7 @@ def expected_better(loss_a: ArrayLike, loss_b: ArrayLike, *, horizon: int) -> fl
     0.5714
     """
     a, b = checked_series("losses", loss_a, loss_b, horizon=horizon, shortest=2)
-    difference = a - b
+    difference = loss_difference(a, b)
     if not difference.any():
         return np.nan
     instruments = _instruments(difference, horizon)

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from dvol_utils.evaluation import score
 from dvol_utils.evaluation.forecast_table import squared_errors
+from dvol_utils.evaluation.twins import settled
 from dvol_utils.significance.hac import hac_lags
 from dvol_utils.significance.series import checked_series
 
@@ -118,6 +119,7 @@ def unbiasedness_test(forecasts: pd.DataFrame, horizon: int) -> pd.DataFrame:
     3        blind -0.260    0.244
     """
     squared_errors(forecasts)  # refuses tables that cannot be compared hour by hour
+    forecasts = settled(forecasts)
     rows = []
     for model, table in forecasts.sort_values("origin").groupby("model", sort=False):
         outcome, made = (table[name] - table["y_origin"] for name in ("y_true", "y_pred"))
@@ -169,6 +171,7 @@ def direction_test(forecasts: pd.DataFrame, horizon: int) -> pd.DataFrame:
     3        noisy       0.60   0.16       0.97             3.54
     """
     squared_errors(forecasts)  # refuses tables that cannot be compared hour by hour
+    forecasts = settled(forecasts)
     rows = []
     for model, table in forecasts.sort_values("origin").groupby("model", sort=False):
         moved = table[table["y_true"] != table["y_origin"]]

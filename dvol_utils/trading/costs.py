@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 
 from dvol_utils.study.judging_section import TradingParams
 
 PAPER_INDEX, FUTURES, STRADDLE = "paper_index", "futures_proxy", "straddle"
 INSTRUMENTS = (PAPER_INDEX, FUTURES, STRADDLE)
+# Deribit has other fees from here on, and options deliver into futures: docs/trading.md.
+FEES_UNTIL = pd.Timestamp("2026-08-01", tz="UTC")
 
 
 def side_cost(
