@@ -179,7 +179,7 @@ def replacing(path: Path, *, keep_same: bool = False) -> Iterator[Path]:
         _sync(temporary)
         if keep_same and path.is_file() and file_hash(path) == file_hash(temporary):
             return
-        temporary.chmod(0o644)
+        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -188,6 +188,13 @@ def replacing(path: Path, *, keep_same: bool = False) -> Iterator[Path]:
 def package_versions() -> dict[str, str]:
     """Installed versions of the packages that a run's numbers come from, by name."""
     return {name: importlib.metadata.version(name) for name in _PACKAGES}
+
+
+def _umask() -> int:
+    """Whom new files are kept from: mkstemp keeps its own from everybody else."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _sync(path: Path) -> None:
