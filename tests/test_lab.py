@@ -225,7 +225,7 @@ def test_nothing_but_the_run_is_written(lab, runs):
     assert [run.error for run in runs.values()] == [None] * len(runs)
     for path in [*lab.root.glob("notebooks/*.ipynb"), *lab.root.glob("params/*")]:
         assert path.read_bytes() == (HOME / path.relative_to(lab.root)).read_bytes(), path.name
-    assert [path.name for path in (lab.root / "runs").iterdir()] == ["smoke"]
+    assert {path.name for path in (lab.root / "runs").iterdir()} == {"smoke", ".smoke.lock"}
     assert not (lab.root / "reports").exists()
 
 

@@ -213,10 +213,15 @@ def test_full_disk_while_writing_leaves_no_table(study, monkeypatch):
     assert os.listdir(study.run_dir) == []
 
 
-def test_new_file_is_readable_for_all(tmp_path):
-    with replacing(tmp_path / "deep/a.txt") as temporary:
-        temporary.write_text("new")
-    assert (tmp_path / "deep/a.txt").stat().st_mode & 0o777 == 0o644
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_new_file_is_readable_for_whom_the_user_lets(tmp_path, mask, mode):
+    before = os.umask(mask)
+    try:
+        with replacing(tmp_path / "deep/a.txt") as temporary:
+            temporary.write_text("new")
+    finally:
+        assert os.umask(before) == mask
+    assert (tmp_path / "deep/a.txt").stat().st_mode & 0o777 == mode
 
 
 def test_json_is_whole_or_absent(tmp_path):

@@ -72,10 +72,17 @@ def replacing(path: Path, *, keep_same: bool = False) -> Iterator[Path]:
         _sync(temporary)
         if keep_same and path.is_file() and file_hash(path) == file_hash(temporary):
             return
-        temporary.chmod(0o644)
+        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    """Whom new files are kept from: mkstemp keeps its own from everybody else."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _sync(path: Path) -> None:
