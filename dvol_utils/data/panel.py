@@ -17,7 +17,7 @@ from dvol_utils.data.raw.files import RawStoreError
 from dvol_utils.data.raw.store import SCHEMAS, read_series, series_file, series_path
 from dvol_utils.data.raw.units import check_beside_price
 from dvol_utils.data.resample import hourly_closes
-from dvol_utils.study.data_section import DataParams, SeriesName
+from dvol_utils.study.data_section import ENDED_AFTER_HOURS, DataParams, SeriesName
 from dvol_utils.study.params import StudyParams
 
 COLUMNS: dict[SeriesName, dict[str, str]] = {
@@ -101,9 +101,9 @@ def check_length(panel: pd.DataFrame, study: StudyParams) -> None:
     Raises
     ------
     RawStoreError
-        A series starts after the validation does, or ends before the test (of DVOL: before the
-        first test target), or a window is longer than the training rows; or a study of the
-        published numbers lacks a series that the published rules read.
+        A series starts after the validation does, DVOL ends before the first test target, or a
+        window is longer than the training rows; or a study of the published numbers lacks a series
+        that the published rules read.
     """
     if study.published_page:
         _check_published(panel, study)
@@ -139,9 +139,9 @@ def _asset_panel(raw_dir: Path, asset: str, params: DataParams, leave_gaps: bool
     imputed = np.zeros(len(hours), bool)
     for series, table in bars.items():
         names, path = COLUMNS[series], _path(raw_dir, asset, series, params)
-        filled, missing, empty = _fill_bars(
-            table, hours, params.bar_minutes(series), params, None if leave_gaps else path
-        )
+        refused = None if leave_gaps else path
+        minutes, may_end = params.bar_minutes(series), series == "price"
+        filled, missing, empty = _fill_bars(table, hours, minutes, params, refused, may_end=may_end)
         panel[list(names.values())] = filled[list(names)].to_numpy()
         # An empty price concerns those alone who read it; without DVOL there is no hour at all.
         imputed |= missing | (empty & (series == "dvol"))
@@ -197,11 +197,18 @@ def _hours(path: Path, closes: pd.DatetimeIndex, params: DataParams) -> pd.Datet
 
 
 def _fill_bars(
-    bars: pd.DataFrame, hours: pd.DatetimeIndex, minutes: int, params: DataParams, path: Path | None
+    bars: pd.DataFrame,
+    hours: pd.DatetimeIndex,
+    minutes: int,
+    params: DataParams,
+    path: Path | None,
+    *,
+    may_end: bool,
 ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     """The bar of each hour, flat at the last close where it is missing, and which hours that is.
 
-    Last, the hours by which gaps are too long, which stay empty; with a `path` they are refused.
+    Last, the hours by which gaps are too long, which stay empty; with a `path` they are refused,
+    but for those after the end of a series that may end.
     """
     last = bars.index.get_indexer(hours, method="pad")  # -1: before the first bar
     filled = bars.take(np.maximum(last, 0)).set_axis(hours)
@@ -214,7 +221,8 @@ def _fill_bars(
         length = int((hours[end] - begin) / _HOUR) + 1
         if length <= params.max_fill_hours:
             continue
-        if path is not None:
+        ended = may_end and end == len(hours) - 1 and length >= ENDED_AFTER_HOURS
+        if path is not None and not ended:
             raise RawStoreError(
                 f"{path}: no bar for {length} hours, closes {begin} to {hours[end]}; "
                 f"data.max_fill_hours allows {params.max_fill_hours}: bring the missing rows, or "
@@ -288,8 +296,8 @@ def _check_range(
             f"{file}: starts {first}, not before split.validation_start {validation}: no row is "
             "left to train on; bring earlier data or move the splits"
         )
-    needed = test + pd.Timedelta(hours=study.target.horizon_hours if series == "dvol" else 0)
-    if last < needed:
+    needed = test + pd.Timedelta(hours=study.target.horizon_hours)
+    if series == "dvol" and last < needed:  # without another that ended its models end, no more
         raise RawStoreError(
             f"{file}: ends {last}, before {needed}, which the test from split.test_start {test} "
             "needs; bring later data or move the splits"
