@@ -299,18 +299,21 @@ def _serve() -> None:
 def _child(function: str, arguments: dict[str, Any]) -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
-    code = 1
     try:
         globals()[function](**arguments)
-        code = 0
     except SystemExit as error:
-        code = int(error.code or 0)
+        _leave(int(error.code or 0))
     except BaseException:
         traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        _leave(1)
+    _leave(0)
+
+
+def _leave(code: int) -> None:
+    """While an error still holds a network: worker.py says why."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

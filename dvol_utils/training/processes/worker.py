@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 from pathlib import Path
 
 from dvol_utils.training.checkpoints.sealed import CheckpointError
@@ -27,9 +29,22 @@ def main(folder: Path) -> None:
             train_checkpoint(trainable, samples, **bar)
     except (TrainingError, CheckpointError) as error:
         write_error(folder, error)
+        _leave(0)
     except Exception as error:
         write_trouble(folder, error)
-        raise
+        traceback.print_exc()
+        _leave(1)
+
+
+def _leave(status: int) -> None:
+    """End at once, while the error still holds the network.
+
+    Let go, the gloo group of torch 2.13 may wait for ever for its own thread, which waits for the
+    interpreter's lock to drop the tensors of an all-reduce that the error has cut short.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 if __name__ == "__main__":
