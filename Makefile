@@ -113,6 +113,7 @@ endif
 endif
 
 $(VENV): pyproject.toml constraints.txt
+	@[ ! -L .venv ] || rm .venv # a link's folder is another project's, and --clear would empty it
 	$(PYTHON) -m venv $(ANEW) .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@printf '%s\n' $(call quote,$(CURDIR)) > $@

@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.data.panel import build_panel
-from dvol_utils.data.raw.store import SCHEMAS, series_path
+from dvol_utils.data.raw.schemas import SCHEMAS
+from dvol_utils.data.raw.store import series_path
 from dvol_utils.data.simulated.market import simulate_market, write_store
 from dvol_utils.study.data_section import DataParams
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from pydantic import ValidationError
 
-from dvol_utils.data.raw.store import SCHEMAS
+from dvol_utils.data.raw.schemas import SCHEMAS
 from dvol_utils.data.simulated import market
 from dvol_utils.study.data_section import INDISPENSABLE, RAW_COLUMNS, SIMULATED_ASSETS, DataParams
 from dvol_utils.study.loading import load_study

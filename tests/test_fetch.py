@@ -32,7 +32,8 @@ from dvol_utils.data.fetching import update
 from dvol_utils.data.fetching.fetch import fetch_store
 from dvol_utils.data.fetching.http import FetchError, UnreachableError
 from dvol_utils.data.panel import build_panel
-from dvol_utils.data.raw.store import SCHEMAS, read_series
+from dvol_utils.data.raw.schemas import SCHEMAS
+from dvol_utils.data.raw.store import read_series
 from dvol_utils.study.data_section import DataParams
 from dvol_utils.study.files import file_hash
 from dvol_utils.study.params import ParameterError

@@ -11,7 +11,6 @@ import pytest
 
 from dvol_utils.data.fetching.fields import field, parsed_number, stamp
 from dvol_utils.data.fetching.http import (
-    SOURCES,
     TRIES,
     Client,
     FetchError,
@@ -20,6 +19,7 @@ from dvol_utils.data.fetching.http import (
     open_client,
     source_urls,
 )
+from dvol_utils.data.fetching.sources import SOURCES
 from dvol_utils.study.params import ParameterError
 
 OK = {"result": 1}

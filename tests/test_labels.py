@@ -11,7 +11,8 @@ import pytest
 
 from dvol_utils.data.panel import build_panel
 from dvol_utils.data.raw.files import RawStoreError
-from dvol_utils.data.raw.store import SCHEMAS, read_series, series_path, step_minutes, store_table
+from dvol_utils.data.raw.schemas import SCHEMAS
+from dvol_utils.data.raw.store import read_series, series_path, step_minutes, store_table
 from dvol_utils.data.simulated import market
 from dvol_utils.study.data_section import DataParams, SeriesName
 

@@ -6,7 +6,7 @@ import pytest
 from forecast_tables import forecast_table
 
 from dvol_utils.evaluation import average_seeds, score
-from dvol_utils.evaluation import persistence as benchmark
+from dvol_utils.results import persistence as benchmark
 from dvol_utils.study.loading import load_study
 from dvol_utils.wording.numbers import persistence_sentence
 

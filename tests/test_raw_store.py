@@ -10,14 +10,8 @@ import pandas as pd
 import pytest
 
 from dvol_utils.data.raw.files import RawStoreError
-from dvol_utils.data.raw.store import (
-    SCHEMAS,
-    raw_hashes,
-    read_series,
-    series_file,
-    series_path,
-    store_table,
-)
+from dvol_utils.data.raw.schemas import SCHEMAS
+from dvol_utils.data.raw.store import raw_hashes, read_series, series_file, series_path, store_table
 from dvol_utils.study.data_section import DataParams
 
 REAL = Path(__file__).parents[2] / "shared/data"

@@ -80,7 +80,8 @@ def test_the_person_may_fetch_anywhere_and_a_link_in_the_project_is_theirs(
 ):
     fetched = []
     monkeypatch.setattr(
-        "dvol_utils.data.fetching.fetch.fetch_store", lambda folder, **_: fetched.append(folder)
+        "dvol_utils.forecasting.fetch_command.fetch_store",
+        lambda folder, **_: fetched.append(folder),
     )
     name = stranger(tmp_project, data={"source": "raw_store", "raw_dir": "../elsewhere"})
     other = tmp_project / "other"

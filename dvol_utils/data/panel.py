@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.data.raw.files import RawStoreError
-from dvol_utils.data.raw.store import SCHEMAS, read_series, series_file, series_path
+from dvol_utils.data.raw.schemas import SCHEMAS
+from dvol_utils.data.raw.store import read_series, series_file, series_path
 from dvol_utils.data.raw.units import check_beside_price
 from dvol_utils.data.resample import hourly_closes
 from dvol_utils.study.data_section import ENDED_AFTER_HOURS, DataParams, SeriesName

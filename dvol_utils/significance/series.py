@@ -31,6 +31,12 @@ def checked_series(what: str, *series: ArrayLike, horizon: int, shortest: int = 
     ------
     ValueError
         Series of different length, not finite, or too short for the horizon.
+
+    Examples
+    --------
+    >>> checked_series("losses", [4.0, 1.0, 0.0], [1.0, 1.0, 4.0], horizon=1)
+    array([[4., 1., 0.],
+           [1., 1., 4.]])
     """
     arrays = [np.asarray(values, dtype=float) for values in series]
     rows = len(arrays[0]) if arrays[0].ndim else 0

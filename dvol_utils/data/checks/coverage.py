@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from dvol_utils.data.panel import COLUMNS, VALUE_COLUMNS, runs
-from dvol_utils.data.raw.store import SCHEMAS, read_series, series_file, step_minutes
+from dvol_utils.data.raw.schemas import SCHEMAS
+from dvol_utils.data.raw.store import read_series, series_file, step_minutes
 from dvol_utils.study.data_section import ENDED_AFTER_HOURS, DataParams, SeriesName
 from dvol_utils.wording.numbers import hour
 

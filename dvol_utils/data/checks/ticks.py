@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.data.panel import ONCHAIN_MAX_AGE_HOURS
-from dvol_utils.data.raw.store import SCHEMAS, read_series, series_file, step_minutes
+from dvol_utils.data.raw.schemas import SCHEMAS
+from dvol_utils.data.raw.store import read_series, series_file, step_minutes
 from dvol_utils.study.data_section import DataParams, SeriesName
 
 _HOUR = pd.Timedelta(hours=1)

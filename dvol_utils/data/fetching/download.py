@@ -7,8 +7,9 @@ from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
 from dvol_utils.data.fetching.fields import JoinError
-from dvol_utils.data.fetching.http import SOURCES, Client, FetchError
+from dvol_utils.data.fetching.http import Client, FetchError
 from dvol_utils.data.fetching.pages import PageStore, RawPage, Rows, Window, joined_pages, missing
+from dvol_utils.data.fetching.sources import SOURCES
 
 _TRIES_A_HOLE = 2
 _MOST_REQUESTS_FOR_HOLES = 200

@@ -20,7 +20,7 @@ from dvol_utils.data.fetching.deribit import server_time
 from dvol_utils.data.fetching.http import Client, FetchError, open_client
 from dvol_utils.data.fetching.manifest import read_manifest
 from dvol_utils.data.fetching.pages import milliseconds
-from dvol_utils.data.fetching.sources import SPECS
+from dvol_utils.data.fetching.series import SPECS
 from dvol_utils.data.fetching.update import File, Outcome, UpdateRun, fetch_file
 from dvol_utils.data.raw.store import series_path
 from dvol_utils.study.data_section import SeriesName

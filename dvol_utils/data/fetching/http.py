@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
 import tenacity
 
+from dvol_utils.data.fetching.sources import SOURCES
 from dvol_utils.study.params import ParameterError
 
 T = TypeVar("T")
@@ -54,24 +55,6 @@ class FlawedResponseError(Exception):
     ) -> None:
         super().__init__(reason)
         self.tries, self.wait_s, self.no_connection = tries, wait_s, no_connection
-
-
-class Source(NamedTuple):
-    """A public API: its name, its address, and how many requests it gets in how many seconds."""
-
-    title: str
-    base_url: str
-    requests: int
-    seconds: float
-
-
-# Deribit limits by address without a figure. Coin Metrics allows 10 in 6 seconds; one fewer here,
-# since requests may bunch up on the way.
-SOURCES: dict[str, Source] = {
-    "deribit": Source("Deribit", "https://www.deribit.com/api/v2", 10, 2.0),
-    "coinmetrics": Source("Coin Metrics", "https://community-api.coinmetrics.io/v4", 9, 6.0),
-    "blockchain": Source("Blockchain.com", "https://api.blockchain.info", 5, 5.0),
-}
 
 
 def source_urls(base_urls: Mapping[str, str] | None) -> dict[str, str]:

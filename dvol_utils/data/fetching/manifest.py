@@ -20,9 +20,10 @@ from typing import Any
 
 import pandas as pd
 
-from dvol_utils.data.fetching.http import SOURCES, FetchError
+from dvol_utils.data.fetching.http import FetchError
 from dvol_utils.data.fetching.pages import Window, iso, milliseconds, missing
-from dvol_utils.data.fetching.sources import Spec
+from dvol_utils.data.fetching.series import Spec
+from dvol_utils.data.fetching.sources import SOURCES
 from dvol_utils.study.files import ArtefactError, file_hash, read_json, write_json
 
 Entry = dict[str, Any]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from dvol_utils.data.fetching.manifest import read_manifest
-from dvol_utils.data.fetching.sources import SPECS
+from dvol_utils.data.fetching.series import SPECS
 from dvol_utils.data.raw.store import read_series, series_file, series_path
 from dvol_utils.study.data_section import SeriesName
 from dvol_utils.study.params import ParameterError, StudyParams

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from dvol_utils.data.fetching.download import Part, download
-from dvol_utils.data.fetching.http import SOURCES, Client, FetchError, RefusedError
+from dvol_utils.data.fetching.http import Client, FetchError, RefusedError
 from dvol_utils.data.fetching.merge import rows_table
 from dvol_utils.data.fetching.pages import PageStore, Window
-from dvol_utils.data.fetching.sources import Spec
+from dvol_utils.data.fetching.series import Spec
+from dvol_utils.data.fetching.sources import SOURCES
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ from dvol_utils.data.fetching.pages import (
     utc,
 )
 from dvol_utils.data.fetching.parts import Wanted, download_parts
-from dvol_utils.data.fetching.sources import Spec
+from dvol_utils.data.fetching.series import Spec
 from dvol_utils.data.raw.files import RawStoreError
 from dvol_utils.data.raw.store import read_series, series_path
 from dvol_utils.study.data_section import SeriesName

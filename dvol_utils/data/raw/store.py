@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from dvol_utils.data.raw.checks import Column, check_bars, check_raw_values
+from dvol_utils.data.raw.checks import check_bars, check_raw_values
 from dvol_utils.data.raw.files import RawFile, RawStoreError, read_cells
+from dvol_utils.data.raw.schemas import SCHEMAS
 from dvol_utils.data.raw.times import check_held, check_step, ended_rows, row_times
 from dvol_utils.data.raw.units import check_usual, converted
 from dvol_utils.study.data_section import DataParams, SeriesName
@@ -25,59 +26,6 @@ from dvol_utils.study.files import file_hash
 MANIFEST = "manifest.json"
 
 
-class Schema(NamedTuple):
-    """A series' file name (after the asset), its step and its columns."""
-
-    file: str
-    step_hours: int
-    columns: tuple[Column, ...]
-    bars: tuple[str, str, str, str] | None = None  # open, high, low, close
-    extra: tuple[Column, ...] = ()  # columns that a file may lack
-    price: str | None = None  # the column that holds the price, USD
-
-
-_DVOL_RANGE = (0.1, 1_000.0, "index points")
-_PRICE_RANGE = (1e-6, 1e9, "USD")
-
-SCHEMAS: dict[SeriesName, Schema] = {
-    "dvol": Schema(
-        "dvol_hourly.csv",
-        1,
-        (
-            Column("dvol_open", *_DVOL_RANGE, may_be_empty=True),
-            Column("dvol_high", *_DVOL_RANGE, may_be_empty=True),
-            Column("dvol_low", *_DVOL_RANGE, may_be_empty=True),
-            Column("dvol_close", *_DVOL_RANGE),
-        ),
-        ("dvol_open", "dvol_high", "dvol_low", "dvol_close"),
-    ),
-    "price": Schema(
-        "price_hourly.csv",
-        1,
-        (
-            *(Column(name, *_PRICE_RANGE) for name in ("open", "high", "low", "close")),
-            Column("quote_volume", 0.0, 1e13, "USD a bar"),
-        ),
-        ("open", "high", "low", "close"),
-        price="close",
-    ),
-    "funding": Schema(
-        "funding_8h.csv", 8, (Column("funding_rate", -0.1, 0.1, "as a share, for 8 hours"),)
-    ),
-    "onchain": Schema(
-        "onchain_daily.csv",
-        24,
-        (
-            # Each comes from its source alone, and may fail alone.
-            Column("active_addresses", 1.0, 1e9, "addresses a day", may_be_empty=True),
-            Column("transaction_count", 1.0, 1e9, "transactions a day", may_be_empty=True),
-            Column("mvrv", 0.01, 100.0, "market value over realised value", may_be_empty=True),
-            Column("transfer_volume_usd", 1.0, 1e14, "USD a day", may_be_empty=True),
-        ),
-        extra=(Column("price_usd", *_PRICE_RANGE, may_be_empty=True),),
-        price="price_usd",
-    ),
-}
 # Direct exports of exchanges stamp a settlement some milliseconds after it.
 _SETTLEMENT_TOLERANCE_MS = 1_000
 _BAR_NAMES = {60: "hourly", 1_440: "daily"}

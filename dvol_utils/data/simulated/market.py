@@ -27,7 +27,8 @@ from scipy.signal import lfilter
 from scipy.special import gamma
 
 from dvol_utils.data.raw.files import DAY_MS, HOUR_MS, RawStoreError
-from dvol_utils.data.raw.store import SCHEMAS, series_path
+from dvol_utils.data.raw.schemas import SCHEMAS
+from dvol_utils.data.raw.store import series_path
 from dvol_utils.data.simulated.series import (
     autoregression,
     bars,
