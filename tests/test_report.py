@@ -273,6 +273,14 @@ def test_overview_names_the_networks_that_could_not_be_trained(study):
     assert told == "lstm_ultra seed 1: TrainingError: loss is nan"
 
 
+@pytest.mark.parametrize("fit", [True, False])
+def test_overview_says_that_data_are_not_fit(study, fit):
+    facts = read_json(study.run_dir / "manifest.json")["stages"]["01_data_preparation"]
+    record(study, "01_data_preparation", facts | {"fit": fit})
+    text = build_site(study).read_text(encoding="utf-8")
+    assert ("The data are not fit for this study" in text) is not fit
+
+
 def test_overview_says_what_is_established_and_leads_to_the_model_card(study):
     assert built(study)["index.html"].find(id="established") is None
     record(study, "10_model_card", {"summary": "It is established that a < b."})

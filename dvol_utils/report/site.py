@@ -19,7 +19,14 @@ from dvol_utils.study.effective import describe
 from dvol_utils.study.files import ArtefactError, replacing
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.recorded import recorded_study
-from dvol_utils.study.stages import CARD, SIGNIFICANCE, TRAINING, study_notebooks, study_stages
+from dvol_utils.study.stages import (
+    CARD,
+    DATA,
+    SIGNIFICANCE,
+    TRAINING,
+    study_notebooks,
+    study_stages,
+)
 from dvol_utils.study.tables import read_manifest
 
 _PUBLISHED_QUESTION = (
@@ -199,6 +206,7 @@ def _index_html(
     return templates.get_template("index.html.j2").render(
         question=_question(study),
         failures=failures_by_reason(_failures(manifest)),
+        unfit=manifest["stages"].get(DATA.name, {}).get("fit") is False,
         card=_card(manifest),
         found=_found(manifest),
         **shown,
