@@ -20,6 +20,7 @@ from dvol_utils.study.lock import run_lock
 from dvol_utils.study.params import ParameterError, StudyParams
 from dvol_utils.study.reach import without_effect
 from dvol_utils.study.threads import stay_on_one_thread
+from dvol_utils.wording.text import printable
 
 # Heavy imports stand in the commands that need them: `dvol params` should answer at once.
 
@@ -36,7 +37,7 @@ class _Commands(TyperGroup):
         except Exception as error:
             if not type(error).__module__.startswith("dvol_utils."):
                 raise
-            typer.echo(f"dvol: {error}", err=True)
+            typer.echo(f"dvol: {printable(error)}", err=True)
             raise typer.Exit(2) from None
 
 

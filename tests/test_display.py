@@ -126,4 +126,4 @@ def test_answer_is_markdown():
 
 def test_a_table_without_rows_is_words():
     (output,) = code_cell("", lambda: display.table(pd.DataFrame({"a": []}), "Pairs")).outputs
-    assert output.data == {"text/markdown": "Pairs: none in this study."}
+    assert output.data["text/html"] == "<p>Pairs: none in this study.</p>"

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import base64
 import errno
+import hashlib
 import os
 import re
 import shutil
@@ -95,6 +97,9 @@ def test_no_page_asks_another_host_for_anything(pages):
         assert not re.search(r"@import|url\(", page.style.text)
         policy = page.find("meta", attrs={"http-equiv": "Content-Security-Policy"})
         assert policy["content"].startswith("default-src 'none'; img-src data:;")
+        (script,) = page.find_all("script")
+        digest = base64.b64encode(hashlib.sha256(script.string.encode()).digest()).decode()
+        assert f"script-src 'sha256-{digest}';" in policy["content"]
         text = re.sub(r"data:image/png;base64,[^\"]+", "", str(page)).lower()
         for name in ("mathjax", "require.js", "mermaid", "unpkg", "cdn"):
             assert name not in text
@@ -380,6 +385,20 @@ def html(text):
 )
 def test_output_that_would_be_loaded_from_elsewhere_is_refused(tmp_path, markup):
     with pytest.raises(NotebookError, match=r"01_first\.ipynb: <\w+> '.*': would be loaded when"):
+        page_of(tmp_path, html(markup))
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        '<p onclick="go()">a</p>',
+        '<a href="javascript:go()">a</a>',
+        '<a href=" java\nscript:go()">a</a>',
+        '<img src="data:image/png;base64,AA==" alt="a" onerror="go()">',
+    ],
+)
+def test_output_that_would_run_a_script_is_refused(tmp_path, markup):
+    with pytest.raises(NotebookError, match=r"01_first\.ipynb: <\w+ \w+>: would run a script"):
         page_of(tmp_path, html(markup))
 
 

@@ -106,7 +106,7 @@ def table(
     says how many. A table without rows is words: its caption, and that there is none.
     """
     if frame.empty:
-        display(Markdown(f"{caption}: none in this study."))
+        display(HTML(f"<p>{html.escape(caption)}: none in this study.</p>"))
         return
     columns = {}
     for name, values in frame.items():
@@ -170,8 +170,12 @@ def failures(messages: Mapping[str, str]) -> None:
     """Warn of models that could not be trained; nothing where all were."""
     if messages:
         told = failures_by_reason(messages)
-        rows = "\n".join(f"- {names}: {message}" for names, message in told.items())
-        display(Markdown(f"**Not trained, and missing from all that follows:**\n\n{rows}"))
+        rows = "\n".join(
+            f"<li>{html.escape(names)}: {html.escape(message)}</li>"
+            for names, message in told.items()
+        )
+        head = "<p><strong>Not trained, and missing from all that follows:</strong></p>"
+        display(HTML(f"{head}\n<ul>\n{rows}\n</ul>"))
 
 
 def failures_by_reason(messages: Mapping[str, str]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bs4 import BeautifulSoup, Tag
 from markupsafe import Markup
@@ -104,11 +104,23 @@ def _refuse_loading(soup: BeautifulSoup, path: Path) -> None:
         source = element.get("src") or element.get("srcset") or element.get("data")
         outside = source is not None and not source.startswith("data:")
         styled = re.search(r"url\(|@import", element.get("style", "") + _style_text(element))
+        acting = [name for name, value in element.attrs.items() if _acts(name, value)]
+        if acting:
+            raise NotebookError(
+                f"{path}: <{element.name} {acting[0]}>: would run a script; pages run the site's "
+                "own alone"
+            )
         if element.name in _LOADING or outside or styled:
             raise NotebookError(
                 f"{path}: <{element.name}> {str(source or '')[:80]!r}: would be loaded when the "
                 "page is read; pages hold everything themselves, figures by display.figure"
             )
+
+
+def _acts(name: str, value: Any) -> bool:
+    """Whether an attribute runs a script: when something happens, or when it is followed."""
+    address = re.sub(r"[\s\x00-\x1f]", "", str(value)).lower()
+    return name.lower().startswith("on") or address.startswith(("javascript:", "vbscript:"))
 
 
 def _style_text(element: Tag) -> str:

@@ -21,6 +21,7 @@ import tenacity
 
 from dvol_utils.data.fetching.sources import SOURCES
 from dvol_utils.study.params import ParameterError
+from dvol_utils.wording.text import printable
 
 T = TypeVar("T")
 
@@ -53,7 +54,7 @@ class FlawedResponseError(Exception):
         wait_s: float | None = None,
         no_connection: bool = False,
     ) -> None:
-        super().__init__(reason)
+        super().__init__(printable(reason))
         self.tries, self.wait_s, self.no_connection = tries, wait_s, no_connection
 
 
