@@ -207,6 +207,7 @@ def test_a_wrong_tick_is_found_and_a_step_is_none(raw):
         names = [name for name in table if name.startswith("dvol")]
         table.loc[700, names] *= 1.5
         table.loc[900:, names] *= 1.5
+        table.loc[900, ["dvol_open", "dvol_low"]] /= 1.5  # where the bar before it closed
         return table
 
     edit(raw, "dvol", spoil)

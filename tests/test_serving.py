@@ -740,6 +740,10 @@ def test_a_wrong_tick_in_later_data_is_told(study, later, tmp_path):
         assert told[0].startswith("btc_dvol_hourly.csv, line ")
         assert "the bar after it opens at" in told[0]
     assert not any("looks wrong" in note for note in score_later(study, raw_dir=later).notes)
+    with pytest.raises(
+        ServingError, match=r"btc_dvol_hourly\.csv, line \d+ .* looks wrong: .* mend"
+    ):
+        forecast(study, raw_dir=store, at=LAST + 200 * HOUR)
 
 
 # Where the package has them: an ensemble, and quantiles

@@ -181,6 +181,39 @@ def test_a_spike_whose_bars_join_is_true(raw):
     assert found(raw)["row"].tolist() == [902]
 
 
+def late_row(folder: Path, series: str) -> int:
+    """One that both series have."""
+    return len(pd.read_csv(series_path(folder, "BTC", series))) - 800
+
+
+@pytest.mark.parametrize("rows", [4, 24, 48])
+@pytest.mark.parametrize(("series", "factor"), [("price", 1.5), ("dvol", 2.5), ("dvol", 0.4)])
+def test_a_stretch_whose_bars_begin_elsewhere_is_wrong_however_long(raw, series, factor, rows):
+    first = late_row(raw, series)
+    edit(raw, "BTC", series, spoil(series, list(range(first, first + rows)), factor, "whole bar"))
+    assert {first + 2, first + 2 + rows} & set(found(raw)["row"])  # line 1 is the head
+
+
+@pytest.mark.parametrize(
+    ("series", "column", "factor"),
+    [
+        ("price", "high", 10),
+        ("price", "low", 0.01),
+        ("dvol", "dvol_high", 10),
+        ("dvol", "dvol_low", 0.1),
+    ],
+)
+def test_a_high_or_low_far_from_its_bar_is_wrong(raw, series, column, factor):
+    row = late_row(raw, series)
+
+    def change(table: pd.DataFrame) -> None:
+        table.loc[row, column] *= factor
+
+    edit(raw, "BTC", series, change)
+    ticks = found(raw)
+    assert ticks[["column", "row"]].to_numpy().tolist() == [[column, row + 2]]
+
+
 def test_an_outage_of_an_exchange_is_no_wrong_volume(raw):
     edit(raw, "BTC", "price", lambda t: t.__setitem__(
         "quote_volume", t["quote_volume"].where(t.index != 900, 5e3)))  # fmt: skip
@@ -226,13 +259,15 @@ def test_real_data_holds_no_wrong_tick(folder, assets):
 @pytest.mark.skipif(not REAL.is_dir(), reason="no real data here")
 @pytest.mark.parametrize("day", REAL_CRASHES)
 @pytest.mark.parametrize("with_price", [True, False])
-def test_a_real_crash_is_true_even_by_its_closes_alone(tmp_path, day, with_price):
+@pytest.mark.parametrize("flat", [False, True])
+def test_a_real_crash_is_true_even_by_its_closes_alone(tmp_path, day, with_price, flat):
     window = pd.Timestamp(day, tz="UTC") + pd.Timedelta(days=1) * np.array([-20, 20])
     low, high = (int(time.timestamp() * 1_000) for time in window)
     for series in ("dvol", "price") if with_price else ("dvol",):
         table = pd.read_csv(series_path(REAL / "data", "BTC", series))
         table = table[table["timestamp"].between(low, high)]
         if series == "dvol":
-            table[COLUMNS["dvol"][:3]] = np.nan
+            closes = table["dvol_close"] if flat else np.nan
+            table = table.assign(**dict.fromkeys(COLUMNS["dvol"][:3], closes))
         table.to_csv(series_path(tmp_path, "BTC", series), index=False)
     assert found(tmp_path, PARAMS.model_copy(update={"assets": ["BTC"]})).empty

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.data.checks.coverage import ended_series
+from dvol_utils.data.checks.ticks import place_of
 from dvol_utils.evaluation import average_seeds, evaluation_rows, score
 from dvol_utils.forecasting.inputs import readers, release_sentences
 from dvol_utils.results.chosen_model import choose
@@ -169,8 +171,22 @@ def _at_origin(
             f"{market.raw_dir}: the last complete hour, {hour(origin)}, is {age:,} hours older "
             f"than {hour(moment)}; at most {max_age_hours} are allowed: {_way_out(study, origin)}"
         )
+    _refuse_tick(market, origin, priced, study)
     upto = panel[panel["time"] <= origin].reset_index(drop=True)
-    return Market(market.raw_dir, market.asset, upto, market.notes), origin
+    return dataclasses.replace(market, panel=upto), origin
+
+
+def _refuse_tick(market: Market, origin: pd.Timestamp, priced: bool, study: StudyParams) -> None:
+    """Refuse an origin whose own close looks wrong: the forecast would start from it."""
+    for series, column in {"dvol": "dvol_close", **({"price": "close"} if priced else {})}.items():
+        step = pd.Timedelta(minutes=study.data.bar_minutes(series))
+        own = (market.ticks["column"] == column) & (market.ticks["time"] + step == origin)
+        for tick in market.ticks[own].itertuples():
+            raise ServingError(
+                f"origin {hour(origin)}: {place_of(tick)}: {column} {tick.value:g} looks wrong: "
+                f"{tick.why}; mend it, choose another --at, or name its time in "
+                "data.quality.true_ticks"
+            )
 
 
 def _way_out(study: StudyParams, origin: pd.Timestamp) -> str:

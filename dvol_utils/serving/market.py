@@ -24,13 +24,15 @@ _MONTH_HOURS = 720  # the longest lag of an input
 class Market:
     """An asset's hours in a raw store: where it lies, the panel, and how it differs from the study.
 
-    `notes` are what a reader should know of the data, a sentence each.
+    `notes` are what a reader should know of the data, a sentence each; `ticks` are its
+    `wrong_ticks`.
     """
 
     raw_dir: Path
     asset: str
     panel: pd.DataFrame
     notes: list[str]
+    ticks: pd.DataFrame
 
 
 def read_market(
@@ -68,15 +70,16 @@ def read_market(
     wanted = asset or finished.asset
     params = study.data.model_copy(update={"assets": [wanted], "end": None})
     panel = build_panel(folder, params, leave_gaps=True)
+    ticks = wrong_ticks(folder, params, panel)
     doubts = [
         f"{place_of(tick)}: {tick.column} {tick.value:g} looks wrong: {tick.why}"
-        for tick in wrong_ticks(folder, params, panel).itertuples()
+        for tick in ticks.itertuples()
     ]
     if wanted != finished.asset:
         note = f"the models were fitted on {finished.asset}, not on {wanted}"
-        return Market(folder, wanted, panel, [note, *doubts])
+        return Market(folder, wanted, panel, [note, *doubts], ticks)
     notes = _compared(finished, panel, folder, allow_changed)
-    return Market(folder, wanted, panel, [*notes, *doubts])
+    return Market(folder, wanted, panel, [*notes, *doubts], ticks)
 
 
 def changed_values(now: pd.DataFrame, then: pd.DataFrame) -> pd.DataFrame:

@@ -62,6 +62,14 @@ _SINGLE = {
     "mvrv": 0.3,
     "transfer_volume_usd": 2.5,
 }
+# A bar that opens so far from where the one before closed is wrong, however long the new level
+# lasts: the largest were 0.083 of DVOL (2023-01-25, after an outage) and 0.0009 of the price.
+_OPENS = 0.2
+# A high or low so far beyond open and close is wrong: the largest were 0.19 of DVOL and 0.23 of the
+# price (2021-07-26).
+_WICK = 0.5
+_WICK_GROWTH = 0.25  # of longer bars
+_FLAT_SHARE = 0.5  # of bars that open where they close; of real ones 2 % do
 _STAYS = 2.0  # a value that does not come back may jump so many times as far
 _STAYS_WORDS = "the level stays there and nothing else moved like that (two sources, or units)"
 _COLUMNS = ["asset", "file", "row", "column", "time", "before", "value", "after", "why"]
@@ -124,12 +132,16 @@ def _wrong_rows(
     """Every wrong value of a series: `place, row` (from 0) and what stands in `wrong_ticks`."""
     scales, step = params.quality.outlier_scales, pd.Timedelta(minutes=step_minutes(series, params))
     rows = []
+    if SCHEMAS[series].bars:
+        rows += _wrong_wicks(table, SCHEMAS[series].bars, step)
     for column, values in table.items():
         own = values.dropna() if column == "funding_rate" else values[values > 0]
         if len(own) < _LOCAL_ROWS // 2:
             continue
         if column in _BARS:
             opens = table[SCHEMAS[series].bars[0]].reindex(own.index)
+            if opens.eq(own).mean() > _FLAT_SHARE:
+                opens = opens * np.nan
             near = moved.reindex((own.index + step).ceil("h"), method="nearest", tolerance=_HOUR)
             why = _wrong_closes(own, opens, near.fillna(0).to_numpy(), _BARS[column], step, scales)
         elif column in _SINGLE:
@@ -141,6 +153,22 @@ def _wrong_rows(
             place = table.index.get_loc(own.index[k])
             rows.append((place, place, column, own.index[k], *around[k : k + 3], words))
     return pd.DataFrame(rows, columns=["place", "row", *_COLUMNS[3:]])
+
+
+def _wrong_wicks(
+    table: pd.DataFrame, bars: tuple[str, str, str, str], step: pd.Timedelta
+) -> list[tuple[Any, ...]]:
+    """Highs and lows too far beyond their bar's open and close, as `_wrong_rows` has them."""
+    opened, high, low, close = (table[name] for name in bars)
+    ends = np.fmax(opened, close), np.fmin(opened, close)
+    limit = _WICK * max(step / _HOUR, 1.0) ** _WICK_GROWTH
+    rows = []
+    for column, far in ((bars[1], np.log(high / ends[0])), (bars[2], np.log(ends[1] / low))):
+        around = np.concatenate(([np.nan], table[column].to_numpy(), [np.nan]))
+        for k in np.flatnonzero(far > limit):
+            words = f"its bar opens at {opened.iloc[k]:g} and closes at {close.iloc[k]:g}"
+            rows.append((k, k, column, table.index[k], *around[k : k + 3], words))
+    return rows
 
 
 def _others_moves(panel: pd.DataFrame, asset: str, series: SeriesName) -> pd.Series:
@@ -172,7 +200,7 @@ def _wrong_closes(
     while True:  # beside a wrong close a right one looks wrong too: the largest goes first
         x = np.log(closes.to_numpy()[left])
         local, near = scales * _local_scale(x), moved[left]
-        follows = np.diff(seconds[left], prepend=seconds[:1]) == step.total_seconds()
+        follows = np.diff(seconds[left], prepend=seconds[left[:1]]) == step.total_seconds()
         gap = np.abs(np.log(opens.to_numpy()[left]) - np.roll(x, 1))  # from the close before
         gap[~follows] = np.nan
         jumps = _jumps(x, gap, near, local, limits, growth)
@@ -188,6 +216,9 @@ def _wrong_closes(
     jump = np.abs(np.diff(x, prepend=x[0]))
     stays = jump > np.maximum(growth * limits.stays, np.maximum(limits.support * near, local))
     why |= {int(left[k]): _STAYS_WORDS for k in np.flatnonzero(stays)}
+    for k in np.flatnonzero(gap > np.maximum(growth * _OPENS, local)):
+        words = f"its bar opens at {opens.iloc[left[k]]:g}, where the one before closed elsewhere"
+        why.setdefault(int(left[k]), words)
     return dict(sorted(why.items()))
 
 
