@@ -198,3 +198,21 @@ def test_a_store_whose_only_bar_is_open_is_refused(store, tmp_path):
 def test_the_labels_of_the_real_files_are_accepted(folder):
     table = store_table(REAL / folder, ["BTC", "ETH"], PARAMS)
     assert (table[["open_rows", "rounded_times", "missing_rows"]] == 0).all(axis=None)
+
+
+@pytest.mark.parametrize(
+    ("series", "rows"), [("dvol", 2), ("dvol", 4), ("price", 8), ("funding", 3)]
+)
+@pytest.mark.parametrize("decimals", [None, 2])
+def test_values_on_lines_between_those_of_a_longer_step_are_refused(
+    store, tmp_path, series, rows, decimals
+):
+    table = series_table(store, series)
+    kept = np.arange(len(table)) % rows == 0
+    drawn = table.astype(float)
+    drawn[~kept] = np.nan
+    drawn = drawn.interpolate().ffill()
+    if decimals is not None:
+        drawn = drawn.round(8 if series == "funding" else decimals)
+    words = refusal(tmp_path, series, drawn)
+    assert "straight lines" in words or "changes only every" in words

@@ -18,7 +18,7 @@ import pandas as pd
 from dvol_utils.data.raw.checks import check_bars, check_raw_values
 from dvol_utils.data.raw.files import RawFile, RawStoreError, read_cells
 from dvol_utils.data.raw.schemas import SCHEMAS
-from dvol_utils.data.raw.times import check_held, check_step, ended_rows, row_times
+from dvol_utils.data.raw.times import check_held, check_lines, check_step, ended_rows, row_times
 from dvol_utils.data.raw.units import check_usual, converted
 from dvol_utils.study.data_section import DataParams, SeriesName
 from dvol_utils.study.files import file_hash
@@ -225,6 +225,7 @@ def _check_labels(
             check_step(file, own.index, minutes, declared, column=str(name))
         if minutes >= 60 and not str(name).endswith(("open", "high", "low")):
             check_held(file, own, minutes)
+            check_lines(file, own)
 
 
 def _declared_step(series: SeriesName, params: DataParams) -> str:

@@ -28,6 +28,8 @@ _ALIKE = 1.25
 # Values that change only every so many rows, looked for among so many changes at a time.
 _HELD_ROWS = (24, 12, 8, 7, 6, 4, 3, 2)
 _CHANGES, _FEWEST_CHANGES, _HELD_SHARE = 40, 20, 0.95
+# Values midway between their neighbours, looked for among so many rows at a time.
+_LINE_ROWS, _LINE_SHARE = 96, 0.45
 
 
 class RowTimes(NamedTuple):
@@ -182,6 +184,41 @@ def check_held(file: RawFile, values: pd.Series, minutes: int) -> None:
                 "read before it was known; bring a value of each row's own",
                 column=str(values.name),
             )
+
+
+def check_lines(file: RawFile, values: pd.Series) -> None:
+    """Refuse values that lie on straight lines between those of a longer step.
+
+    Parameters
+    ----------
+    file : RawFile
+    values : Series
+        A column; index: its rows' times, increasing.
+
+    Raises
+    ------
+    RawStoreError
+        Of 96 rows in a row 45 % or more lie, as written, midway between their neighbours: every
+        second row of values that were interpolated from a step twice as long does. Of real hours
+        of DVOL at most 18 % do, of prices 5 %.
+    """
+    x = values.to_numpy(float)
+    if len(x) < _LINE_ROWS + 2:
+        return
+    written = next((10.0**-n for n in range(9) if np.allclose(x, np.round(x, n), 1e-12, 0)), 0.0)
+    near = np.maximum(2.1 * written, 1e-9 * np.abs(x[1:-1]))  # as far as rounding takes it
+    middle = np.abs(x[:-2] - 2 * x[1:-1] + x[2:]) <= near
+    moving = np.abs(x[1:-1] - x[:-2]) > near  # what stands still is judged elsewhere
+    share = np.convolve(middle & moving, np.full(_LINE_ROWS, 1 / _LINE_ROWS), mode="valid")
+    if (share >= _LINE_SHARE).any():
+        first = int(np.argmax(share >= _LINE_SHARE))
+        begin, end = values.index[first], values.index[first + _LINE_ROWS + 1]
+        file.refuse(
+            f"from {begin:%Y-%m-%d} to {end:%Y-%m-%d} most values lie on straight lines, as those "
+            "do that were interpolated from a longer step: they hold a value before it was known; "
+            "bring a value of each row's own",
+            column=str(values.name),
+        )
 
 
 def ended_rows(
