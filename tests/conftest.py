@@ -18,8 +18,10 @@ from threadpoolctl import threadpool_limits
 from trainers import TINY, Trainers
 from xdist.remote import Producer
 
+from dvol_utils.data.simulated.market import write_store
 from dvol_utils.report.execute import execute_notebook
 from dvol_utils.report.site import build_site
+from dvol_utils.study.data_section import DataParams
 from dvol_utils.study.loading import load_study
 from dvol_utils.study.stages import study_notebooks
 from dvol_utils.study.threads import _VARIABLES
@@ -111,6 +113,22 @@ def smoke_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
             execute_notebook(notebook, target, study="smoke")
         build_site(study)
     return root
+
+
+@pytest.fixture(scope="session")
+def market_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A raw store of the simulated market, two assets; nobody writes into it."""
+    folder = tmp_path_factory.mktemp("store")
+    write_store(folder, DataParams(assets=["BTC", "ETH"], simulated={"hours": 2_000, "seed": 5}))
+    return folder
+
+
+@pytest.fixture
+def raw(market_store: Path, tmp_path: Path) -> Path:
+    """The same, to be spoilt."""
+    for file in market_store.glob("*.csv"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

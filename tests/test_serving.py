@@ -730,6 +730,17 @@ def test_what_comes_after_the_moment_moves_no_forecast(study, later, tmp_path):
     assert one["forecast"] != two["forecast"]
 
 
+@pytest.mark.parametrize("factor", [0.4, 3.0])
+def test_a_jump_after_the_moment_makes_no_tick_of_the_origin(study, later, tmp_path, factor):
+    at = LAST + 200 * HOUR
+    store = Path(shutil.copytree(later, tmp_path / "other"))
+    after = opened(at + HOUR)
+    change = lambda table: table.mul(1 + (factor - 1) * (table.index >= after), axis=0)  # noqa: E731
+    edit(store, "dvol_hourly", change)
+    one, two = (forecast(study, raw_dir=raw, at=at) for raw in (later, store))
+    assert (one["forecast"], one["notes"]) == (two["forecast"], two["notes"])
+
+
 def test_a_wrong_tick_in_later_data_is_told(study, later, tmp_path):
     store = Path(shutil.copytree(later, tmp_path / "other"))
     at = opened(LAST + 200 * HOUR)

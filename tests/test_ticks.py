@@ -11,32 +11,16 @@ import pytest
 from dvol_utils.data.checks.ticks import wrong_ticks
 from dvol_utils.data.panel import build_panel
 from dvol_utils.data.raw.store import read_series, series_path
-from dvol_utils.data.simulated import market
 from dvol_utils.study.data_section import DataParams
 from dvol_utils.study.params import QualityParams
 
 REAL = Path(__file__).parents[2] / "shared"
-SIMULATED = DataParams(assets=["BTC", "ETH"], simulated={"hours": 2_000, "seed": 5})
 PARAMS = DataParams(source="raw_store", assets=["BTC", "ETH"])
 COLUMNS = {
     "dvol": ["dvol_open", "dvol_high", "dvol_low", "dvol_close"],
     "price": ["open", "high", "low", "close"],
 }
 REAL_CRASHES = ("2021-05-19", "2022-11-08", "2025-10-10")
-
-
-@pytest.fixture(scope="module")
-def market_store(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("store")
-    market.write_store(folder, SIMULATED)
-    return folder
-
-
-@pytest.fixture
-def raw(market_store, tmp_path) -> Path:
-    for file in market_store.glob("*.csv"):
-        (tmp_path / file.name).write_bytes(file.read_bytes())
-    return tmp_path
 
 
 def edit(folder: Path, asset: str, series: str, change) -> None:

@@ -12,27 +12,11 @@ from dvol_utils.data.panel import build_panel
 from dvol_utils.data.raw.files import RawStoreError
 from dvol_utils.data.raw.store import read_series, series_path
 from dvol_utils.data.raw.units import USUAL
-from dvol_utils.data.simulated import market
 from dvol_utils.study.data_section import DataParams
 
 REAL = Path(__file__).parents[2] / "shared"
-SIMULATED = DataParams(assets=["BTC", "ETH"], simulated={"hours": 2_000, "seed": 5})
 OHLC = ("open", "high", "low", "close")
 DVOL = tuple(f"dvol_{name}" for name in OHLC)
-
-
-@pytest.fixture(scope="module")
-def market_store(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("store")
-    market.write_store(folder, SIMULATED)
-    return folder
-
-
-@pytest.fixture
-def raw(market_store, tmp_path) -> Path:
-    for file in market_store.glob("*.csv"):
-        (tmp_path / file.name).write_bytes(file.read_bytes())
-    return tmp_path
 
 
 def own(asset: str, **changes: object) -> DataParams:

@@ -99,6 +99,8 @@ def forecast_table(
 
 def own_samples(samples: Samples, name: str, study: StudyParams) -> Samples:
     """The samples as a model may be asked about them: up to the end of its inputs."""
+    if not samples.ended:  # a network is not built to be asked what it reads
+        return samples
     return samples.as_far_as(getattr(make_forecaster(name, study), "columns", ()))
 
 

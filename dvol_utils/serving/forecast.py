@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.data.checks.coverage import ended_series
-from dvol_utils.data.checks.ticks import place_of
+from dvol_utils.data.checks.ticks import OPENS, wrong_ticks
 from dvol_utils.evaluation import average_seeds, evaluation_rows, score
 from dvol_utils.forecasting.inputs import readers, release_sentences
 from dvol_utils.results.chosen_model import choose
@@ -22,6 +22,7 @@ from dvol_utils.serving.market import (
     gap_notes,
     read_market,
     serving_samples,
+    tick_words,
 )
 from dvol_utils.serving.new_forecasts import check_inputs, members, new_rows, with_past_quantiles
 from dvol_utils.serving.saved_models import (
@@ -171,21 +172,27 @@ def _at_origin(
             f"{market.raw_dir}: the last complete hour, {hour(origin)}, is {age:,} hours older "
             f"than {hour(moment)}; at most {max_age_hours} are allowed: {_way_out(study, origin)}"
         )
-    _refuse_tick(market, origin, priced, study)
     upto = panel[panel["time"] <= origin].reset_index(drop=True)
-    return dataclasses.replace(market, panel=upto), origin
+    # Judged as at the origin: no later value says whether there is a forecast, or a note.
+    ticks = wrong_ticks(market.raw_dir, market.params, upto, until=origin)
+    _refuse_tick(ticks, origin, priced, study)
+    notes = [*market.notes, *map(tick_words, ticks.itertuples())]
+    return dataclasses.replace(market, panel=upto, notes=notes), origin
 
 
-def _refuse_tick(market: Market, origin: pd.Timestamp, priced: bool, study: StudyParams) -> None:
+def _refuse_tick(
+    ticks: pd.DataFrame, origin: pd.Timestamp, priced: bool, study: StudyParams
+) -> None:
     """Refuse an origin whose own close looks wrong: the forecast would start from it."""
     for series, column in {"dvol": "dvol_close", **({"price": "close"} if priced else {})}.items():
         step = pd.Timedelta(minutes=study.data.bar_minutes(series))
-        own = (market.ticks["column"] == column) & (market.ticks["time"] + step == origin)
-        for tick in market.ticks[own].itertuples():
+        own = (ticks["column"] == column) & (ticks["time"] + step == origin)
+        # Nobody knows yet whether it comes back: what has jumped less far before, and stayed, may.
+        own &= np.log((ticks["value"] / ticks["before"]).astype(float)).abs() > OPENS
+        for tick in ticks[own].itertuples():
             raise ServingError(
-                f"origin {hour(origin)}: {place_of(tick)}: {column} {tick.value:g} looks wrong: "
-                f"{tick.why}; mend it, choose another --at, or name its time in "
-                "data.quality.true_ticks"
+                f"origin {hour(origin)}: {tick_words(tick)}; mend it, choose another --at, or name "
+                "its time in data.quality.true_ticks"
             )
 
 

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dvol_utils.data.checks.ticks import wrong_ticks
 from dvol_utils.evaluation import METRICS, average_seeds, score
 from dvol_utils.evaluation.ended import ended_scores
 from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.forecasting.inputs import release_sentences
 from dvol_utils.models.naive import SeasonalNaive
 from dvol_utils.samples.samples import Samples
-from dvol_utils.serving.market import Market, read_market, serving_samples
+from dvol_utils.serving.market import Market, read_market, serving_samples, tick_words
 from dvol_utils.serving.new_forecasts import lacking_inputs, members, new_rows
 from dvol_utils.serving.saved_models import (
     Finished,
@@ -101,6 +102,8 @@ def score_later(
     first = first or until + pd.Timedelta(hours=1)
     notes = _sample_notes(first, fold, until, in_sample)
     market = read_market(finished, raw_dir, asset=asset, allow_changed=allow_changed)
+    ticks = wrong_ticks(market.raw_dir, market.params, market.panel)
+    notes += map(tick_words, ticks.itertuples())
     samples = serving_samples(market, finished.study)
     rows, counted = _rows(samples, first, last, market, finished)
     made: dict[str, pd.DataFrame] = {}

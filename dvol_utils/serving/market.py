@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from dvol_utils.data.checks.ticks import place_of, wrong_ticks
+from dvol_utils.data.checks.ticks import place_of
 from dvol_utils.data.panel import ONCHAIN_MAX_AGE_HOURS, VALUE_COLUMNS, build_panel, runs
 from dvol_utils.jumps import jumps_by_rule
 from dvol_utils.samples.features import FEATURE_SOURCES
 from dvol_utils.samples.samples import Samples, build_samples
 from dvol_utils.serving.saved_models import Finished, ServingError
+from dvol_utils.study.data_section import DataParams
 from dvol_utils.study.params import StudyParams
 from dvol_utils.wording.numbers import hour
 
@@ -24,15 +26,15 @@ _MONTH_HOURS = 720  # the longest lag of an input
 class Market:
     """An asset's hours in a raw store: where it lies, the panel, and how it differs from the study.
 
-    `notes` are what a reader should know of the data, a sentence each; `ticks` are its
-    `wrong_ticks`.
+    `params` are those by which it is read, `notes` what a reader should know of it, a sentence
+    each.
     """
 
     raw_dir: Path
     asset: str
     panel: pd.DataFrame
+    params: DataParams
     notes: list[str]
-    ticks: pd.DataFrame
 
 
 def read_market(
@@ -70,16 +72,16 @@ def read_market(
     wanted = asset or finished.asset
     params = study.data.model_copy(update={"assets": [wanted], "end": None})
     panel = build_panel(folder, params, leave_gaps=True)
-    ticks = wrong_ticks(folder, params, panel)
-    doubts = [
-        f"{place_of(tick)}: {tick.column} {tick.value:g} looks wrong: {tick.why}"
-        for tick in ticks.itertuples()
-    ]
     if wanted != finished.asset:
-        note = f"the models were fitted on {finished.asset}, not on {wanted}"
-        return Market(folder, wanted, panel, [note, *doubts], ticks)
-    notes = _compared(finished, panel, folder, allow_changed)
-    return Market(folder, wanted, panel, [*notes, *doubts], ticks)
+        notes = [f"the models were fitted on {finished.asset}, not on {wanted}"]
+    else:
+        notes = _compared(finished, panel, folder, allow_changed)
+    return Market(folder, wanted, panel, params, notes)
+
+
+def tick_words(tick: Any) -> str:
+    """A row of `wrong_ticks` in words."""
+    return f"{place_of(tick)}: {tick.column} {tick.value:g} looks wrong: {tick.why}"
 
 
 def changed_values(now: pd.DataFrame, then: pd.DataFrame) -> pd.DataFrame:

@@ -62,7 +62,7 @@ def write_table(study: StudyParams, name: str, table: pd.DataFrame) -> Path:
     """
     path = study.run_dir / f"{name}.parquet"
     arrow = pa.Table.from_pandas(table, preserve_index=False)
-    origin = _origin(study, name) | {_CONTENT: _content_hash(arrow)}
+    origin = _origin(study, name) | {_CONTENT: _content_hash(arrow.to_pandas())}
     arrow = arrow.replace_schema_metadata(
         {**(arrow.schema.metadata or {}), b"dvol_origin": json.dumps(origin).encode()}
     )
@@ -94,12 +94,13 @@ def read_table(study: StudyParams, name: str) -> pd.DataFrame:
     for key, value in _origin(study, name).items():
         if stored.get(key) != value:
             raise ArtefactError(f"{path} was made with other {key}: {advice}")
-    if _CONTENT in stored and stored[_CONTENT] != _content_hash(arrow):
+    table = arrow.to_pandas()
+    if _CONTENT in stored and stored[_CONTENT] != _content_hash(table):
         raise ArtefactError(
             f"{path} was changed since it was written: its rows do not have the SHA-256 that it "
             f"names: delete it and {advice}"
         )
-    return arrow.to_pandas()
+    return table
 
 
 def read_manifest(study: StudyParams) -> dict[str, Any]:
@@ -159,9 +160,8 @@ def package_versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in _PACKAGES}
 
 
-def _content_hash(arrow: pa.Table) -> str:
-    """SHA-256 of a table's rows and names, whatever file they were read from."""
-    table = arrow.to_pandas()
+def _content_hash(table: pd.DataFrame) -> str:
+    """SHA-256 of a table's rows and names, as they come from any file."""
     rows = pd.util.hash_pandas_object(table, index=False).to_numpy()
     return hashlib.sha256(f"{list(table)}".encode() + rows.tobytes()).hexdigest()
 

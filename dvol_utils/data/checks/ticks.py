@@ -64,7 +64,7 @@ _SINGLE = {
 }
 # A bar that opens so far from where the one before closed is wrong, however long the new level
 # lasts: the largest were 0.083 of DVOL (2023-01-25, after an outage) and 0.0009 of the price.
-_OPENS = 0.2
+OPENS = 0.2
 # A high or low so far beyond open and close is wrong: the largest were 0.19 of DVOL and 0.23 of the
 # price (2021-07-26).
 _WICK = 0.5
@@ -75,7 +75,13 @@ _STAYS_WORDS = "the level stays there and nothing else moved like that (two sour
 _COLUMNS = ["asset", "file", "row", "column", "time", "before", "value", "after", "why"]
 
 
-def wrong_ticks(raw_dir: Path | str, params: DataParams, panel: pd.DataFrame) -> pd.DataFrame:
+def wrong_ticks(
+    raw_dir: Path | str,
+    params: DataParams,
+    panel: pd.DataFrame,
+    *,
+    until: pd.Timestamp | None = None,
+) -> pd.DataFrame:
     """Values of the raw store that jump away without anything that supports it.
 
     Parameters
@@ -87,6 +93,8 @@ def wrong_ticks(raw_dir: Path | str, params: DataParams, panel: pd.DataFrame) ->
         values').
     panel : DataFrame
         The same store's: what other series did, and which rows matter.
+    until : Timestamp, optional
+        As somebody judged it then, who had no later row; `panel` ends there too.
 
     Returns
     -------
@@ -107,6 +115,8 @@ def wrong_ticks(raw_dir: Path | str, params: DataParams, panel: pd.DataFrame) ->
             if path is None:
                 continue
             table = read_series(raw_dir, str(asset), series, params)
+            if until is not None:
+                table = table[table.index + _until_known(series, params) <= until]
             lead = _HOUR if SCHEMAS[series].bars else pd.Timedelta(hours=ONCHAIN_MAX_AGE_HOURS)
             used = (table.index >= part["time"].iloc[0] - lead) & (
                 table.index <= part["time"].iloc[-1]
@@ -118,6 +128,13 @@ def wrong_ticks(raw_dir: Path | str, params: DataParams, panel: pd.DataFrame) ->
     return found.loc[~found["time"].isin(params.quality.true_ticks), _COLUMNS].reset_index(
         drop=True
     )
+
+
+def _until_known(series: SeriesName, params: DataParams) -> pd.Timedelta:
+    """From a row's label to the hour at which its value is known."""
+    late = params.publication_lag_hours if series == "onchain" else 0
+    minutes = 0 if series == "funding" else step_minutes(series, params)
+    return pd.Timedelta(minutes=minutes) + late * _HOUR
 
 
 def place_of(tick: Any) -> str:
@@ -216,7 +233,7 @@ def _wrong_closes(
     jump = np.abs(np.diff(x, prepend=x[0]))
     stays = jump > np.maximum(growth * limits.stays, np.maximum(limits.support * near, local))
     why |= {int(left[k]): _STAYS_WORDS for k in np.flatnonzero(stays)}
-    for k in np.flatnonzero(gap > np.maximum(growth * _OPENS, local)):
+    for k in np.flatnonzero(gap > np.maximum(growth * OPENS, local)):
         words = f"its bar opens at {opens.iloc[left[k]]:g}, where the one before closed elsewhere"
         why.setdefault(int(left[k]), words)
     return dict(sorted(why.items()))
