@@ -19,8 +19,11 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from dvol_utils.study.bounded import OversizeError
+from dvol_utils.study.parquet import read_raw_columns
+
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000  # files count time in milliseconds
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_NUMBER = re.compile(rb"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _ISO_ZONE = re.compile(rb"(Z|[+-][0-9]{2}(:?[0-9]{2})?)$")
 _ISO_EXAMPLE = "ISO 8601 text such as 2021-03-24 00:00 or 2021-03-24T00:00:00Z, all rows alike"
 
@@ -236,15 +239,11 @@ def _refuse_text(
         iso = iso_timestamps and name == "timestamp"
         zone = _zone(column[0].as_py() or b"")
         for row, cell in enumerate(column.to_pylist()):
-            if cell and not (_is_time(cell, zone) if iso else _is_number(cell)):
+            if cell and not (_is_time(cell, zone) if iso else _NUMBER.fullmatch(cell)):
                 found = cell.decode("utf-8", "backslashreplace")[:60]
                 valid = _ISO_EXAMPLE if iso else "a number"
                 file.refuse(f"found {found!r}; should be {valid}", row=row, column=name)
     file.refuse("not readable as CSV")
-
-
-def _is_number(cell: bytes) -> bool:
-    return _NUMBER.fullmatch(cell.decode("latin-1")) is not None
 
 
 def _is_time(cell: bytes, zone: str | None) -> bool:
@@ -265,9 +264,11 @@ def _read_parquet(
 ) -> Cells:
     names = file.names
     try:
-        parquet = pq.ParquetFile(pa.BufferReader(content))
-        places = _places(file, parquet.schema_arrow.names, optional, row=None)
-        table = parquet.read(columns=list(dict.fromkeys(names[name] for name in places)))
+        header = pq.read_schema(pa.BufferReader(content)).names
+        places = _places(file, header, optional, row=None)
+        table = read_raw_columns(content, list(dict.fromkeys(names[name] for name in places)))
+    except OversizeError as error:
+        file.refuse(f"{error}; keep the hours that are needed, or longer bars")
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         file.refuse(f"not a whole Parquet file ({reason}); fetch it again whole")

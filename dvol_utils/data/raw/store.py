@@ -8,7 +8,6 @@ ignored. docs/data.md describes the files for people who bring their own.
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,12 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.data.raw.checks import check_bars, check_raw_values
+from dvol_utils.data.raw.content import read_content
 from dvol_utils.data.raw.files import RawFile, RawStoreError, read_cells
 from dvol_utils.data.raw.schemas import SCHEMAS
 from dvol_utils.data.raw.times import check_held, check_lines, check_step, ended_rows, row_times
 from dvol_utils.data.raw.units import check_usual, converted
+from dvol_utils.study.bounded import OversizeError, read_json
 from dvol_utils.study.data_section import DataParams, SeriesName
 from dvol_utils.study.files import file_hash
 
@@ -122,7 +123,7 @@ def read_series(
     path = series_file(raw_dir, asset, series, params)
     if path is None:
         _refuse_missing(series_path(raw_dir, asset, series, params))
-    content = path.read_bytes()
+    content = read_content(path)
     _check_hash(path, content)
     columns = (*schema.columns, *schema.extra)
     given = params.columns.get(series, {})
@@ -172,10 +173,12 @@ def manifest_entries(raw_dir: Path | str) -> dict[str, dict[str, Any]]:
     """
     path = Path(raw_dir) / MANIFEST
     try:
-        files = json.loads(path.read_bytes())["files"]
+        files = read_json(path)["files"]
         return {str(name): dict(facts) for name, facts in files.items()}
     except FileNotFoundError:
         return {}
+    except OversizeError as error:
+        raise RawStoreError(f"{path}: {error}; delete it: the files beside it stay") from None
     except (ValueError, TypeError, KeyError, AttributeError):
         advice = "fetch the data again with `dvol data`, or delete the manifest"
         raise RawStoreError(f"{path}: not a manifest of files; {advice}") from None
