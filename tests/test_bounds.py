@@ -128,7 +128,7 @@ def test_an_answer_that_is_too_large_is_refused_at_once(monkeypatch, pieces, fou
 def test_an_answer_of_too_many_or_nested_values_is_refused_at_once(content, found):
     answered = Answered(packed(content))
     assert answered.requests == 1
-    assert f"Test: the answer of {answered.url} is too large: {found};" in answered.error
+    assert f"Test: the answer of {answered.url} is too large: {found}" in answered.error
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,29 @@ def series_file(
     return held[0] if held else None
 
 
+def has_price(raw_dir: Path | str, asset: str, params: DataParams) -> bool:
+    """Whether the raw store holds the price in bars of the declared length.
+
+    Raises
+    ------
+    RawStoreError
+        It holds it in bars of another length alone, so the declared one is a slip.
+    """
+    if series_file(raw_dir, asset, "price", params) is not None:
+        return True
+    lengths = {name: minutes for minutes, name in _BAR_NAMES.items()}
+    for path in sorted(Path(raw_dir).glob(f"{asset.lower()}_price_*")):
+        name = path.stem.removeprefix(f"{asset.lower()}_price_")
+        number = name.removesuffix("min")
+        found = lengths.get(name, int(number) if number.isdecimal() else None)
+        if path.suffix in (".csv", ".parquet") and found is not None:
+            RawFile(path, {}).refuse(
+                f"its name says bars of {found:,} minutes, {_declared_step('price', params)}; "
+                f"declare data.price_frequency_minutes: {found}, or move the file away"
+            )
+    return False
+
+
 def read_series(
     raw_dir: Path | str,
     asset: str,
@@ -135,6 +158,7 @@ def read_series(
         {name: held for name, held in names.items() if held is not None},
         iso_timestamps=params.unit_of(series) == "iso",
         optional=() if in_coins else tuple(column.name for column in schema.extra),
+        series=series,
     )
     tolerance = _SETTLEMENT_TOLERANCE_MS if series == "funding" else 0
     times = row_times(cells, params.unit_of(series), minutes, tolerance_ms=tolerance)
