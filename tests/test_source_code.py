@@ -28,7 +28,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def marks(*modules: str) -> dict[str, str]:
     """Marks of the files as they are now."""
-    for remembered in (source_code._tree, source_code._mark, source_code.direct_imports):
+    for remembered in (source_code._mark, source_code.direct_imports):
         remembered.cache_clear()
     return learning_code([f"dvol_utils.{name}" for name in modules or ("training.loop",)])
 

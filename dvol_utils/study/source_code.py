@@ -86,28 +86,38 @@ def _learns(path: Path) -> bool:
 
 @cache
 def _mark(path: Path) -> str:
-    return hashlib.sha256(json.dumps(_shape(_tree(path))).encode()).hexdigest()[:12]
+    return hashlib.sha256("".join(_shape(_tree(path), [])).encode()).hexdigest()[:12]
 
 
-def _shape(node: Any) -> Any:
-    """A syntax tree as plain lists, alike in all versions of Python, without what is only words."""
+def _shape(node: Any, words: list[str]) -> list[str]:
+    """Add a syntax tree's words, alike in all versions of Python, without what is only said."""
     if isinstance(node, list):
-        return [_shape(part) for part in node]
-    if not isinstance(node, ast.AST):
-        return repr(node)
-    if isinstance(node, ast.Raise):
-        kind = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
-        return ["Raise", _shape(kind)]
-    parts = {name: part for name, part in ast.iter_fields(node) if part is not None and part != []}
-    if "body" in parts and _has_docstring(node):
-        parts["body"] = parts["body"][1:]
-    return [type(node).__name__, *([name, _shape(part)] for name, part in parts.items())]
+        words.append("[")
+        for part in node:
+            _shape(part, words)
+        words.append("]")
+    elif not isinstance(node, ast.AST):
+        words.append(repr(node))
+    elif isinstance(node, ast.Raise):
+        words.append("(Raise ")
+        _shape(node.exc.func if isinstance(node.exc, ast.Call) else node.exc, words)
+        words.append(")")
+    else:
+        words.append(f"({type(node).__name__} ")
+        for name in node._fields:
+            part = getattr(node, name, None)
+            if name == "body" and _has_docstring(part):
+                part = part[1:]
+            if part is not None and part != [] and name != "ctx":  # which the place tells
+                words.append(f"{name}=")
+                _shape(part, words)
+        words.append(")")
+    return words
 
 
-def _has_docstring(node: ast.AST) -> bool:
-    if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-        return False
-    first = node.body[0] if node.body else None
+def _has_docstring(body: Any) -> bool:
+    """A text that stands alone at the beginning of a block, where it computes nothing."""
+    first = body[0] if isinstance(body, list) and body else None
     return (
         isinstance(first, ast.Expr)
         and isinstance(first.value, ast.Constant)
@@ -115,7 +125,6 @@ def _has_docstring(node: ast.AST) -> bool:
     )
 
 
-@cache
 def _tree(path: Path) -> ast.Module:
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".ipynb":
