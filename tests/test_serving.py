@@ -463,8 +463,8 @@ def test_another_history_is_refused_with_the_number_of_hours(study, raw):
 def test_inputs_that_no_longer_give_the_studys_forecasts_are_refused(study, raw):
     edit(raw, "onchain_daily", lambda table: table.assign(mvrv=table["mvrv"][::-1].to_numpy()))
     message = (
-        r"lstm_baseline seed \d: forecasts \d+\.\d{3} at 2021-05-20 \d\d:00 with the data as they are now, "
-        r"the study forecast \d+\.\d{3} there: inputs or checkpoints have changed since"
+        r"lstm_baseline seed \d: forecasts \d+\.\d{3} at 2021-05-20 \d\d:00 with the data as they "
+        r"are now, the study forecast \d+\.\d{3} there: inputs or checkpoints have changed since"
     )
     with pytest.raises(ServingError, match=message):
         forecast(study, raw_dir=raw, model="lstm_baseline")
