@@ -16,6 +16,7 @@ from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.forecasting.inputs import release_sentences
 from dvol_utils.models.naive import SeasonalNaive
 from dvol_utils.samples.samples import Samples
+from dvol_utils.serving.changed_models import other_code_notes
 from dvol_utils.serving.market import Market, read_market, serving_samples, tick_words
 from dvol_utils.serving.new_forecasts import lacking_inputs, members, new_rows
 from dvol_utils.serving.saved_models import (
@@ -89,7 +90,8 @@ def score_later(
     in_sample : bool
         Also take origins from before the time up to which the models have seen outcomes.
     allow_changed : bool
-        Take a history that differs from the one that the models were fitted on.
+        Take a history that differs from the one that the models were fitted on, and models that
+        differ from those of the study's forecasts; the notes say what differs.
 
     Raises
     ------
@@ -113,9 +115,10 @@ def score_later(
     for name in _order(finished.study.models):
         reason, own = _lack(finished, samples, name, fold, rows)
         if reason is None:
-            table = new_rows(
+            table, allowed = new_rows(
                 finished, market, samples, name, fold, own, made=made, allow_changed=allow_changed
             )
+            notes += allowed
             blank = int(table["y_pred"].isna().sum())
             reason = f"no forecast at {blank} of {len(table)} rows" if blank else None
         if reason is None:
@@ -128,7 +131,8 @@ def score_later(
     scores, few = _scores(forecasts, finished.study)
     facts = _facts(finished, market, fold, forecasts)
     notes += release_sentences(finished.study, made, *samples.times[rows[[0, -1]]])
-    notes = market.notes + notes + counted + few
+    notes = market.notes + notes + counted + few + finished.notes
+    notes += other_code_notes(finished, [name for name in made if name != ENSEMBLE], fold)
     return LaterScores(scores, forecasts, ended, left_out, facts, notes, doubts)
 
 

@@ -38,7 +38,7 @@ class TrainState:
     folder : Path
         The checkpoint's folder.
     of : str
-        Fingerprint; a state of other data or parameters is not taken up.
+        Fingerprint; a state of other data, parameters or code is not taken up.
     keep_seconds : float
         Least time between two states that are kept; with 0 it is every epoch's.
 
