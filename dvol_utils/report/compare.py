@@ -131,9 +131,10 @@ def headline_tables(runs: Sequence[ComparedRun]) -> dict[str, Any]:
         "rows": rows,
         "caption": (
             "Every model on all test hours of its own study, as that study reported it. Brackets: "
-            "bootstrap interval. Skill and DM p (Diebold-Mariano): against the study's persistence. "
-            "MCS: model confidence set. Bold: best of its column within its study. Rows of two studies can be "
-            "set against each other only where their test hours match, as above."
+            "bootstrap interval. Skill and DM p (Diebold-Mariano): against the study's "
+            "persistence. MCS: model confidence set. Bold: best of its column within its study. "
+            "Rows of two studies can be set against each other only where their test hours match, "
+            "as above."
         ),
     }
 
