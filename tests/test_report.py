@@ -197,9 +197,10 @@ def test_overview_gives_the_headline_numbers(site):
     assert baseline[1].removesuffix(" (best)") == f"{expected['rmse']:.3f}"
     assert baseline[6].startswith(f"{expected['skill']:.1f}")
     assert f"({expected['skill_low']:.1f} to {expected['skill_high']:.1f})" in baseline[6]
-    assert baseline[8] == "yes"
+    assert baseline[8] == f"{expected['dm_p_bartlett']:.3f}"
+    assert baseline[9] == "yes"
     persistence = rows[1]
-    assert (persistence[0], persistence[5], persistence[7]) == ("Persistence", "–", "–")
+    assert [persistence[place] for place in (0, 5, 7, 8)] == ["Persistence", "–", "–", "–"]
 
 
 def test_overview_marks_the_best_of_each_column(site):

@@ -651,10 +651,12 @@ def test_intervals_and_tests_are_those_of_the_significance_page(study, found):
     assert (har["skill_low"], har["skill_high"]) == (bounds["low"], bounds["high"])
     loss = (rows["y_true"] - rows["y_pred"]) ** 2
     losses = [loss[rows["model"] == name].to_numpy() for name in ("har", "persistence")]
-    assert har["dm_p_value"] == pytest.approx(diebold_mariano(*losses, horizon=24)[1])
+    for name, way in (("dm_p_value", "periodogram"), ("dm_p_bartlett", "bartlett")):
+        expected = diebold_mariano(*losses, horizon=24, variance=way)[1]
+        assert har[name] == pytest.approx(expected)
     jump = found.scores.set_index(["jump_regime", "model"]).loc[("jump", "har")]
     assert jump["skill_low"] < jump["skill"] < jump["skill_high"]
-    assert np.isnan(jump["dm_p_value"])
+    assert jump[["dm_p_value", "dm_p_bartlett"]].isna().all()
 
 
 def test_scoring_is_the_forecast_of_each_hour(study, later, found):
@@ -691,7 +693,7 @@ def test_hours_that_the_models_learnt_from_are_no_test(study, later):
     assert found.notes[0].startswith("NOT OUT OF SAMPLE: the models have seen outcomes up to 2021")
     assert found.notes[-1] == "101 hours carry no interval and no test; 240 would"
     assert found.scores["skill_low"].isna().all()
-    assert found.scores["dm_p_value"].isna().all()
+    assert found.scores[["dm_p_value", "dm_p_bartlett"]].isna().all(axis=None)
 
 
 def test_the_studys_own_test_rows_give_its_own_scores(study, table):
@@ -777,6 +779,7 @@ def test_the_command_scores_into_a_file(study, later, found, tmp_path, monkeypat
     assert "fold 1; nothing was fitted again" in shown
     assert re.search(r"^All hours, 676$", shown, re.M)
     assert re.search(r"^ *Persistence +0\.0 ", shown, re.M)
+    assert re.search(r" DM p +DM p, Bartlett$", shown, re.M)
     assert dvol(*words, "--to", "2021-06-01", status=2).startswith("dvol: no hour from 2021-06-16")
 
 

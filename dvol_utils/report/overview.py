@@ -15,6 +15,7 @@ from dvol_utils.report.display import picture
 from dvol_utils.results.headline import (
     COMPARED_COLUMNS,
     HEADLINE_COLUMNS,
+    P_VALUES,
     ShownColumn,
     best_models,
     bounds,
@@ -114,7 +115,8 @@ def headline_cells(results: Results, coverage: float) -> dict[str, Any]:
             f"{hour(results.test.start)} to {hour(results.test.end)} UTC. Brackets: "
             f"{coverage_text(coverage)} bootstrap interval. Skill is against "
             f"{persistence_words(results)}. DM p: Diebold-Mariano test against it; * below "
-            f"{LEVEL:g}, ** with an interval of the skill that leaves zero out as well. MCS: model "
+            f"{LEVEL:g}, ** with an interval of the skill that leaves zero out as well. Bartlett: "
+            "the same test as others print it, which finds too much. MCS: model "
             "confidence set, the models that no other one beats beyond chance. Bold: best of "
             "its column."
             + (" Chosen: on the validation rows, before the test." if results.chosen else "")
@@ -156,7 +158,7 @@ def _headline_row(row: Any, best: dict[str, set[str]], chosen: str | None) -> di
     cells = []
     for name, column in HEADLINE_COLUMNS.items():
         value = getattr(row, name)
-        text = written_p(value) if name == "dm_p_value" else written(value, column.decimals)
+        text = written_p(value) if name in P_VALUES else written(value, column.decimals)
         note = bounds(row) if name == "skill" else ""
         marks = significance_mark(row) if name == "dm_p_value" else None
         cells.append(cell(value, text, note, row.Index in best.get(name, ()), marks))
@@ -248,7 +250,7 @@ def _difference(results: Results) -> str:
 
 def _estimates(result: ModelResult) -> dict[str, float | None]:
     return {
-        name: getattr(result, name).estimate for name in HEADLINE_COLUMNS if name != "dm_p_value"
+        name: getattr(result, name).estimate for name in HEADLINE_COLUMNS if name not in P_VALUES
     }
 
 

@@ -42,7 +42,9 @@ HEADLINE_COLUMNS = {
     "direction": ShownColumn("Direction", "%", 1, "high"),
     "skill": ShownColumn("Skill", "%", 1, "high"),
     "dm_p_value": ShownColumn("DM p", "", 3, None),
+    "dm_p_bartlett": ShownColumn("DM p, Bartlett", "", 3, None),
 }
+P_VALUES = ("dm_p_value", "dm_p_bartlett")
 COMPARED_COLUMNS = {
     **{name: HEADLINE_COLUMNS[name] for name in ("rmse", "r2", "mae", "mape", "direction")},
     "consecutive": ShownColumn("Consecutive direction", "%", 1, None),
@@ -58,8 +60,9 @@ def headline_table(results: Results) -> pd.DataFrame:
     -------
     DataFrame
         Indexed by `model`: `label`, `rmse` and `mae` (index points), `r2`, `mape`, `direction` and
-        `skill` (percent), `skill_low` and `skill_high` (its interval, percent), `dm_p_value`
-        (Diebold-Mariano against persistence) and `in_mcs`; NaN where a number is not defined.
+        `skill` (percent), `skill_low` and `skill_high` (its interval, percent), `dm_p_value` and
+        `dm_p_bartlett` (Diebold-Mariano against persistence by both variances) and `in_mcs`; NaN
+        where a number is not defined.
     """
     rows = {name: _row(result) for name, result in results.models.items()}
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
@@ -157,6 +160,7 @@ def _row(result: ModelResult) -> dict[str, Any]:
         "direction": in_percent(result.direction.estimate),
         **_skill_bounds(result),
         "dm_p_value": result.dm_p_value,
+        "dm_p_bartlett": result.dm_p_bartlett,
         "in_mcs": result.in_mcs,
     }
 
@@ -197,7 +201,7 @@ def _markdown_row(row: Any, best: dict[str, set[str]]) -> list[str]:
     cells = [row.label.replace("|", r"\|")]
     for name, column in HEADLINE_COLUMNS.items():
         value = getattr(row, name)
-        text = written_p(value) if name == "dm_p_value" else written(value, column.decimals)
+        text = written_p(value) if name in P_VALUES else written(value, column.decimals)
         text = f"**{text}**" if row.Index in best.get(name, ()) else text
         text += f" {bounds(row)}" if name == "skill" else ""
         cells.append(text.strip())

@@ -39,6 +39,7 @@ SCORE_COLUMNS = (
     "skill_low",
     "skill_high",
     "dm_p_value",
+    "dm_p_bartlett",
     "n",
 )
 _HORIZONS = 10  # fewer than so many horizons of hours carry no interval and no test
@@ -233,7 +234,8 @@ def _scores(forecasts: pd.DataFrame, study: StudyParams) -> tuple[pd.DataFrame, 
     scores = scores.sort_values("jump_regime", key=lambda c: c.map(order), kind="stable")
     rows, needed = int(whole["n"].max()), _HORIZONS * max(24, study.target.horizon_hours)
     if rows < needed:
-        scores = scores.assign(skill_low=np.nan, skill_high=np.nan, dm_p_value=np.nan)
+        missing = ("skill_low", "skill_high", "dm_p_value", "dm_p_bartlett")
+        scores = scores.assign(**dict.fromkeys(missing, np.nan))
         notes = [f"{rows} hours carry no interval and no test; {needed} would"]
     else:
         scores, notes = _with_tests(scores, forecasts, study), []
@@ -247,17 +249,15 @@ def _with_tests(scores: pd.DataFrame, forecasts: pd.DataFrame, study: StudyParam
     bounds = pd.concat([draws, regimes])[["model", "jump_regime", "low", "high"]]
     bounds = bounds.rename(columns={"low": "skill_low", "high": "skill_high"})
     losses = squared_errors(forecasts)
-    tests = {
-        name: equal_loss(
-            losses[name], losses["persistence"], horizon=study.target.horizon_hours
-        ).p_value
+    hours = study.target.horizon_hours
+    tests = [
+        (name, "all", *equal_loss(losses[name], losses["persistence"], horizon=hours)[1:])
         for name in losses
         if name != "persistence" and "persistence" in losses
-    }
-    p_value = scores["model"].map(tests).where(scores["jump_regime"] == "all")
-    return scores.assign(dm_p_value=p_value.astype(float)).merge(
-        bounds, on=["model", "jump_regime"], how="left"
-    )
+    ]
+    keys = ["model", "jump_regime"]
+    p_values = pd.DataFrame(tests, columns=[*keys, "dm_p_value", "dm_p_bartlett"])
+    return scores.merge(p_values, on=keys, how="left").merge(bounds, on=keys, how="left")
 
 
 def _facts(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from dvol_utils.results.headline import HEADLINE_COLUMNS
+from dvol_utils.results.headline import HEADLINE_COLUMNS, P_VALUES
 from dvol_utils.study.model_names import label
 from dvol_utils.wording.numbers import MISSING, hour, number, percent, written, written_p
 
@@ -105,5 +105,6 @@ def _text_table(part: pd.DataFrame, with_tests: bool) -> str:
                 for low, high in zip(part["skill_low"], part["skill_high"], strict=True)
             ]
     if with_tests:
-        shown["DM p"] = [written_p(p) for p in part["dm_p_value"]]
+        for name in P_VALUES:
+            shown[HEADLINE_COLUMNS[name].heading] = [written_p(p) for p in part[name]]
     return pd.DataFrame(shown).to_string(index=False)
