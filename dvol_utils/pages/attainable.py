@@ -10,6 +10,8 @@ from dvol_utils.results.results_json import OracleResult
 from dvol_utils.study.model_names import label
 from dvol_utils.wording.numbers import coverage_text, number, percent
 
+_SO_LITTLE = "That is so little that shares of it say nothing"
+
 
 def attainable_table(test: pd.DataFrame, found: Attainable) -> pd.DataFrame:
     """Scores and share of the attainable, one row a model, the oracle last.
@@ -37,27 +39,31 @@ def attainable_sentence(oracle: OracleResult, chosen: str | None, coverage: floa
     coverage : float
         Coverage of the oracle's intervals.
     """
-    low, high = (number(100 * bound, ".1f") for bound in (oracle.skill.low, oracle.skill.high))
-    reached = (
-        "The best forecast that this simulated market allows, made by its own law from its state "
-        f"at the origin, can expect a skill of {percent(oracle.expected_skill)} "
-        f"(± {number(200 * oracle.expected_skill_se, '.1f')} by simulation; "
-        f"{percent(oracle.skill.estimate)} with these outcomes, "
-        f"{coverage_text(coverage)} interval {low} to {high} %)"
-    )
+    sentences = [
+        "The best forecast that this simulated market allows, by its own law and its state at the "
+        f"origin, can expect a skill of {percent(oracle.expected_skill)} "
+        f"(± {number(200 * oracle.expected_skill_se, '.1f')}, two standard errors of simulation)."
+    ]
+    scored = oracle.skill
+    if scored.low is not None and scored.high is not None:
+        low, high = (number(100 * bound, ".1f") for bound in (scored.low, scored.high))
+        sentences.append(
+            f"With the outcomes as they came it has {percent(scored.estimate)} "
+            f"({coverage_text(coverage)} interval {low} to {high} %)."
+        )
     share = oracle.shares.get(chosen) if chosen else None
-    if chosen is None:
-        return f"{reached}."
-    if share is None or pd.isna(share):
-        return f"{reached}: so little that a share of it says nothing."
-    return f"{reached}; {label(chosen)} {share_text(share)}."
+    if share is not None:
+        sentences.append(f"{label(chosen)} {share_text(share)}.")
+    elif chosen is not None:
+        sentences.append(f"{_SO_LITTLE}.")
+    return " ".join(sentences)
 
 
 def share_text(share: float) -> str:
     """How much of the attainable a model reaches, after its name."""
     if share < 0:
-        return "reaches nothing of it: persistence lies nearer to that forecast"
-    return f"reaches {number(100 * share, '.0f')} % of it"
+        return "reaches nothing of what can be expected: persistence lies nearer to that forecast"
+    return f"reaches {number(100 * share, '.0f')} % of what can be expected"
 
 
 def attainable_answer(found: Attainable | None) -> list[str]:
@@ -77,13 +83,17 @@ def attainable_answer(found: Attainable | None) -> list[str]:
     ]
     shares = found.shares.drop("persistence").dropna().sort_values(ascending=False)
     if len(found.shares) > 1 and shares.empty:
-        sentences.append("That is so little that shares of it say nothing.")
-    if len(shares):
-        nearest = shares.index[0]
-        sentences.append(f"Of the models {label(nearest)} {share_text(shares.iloc[0])}.")
-        behind = int((shares < 0).sum())
-        if behind and behind < len(shares):
+        sentences.append(f"{_SO_LITTLE}.")
+    behind = int((shares < 0).sum())
+    if len(shares) and behind == len(shares):
+        sentences.append(
+            "No model reaches any of it: persistence lies nearer to that forecast than all others."
+        )
+    elif len(shares):
+        nearest = label(shares.index[0])
+        sentences.append(f"{nearest} comes nearest: it {share_text(shares.iloc[0])}.")
+        if behind:
             sentences.append(
-                f"{behind} of {len(shares)} models lie further from it than persistence does."
+                f"{behind} of {len(shares)} models lie further from that forecast than persistence."
             )
     return sentences

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 
+from dvol_utils.pages.attainable import attainable_sentence
 from dvol_utils.pages.claims import ladder_verdict
 from dvol_utils.results.chosen_model import choose
 from dvol_utils.results.judging import Verdict, accuracy_test, doubt, estimate, is_gain, skill_text
 from dvol_utils.results.published_figures import PUBLISHED_FIGURES
+from dvol_utils.results.results_json import OracleResult
 from dvol_utils.results.significance_table import look_up
 from dvol_utils.study.model_names import LSTM_NAMES, label
 from dvol_utils.wording.numbers import day, hours_text, p_text
@@ -21,8 +23,11 @@ def study_answer(
     coverage: float,
     simulated: bool,
     late_hours: int | None = None,
+    oracle: OracleResult | None = None,
 ) -> list[str]:
     """The study's answer in three sentences: forecast, LSTM, and how far to trust it.
+
+    Where the oracle is known, what could be reached follows.
 
     Parameters
     ----------
@@ -39,6 +44,8 @@ def study_answer(
     late_hours : int, optional
         Hours before the target up to which the models' inputs reach, where that is later than
         persistence, which is then no last value.
+    oracle : OracleResult, optional
+        The best forecast by a simulated market's law.
     """
     where = "In the simulated market, DVOL" if simulated else "DVOL"
     ahead = forecasts["horizon_hours"].iloc[0]
@@ -50,6 +57,7 @@ def study_answer(
         _on_forecast(table, choose(validation), coverage, target, last),
         _on_lstm(table, choose(validation, LSTM_NAMES), coverage),
         _on_trust(table, forecasts["origin"], simulated, late_hours),
+        *([attainable_sentence(oracle, choose(validation), coverage)] if oracle else []),
     ]
 
 

@@ -1,4 +1,4 @@
-"""What could be reached where the market's law is known: the oracle, and each model's share of it."""
+"""What could be reached where the market's law is known, and the models' share of it."""
 
 from __future__ import annotations
 
@@ -98,14 +98,15 @@ def attainable(test: pd.DataFrame, oracle: pd.DataFrame) -> Attainable | None:
     known = oracle.set_index("origin")
     forecasts = test[test["model"] == "persistence"].assign(model=ORACLE)
     forecasts["y_pred"] = known.loc[forecasts["origin"], "mean"].to_numpy()
-    step = ((forecasts["y_pred"] - forecasts["y_origin"]) ** 2).mean()
+    gap = (test["y_pred"] - known.loc[test["origin"], "mean"].to_numpy()) ** 2
+    gaps = gap.groupby(test["model"], sort=False).mean()
+    step = gaps["persistence"]
     variance = known["variance"].mean()
     # Origins of one day share their paths, those of different days none.
     by_day = known["variance_se"].groupby(known.index.normalize()).sum()
     variance_se = np.sqrt((by_day**2).sum()) / len(known)
     skill = step / (step + variance)
-    gap = (test["y_pred"] - known.loc[test["origin"], "mean"].to_numpy()) ** 2
-    shares = 1 - gap.groupby(test["model"], sort=False).mean() / step
+    shares = 1 - gaps / step
     return Attainable(
         forecasts=forecasts.reset_index(drop=True),
         skill=float(skill),

@@ -49,7 +49,7 @@ LADDER_NAMES = names_of("ladder")  # the published study's three sizes, the smal
 LSTM_NAMES = names_of("ladder", "lstm")
 NETWORK_NAMES = names_of("ladder", "lstm", "attention")
 (ENSEMBLE,) = names_of("combination")  # no forecaster: made of the forecasts of others
-# No model: the best forecast that a simulated market allows. It is chosen, tested and served nowhere.
+# No model: the best forecast that a simulated market allows; chosen, tested and served nowhere.
 ORACLE = "oracle"
 _ORACLE_LABEL = "Oracle (the market's law)"
 

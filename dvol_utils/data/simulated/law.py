@@ -68,7 +68,7 @@ class State(NamedTuple):
     """All that the hours up to one say about those after it: arrays, of one shape or broadcast."""
 
     volatility: tuple[np.ndarray, ...]  # three parts of log volatility
-    excitement: np.ndarray  # what jumps add to the next hour's chance of one, before an hour's decay
+    excitement: np.ndarray  # what jumps add to the chance of the next, decayed up to now
     aftershock: np.ndarray  # jumps up to now, decayed, as they count in the next hour
     change: np.ndarray  # the last hour's shock and jump, log
     decays: tuple[np.ndarray, ...]  # three parts of log DVOL
