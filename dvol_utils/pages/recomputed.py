@@ -76,5 +76,6 @@ def _all_tests(
         nested=significance.clark_west_pairs(test, nested_pairs(models), horizon),
         unbiased=significance.unbiasedness_test(test, horizon),
         superior=significance.superior_ability(test, level=LEVEL, **again),
+        losses=significance.three_losses(test, horizon, **again),
         quantiles=significance.crps_against_persistence(test, horizon, **again),
     )

@@ -26,7 +26,7 @@ from dvol_utils.serving.saved_models import (
     load_run,
     newest_fold,
 )
-from dvol_utils.significance import Resampling, bootstrap_interval, diebold_mariano
+from dvol_utils.significance import Resampling, bootstrap_interval, equal_loss
 from dvol_utils.study.model_names import ENSEMBLE, label
 from dvol_utils.study.params import StudyParams
 from dvol_utils.wording.numbers import hour
@@ -242,9 +242,9 @@ def _with_tests(scores: pd.DataFrame, forecasts: pd.DataFrame, study: StudyParam
     bounds = bounds.rename(columns={"low": "skill_low", "high": "skill_high"})
     losses = squared_errors(forecasts)
     tests = {
-        name: diebold_mariano(
+        name: equal_loss(
             losses[name], losses["persistence"], horizon=study.target.horizon_hours
-        )[1]
+        ).p_value
         for name in losses
         if name != "persistence" and "persistence" in losses
     }

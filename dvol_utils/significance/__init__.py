@@ -5,10 +5,14 @@ import lazy_loader as lazy
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
-        "accuracy": ["clark_west", "clark_west_pairs", "diebold_mariano", "diebold_mariano_pairs"],
+        "accuracy": [
+            *("clark_west", "clark_west_pairs"),
+            *("diebold_mariano", "diebold_mariano_pairs", "equal_loss"),
+        ],
         "bootstrap": ["bootstrap_difference", "bootstrap_interval", "regime_difference"],
         "conditional": ["expected_better", "giacomini_white", "giacomini_white_pairs"],
         "crps": ["crps_against_persistence", "reliability"],
+        "losses": ["LOSSES", "three_losses"],
         "months": ["monthly_skill"],
         "regimes": ["regime_skill"],
         "regressions": ["direction_test", "mincer_zarnowitz", "unbiasedness_test"],
