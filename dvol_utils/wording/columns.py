@@ -14,6 +14,7 @@ _HEADS = {
     "level_regime": "level of DVOL",
     "n": "rows",
     "r2": "R²",
+    "attained": "share of the attainable, %",
     "horizon_hours": "horizon, hours",
     "chosen": "chosen on validation rows",
     "rmse_persistence": "RMSE of persistence, points",
@@ -142,6 +143,7 @@ LOSS_NAMES = {
 _FORMS = {"mape": ".2f", "sharpe": ".2f"}  # of metrics whose third decimal says nothing
 _SHARES = (
     "skill",
+    "attained",
     "loss_gain",
     "year_1",
     "year_2",
