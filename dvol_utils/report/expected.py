@@ -38,6 +38,7 @@ TOLERANCES = {
     "r2": 0.001,
     "skill": 0.005,
     "direction": 0.005,
+    "gain": 0.005,
     "dm_p_value": 0.05,
     "dm_p_bartlett": 0.05,
     "annual_gains": 0.5,  # percent of capital a year

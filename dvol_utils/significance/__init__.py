@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "bootstrap": ["bootstrap_difference", "bootstrap_interval", "regime_difference"],
         "conditional": ["expected_better", "giacomini_white", "giacomini_white_pairs"],
         "crps": ["crps_against_persistence", "reliability"],
+        "decay": ["decay_tests"],
         "losses": ["LOSSES", "three_losses"],
         "months": ["monthly_skill"],
         "regimes": ["regime_skill"],
