@@ -21,6 +21,7 @@ from dvol_utils.forecasting.horizons import horizon_forecasts
 from dvol_utils.forecasting.intervals import add_quantiles
 from dvol_utils.forecasting.pooling import LABELLED, POOLED, Fit, fit_forecaster, fit_samples
 from dvol_utils.forecasting.walk import fold_networks
+from dvol_utils.forecasting.years import year_forecasts
 from dvol_utils.jumps import detect_jumps
 from dvol_utils.jumps.periodicity import periodicity_wsd
 from dvol_utils.models.lstm import LADDER
@@ -392,6 +393,40 @@ def test_the_oracle_does_not_know_how_the_market_goes_on():
         for hours in (500, 900)
     )
     pd.testing.assert_frame_equal(one, two, check_exact=True)
+
+
+@pytest.mark.parametrize("until", ["2022-05-19 23:00", "2022-05-25 12:00"])
+def test_the_walk_over_the_years(panel, tmp_path, monkeypatch, until):
+    """Another market after a quarter, or within one, moves no forecast or interval up to then."""
+    monkeypatch.setattr("dvol_utils.forecasting.walk.default_workers", lambda: 1)
+    years = {
+        "edge.start": "2022-02-20 00:00",  # quarters begin here and on 20 May
+        "split.test_start": "2022-05-30 00:00",
+        "models": ["persistence", *names_of("linear", "trees", "lstm")],
+        "networks.lstm_tuned.epochs": 1,
+        "training.precision": "float32",
+        "walk.validation": "monthly",
+        "walk.test": "monthly",
+        "walk.stop_days": 10,
+        "uncertainty.min_errors": 240,
+    }
+    study, last = small_study(**years), pd.Timestamp(until, tz="UTC")
+    roots = iter([tmp_path / "one", tmp_path / "two"])
+
+    def build(market, jumps):
+        study._root = next(roots)
+        return year_forecasts(market, jumps, study, log=lambda line: None)[0]
+
+    one, two = both(panel, study, panel["time"].searchsorted(last), build)
+    keys, names = ["model", "seed", "origin"], ["y_pred", *QUANTILES]
+    one, two = (table.set_index(keys)[names] for table in (one, two))
+    # Hours whose target is imputed in the other market are not scored there.
+    one, two = (table.loc[one.index.intersection(two.index)] for table in (one, two))
+    early = one.index.get_level_values("origin") <= last
+    assert one[early].notna().all(axis="columns").groupby("model").any().all()
+    pd.testing.assert_frame_equal(one[early], two[early], check_exact=True)
+    moved = (one[~early] != two[~early]).any(axis="columns")
+    assert moved.groupby("model").any().all()
 
 
 BOTH = ("BTC", "ETH")

@@ -13,5 +13,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "plan": ["check_plan"],
         "pooling": ["asset_samples", "asset_summary", "pooling_forecasts"],
         "walk": ["forecast_table"],
+        "years": ["year_forecasts"],
     },
 )

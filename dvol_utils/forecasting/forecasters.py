@@ -67,7 +67,7 @@ def _network(
 
 def checkpoint_folder(study: StudyParams, name: str, seed: int, fold: int = 0) -> Path:
     """Where what a model has learnt lies, and of a network its history."""
-    return study.run_dir / _place(name, seed, fold)
+    return study.run_dir / _place(study, name, seed, fold)
 
 
 def saved_hash(folder: Path) -> str:
@@ -86,8 +86,8 @@ def checkpoint_hashes(study: StudyParams, forecasts: pd.DataFrame) -> dict[str, 
     return {f"{folder.parent.name}/{folder.name}": saved_hash(folder) for folder in folders}
 
 
-def _place(name: str, seed: int, fold: int) -> str:
-    return f"checkpoints/{name}/{fold}-{seed}"
+def _place(study: StudyParams, name: str, seed: int, fold: int) -> str:
+    return f"{study.checkpoints}/{name}/{fold}-{seed}"
 
 
 def network_folders(
@@ -100,7 +100,7 @@ def network_folders(
     """
     numbers = [int(fold) for fold in folds]
     return [
-        study.artefact(_place(name, seed, fold))
+        study.artefact(_place(study, name, seed, fold))
         for name in study.models
         if name in NETWORK_NAMES
         for seed in study.training.seeds
@@ -127,4 +127,4 @@ def trained_folders(
     if newest:
         made = made[made["fold"] == made.groupby("model")["fold"].transform("max")]
     keys = made[["model", "seed", "fold"]].drop_duplicates().itertuples(index=False)
-    return [study.artefact(_place(name, seed, fold)) for name, seed, fold in keys]
+    return [study.artefact(_place(study, name, seed, fold)) for name, seed, fold in keys]

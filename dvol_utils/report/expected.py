@@ -41,6 +41,7 @@ TOLERANCES = {
     "expected_skill_se": 0.005,
     "shares": 0.1,
     "direction": 0.005,
+    "gain": 0.005,
     "dm_p_value": 0.05,
     "dm_p_bartlett": 0.05,
     "annual_gains": 0.5,  # percent of capital a year

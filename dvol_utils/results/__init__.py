@@ -4,7 +4,7 @@ import lazy_loader as lazy
 
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
-    submodules={"significance_table"},
+    submodules={"edge", "significance_table"},
     submod_attrs={
         "attainable": ["attainable", "oracle_result", "oracle_table"],
         "judging": ["LEVEL"],

@@ -113,6 +113,14 @@ ASSETS = Stage(
     (Table("assets", ("panel", "jumps"), (*_FITTED, "significance")),),
     asked=lambda study: len(study.data.assets) > 1,
 )
+YEARS = Stage(
+    "12_years_before",
+    (
+        Table("years", ("panel", "jumps"), (*_FITTED, "uncertainty", "edge")),
+        Table("edge", ("years",), ("significance",)),
+    ),
+    asked=lambda study: study.edge.start is not None,
+)
 CARD = Stage(
     "10_model_card",
     (Table("regimes", ("forecasts",), _TESTED),),
@@ -120,7 +128,7 @@ CARD = Stage(
 )
 STAGES = (
     *(DATA, JUMPS, TRAINING, REGIMES, SIGNIFICANCE),
-    *(TRADING, PUBLISHED, HORIZONS, ASSETS, CARD),
+    *(TRADING, PUBLISHED, HORIZONS, ASSETS, CARD, YEARS),
 )
 TABLES = {table.name: table for stage in STAGES for table in stage.tables}
 MADE_BY = {table.name: stage for stage in STAGES for table in stage.tables}
