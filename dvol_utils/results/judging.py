@@ -8,7 +8,6 @@ from typing import NamedTuple
 import pandas as pd
 
 from dvol_utils.results.significance_table import look_up
-from dvol_utils.significance.losses import LOSSES
 from dvol_utils.wording.columns import LOSS_NAMES
 from dvol_utils.wording.numbers import interval_text, number, p_text, percent
 
@@ -78,7 +77,7 @@ def loss_verdicts(table: pd.DataFrame, model: str, coverage: float) -> list[Loss
     coverage : float
         Coverage of its intervals.
     """
-    return [_loss_verdict(table, model, loss, coverage) for loss in LOSSES]
+    return [_loss_verdict(table, model, loss, coverage) for loss in LOSS_NAMES]
 
 
 def _loss_verdict(table: pd.DataFrame, model: str, loss: str, coverage: float) -> LossVerdict:
