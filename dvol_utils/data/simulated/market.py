@@ -31,8 +31,8 @@ from dvol_utils.data.simulated.law import (
     MEDIAN_LEVEL,
     REST,
     Hours,
-    Noise,
     MarketState,
+    Noise,
     draw_noise,
     follow,
 )
