@@ -165,7 +165,9 @@ def site(study: Study) -> None:
 
     loaded = load_study(study)
     with run_lock(loaded.run_dir, f"dvol site --study {study}"):
-        typer.echo(f"site: {build_site(loaded)}")
+        index = build_site(loaded)
+        _tell_other_code("site: ", loaded)
+    typer.echo(f"site: {index}")
 
 
 @app.command()
@@ -253,6 +255,7 @@ def verify(
         checks.append(check)
     for check in checks:
         typer.echo(f"{check.name:<10}  {'ok' if check.ok else 'FAILED':<6}  {check.detail}")
+    _tell_other_code(f"{'code':<10}  {'note':<6}  ", checked)
     if not all(check.ok for check in checks):
         raise typer.Exit(1)
 
@@ -274,6 +277,16 @@ def readme(study: Study) -> None:
     picture = loaded.root / "docs" / f"skill-{loaded.name}.svg"
     write_picture(results, picture)
     typer.echo(f"readme: {path}, {picture}")
+
+
+def _tell_other_code(before: str, study: StudyParams) -> None:
+    """A line where parts of a run were made by other code than this."""
+    from dvol_utils.study.made_by import other_code
+    from dvol_utils.study.tables import read_manifest
+
+    note = other_code(read_manifest(study), study.root)
+    if note is not None:
+        typer.echo(f"{before}{note}")
 
 
 def _raw_store_study(name: str, raw: Path | None, settings: list[str] | None) -> StudyParams:

@@ -10,6 +10,10 @@ import pytest
 from market import small_jumps, small_panel, small_study
 from trainers import TINY
 
+from dvol_utils.data.simulated import market
+from dvol_utils.data.simulated.law import Noise
+from dvol_utils.data.simulated.market import dvol_states
+from dvol_utils.data.simulated.oracle import oracle_forecasts
 from dvol_utils.evaluation.forecast_table import QUANTILES
 from dvol_utils.forecasting.combination import combine
 from dvol_utils.forecasting.forecasters import make_forecaster
@@ -25,6 +29,7 @@ from dvol_utils.samples.features import GROUPS, build_features, feature_columns
 from dvol_utils.samples.folds import fold_rows, fold_samples, study_folds
 from dvol_utils.samples.samples import build_samples
 from dvol_utils.study.model_names import MODEL_NAMES, NETWORK_NAMES, SIMPLE_NAMES, names_of
+from dvol_utils.study.params import SimulatedParams
 from dvol_utils.trading import hourly, simulate, strategies
 
 CUTS = (1_100, 1_999, 3_100)
@@ -344,6 +349,50 @@ def test_forecasts_at_other_horizons(panel, hours):
     np.testing.assert_array_equal(made["y_pred"], made["y_pred_other"])
     later = shared[shared["origin"] > until]
     assert (later["y_pred"] != later["y_pred_other"]).groupby(later["model"]).any().all()
+
+
+@pytest.mark.parametrize("cut", [500, 1_234])
+def test_the_oracle(monkeypatch, cut):
+    """Other chance after an hour of the simulated market moves no forecast made up to then."""
+    params = SimulatedParams(start=pd.Timestamp("2022-01-03", tz="UTC"), hours=1_500, seed=3)
+    origins = pd.date_range(params.start + pd.Timedelta(hours=400), periods=1_000, freq="h")
+    told = {"horizon_hours": 24, "paths": 4}
+    one, level = oracle_forecasts(params, origins, **told), dvol_states(params)[1].decays[0]
+    drawn = market.draw_noise
+
+    def changed(rngs, shape, *, begins):
+        noise = drawn(rngs, shape, begins=begins)
+        if not begins:  # the oracle's own paths
+            return noise
+        other = drawn([np.random.default_rng(n) for n in range(4)], shape, begins=True)
+        from_here = np.arange(shape[0]) > shape[0] - params.hours + cut
+        volatility = zip(noise.volatility, other.volatility, strict=True)
+        rest = zip(noise[1:], other[1:], strict=True)
+        first, *others = (
+            tuple(np.where(from_here, b, a) for a, b in pairs) for pairs in (volatility, rest)
+        )
+        return Noise(first, *others[0])
+
+    monkeypatch.setattr(market, "draw_noise", changed)
+    two, other_level = oracle_forecasts(params, origins, **told), dvol_states(params)[1].decays[0]
+    until = params.start + pd.Timedelta(hours=cut + 1)  # the close of the last hour left alone
+    np.testing.assert_array_equal(level[: cut + 1], other_level[: cut + 1])
+    assert (level[cut + 1 :] != other_level[cut + 1 :]).all()
+    pd.testing.assert_frame_equal(one[:until], two[:until], check_exact=True)
+    assert (one["mean"] != two["mean"])[one.index > until].all()
+
+
+def test_the_oracle_does_not_know_how_the_market_goes_on():
+    """A market that ends at the origin has the same oracle as one that goes on."""
+    start = pd.Timestamp("2022-01-03", tz="UTC")
+    origin = pd.DatetimeIndex([start + pd.Timedelta(hours=500)])
+    one, two = (
+        oracle_forecasts(
+            SimulatedParams(start=start, hours=hours, seed=3), origin, horizon_hours=24, paths=4
+        )
+        for hours in (500, 900)
+    )
+    pd.testing.assert_frame_equal(one, two, check_exact=True)
 
 
 @pytest.mark.parametrize("until", ["2022-05-19 23:00", "2022-05-25 12:00"])

@@ -37,6 +37,9 @@ TOLERANCES = {
     "mape": 0.02,  # percent
     "r2": 0.001,
     "skill": 0.005,
+    "expected_skill": 0.005,
+    "expected_skill_se": 0.005,
+    "shares": 0.1,
     "direction": 0.005,
     "gain": 0.005,
     "dm_p_value": 0.05,
@@ -154,7 +157,9 @@ def headline_numbers(study: StudyParams) -> dict[str, Any]:
     ArtefactError
         There is no finished run.
     """
-    results = read_results(study).model_dump(include={"models", "test", "regimes"})
+    results = read_results(study)
+    parts = {"models", "test", "regimes", *(["oracle"] if results.oracle else [])}
+    results = results.model_dump(include=parts)
     regimes = {f"{row.pop('regime')}.{row.pop('model')}": row for row in results["regimes"]}
     manifest = read_manifest(study)
     parts = results | {"regimes": regimes}

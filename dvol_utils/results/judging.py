@@ -56,7 +56,7 @@ def doubt(test: pd.Series, interval: pd.Series | None) -> str:
 def test_text(test: pd.Series) -> str:
     """A Diebold-Mariano test in words: the p-value that counts, and the one that others print."""
     bartlett = p_text(test["p_bartlett"]).removeprefix("p = ")
-    return f"Diebold-Mariano {p_text(test['p_value'])} (Bartlett weights {bartlett})"
+    return f"Diebold-Mariano {p_text(test['p_value'])}, with Bartlett weights {bartlett}"
 
 
 class LossVerdict(NamedTuple):

@@ -16,6 +16,7 @@ from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.forecasting.inputs import release_sentences
 from dvol_utils.models.naive import SeasonalNaive
 from dvol_utils.samples.samples import Samples
+from dvol_utils.serving.changed_models import other_code_notes
 from dvol_utils.serving.market import Market, read_market, serving_samples, tick_words
 from dvol_utils.serving.new_forecasts import lacking_inputs, members, new_rows
 from dvol_utils.serving.saved_models import (
@@ -38,6 +39,7 @@ SCORE_COLUMNS = (
     "skill_low",
     "skill_high",
     "dm_p_value",
+    "dm_p_bartlett",
     "n",
 )
 _HORIZONS = 10  # fewer than so many horizons of hours carry no interval and no test
@@ -51,7 +53,7 @@ class LaterScores:
     `jump`); `forecasts` is the forecast table they come from, seeds averaged; `ended` has
     `ended_scores` of models whose inputs ended, each on the hours up to there. `left_out` says by
     model why it has no scores, `facts` where the hours and the models come from, `notes` what else
-    a reader should know.
+    a reader should know, `doubts` those among them of values that seem to be wrong ticks.
     """
 
     scores: pd.DataFrame
@@ -60,6 +62,7 @@ class LaterScores:
     left_out: dict[str, str]
     facts: dict[str, Any]
     notes: list[str]
+    doubts: list[str]
 
 
 def score_later(
@@ -88,7 +91,8 @@ def score_later(
     in_sample : bool
         Also take origins from before the time up to which the models have seen outcomes.
     allow_changed : bool
-        Take a history that differs from the one that the models were fitted on.
+        Take a history that differs from the one that the models were fitted on, and models that
+        differ from those of the study's forecasts; the notes say what differs.
 
     Raises
     ------
@@ -103,7 +107,8 @@ def score_later(
     notes = _sample_notes(first, fold, until, in_sample)
     market = read_market(finished, raw_dir, asset=asset, allow_changed=allow_changed)
     ticks = wrong_ticks(market.raw_dir, market.params, market.panel)
-    notes += map(tick_words, ticks.itertuples())
+    doubts = [tick_words(tick) for tick in ticks.itertuples()]
+    notes += doubts
     samples = serving_samples(market, finished.study)
     rows, counted = _rows(samples, first, last, market, finished)
     made: dict[str, pd.DataFrame] = {}
@@ -111,9 +116,10 @@ def score_later(
     for name in _order(finished.study.models):
         reason, own = _lack(finished, samples, name, fold, rows)
         if reason is None:
-            table = new_rows(
+            table, allowed = new_rows(
                 finished, market, samples, name, fold, own, made=made, allow_changed=allow_changed
             )
+            notes += allowed
             blank = int(table["y_pred"].isna().sum())
             reason = f"no forecast at {blank} of {len(table)} rows" if blank else None
         if reason is None:
@@ -126,8 +132,9 @@ def score_later(
     scores, few = _scores(forecasts, finished.study)
     facts = _facts(finished, market, fold, forecasts)
     notes += release_sentences(finished.study, made, *samples.times[rows[[0, -1]]])
-    notes = market.notes + notes + counted + few
-    return LaterScores(scores, forecasts, ended, left_out, facts, notes)
+    notes = market.notes + notes + counted + few + finished.notes
+    notes += other_code_notes(finished, [name for name in made if name != ENSEMBLE], fold)
+    return LaterScores(scores, forecasts, ended, left_out, facts, notes, doubts)
 
 
 def _sample_notes(
@@ -227,7 +234,8 @@ def _scores(forecasts: pd.DataFrame, study: StudyParams) -> tuple[pd.DataFrame, 
     scores = scores.sort_values("jump_regime", key=lambda c: c.map(order), kind="stable")
     rows, needed = int(whole["n"].max()), _HORIZONS * max(24, study.target.horizon_hours)
     if rows < needed:
-        scores = scores.assign(skill_low=np.nan, skill_high=np.nan, dm_p_value=np.nan)
+        missing = ("skill_low", "skill_high", "dm_p_value", "dm_p_bartlett")
+        scores = scores.assign(**dict.fromkeys(missing, np.nan))
         notes = [f"{rows} hours carry no interval and no test; {needed} would"]
     else:
         scores, notes = _with_tests(scores, forecasts, study), []
@@ -241,17 +249,15 @@ def _with_tests(scores: pd.DataFrame, forecasts: pd.DataFrame, study: StudyParam
     bounds = pd.concat([draws, regimes])[["model", "jump_regime", "low", "high"]]
     bounds = bounds.rename(columns={"low": "skill_low", "high": "skill_high"})
     losses = squared_errors(forecasts)
-    tests = {
-        name: equal_loss(
-            losses[name], losses["persistence"], horizon=study.target.horizon_hours
-        ).p_value
+    hours = study.target.horizon_hours
+    tests = [
+        (name, "all", *equal_loss(losses[name], losses["persistence"], horizon=hours)[1:])
         for name in losses
         if name != "persistence" and "persistence" in losses
-    }
-    p_value = scores["model"].map(tests).where(scores["jump_regime"] == "all")
-    return scores.assign(dm_p_value=p_value.astype(float)).merge(
-        bounds, on=["model", "jump_regime"], how="left"
-    )
+    ]
+    keys = ["model", "jump_regime"]
+    p_values = pd.DataFrame(tests, columns=[*keys, "dm_p_value", "dm_p_bartlett"])
+    return scores.merge(p_values, on=keys, how="left").merge(bounds, on=keys, how="left")
 
 
 def _facts(

@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dvol_utils.study.bounded import read_json
+
 WAIT_SECONDS = 3.0  # for a process that is about to end
 _TOKENS = "DVOL_LOCKS"  # environment: the locks that this process works under, held by its parents
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
@@ -142,7 +144,7 @@ def _sign(handle: int, command: str) -> None:
 
 def _holder(path: Path) -> dict[str, Any]:
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
+        held = read_json(path)
     except (OSError, ValueError):
         return {}
     return held if isinstance(held, dict) else {}

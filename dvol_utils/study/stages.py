@@ -77,6 +77,7 @@ REGIMES = Stage(
     (
         Table("metrics", ("forecasts",), ("evaluation",)),
         Table("months", ("forecasts",), _TESTED),
+        Table("oracle", ("forecasts",), ("data", "target")),  # empty but for simulated markets
     ),
     reads=("panel",),
 )
@@ -84,7 +85,7 @@ SIGNIFICANCE = Stage(
     "05_bootstrap_significance",
     (Table("significance", ("forecasts",), ("significance", "target")),),
     files=("results.json",),  # with what the stages before it have found
-    reads=("metrics", "months", "panel"),
+    reads=("metrics", "months", "oracle", "panel"),
 )
 TRADING = Stage(
     "06_trading_simulation",

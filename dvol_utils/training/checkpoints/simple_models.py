@@ -19,6 +19,7 @@ from dvol_utils.study.effective import parameters_hash
 from dvol_utils.study.files import file_hash, replacing
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.tables import sections_of
+from dvol_utils.training.checkpoints.code import simple_code
 from dvol_utils.training.checkpoints.sealed import (
     CheckpointError,
     advice,
@@ -53,6 +54,7 @@ def save_simple(
             "numbers": sum(value.size for value in state.values()),
             "parameters_hash": parameters_hash(study, sections_of("forecasts")),
             "state_sha256": file_hash(path),
+            "code": simple_code(forecaster),
         }
         write_sealed(folder / "config.json", config)
 
