@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -137,6 +138,7 @@ def test_later_hours_against_earlier_ones_is_the_difference_of_their_gains():
     assert np.isnan(gain_change(np.zeros(99), np.ones(99), np.arange(99))).all()
 
 
+@cache
 def walked(hours: int = 14_000, fade: float = 0.0) -> pd.DataFrame:
     """Forecasts of three models over 19 months, of which `har` knows less and less."""
     knows = {"persistence": (0.0, 0.0, 1), "har_calendar": (0.1, 0.3, 2), "har": (0.5, 0.1, 1)}
