@@ -23,6 +23,9 @@ def horizon_study(study: StudyParams, hours: int) -> StudyParams:
     """
     values = effective(study)
     values["target"]["horizon_hours"] = hours
+    if study.split.test_end is not None:  # the last target is the same at every horizon
+        shift = pd.Timedelta(hours=study.target.horizon_hours - hours)
+        values["split"]["test_end"] = str(study.split.test_end + shift)
     values["models"] = [name for name in study.models if name in SIMPLE_NAMES]
     values["horizons"] = []
     block = study.significance.block_hours

@@ -16,7 +16,7 @@ from dvol_utils.study.params import ParameterError, StudyParams
 from dvol_utils.wording.numbers import hour
 
 _DAY = 24
-_ADVICE = "move split.test_start, or bring longer data"
+_ADVICE = "move split.test_start or split.test_end, or bring longer data"
 
 
 def check_plan(

@@ -117,9 +117,17 @@ CARD = Stage(
     (Table("regimes", ("forecasts",), _TESTED),),
     reads=("metrics", "months", "significance", "results.json", "manifest.json"),
 )
+AFTER = Stage(
+    "13_after_the_study",
+    tuple(
+        Table(name, ("panel", "jumps", "forecasts"), (*_FITTED, "uncertainty", "significance"))
+        for name in ("after_forecasts", "after")
+    ),
+    asked=lambda study: study.split.test_end is not None and not study.late_rules,
+)
 STAGES = (
     *(DATA, JUMPS, TRAINING, REGIMES, SIGNIFICANCE),
-    *(TRADING, PUBLISHED, HORIZONS, ASSETS, CARD),
+    *(TRADING, PUBLISHED, HORIZONS, ASSETS, CARD, AFTER),
 )
 TABLES = {table.name: table for stage in STAGES for table in stage.tables}
 MADE_BY = {table.name: stage for stage in STAGES for table in stage.tables}
