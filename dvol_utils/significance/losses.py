@@ -92,6 +92,37 @@ def three_losses(forecasts: pd.DataFrame, horizon: int, *, resampling: Resamplin
     return table
 
 
+def gain_moments(forecasts: pd.DataFrame, model: str) -> pd.DataFrame:
+    """What each hour adds to a model's gain over persistence, by each loss.
+
+    Parameters
+    ----------
+    forecasts : DataFrame
+        As in `three_losses`.
+    model : str
+
+    Returns
+    -------
+    DataFrame
+        A row an origin, in order of time, a column a loss of `LOSSES`; the mean of a column is the
+        gain by that loss.
+    """
+    rows = settled(forecasts).sort_values("origin")
+    own = rows[rows["model"] == model].set_index("origin")
+    error = own["y_true"] - own["y_pred"]
+    naive = own["y_true"] - own["y_origin"]
+    moved = naive != 0
+    rose, called = naive > 0, own["y_pred"] > own["y_origin"]
+    centred = [(side - side[moved].mean()).where(moved, 0.0) for side in (rose, called)]
+    return pd.DataFrame(
+        {
+            "squared_error": (naive**2 - error**2) / (naive**2).mean(),
+            "absolute_error": (naive.abs() - error.abs()) / naive.abs().mean(),
+            "direction": 2 * centred[0] * centred[1] / moved.mean(),
+        }
+    )
+
+
 def _calls(called: np.ndarray, naive: np.ndarray) -> np.ndarray:
     """Of each hour that moved: itself, whether it rose, was called to rise, was called right."""
     rose = naive > 0
