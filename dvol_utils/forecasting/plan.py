@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from dvol_utils.forecasting.horizons import horizon_end
 from dvol_utils.forecasting.pooling import pooled_models
 from dvol_utils.samples.folds import fold_samples, study_folds
 from dvol_utils.samples.samples import Samples, build_samples, split_labels
@@ -99,7 +100,8 @@ def _horizons(samples: Samples, study: StudyParams) -> Iterator[str]:
         )
         return
     for hours in study.horizons:
-        labels = split_labels(samples.times, study.split, hours)
+        split = study.split.model_copy(update={"test_end": horizon_end(study, hours)})
+        labels = split_labels(samples.times, split, hours)
         known = samples.complete & np.isfinite(samples.dvol)
         known[max(len(known) - hours, 0) :] = False  # no target yet
         block = study.significance.block_hours

@@ -46,19 +46,28 @@ def too_few_text(study: StudyParams, hours: int, last: pd.Timestamp) -> str:
     )
 
 
-def refit_text(study: StudyParams, folds: list[Fold]) -> str:
+def refit_text(forecasts: pd.DataFrame, folds: list[Fold], study: StudyParams) -> str:
     """When the models were refitted, and how many trained networks that cost."""
     if not folds:
         return (
             "No month of the walk has begun since the study's end, so that nothing is refitted yet."
         )
-    networks = [name for name in study.models if name in NETWORK_NAMES]
-    count = len(networks) * len(study.training.seeds) * len(folds)
+    own = forecasts[(forecasts["way"] == "refitted") & forecasts["model"].isin(NETWORK_NAMES)]
+    own = own[own["fold"] >= folds[0].number].drop_duplicates(["model", "fold"])
+    count = len(own) * len(study.training.seeds)
     cost = f"; {count} networks were trained for it" if count else ""
     return (
         f"Refitted {len(folds)} times, from {hour(folds[0].start)} to {hour(folds[-1].start)} UTC"
         f"{cost}. Before the first refit both ways are the same."
     )
+
+
+def left_out_sentences(left_out: dict[str, str]) -> list[str]:
+    """Models that have no forecasts here, and why, each reason once."""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in left_out.items():
+        by_reason.setdefault(reason, []).append(name)
+    return [f"Left out: {'; '.join(names)}: {reason}." for reason, names in by_reason.items()]
 
 
 def shown_losses(table: pd.DataFrame, loss: str) -> pd.DataFrame:

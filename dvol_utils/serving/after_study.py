@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.evaluation import average_seeds
+from dvol_utils.evaluation.forecast_columns import FORECAST_COLUMNS
 from dvol_utils.forecasting.combination import combine
 from dvol_utils.forecasting.inputs import release_sentences
 from dvol_utils.forecasting.walk import walk_models
@@ -198,4 +199,4 @@ def _with_way(hours: LaterHours, way: str, made: Mapping[str, pd.DataFrame]) -> 
 
 
 def _none() -> pd.DataFrame:
-    return pd.DataFrame({"way": pd.Series(dtype=str), "model": pd.Series(dtype=str)})
+    return pd.DataFrame(columns=["way", *FORECAST_COLUMNS])
