@@ -210,7 +210,7 @@ def test_an_input_that_ends_costs_its_own_models_hours_alone(patched, tmp_path):
     network = rows[rows["model"] == "lstm_baseline"]
     assert (network["rmse_persistence"] != rows.loc[rows["model"] == "har",
             "rmse_persistence"].iloc[0]).all()  # fmt: skip
-    (sentence,) = page.ended_sentences(made.forecasts)
+    (sentence,) = page.own_hours_sentences(made.forecasts)
     assert sentence.startswith("LSTM baseline: an input ended, so the last origin is 2021-0")
 
 
@@ -232,7 +232,7 @@ def test_data_that_hardly_go_beyond_the_end_say_what_to_do(patched, tmp_path, ho
     text = page.too_few_text(run, made.hours, read_table(run, "panel")["time"].max())
     assert f": {told}" in text
     assert "this page needs 240. To see what came after the study, raise data.simulated.ho" in text
-    assert page.ended_sentences(made.forecasts) == []
+    assert page.own_hours_sentences(made.forecasts) == []
 
 
 # Words

@@ -7,7 +7,6 @@ import pandas as pd
 
 from dvol_utils.evaluation.forecast_table import ended_models, squared_errors
 from dvol_utils.results.after_study import WAYS, after_verdicts, beyond_chance
-from dvol_utils.results.after_study import hours_line as hours_line
 from dvol_utils.results.later_losses import fewest_hours
 from dvol_utils.samples.folds import Fold
 from dvol_utils.significance import equal_loss
@@ -143,7 +142,7 @@ def coverage_sentence(table: pd.DataFrame) -> str | None:
     return f"Its 90 % intervals hold {' and '.join(parts)} of the outcomes."
 
 
-def ended_sentences(forecasts: pd.DataFrame) -> list[str]:
+def own_hours_sentences(forecasts: pd.DataFrame) -> list[str]:
     """Models whose inputs ended on the way, and where: they are scored on hours of their own."""
     ended = ended_models(forecasts)
     by_time: dict[pd.Timestamp, list[str]] = {}

@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submodules={"significance_table"},
     submod_attrs={
-        "after_study": ["after_sentences", "after_table"],
+        "after_study": ["after_sentences", "after_table", "reach_line"],
         "judging": ["LEVEL"],
         "metrics": ["metrics_table"],
         "persistence": ["hourly_levels", "study_ended", "study_rows"],

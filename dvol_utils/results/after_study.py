@@ -128,10 +128,10 @@ def after_markdown(table: pd.DataFrame, study: StudyParams, sentences: list[str]
         lines.append([label(str(model)), f"{rows['n'].iloc[0]:,}", *cells])
     shown = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     said = "\n".join(f"- {sentence}" for sentence in sentences)
-    return f"{shown}\n\n*{hours_line(table, study)}*\n\n{said}".strip()
+    return f"{shown}\n\n*{reach_line(table, study)}*\n\n{said}".strip()
 
 
-def hours_line(table: pd.DataFrame, study: StudyParams) -> str:
+def reach_line(table: pd.DataFrame, study: StudyParams) -> str:
     """How many hours came after the study, which, and up to when they reach."""
     data = "Simulated data: " if study.is_simulated else ""
     last = table["last_origin"].max()
