@@ -262,9 +262,12 @@ def verify(
 
 @app.command()
 def readme(study: Study) -> None:
-    """Write the study's results into its block of README.md and its picture into docs/."""
+    """Write the study's results into its blocks of README.md and its picture into docs/.
+
+    The block on what came after the study is written where the run holds that.
+    """
     from dvol_utils.report.overview import write_picture
-    from dvol_utils.results.readme import rewrite_readme
+    from dvol_utils.results.readme import after_block, after_name, rewrite_block, rewrite_readme
     from dvol_utils.results.results_json import read_results
     from dvol_utils.study.recorded import recorded_study
     from dvol_utils.study.tables import read_manifest
@@ -274,6 +277,9 @@ def readme(study: Study) -> None:
     path = loaded.root / "README.md"
     results = read_results(loaded)
     rewrite_readme(path, results, recorded.significance.coverage)
+    after = after_block(recorded)
+    if after is not None:
+        rewrite_block(path, after_name(recorded.name), after)
     picture = loaded.root / "docs" / f"skill-{loaded.name}.svg"
     write_picture(results, picture)
     typer.echo(f"readme: {path}, {picture}")
