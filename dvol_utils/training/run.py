@@ -10,13 +10,13 @@ import torch
 
 from dvol_utils.models.networks import network_size
 from dvol_utils.samples.samples import Samples
+from dvol_utils.study.files import remove_unfinished
 from dvol_utils.training.checkpoints.networks import load_finished, save_finished
 from dvol_utils.training.checkpoints.resume import TrainState, remove_state
 from dvol_utils.training.checkpoints.sealed import (
     CheckpointError,
     emptied,
     locked,
-    remove_unfinished,
     writing,
 )
 from dvol_utils.training.devices import (
@@ -146,7 +146,7 @@ def _begun(
     """The folder ready for training that goes on after the epochs of `past`."""
     folder, training = trainable.checkpoint, trainable.study.training
     with ExitStack() as held:
-        with writing(folder, "training cannot begin there"):
+        with writing(folder, "training cannot begin"):
             if past:
                 remove_unfinished(folder)
             else:

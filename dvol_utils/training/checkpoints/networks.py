@@ -25,7 +25,13 @@ from dvol_utils.samples.samples import Samples
 from dvol_utils.study.effective import effective, flat, neutral_keys
 from dvol_utils.study.files import file_hash, replacing
 from dvol_utils.study.params import StudyParams
-from dvol_utils.training.checkpoints.sealed import check_file, read_sealed, write_sealed, writing
+from dvol_utils.training.checkpoints.sealed import (
+    as_os_error,
+    check_file,
+    read_sealed,
+    write_sealed,
+    writing,
+)
 from dvol_utils.training.loop import History
 from dvol_utils.training.progress import write_history
 
@@ -104,8 +110,8 @@ def save_finished(
 def _save_weights(weights: dict[str, Tensor], path: Path) -> None:
     try:
         save_file(weights, path)
-    except SafetensorError as error:  # a full disk
-        raise OSError(str(error)) from None
+    except SafetensorError as error:
+        raise as_os_error(error) from None
 
 
 def load_finished(

@@ -22,6 +22,7 @@ from dvol_utils.study.tables import sections_of
 from dvol_utils.training.checkpoints.sealed import (
     CheckpointError,
     advice,
+    as_os_error,
     check_file,
     read_sealed,
     write_sealed,
@@ -99,5 +100,5 @@ def _inputs(forecaster: Restorable) -> list[str]:
 def _save(state: dict[str, np.ndarray], path: Path) -> None:
     try:
         save_file(state, path)
-    except SafetensorError as error:  # a full disk
-        raise OSError(str(error)) from None
+    except SafetensorError as error:
+        raise as_os_error(error) from None

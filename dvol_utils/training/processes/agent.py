@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
+from types import FrameType
 
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -16,9 +18,10 @@ from dvol_utils.training.processes.parent import PARENT, end_with_parent, named_
 def main(arguments: list[str]) -> int:
     """Run torchrun; the last of its arguments is the job's folder."""
     parent = named_parent()
-    end_with_parent(parent, grace_seconds=20)
-    os.environ[PARENT] = str(os.getpid())  # the workers'
     try:
+        signal.signal(signal.SIGTERM, _end)  # until torchrun has its own
+        end_with_parent(parent, grace_seconds=20)
+        os.environ[PARENT] = str(os.getpid())  # the workers'
         run(parse_args(arguments))
     except SignalException as error:
         return 128 + error.sigval
@@ -28,6 +31,10 @@ def main(arguments: list[str]) -> int:
         if os.getppid() != parent:  # which would have removed it
             shutil.rmtree(arguments[-1], ignore_errors=True)
     return 0
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,12 @@ from pathlib import Path
 from dvol_utils.training.checkpoints.sealed import CheckpointError
 from dvol_utils.training.devices import process_group
 from dvol_utils.training.loop import TrainingError
-from dvol_utils.training.processes.job import read_job, write_error, write_trouble
+from dvol_utils.training.processes.job import (
+    note_start,
+    read_job,
+    write_error,
+    write_trouble,
+)
 from dvol_utils.training.processes.parent import end_with_parent, named_parent
 from dvol_utils.training.progress import epoch_bar
 from dvol_utils.training.run import train_checkpoint
@@ -22,6 +27,7 @@ def main(folder: Path) -> None:
     An error that no restart would mend is left in the job's folder, and the process ends well:
     torchrun would start it again otherwise. All processes meet such an error together.
     """
+    note_start(folder)
     trainable, samples = read_job(folder)
     training = trainable.study.training
     try:

@@ -1,0 +1,104 @@
+"""What is said of processes that could not go on, and what killed ones leave."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from trainers import until
+
+from dvol_utils.training.processes import scratch
+from dvol_utils.training.processes.job import note_start, restarts, write_trouble
+from dvol_utils.training.processes.launch import _last_words
+
+HOLDER = """
+from dvol_utils.training.processes.scratch import scratch_folder
+with scratch_folder() as folder:
+    print(folder, flush=True)
+    input()
+"""
+AGENT = """
+import os, signal, sys
+from dvol_utils.training.processes import agent
+agent.run = lambda _arguments: os.kill(os.getpid(), signal.SIGTERM)
+agent.parse_args = list
+agent.end_with_parent = lambda *_arguments, **_named: None
+agent.named_parent = lambda: -1
+agent.main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize(
+    ("starts", "said"),
+    [
+        ("", "without a restart;"),
+        ("0", "without a restart;"),
+        ("01", "after 1 restart;"),
+        ("0123", "after 3 restarts;"),
+    ],
+)
+def test_the_restarts_that_there_were_are_said(tmp_path, monkeypatch, starts, said):
+    for number in starts:
+        monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", number)
+        note_start(tmp_path)
+        note_start(tmp_path)  # the second process of that start
+    assert restarts(tmp_path) == max(0, len(starts) - 1)
+    assert f"lstm_baseline seed 0: the processes that train it ended with status -9, {said}" in (
+        _last_words("lstm_baseline seed 0", -9, tmp_path)
+    )
+
+
+def test_the_last_trouble_is_said_with_them(tmp_path, monkeypatch):
+    for number in "01":
+        monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", number)
+        note_start(tmp_path)
+        write_trouble(tmp_path, OSError("no room"))
+    assert "status 1, after 1 restart (OSError: no room); start again" in (
+        _last_words("lstm_large seed 1", 1, tmp_path)
+    )
+
+
+def test_a_scratch_folder_ends_with_its_block_and_others_with_their_owner(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "dvol-other").mkdir()
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", HOLDER], env=environment, **pipes) as holder:
+        theirs = holder.stdout.readline().strip()
+        with scratch.scratch_folder() as ours:
+            assert {path.name for path in tmp_path.iterdir()} == {
+                ours.name, os.path.basename(theirs), "dvol-other"
+            }  # fmt: skip
+        holder.send_signal(signal.SIGKILL)
+    assert os.path.isdir(theirs)
+    with scratch.scratch_folder() as ours:
+        assert {path.name for path in tmp_path.iterdir()} == {ours.name, "dvol-other"}
+    assert [path.name for path in tmp_path.iterdir()] == ["dvol-other"]
+
+
+def test_an_agent_that_is_stopped_before_torchrun_listens_leaves_no_folder(tmp_path):
+    """Its parent is gone, which would have removed the job."""
+    job = tmp_path / "job"
+    job.mkdir()
+    done = subprocess.run([sys.executable, "-c", AGENT, str(job)])
+    assert done.returncode == 128 + signal.SIGTERM
+    assert not job.exists()
+
+
+def test_a_kernel_whose_parent_ended_before_it_began_ends():
+    """As where another process than the first of the system takes orphans over."""
+    code = (
+        "import runpy, time; from dvol_utils.report import kernel; "
+        "runpy.run_module = lambda *_, **__: time.sleep(600); "
+        "exec(open(kernel.__file__).read(), {'__name__': '__main__'})"
+    )
+    environment = os.environ | {"JPY_PARENT_PID": "1"}
+    kernel = subprocess.Popen([sys.executable, "-c", code], env=environment)
+    try:
+        until(lambda: kernel.poll() is not None, "the end of the kernel")
+    finally:
+        kernel.kill()
+    assert kernel.wait() == 1
