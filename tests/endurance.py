@@ -84,7 +84,9 @@ def study_of(what: str) -> str:
 def environment(project: Path, **more: str) -> dict[str, str]:
     """That of a user at a terminal, with the project's own folder for temporary files."""
     plain = {key: value for key, value in os.environ.items() if "MAKE" not in key}
-    return plain | {"TMPDIR": str(project / "tmp"), "JOBLIB_TEMP_FOLDER": str(project / "tmp")} | more
+    return (
+        plain | {"TMPDIR": str(project / "tmp"), "JOBLIB_TEMP_FOLDER": str(project / "tmp")} | more
+    )
 
 
 def run(project: Path, words: list[str], **more: str) -> subprocess.CompletedProcess[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -10,8 +11,9 @@ import sys
 import pytest
 from trainers import until
 
-from dvol_utils.training.processes import scratch
-from dvol_utils.training.processes.job import note_start, restarts, write_trouble
+from dvol_utils.training.checkpoints.sealed import CheckpointError
+from dvol_utils.training.processes import scratch, worker
+from dvol_utils.training.processes.job import note_start, read_error, restarts, write_trouble
 from dvol_utils.training.processes.launch import _last_words
 
 HOLDER = """
@@ -102,3 +104,16 @@ def test_a_kernel_whose_parent_ended_before_it_began_ends():
     finally:
         kernel.kill()
     assert kernel.wait() == 1
+
+
+def test_an_error_that_finds_no_room_is_said_on_the_terminal(tmp_path, monkeypatch, capsys):
+    error = CheckpointError("the trained network could not be saved: x: No space left on device")
+    assert worker._told(tmp_path, error) == 0
+    assert str(read_error(tmp_path)) == str(error)
+    monkeypatch.setattr(worker, "write_error", no_room)
+    assert worker._told(tmp_path, error) == 1
+    assert capsys.readouterr().err == f"dvol: {error}\n"
+
+
+def no_room(*_arguments):
+    raise OSError(errno.ENOSPC, "No space left on device")

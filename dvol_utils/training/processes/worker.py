@@ -7,6 +7,7 @@ import sys
 import traceback
 from pathlib import Path
 
+from dvol_utils.study.files import UnwritableError
 from dvol_utils.training.checkpoints.sealed import CheckpointError
 from dvol_utils.training.devices import process_group
 from dvol_utils.training.loop import TrainingError
@@ -33,13 +34,22 @@ def main(folder: Path) -> None:
     try:
         with process_group(training.devices) as place, epoch_bar(training, place.rank) as bar:
             train_checkpoint(trainable, samples, **bar)
-    except (TrainingError, CheckpointError) as error:
-        write_error(folder, error)
-        _leave(0)
+    except (TrainingError, CheckpointError, UnwritableError) as error:
+        _leave(_told(folder, error))
     except Exception as error:
         write_trouble(folder, error)
         traceback.print_exc()
         _leave(1)
+
+
+def _told(folder: Path, error: Exception) -> int:
+    """Exit status after an error that no restart would mend was left for the parent."""
+    try:
+        write_error(folder, error)
+    except OSError:  # no room for that either
+        print(f"dvol: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def _leave(status: int) -> None:
