@@ -35,7 +35,7 @@ from dvol_utils.serving.forecast import forecast
 from dvol_utils.serving.later_scores import SCORE_COLUMNS, score_later
 from dvol_utils.serving.market import changed_values
 from dvol_utils.serving.saved_models import ServingError
-from dvol_utils.serving.text import score_json
+from dvol_utils.serving.text import score_json, score_text
 from dvol_utils.significance import bootstrap_interval, diebold_mariano
 from dvol_utils.study.files import file_hash
 from dvol_utils.study.loading import load_study
@@ -750,7 +750,12 @@ def test_a_wrong_tick_in_later_data_is_told(study, later, tmp_path):
         assert len(told) == 1
         assert told[0].startswith("btc_dvol_hourly.csv, line ")
         assert "the bar after it opens at" in told[0]
-    assert not any("looks wrong" in note for note in score_later(study, raw_dir=later).notes)
+    told = score_text(score_later(study, raw_dir=store))
+    assert told.startswith("doubtful: btc_dvol_hourly.csv, line ")
+    assert told.count("looks wrong") == 1
+    found = score_later(study, raw_dir=later)
+    assert not any("looks wrong" in note for note in found.notes)
+    assert score_text(found).startswith("Saved models of study")
     with pytest.raises(
         ServingError, match=r"btc_dvol_hourly\.csv, line \d+ .* looks wrong: .* mend"
     ):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -7,6 +8,7 @@ from dvol_utils.pages.significance import (
     conditional_finding,
     joint_finding,
     nested_finding,
+    time_finding,
     unbiased_finding,
 )
 
@@ -140,3 +142,23 @@ def test_unbiased_finding(table, sentence):
 def test_a_model_without_changes_has_no_bias(model):
     found = unbiased_finding(unbiased(1.0, 0.5), model)
     assert found == "No model that was chosen on validation rows forecasts a change."
+
+
+def test_time_finding_says_what_is_needed_for_each_loss():
+    table = pd.DataFrame(
+        {
+            "loss": ["squared_error", "absolute_error", "direction"],
+            "loss_gain": [0.073, -0.01, 0.09],
+            "year_1": [0.134, 0.071, 0.058],
+            "months_needed": [40.06, np.inf, 5.13],
+            "months_more": [29.36, np.inf, 0.0],
+        }
+    )
+    assert time_finding(table, "har") == (
+        "By squared error, a year of hours settles a gain of 13.4 %; the 7.3 % seen need 40 "
+        "months, 29 more. By absolute error, a year of hours settles a gain of 7.1 %; HAR shows "
+        "none. By direction, a year of hours settles a gain of 5.8 %; the 9.0 % seen need 5 "
+        "months, which are there."
+    )
+    never = table.assign(months_needed=np.inf)
+    assert "the 7.3 % seen are too few to know" in time_finding(never, "har")

@@ -14,8 +14,7 @@ from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.forecasting.pooling import ALONE, POOLED
 from dvol_utils.results.judging import LEVEL
 from dvol_utils.samples.samples import Samples
-from dvol_utils.significance import Resampling, bootstrap_difference, diebold_mariano
-from dvol_utils.significance.hac import hac_lags
+from dvol_utils.significance import Resampling, bootstrap_difference, equal_loss
 from dvol_utils.study.model_names import label
 from dvol_utils.study.params import StudyParams
 from dvol_utils.wording.columns import readable
@@ -42,9 +41,9 @@ def pooling_table(forecasts: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
     -------
     DataFrame
         split, asset, model, way, n, skill; for pooled ways `difference, low, high` (skill pooled
-        less skill alone on the same resamples), `p_value, p_wide` (Diebold-Mariano test of the
-        squared errors, with one horizon's lags and with twice as many) and `p_holm`, which allows
-        for the number of comparisons in the split. Missing for `alone`.
+        less skill alone on the same resamples), `p_value, p_bartlett` (Diebold-Mariano test of
+        the squared errors, `equal_loss`) and `p_holm`, which allows for the number of comparisons
+        in the split. Missing for `alone`.
     """
     tables = []
     for split, part in forecasts.groupby("split", sort=False):
@@ -55,7 +54,7 @@ def pooling_table(forecasts: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
         table.loc[tested, "p_holm"] = multipletests(table.loc[tested, "p_value"], method="holm")[1]
         tables.append(table.assign(split=split))
     columns = ["split", "asset", "model", "way", "n", "skill"]
-    columns += ["difference", "low", "high", "p_value", "p_wide", "p_holm"]
+    columns += ["difference", "low", "high", "p_value", "p_bartlett", "p_holm"]
     return pd.concat(tables, ignore_index=True)[columns]
 
 
@@ -74,11 +73,9 @@ def _one_asset(forecasts: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
     found = found.drop(columns="model_b")
     found = found.rename(columns={"estimate": "difference"}).set_index("model_a")
     losses, horizon = squared_errors(rows), study.overlap_hours
-    wide = min(hac_lags(horizon), len(losses) - 1)
     for pooled, alone in pairs:
-        both = (losses[pooled], losses[alone])
-        found.loc[pooled, "p_value"] = diebold_mariano(*both, horizon=horizon)[1]
-        found.loc[pooled, "p_wide"] = diebold_mariano(*both, horizon=horizon, lags=wide)[1]
+        test = equal_loss(losses[pooled], losses[alone], horizon=horizon)
+        found.loc[pooled, ["p_value", "p_bartlett"]] = test[1:]
     changes = found.drop(columns="metric").reindex(names).reset_index(drop=True)
     return pd.concat([kinds, scores, changes], axis="columns")
 

@@ -1,8 +1,9 @@
 """Closing sentences, made from the numbers: a question each, its answer, and the evidence.
 
 The model that a claim is about is chosen on validation rows and judged on test rows. A claim holds
-where its test has a p-value below `judging.LEVEL`; the p-values are those of single tests. A gain
-is not settled where the interval of the skill holds zero or twice the lags undo the test.
+where its test has a p-value below `judging.LEVEL`: by the periodogram, and after Holm's correction
+over the three losses where it is about persistence. A gain is not settled where the interval of the
+skill holds zero.
 """
 
 from __future__ import annotations
@@ -14,7 +15,17 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.results.chosen_model import choose
-from dvol_utils.results.judging import Verdict, accuracy_test, by_test, doubt, estimate, is_gain
+from dvol_utils.results.judging import (
+    LossVerdict,
+    Verdict,
+    accuracy_test,
+    by_test,
+    doubt,
+    estimate,
+    is_gain,
+    loss_verdicts,
+    test_text,
+)
 from dvol_utils.results.published_figures import PUBLISHED_FIGURES
 from dvol_utils.results.significance_table import look_up
 from dvol_utils.study.model_names import LADDER_NAMES, LSTM_NAMES, label
@@ -74,15 +85,14 @@ def claims(
     Returns
     -------
     list of str
-        On persistence, size of the LSTM, jump hours, direction, LSTM against HAR with calendar,
-        the published figures, and where the study has it the time-weighted ridge.
+        On persistence by each of three losses, size of the LSTM, jump hours, LSTM against HAR with
+        calendar, the published figures, and where the study has it the time-weighted ridge.
     """
     best, lstm = choose(validation), choose(validation, LSTM_NAMES)
     judged = [
-        _beats_persistence(table, validation, best, coverage),
+        *_beats_persistence(table, validation, best, coverage),
         _larger_is_better(table),
         _same_in_jumps(table, best, coverage),
-        _direction(table, best, coverage),
         _lstm_beats_har(table, lstm, coverage),
         _published(table, simulated),
         *_beats_ridge(table, validation, coverage),
@@ -113,21 +123,19 @@ def ladder_verdict(table: pd.DataFrame) -> Verdict:
 
 def _beats_persistence(
     table: pd.DataFrame, validation: pd.DataFrame, best: str | None, coverage: float
-) -> Claim:
-    question = "Does a model beat persistence?"
+) -> list[Claim]:
+    """A claim for each of the three losses, which were fixed beforehand."""
     if best is None:
-        return Claim(question, Verdict.UNJUDGED, "Persistence is the only model")
-    test = accuracy_test(table, best, "persistence")
-    skill = look_up(table, "interval", best, "skill")
+        question = "Does a model beat persistence?"
+        return [Claim(question, Verdict.UNJUDGED, "Persistence is the only model")]
+    judged = {found.loss: found for found in loss_verdicts(table, best, coverage)}
+    squared = judged["squared_error"]
     earlier = validation.set_index("model").loc[best, "skill"]
     evidence = (
-        f"{label(best)}, chosen on validation rows (skill {percent(earlier)} there), has a test "
-        f"RMSE of {estimate(table, best, 'rmse'):.3f} points against "
-        f"{estimate(table, 'persistence', 'rmse'):.3f} of persistence, which is a skill of "
-        f"{percent(skill['estimate'])} ({interval_text(skill, coverage, '.1f', 100, ' %')}), "
-        f"Diebold-Mariano {p_text(test['p_value'])}"
+        f"{label(best)} is chosen on validation rows (skill {percent(earlier)} there). "
+        f"{squared.sentence}; its test RMSE is {estimate(table, best, 'rmse'):.3f} points against "
+        f"{estimate(table, 'persistence', 'rmse'):.3f}"
     )
-    holds, evidence = _settled(test, skill, evidence)
     skills = table[(table["kind"] == "interval") & (table["metric"] == "skill")]
     top = skills.loc[skills["estimate"].idxmax()]
     if top["model_a"] not in (best, "persistence"):
@@ -135,7 +143,17 @@ def _beats_persistence(
             f". {label(top['model_a'])} scored higher on the test rows "
             f"({percent(top['estimate'])}), which nobody could know beforehand"
         )
-    return Claim(question, holds, evidence)
+    return [
+        Claim("Is the squared error smaller than that of persistence?", squared.verdict, evidence),
+        _by_loss(
+            "Is the absolute error smaller than that of persistence?", judged["absolute_error"]
+        ),
+        _by_loss("Can the direction be forecast?", judged["direction"]),
+    ]
+
+
+def _by_loss(question: str, judged: LossVerdict) -> Claim:
+    return Claim(question, judged.verdict, judged.sentence)
 
 
 def _larger_is_better(table: pd.DataFrame) -> Claim:
@@ -183,25 +201,6 @@ def _same_in_jumps(table: pd.DataFrame, best: str | None, coverage: float) -> Cl
     return Claim(question, holds, evidence, on_skill=False)
 
 
-def _direction(table: pd.DataFrame, best: str | None, coverage: float) -> Claim:
-    question = "Can the direction be forecast?"
-    test = look_up(table, "direction", best, "direction") if best else None
-    if test is None or not np.isfinite(test["p_value"]):
-        return Claim(question, Verdict.UNJUDGED, "The model calls one direction only")
-    share = look_up(table, "interval", best, "direction")
-    evidence = (
-        f"{label(best)} calls {percent(share['estimate'])} of the moves right "
-        f"({interval_text(share, coverage, '.1f', 100, ' %')}). The test that allows for "
-        f"overlapping targets gives t = {number(test['statistic'], '.2f')}, "
-        f"{p_text(test['p_value'])}"
-    )
-    holds = by_test(test["estimate"], test["p_value"])
-    if holds is Verdict.HOLDS and share["low"] <= 0.5:
-        against = "But the interval of the share holds a half"
-        return Claim(question, Verdict.NOT_SETTLED, f"{evidence}. {against}")
-    return Claim(question, holds, evidence)
-
-
 def _lstm_beats_har(table: pd.DataFrame, lstm: str | None, coverage: float) -> Claim:
     question = "Does an LSTM beat HAR with calendar?"
     test = accuracy_test(table, lstm, "har_calendar") if lstm else None
@@ -213,7 +212,7 @@ def _lstm_beats_har(table: pd.DataFrame, lstm: str | None, coverage: float) -> C
         f"{estimate(table, lstm, 'rmse'):.3f} points against "
         f"{estimate(table, 'har_calendar', 'rmse'):.3f}. Its skill differs by "
         f"{number(100 * gap['estimate'], '+.1f')} percentage points "
-        f"({interval_text(gap, coverage, '.1f', 100)}), Diebold-Mariano {p_text(test['p_value'])}"
+        f"({interval_text(gap, coverage, '.1f', 100)}), {test_text(test)}"
     )
     return Claim(question, *_settled(test, gap, evidence))
 
@@ -231,16 +230,16 @@ def _beats_ridge(table: pd.DataFrame, validation: pd.DataFrame, coverage: float)
         f"{estimate(table, best, 'rmse'):.3f} points against "
         f"{estimate(table, _RIDGE, 'rmse'):.3f}. Its skill differs by "
         f"{number(100 * gap['estimate'], '+.1f')} percentage points "
-        f"({interval_text(gap, coverage, '.1f', 100)}), Diebold-Mariano {p_text(test['p_value'])}"
+        f"({interval_text(gap, coverage, '.1f', 100)}), {test_text(test)}"
     )
     return [Claim("Does a model beat the time-weighted ridge?", *_settled(test, gap, evidence))]
 
 
 def _settled(test: pd.Series, interval: pd.Series | None, evidence: str) -> tuple[Verdict, str]:
-    """Verdict and evidence; not settled where interval or twice the lags do not confirm a gain."""
+    """Verdict and evidence; not settled where the interval does not confirm a gain."""
     against = doubt(test, interval)
     if against:
-        return Verdict.NOT_SETTLED, f"{evidence}. But {against}, so the two do not agree"
+        return Verdict.NOT_SETTLED, f"{evidence}. But {against}"
     return by_test(-test["estimate"], test["p_value"]), evidence
 
 

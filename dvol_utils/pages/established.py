@@ -1,10 +1,10 @@
 """What is established about a model and what is not, in sentences made from the numbers.
 
-A statement on skill is established where its p-value is below `judging.LEVEL`, with twice the lags
-too, and the bootstrap interval of the skill, where there is one, lies above zero. Where only some
-of these hold the tests disagree. A statement on several regimes is established where that interval
-lies above zero in each of them; one on the direction where the interval of the share that is
-called right lies above a half as well.
+That the model beats persistence is stated for each of three losses. It is established where the
+p-value, after Holm's correction over the three, is below `judging.LEVEL` and the bootstrap interval
+lies above zero. Other statements on skill rest on the p-value of their own test and the interval.
+Where only one of the two holds the tests disagree. A statement on several regimes is established
+where the interval lies above zero in each of them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,15 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from dvol_utils.pages.significance import AIMS, coverage_sentences
-from dvol_utils.results.judging import LEVEL, accuracy_test, is_gain, skill_text
+from dvol_utils.results.judging import (
+    LEVEL,
+    Verdict,
+    accuracy_test,
+    is_gain,
+    loss_verdicts,
+    skill_text,
+    test_text,
+)
 from dvol_utils.results.significance_table import look_up
 from dvol_utils.study.model_names import label
 from dvol_utils.wording.numbers import interval_text, number, p_text, percent
@@ -27,6 +35,16 @@ _REGIMES = {
     "level_regime": "it has skill at every level of DVOL",
 }
 _WHOLE = 0.9  # share of its hours from which on a month counts as whole
+_BY_LOSS = {
+    "squared_error": "its squared error is smaller than that of persistence",
+    "absolute_error": "its absolute error is smaller than that of persistence",
+    "direction": "it calls the direction better than chance",
+}
+_VERDICTS = {
+    Verdict.HOLDS: ESTABLISHED,
+    Verdict.NOT_SETTLED: DISPUTED,
+    Verdict.UNJUDGED: OPEN,
+}
 _KINDS = {"half": 2, "jump_regime": 2, "level_regime": 3}
 
 
@@ -69,12 +87,11 @@ def established(
     if model == "persistence":
         return pd.DataFrame([], None, names)
     judged = [
-        _better(table, model, "persistence", "it beats persistence", coverage),
+        *_by_losses(table, model, coverage),
         _jointly(table),
         _beats_rival(table, model, rival, coverage),
         *(_everywhere(regimes, model, kind, text) for kind, text in _REGIMES.items()),
         _months(months, model),
-        _direction(table, model, coverage),
         _covers(shares, model),
         _sharper(table, model, coverage),
     ]
@@ -119,26 +136,27 @@ def established_summary(found: pd.DataFrame, model: str, *, rows: int, simulated
     return " ".join(said)
 
 
-def _better(table: pd.DataFrame, model: str, rival: str, text: str, coverage: float) -> _Judged:
+def _by_losses(table: pd.DataFrame, model: str, coverage: float) -> list[_Judged]:
+    return [
+        (_BY_LOSS[found.loss], _VERDICTS.get(found.verdict, NOT), found.sentence)
+        for found in loss_verdicts(table, model, coverage)
+    ]
+
+
+def _better(table: pd.DataFrame, model: str, rival: str, text: str) -> _Judged:
     test = accuracy_test(table, model, rival)
-    evidence = f"Diebold-Mariano {p_text(test['p_value'])}{_wide(test)}"
-    if rival == "persistence":
-        evidence = f"Skill {skill_text(table, model, coverage)}; {evidence}"
-    else:
-        direction = "smaller" if test["estimate"] < 0 else "larger"
-        evidence = f"Its squared error is {direction}; {evidence}"
-    found = "difference" if rival != "persistence" else "interval"
-    other = None if rival == "persistence" else rival
-    interval = look_up(table, found, model, "skill", other)
+    direction = "smaller" if test["estimate"] < 0 else "larger"
+    interval = look_up(table, "difference", model, "skill", rival)
     low = None if interval is None else interval["low"]
-    return text, _verdict(is_gain(test), test, low), evidence
+    evidence = f"Its squared error is {direction}; {test_text(test)}"
+    return text, _verdict(is_gain(test), low), evidence
 
 
 def _beats_rival(table: pd.DataFrame, model: str, rival: str | None, coverage: float) -> _Judged:
     if rival is None:
         return "it beats the best simple rival", OPEN, "The study has no other simple model"
     text = f"it beats {label(rival)}, the best simple rival on validation rows"
-    text, verdict, evidence = _better(table, model, rival, text, coverage)
+    text, verdict, evidence = _better(table, model, rival, text)
     return text, verdict, f"The rival's skill is {skill_text(table, rival, coverage)}. {evidence}"
 
 
@@ -184,20 +202,6 @@ def _months(months: pd.DataFrame, model: str) -> _Judged:
     return text, ESTABLISHED if chance < LEVEL else NOT, evidence
 
 
-def _direction(table: pd.DataFrame, model: str, coverage: float) -> _Judged:
-    text = "it calls the direction"
-    test = look_up(table, "direction", model, "direction")
-    share = look_up(table, "interval", model, "direction")
-    if test is None or share is None or pd.isna(test["p_value"]):
-        return text, OPEN, "It calls one direction only"
-    evidence = (
-        f"{percent(share['estimate'])} right, "
-        f"{interval_text(share, coverage, '.1f', 100, ' %')}; {p_text(test['p_value'])}"
-    )
-    holds = bool(test["estimate"] > 0 and test["p_value"] < LEVEL)
-    return text, _verdict(holds, test, share["low"] - 0.5), evidence
-
-
 def _covers(shares: tuple[pd.DataFrame, pd.DataFrame], model: str) -> _Judged:
     text = "its 90 % interval covered about what it says on these rows, in jump hours too"
     said = " ".join(coverage_sentences(*shares, model)).removesuffix(".")
@@ -219,27 +223,18 @@ def _sharper(table: pd.DataFrame, model: str, coverage: float) -> _Judged:
         return text, OPEN, "There are no intervals to compare"
     evidence = (
         f"CRPS skill {percent(row['estimate'])}, "
-        f"{interval_text(row, coverage, '.2f', 100, ' %')}; {p_text(row['p_value'])}{_wide(row)}"
+        f"{interval_text(row, coverage, '.2f', 100, ' %')}; {test_text(row)}"
     )
     holds = bool(row["estimate"] > 0 and row["p_value"] < LEVEL)
-    return text, _verdict(holds, row, row["low"]), evidence
+    return text, _verdict(holds, row["low"]), evidence
 
 
-def _verdict(holds: bool, test: pd.Series, low: float | None) -> str:
-    """Whether test, test with twice the lags and interval (its lower end) all speak for it."""
-    wide = test.get("p_wide")
-    agreed = [holds]
-    agreed += [] if wide is None or pd.isna(wide) else [holds and wide < LEVEL]
-    agreed += [] if low is None or pd.isna(low) else [low > 0]
+def _verdict(holds: bool, low: float | None) -> str:
+    """Whether the test and the interval (its lower end) both speak for it."""
+    agreed = [holds] + ([] if low is None or pd.isna(low) else [low > 0])
     if all(agreed):
         return ESTABLISHED
     return DISPUTED if any(agreed) else NOT
-
-
-def _wide(test: pd.Series) -> str:
-    """The same test with twice the lags, where there is one."""
-    wide = test.get("p_wide")
-    return "" if wide is None or pd.isna(wide) else f" ({p_text(wide)} with twice the lags)"
 
 
 def _tested(p_value: float) -> str:

@@ -6,11 +6,30 @@ import pandas as pd
 
 from dvol_utils.pages.claims import ladder_verdict
 from dvol_utils.results.chosen_model import choose
-from dvol_utils.results.judging import Verdict, accuracy_test, doubt, estimate, is_gain, skill_text
+from dvol_utils.results.judging import (
+    Verdict,
+    accuracy_test,
+    doubt,
+    estimate,
+    is_gain,
+    loss_verdicts,
+    skill_text,
+    test_text,
+)
 from dvol_utils.results.published_figures import PUBLISHED_FIGURES
 from dvol_utils.results.significance_table import look_up
 from dvol_utils.study.model_names import LSTM_NAMES, label
-from dvol_utils.wording.numbers import day, hours_text, p_text
+from dvol_utils.wording.columns import LOSS_NAMES
+from dvol_utils.wording.numbers import day, hours_text
+
+SETTLED_WORDS = {
+    Verdict.HOLDS: "settled",
+    Verdict.NOT_SETTLED: "not settled, test and interval disagree",
+    Verdict.NOT_BEYOND_CHANCE: "not settled",
+    Verdict.DOES_NOT_HOLD: "no gain",
+    Verdict.OPPOSITE: "a loss, beyond chance",
+    Verdict.UNJUDGED: "not judged",
+}
 
 
 def study_answer(
@@ -22,7 +41,7 @@ def study_answer(
     simulated: bool,
     late_hours: int | None = None,
 ) -> list[str]:
-    """The study's answer in three sentences: forecast, LSTM, and how far to trust it.
+    """The study's answer: what is settled, by each of three losses, the LSTM, how far to trust it.
 
     Parameters
     ----------
@@ -47,7 +66,7 @@ def study_answer(
         target = f"{where} with inputs up to {hours_text(late_hours)} before the target"
         last = f"its value {hours_text(ahead)} before it"
     return [
-        _on_forecast(table, choose(validation), coverage, target, last),
+        *_on_forecast(table, choose(validation), coverage, target, last),
         _on_lstm(table, choose(validation, LSTM_NAMES), coverage),
         _on_trust(table, forecasts["origin"], simulated, late_hours),
     ]
@@ -55,27 +74,21 @@ def study_answer(
 
 def _on_forecast(
     table: pd.DataFrame, best: str | None, coverage: float, target: str, last: str
-) -> str:
+) -> list[str]:
+    """What is settled about the chosen model, then a sentence for each loss."""
     if best is None:
-        return f"{target} was forecast by persistence alone, so there is nothing to compare."
-    test = accuracy_test(table, best, "persistence")
-    if doubt(test, look_up(table, "interval", best, "skill")):
-        lead = (
-            f"{target} is forecast better than by {last} on the test rows, but whether by more "
-            "than chance is not settled"
-        )
-    elif is_gain(test):
-        lead = f"{target} can be forecast better than by {last}"
-    elif test["estimate"] < 0:
-        lead = f"{target} is forecast better than by {last}, but not beyond chance"
-    else:
-        lead = f"{target} is forecast no better than by {last}"
-    return (
-        f"{lead}: {label(best)}, the model chosen on validation rows, has a test RMSE of "
-        f"{estimate(table, best, 'rmse'):.3f} points against "
-        f"{estimate(table, 'persistence', 'rmse'):.3f} of persistence (skill "
-        f"{skill_text(table, best, coverage)}, Diebold-Mariano {p_text(test['p_value'])})."
-    )
+        return [f"{target} was forecast by persistence alone, so there is nothing to compare."]
+    judged = loss_verdicts(table, best, coverage)
+    sides = [
+        [LOSS_NAMES[found.loss] for found in judged if (found.verdict is Verdict.HOLDS) is side]
+        for side in (True, False)
+    ]
+    settled, open_ = (", ".join(names) or "nothing" for names in sides)
+    return [
+        f"{target}, forecast by {label(best)}, the model chosen on validation rows, against {last} "
+        f"(persistence): settled is a gain in {settled}; not settled: {open_}.",
+        *(f"{found.sentence}: {SETTLED_WORDS[found.verdict]}." for found in judged),
+    ]
 
 
 def _on_lstm(table: pd.DataFrame, lstm: str | None, coverage: float) -> str:
@@ -96,9 +109,7 @@ def _on_lstm(table: pd.DataFrame, lstm: str | None, coverage: float) -> str:
         words = "beats" if is_gain(test) else "does not beat"
         if doubt(test, look_up(table, "difference", lstm, "skill", "har_calendar")):
             words = "the tests disagree whether it beats"
-        rival = (
-            f", and {words} the linear HAR model with calendar terms ({p_text(test['p_value'])})"
-        )
+        rival = f", and {words} the linear HAR model with calendar terms ({test_text(test)})"
     return f"{start} a skill of {skill_text(table, lstm, coverage)}{rival}."
 
 

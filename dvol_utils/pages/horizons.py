@@ -11,16 +11,15 @@ from dvol_utils.evaluation import evaluation_rows, score
 from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.forecasting.horizons import horizon_study
 from dvol_utils.results.chosen_model import choose
-from dvol_utils.results.judging import LEVEL
-from dvol_utils.significance import Resampling, bootstrap_interval, diebold_mariano
-from dvol_utils.significance.hac import hac_lags
+from dvol_utils.results.judging import LEVEL, test_text
+from dvol_utils.significance import Resampling, bootstrap_interval, equal_loss
 from dvol_utils.study.model_names import label
 from dvol_utils.study.params import StudyParams
 from dvol_utils.wording.numbers import interval_text, p_text, percent
 
 _COLUMNS = [
     *("horizon_hours", "model", "chosen", "skill", "low", "high", "direction"),
-    *("rmse_persistence", "rmse", "p_value", "p_wide", "n", "apart"),
+    *("rmse_persistence", "rmse", "p_value", "p_bartlett", "n", "apart"),
 ]
 
 
@@ -40,10 +39,9 @@ def horizon_table(forecasts: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
         One row a horizon and model other than persistence: `horizon_hours, model, chosen` (whether
         it has the lowest RMSE on that horizon's validation rows), `skill, low, high`, `direction`
         (shares), `rmse_persistence, rmse` (index points), Diebold-Mariano p-values against
-        persistence with one lag fewer than the horizon has hours (`p_value`) and twice as many
-        (`p_wide`), both after Holm's correction over the horizons' chosen models (`p_holm`,
-        `p_wide_holm`; missing for the others), `n` (rows) and `apart` (how many targets that share
-        no hour as many rows hold).
+        persistence (`p_value, p_bartlett`: `equal_loss`), the first after Holm's correction over
+        the horizons' chosen models (`p_holm`; missing for the others), `n` (rows) and `apart` (how
+        many targets that share no hour as many rows hold).
 
     Raises
     ------
@@ -56,17 +54,16 @@ def horizon_table(forecasts: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
     ]
     table = pd.concat(tables, ignore_index=True)
     chosen = table["chosen"].to_numpy(bool)
-    for name, corrected in (("p_value", "p_holm"), ("p_wide", "p_wide_holm")):
-        table[corrected] = float("nan")
-        if chosen.any():
-            table.loc[chosen, corrected] = multipletests(table.loc[chosen, name], method="holm")[1]
+    table["p_holm"] = float("nan")
+    if chosen.any():
+        table.loc[chosen, "p_holm"] = multipletests(table.loc[chosen, "p_value"], method="holm")[1]
     last = ["n", "apart"]
     return table[[*(name for name in table if name not in last), *last]]
 
 
-def beyond_persistence(table: pd.DataFrame, p: str = "p_holm") -> list[int]:
-    """Horizons at which the chosen model beats persistence, by one of the p-values' columns."""
-    found = table[table["chosen"] & (table["skill"] > 0) & (table[p] < LEVEL)]
+def beyond_persistence(table: pd.DataFrame) -> list[int]:
+    """Horizons at which the chosen model beats persistence, after Holm's correction."""
+    found = table[table["chosen"] & (table["skill"] > 0) & (table["p_holm"] < LEVEL)]
     return found["horizon_hours"].tolist()
 
 
@@ -105,14 +102,13 @@ def horizon_answer(table: pd.DataFrame, *, coverage: float, simulated: bool) -> 
     found = beyond_persistence(table)
     sentences = [
         f"{where} model chosen on a horizon's validation rows is better than persistence beyond "
-        f"chance ({correction}) at: **{horizons_text(found, 'no horizon')}**; with twice the lags "
-        f"at: {horizons_text(beyond_persistence(table, 'p_wide_holm'), 'no horizon')}."
+        f"chance ({correction}) at: **{horizons_text(found, 'no horizon')}**."
     ]
     for _, row in chosen.iterrows():
         interval = interval_text(row, coverage, ".1f", 100, " %")
         sentences.append(
             f"{horizons_text([row['horizon_hours']])}: {label(row['model'])}, skill "
-            f"{percent(row['skill'])} ({interval}), {p_text(row['p_value'])}, after Holm "
+            f"{percent(row['skill'])} ({interval}), {test_text(row)}, after Holm "
             f"{p_text(row['p_holm'])}."
         )
     return sentences
@@ -128,8 +124,7 @@ def _one_horizon(forecasts: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
     losses = squared_errors(test)
     rows: list[dict[str, Any]] = []
     for model in (name for name in study.models if name != "persistence"):
-        pair = losses[model], losses["persistence"]
-        lags = min(hac_lags(hours), len(losses) - 1)
+        test = equal_loss(losses[model], losses["persistence"], horizon=hours)
         rows.append(
             {
                 "horizon_hours": hours,
@@ -140,8 +135,8 @@ def _one_horizon(forecasts: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
                 "direction": scores.loc[model, "direction"],
                 "rmse_persistence": scores.loc["persistence", "rmse"],
                 "rmse": scores.loc[model, "rmse"],
-                "p_value": diebold_mariano(*pair, horizon=hours)[1],
-                "p_wide": diebold_mariano(*pair, horizon=hours, lags=lags)[1],
+                "p_value": test.p_value,
+                "p_bartlett": test.p_bartlett,
                 "n": len(losses),
                 "apart": len(losses) // hours,
             }

@@ -71,5 +71,6 @@ def _all_tests(test: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
         nested=significance.clark_west_pairs(test, nested_pairs(models), horizon),
         unbiased=significance.unbiasedness_test(test, horizon),
         superior=significance.superior_ability(test, level=LEVEL, **again),
+        losses=significance.three_losses(test, horizon, **again),
         quantiles=significance.crps_against_persistence(test, horizon, **again),
     )

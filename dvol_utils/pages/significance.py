@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from dvol_utils.results.judging import LEVEL
 from dvol_utils.study.model_names import label
+from dvol_utils.wording.columns import LOSS_NAMES
 from dvol_utils.wording.numbers import number, p_text, percent
 
 # What the 90 % interval should cover on the test rows, overall and in jump hours.
@@ -36,6 +38,26 @@ def joint_finding(superior: pd.DataFrame) -> str:
         f"{best} White's reality check gives {p_text(white)}: it weighs gains in squared points "
         "alike, however uncertain they are."
     )
+
+
+def time_finding(table: pd.DataFrame, model: str) -> str:
+    """How long until a model's gains are known, from `time_to_know`: a sentence a loss."""
+    said = []
+    for row in table.itertuples():
+        lead = f"By {LOSS_NAMES[row.loss]}"
+        settles = f"a year of hours settles a gain of {percent(row.year_1)}"
+        if not row.loss_gain > 0:
+            said.append(f"{lead}, {settles}; {label(model)} shows none.")
+        elif np.isinf(row.months_needed):
+            said.append(
+                f"{lead}, {settles}; the {percent(row.loss_gain)} seen are too few to know."
+            )
+        else:
+            needed = number(row.months_needed, ".0f")
+            more = "which are there" if row.months_more == 0 else f"{row.months_more:.0f} more"
+            seen = f"the {percent(row.loss_gain)} seen need {needed} months"
+            said.append(f"{lead}, {settles}; {seen}, {more}.")
+    return " ".join(said)
 
 
 def conditional_finding(conditional: pd.DataFrame) -> str:

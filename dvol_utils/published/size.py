@@ -21,7 +21,7 @@ from dvol_utils.published.variants import (
 )
 from dvol_utils.results.judging import LEVEL
 from dvol_utils.samples.samples import Samples
-from dvol_utils.significance import Resampling, diebold_mariano, model_confidence_set
+from dvol_utils.significance import Resampling, equal_loss, model_confidence_set
 from dvol_utils.study.model_names import LADDER_NAMES, label
 from dvol_utils.study.params import StudyParams
 
@@ -124,14 +124,15 @@ def size_tests(forecasts: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         `larger, smaller, gain` (RMSE of the smaller less that of the larger, mean forecasts, index
-        points), `statistic, p_value` (mean forecasts; a negative statistic speaks for the larger),
-        over all pairs of seeds `pairs, better, worse` (how many there are, and in how many the
-        larger is better or worse at the 5 % level), and `p_holm`, the p-value of the mean forecasts
+        points), `statistic, p_value, p_bartlett` (`equal_loss` of mean forecasts; a negative
+        statistic speaks for the larger), over all pairs of seeds `pairs, better, worse` (how many
+        there are, and in how many the larger is better or worse at the 5 % level), and `p_holm`,
+        the p-value of the mean forecasts
         after Holm's correction for the number of comparisons.
 
     Notes
     -----
-    Long-run variances have 24 lags: the lagged inputs are 25 hours old, so that errors overlap as
+    Bartlett weights have 24 lags: the lagged inputs are 25 hours old, so that errors overlap as
     those of 25-hour forecasts do.
     """
     averaged = squared_errors(average_seeds(forecasts))
@@ -139,19 +140,20 @@ def size_tests(forecasts: pd.DataFrame) -> pd.DataFrame:
     seeds = list(pd.unique(forecasts["seed"]))
     rows = []
     for large, small in size_pairs(averaged.columns):
-        test = diebold_mariano(averaged[large], averaged[small], horizon=INFORMATION_AGE)
+        test = equal_loss(averaged[large], averaged[small], horizon=INFORMATION_AGE)
         gain = averaged[small].mean() ** 0.5 - averaged[large].mean() ** 0.5
         tests = [
-            diebold_mariano(
+            equal_loss(
                 single[f"{large} #{one}"], single[f"{small} #{two}"], horizon=INFORMATION_AGE
             )
             for one in seeds
             for two in seeds
         ]
-        better = sum(statistic < 0 and p < LEVEL for statistic, p in tests)
-        worse = sum(statistic > 0 and p < LEVEL for statistic, p in tests)
+        better = sum(test.statistic < 0 and test.p_value < LEVEL for test in tests)
+        worse = sum(test.statistic > 0 and test.p_value < LEVEL for test in tests)
         rows.append((large, small, gain, *test, len(tests), better, worse))
-    columns = ["larger", "smaller", "gain", "statistic", "p_value", "pairs", "better", "worse"]
+    columns = ["larger", "smaller", "gain", "statistic", "p_value", "p_bartlett"]
+    columns += ["pairs", "better", "worse"]
     table = pd.DataFrame(rows, columns=columns)
     return table.assign(p_holm=multipletests(table["p_value"], method="holm")[1] if rows else [])
 

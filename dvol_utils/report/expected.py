@@ -39,6 +39,7 @@ TOLERANCES = {
     "skill": 0.005,
     "direction": 0.005,
     "dm_p_value": 0.05,
+    "dm_p_bartlett": 0.05,
     "annual_gains": 0.5,  # percent of capital a year
 }
 EXPECTED_ROUNDING = 1e-9  # allowed in place of those where no network is behind the number

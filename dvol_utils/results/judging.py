@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import NamedTuple
 
 import pandas as pd
 
 from dvol_utils.results.significance_table import look_up
-from dvol_utils.wording.numbers import interval_text, p_text, percent
+from dvol_utils.significance.losses import LOSSES
+from dvol_utils.wording.columns import LOSS_NAMES
+from dvol_utils.wording.numbers import interval_text, number, p_text, percent
 
 LEVEL = 0.05
 
@@ -45,12 +48,62 @@ def doubt(test: pd.Series, interval: pd.Series | None) -> str:
     interval : Series or None
         Row of the skill, or of its difference, with `low`.
     """
-    if not is_gain(test):
-        return ""
-    if interval is not None and interval["low"] <= 0:
+    if is_gain(test) and interval is not None and interval["low"] <= 0:
         return "the interval of the skill holds zero"
-    wide = test.get("p_wide")
-    return f"with twice the lags {p_text(wide)}" if wide is not None and wide >= LEVEL else ""
+    return ""
+
+
+def test_text(test: pd.Series) -> str:
+    """A Diebold-Mariano test in words: the p-value that counts, and the one that others print."""
+    bartlett = p_text(test["p_bartlett"]).removeprefix("p = ")
+    return f"Diebold-Mariano {p_text(test['p_value'])} (Bartlett weights {bartlett})"
+
+
+class LossVerdict(NamedTuple):
+    """Whether a model is better than persistence by one loss, and the sentence that says so."""
+
+    loss: str
+    verdict: Verdict
+    sentence: str
+
+
+def loss_verdicts(table: pd.DataFrame, model: str, coverage: float) -> list[LossVerdict]:
+    """What the three losses say of a model beside persistence, each with its sentence.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `significance_table`.
+    model : str
+    coverage : float
+        Coverage of its intervals.
+    """
+    return [_loss_verdict(table, model, loss, coverage) for loss in LOSSES]
+
+
+def _loss_verdict(table: pd.DataFrame, model: str, loss: str, coverage: float) -> LossVerdict:
+    row = look_up(table, "loss", model, loss)
+    if row is None or pd.isna(row["p_value"]):
+        why = "one direction is called only" if loss == "direction" else "there is no test of it"
+        said = f"The {LOSS_NAMES[loss]} cannot be judged: {why}"
+        return LossVerdict(loss, Verdict.UNJUDGED, said)
+    interval = interval_text(row, coverage, ".1f", 100, " %")
+    gain = row["estimate"]
+    if loss == "direction":
+        share = percent(estimate(table, model, "direction"))
+        more = "more" if gain > 0 else "less"
+        points = number(100 * abs(gain), ".1f")
+        what = f"The direction is right in {share} of the moves, {points} points {more} than chance"
+        test = "test of independence"
+    else:
+        size = "smaller" if gain > 0 else "larger"
+        what = f"The {LOSS_NAMES[loss]} is {percent(abs(gain))} {size} than that of persistence"
+        test = "Diebold-Mariano"
+    verdict = by_test(gain, row["p_holm"])
+    if verdict is Verdict.HOLDS and row["low"] <= 0:
+        verdict = Verdict.NOT_SETTLED
+    tested = f"{test} {p_text(row['p_value'])}, {p_text(row['p_holm'])} after Holm"
+    return LossVerdict(loss, verdict, f"{what} ({interval}; {tested})")
 
 
 def by_test(gain: float, p: float) -> Verdict:

@@ -58,6 +58,7 @@ class ModelResult(Scores):
     """A model's scores and its tests."""
 
     dm_p_value: _Number
+    dm_p_bartlett: _Number = None
     in_mcs: bool
 
 
@@ -184,6 +185,7 @@ def _model(table: pd.DataFrame, model: str) -> ModelResult:
     return ModelResult(
         label=label(model),
         dm_p_value=None if test is None else test["p_value"],
+        dm_p_bartlett=None if test is None else test["p_bartlett"],
         in_mcs=inside is not None and bool(inside["estimate"] > 0),
         **{metric: Estimate.of(look_up(table, "interval", model, metric)) for metric in METRICS},
     )

@@ -10,18 +10,18 @@ from statsmodels.stats.multitest import multipletests
 
 from dvol_utils.evaluation import score
 from dvol_utils.evaluation.forecast_table import squared_errors
-from dvol_utils.results.judging import LEVEL
-from dvol_utils.significance.accuracy import diebold_mariano
+from dvol_utils.results.judging import LEVEL, test_text
+from dvol_utils.significance.accuracy import equal_loss
 from dvol_utils.significance.bootstrap import bootstrap_difference
 from dvol_utils.significance.resampling import Resampling
 from dvol_utils.study.judging_section import SignificanceParams
 from dvol_utils.study.model_names import label
 from dvol_utils.study.params import StudyParams
-from dvol_utils.wording.numbers import day, hours_text, interval_text, number, p_text, percent
+from dvol_utils.wording.numbers import day, hours_text, interval_text, number, percent
 
 DIFFERENCE_COLUMNS = (
     *("model_a", "model_b", "rmse_a", "rmse_b", "skill_a", "skill_b"),
-    *("difference", "low", "high", "p_value", "p_holm"),
+    *("difference", "low", "high", "p_value", "p_bartlett", "p_holm"),
 )
 _HORIZONS = 10  # fewer leave the long-run variance of overlapping errors to a handful of blocks
 _DAY = 24  # the shortest block that `block_length` takes by itself
@@ -130,9 +130,9 @@ def study_differences(
     -------
     DataFrame
         One row a pair, columns `DIFFERENCE_COLUMNS`: RMSE (index points) and skill (share) of both,
-        the difference of their skills with its interval on the same resamples, the p-value of the
-        Diebold-Mariano test of their squared errors, and that after Holm's correction for the
-        number of pairs.
+        the difference of their skills with its interval on the same resamples, the p-values of the
+        Diebold-Mariano test of their squared errors (`equal_loss`), and the first after Holm's
+        correction for the number of pairs.
 
     Raises
     ------
@@ -152,9 +152,8 @@ def study_differences(
     for side in ("a", "b"):
         for metric in ("rmse", "skill"):
             table[f"{metric}_{side}"] = scores.loc[table[f"model_{side}"], metric].to_numpy(float)
-    table["p_value"] = [
-        diebold_mariano(losses[a], losses[b], horizon=overlap_hours)[1] for a, b in pairs
-    ]
+    tests = [equal_loss(losses[a], losses[b], horizon=overlap_hours)[1:] for a, b in pairs]
+    table[["p_value", "p_bartlett"]] = tests
     table["p_holm"] = multipletests(table["p_value"], method="holm")[1]
     return table[list(DIFFERENCE_COLUMNS)]
 
@@ -183,7 +182,7 @@ def difference_sentence(row: pd.Series, hours: int, coverage: float) -> str:
         f"On {hours:,} shared test rows {models} a skill of {percent(row['skill_a'])} in {study_a} "
         f"and {percent(row['skill_b'])} in {study_b}: a difference of "
         f"{number(100 * row['difference'], '+.1f')} percentage points "
-        f"({interval_text(row, coverage, '.1f', 100)}; Diebold-Mariano {p_text(row['p_value'])}), "
+        f"({interval_text(row, coverage, '.1f', 100)}; {test_text(row)}), "
         f"{_judged(row, study_a, study_b)}."
     )
 

@@ -18,7 +18,7 @@ from dvol_utils.study.model_names import (
 
 SIGNIFICANCE_COLUMNS = (
     *("kind", "model_a", "model_b", "metric", "estimate", "low", "high", "statistic"),
-    *("p_value", "p_wide", "p_holm", "p_fdr"),
+    *("p_value", "p_bartlett", "p_holm", "p_fdr"),
 )
 
 
@@ -60,6 +60,7 @@ def significance_table(
     nested: pd.DataFrame,
     unbiased: pd.DataFrame,
     superior: pd.DataFrame,
+    losses: pd.DataFrame,
     quantiles: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Every interval and test in one tidy table.
@@ -76,6 +77,8 @@ def significance_table(
         `diebold_mariano_pairs`, `model_confidence_set` and `direction_test`.
     conditional, nested, unbiased, superior : DataFrame
         `giacomini_white_pairs`, `clark_west_pairs`, `unbiasedness_test` and `superior_ability`.
+    losses : DataFrame
+        `three_losses`.
     quantiles : DataFrame, optional
         `crps_against_persistence`.
 
@@ -88,8 +91,9 @@ def significance_table(
         less the noise of estimated weights), `confidence_set` (`estimate` 1 for a model in the set,
         0 outside), `direction` and `mincer_zarnowitz` (`estimate` is the slope),
         `superior_ability` and `reality_check` (mean gain of a over persistence), `crps` (skill of
-        a in CRPS and the test of its difference to persistence). `p_wide`, `p_holm` and `p_fdr`
-        are those of `diebold_mariano`.
+        a in CRPS and the test of its difference to persistence), `loss` (gain of a over persistence
+        by the loss that `metric` names). p-values are by the periodogram, `p_bartlett` beside them;
+        `p_holm` is over the pairs of `diebold_mariano`, or over the losses of `loss`.
     """
     squared = {"metric": "squared_error"}
     gains = superior.assign(model_b="persistence", estimate=superior["mean_gain"], **squared)
@@ -111,6 +115,7 @@ def significance_table(
         unbiased.assign(kind="mincer_zarnowitz", metric="change", estimate=unbiased["slope"]),
         gains.assign(kind="superior_ability"),
         gains.assign(kind="reality_check", **white),
+        losses.assign(kind="loss", estimate=losses["loss_gain"], metric=losses["loss"]),
     ]
     if quantiles is not None:
         named = {"kind": "crps", "metric": "crps_skill", "model_b": "persistence"}

@@ -26,7 +26,7 @@ from dvol_utils.serving.saved_models import (
     load_run,
     newest_fold,
 )
-from dvol_utils.significance import Resampling, bootstrap_interval, diebold_mariano
+from dvol_utils.significance import Resampling, bootstrap_interval, equal_loss
 from dvol_utils.study.model_names import ENSEMBLE, label
 from dvol_utils.study.params import StudyParams
 from dvol_utils.wording.numbers import hour
@@ -51,7 +51,7 @@ class LaterScores:
     `jump`); `forecasts` is the forecast table they come from, seeds averaged; `ended` has
     `ended_scores` of models whose inputs ended, each on the hours up to there. `left_out` says by
     model why it has no scores, `facts` where the hours and the models come from, `notes` what else
-    a reader should know.
+    a reader should know, `doubts` those among them of values that seem to be wrong ticks.
     """
 
     scores: pd.DataFrame
@@ -60,6 +60,7 @@ class LaterScores:
     left_out: dict[str, str]
     facts: dict[str, Any]
     notes: list[str]
+    doubts: list[str]
 
 
 def score_later(
@@ -103,7 +104,8 @@ def score_later(
     notes = _sample_notes(first, fold, until, in_sample)
     market = read_market(finished, raw_dir, asset=asset, allow_changed=allow_changed)
     ticks = wrong_ticks(market.raw_dir, market.params, market.panel)
-    notes += map(tick_words, ticks.itertuples())
+    doubts = [tick_words(tick) for tick in ticks.itertuples()]
+    notes += doubts
     samples = serving_samples(market, finished.study)
     rows, counted = _rows(samples, first, last, market, finished)
     made: dict[str, pd.DataFrame] = {}
@@ -127,7 +129,7 @@ def score_later(
     facts = _facts(finished, market, fold, forecasts)
     notes += release_sentences(finished.study, made, *samples.times[rows[[0, -1]]])
     notes = market.notes + notes + counted + few
-    return LaterScores(scores, forecasts, ended, left_out, facts, notes)
+    return LaterScores(scores, forecasts, ended, left_out, facts, notes, doubts)
 
 
 def _sample_notes(
@@ -242,9 +244,9 @@ def _with_tests(scores: pd.DataFrame, forecasts: pd.DataFrame, study: StudyParam
     bounds = bounds.rename(columns={"low": "skill_low", "high": "skill_high"})
     losses = squared_errors(forecasts)
     tests = {
-        name: diebold_mariano(
+        name: equal_loss(
             losses[name], losses["persistence"], horizon=study.target.horizon_hours
-        )[1]
+        ).p_value
         for name in losses
         if name != "persistence" and "persistence" in losses
     }

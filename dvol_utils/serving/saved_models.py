@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
 from dvol_utils.evaluation.forecast_table import ended_models
 from dvol_utils.forecasting.forecasters import checkpoint_folder, make_forecaster
 from dvol_utils.models import Forecaster
+from dvol_utils.study.bounded import OversizeError
 from dvol_utils.study.effective import changed, effective
 from dvol_utils.study.params import StudyParams
+from dvol_utils.study.parquet import read_whole
 from dvol_utils.study.recorded import recorded_study
 from dvol_utils.study.tables import read_manifest, read_table, sections_of
 from dvol_utils.training import NetworkForecaster
@@ -91,7 +94,15 @@ def load_run(study: StudyParams) -> Finished:
     data = study.data.model_copy(update={"raw_dir": recorded.data.raw_dir})
     served = study.model_copy(update={"data": data})
     forecasts = read_table(served, "forecasts")  # and with it the panel's hash
-    return Finished(served, forecasts, pd.read_parquet(study.run_dir / "panel.parquet"))
+    return Finished(served, forecasts, _panel(study.run_dir / "panel.parquet"))
+
+
+def _panel(path: Path) -> pd.DataFrame:
+    """Its origin is not asked for: the raw store may have gone on since."""
+    try:
+        return read_whole(path).to_pandas()
+    except OversizeError as error:
+        raise ServingError(f"{path}: {error}: no run leaves that much") from None
 
 
 def newest_fold(finished: Finished) -> ServedFold:

@@ -45,7 +45,8 @@ def score_text(found: LaterScores) -> str:
         f"Fitted on outcomes before {hour(facts['fitted_before'])}, fold "
         f"{facts['fold']}; nothing was fitted again"
     )
-    blocks = [head]
+    doubts = "\n".join(f"doubtful: {doubt}" for doubt in found.doubts)
+    blocks = [doubts, head] if doubts else [head]
     for regime, part in found.scores.groupby("jump_regime", sort=False):
         name = "All hours" if regime == "all" else f"Origins in the {regime} regime"
         blocks.append(f"{name}, {part['n'].iloc[0]:,}\n{_text_table(part, regime == 'all')}")
@@ -56,7 +57,7 @@ def score_text(found: LaterScores) -> str:
         for row in found.ended.itertuples()
     ]
     lines += [f"left out: {label(name)}: {reason}" for name, reason in found.left_out.items()]
-    lines += [f"note: {note}" for note in found.notes]
+    lines += [f"note: {note}" for note in found.notes if note not in found.doubts]
     return "\n\n".join([*blocks, *(["\n".join(lines)] if lines else [])])
 
 

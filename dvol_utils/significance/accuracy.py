@@ -1,14 +1,15 @@
 """Is one model more accurate than another beyond chance? Tests of mean loss, two models at a time.
 
 Forecasts of 24-hour changes made every hour share most of their target, so neighbouring losses are
-strongly correlated. Every test here allows for that with a long-run variance of `horizon - 1` lags
-or more.
+strongly correlated. Every test here allows for that with a long-run variance, by the weighted
+periodogram (the p-value that claims rest on) or by Bartlett weights (what others print).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,12 +20,49 @@ from statsmodels.tsa.stattools import diebold_mariano_test
 
 from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.evaluation.twins import loss_difference, settled, settled_to
-from dvol_utils.significance.hac import hac_lags, long_run_variance
+from dvol_utils.significance.hac import Variance, hac_lags, long_run_variance, mean_test
 from dvol_utils.significance.series import check_models, checked_series, side_by_side
 
 
+class EqualLoss(NamedTuple):
+    """A test of equal expected loss: its p-value by the periodogram, and by Bartlett weights."""
+
+    statistic: float
+    p_value: float
+    p_bartlett: float
+
+
+def equal_loss(loss_a: ArrayLike, loss_b: ArrayLike, *, horizon: int) -> EqualLoss:
+    """`diebold_mariano` by both variances: the one that claims rest on, and the one others print.
+
+    Parameters
+    ----------
+    loss_a, loss_b, horizon
+        As in `diebold_mariano`.
+
+    Returns
+    -------
+    EqualLoss
+        `statistic, p_value` by the weighted periodogram, `p_bartlett` by Bartlett weights with
+        `horizon - 1` lags.
+
+    Examples
+    --------
+    >>> found = equal_loss([2, 1, 4, 3, 5], [1, 1, 2, 2, 5], horizon=1)
+    >>> [round(value, 3) for value in found]
+    [2.592, 0.122, 0.099]
+    """
+    primary = diebold_mariano(loss_a, loss_b, horizon=horizon, variance="periodogram")
+    return EqualLoss(*primary, diebold_mariano(loss_a, loss_b, horizon=horizon)[1])
+
+
 def diebold_mariano(
-    loss_a: ArrayLike, loss_b: ArrayLike, *, horizon: int, lags: int | None = None
+    loss_a: ArrayLike,
+    loss_b: ArrayLike,
+    *,
+    horizon: int,
+    lags: int | None = None,
+    variance: Variance = "bartlett",
 ) -> tuple[float, float]:
     """Test of equal expected loss of two forecasts.
 
@@ -35,7 +73,9 @@ def diebold_mariano(
     horizon : int
         Steps from origin to target, at least 1 and less than T.
     lags : int, optional
-        Lags L of the long-run variance, less than T; `horizon - 1` where none are given.
+        Lags L of the Bartlett weights, less than T; `horizon - 1` where none are given.
+    variance : str
+        The long-run variance V: `bartlett` weights, or the weighted `periodogram`.
 
     Returns
     -------
@@ -47,16 +87,21 @@ def diebold_mariano(
     Raises
     ------
     ValueError
-        Losses of different length, not finite, or not longer than the horizon.
+        Losses of different length, not finite, or not longer than the horizon; lags beside the
+        periodogram, which has none.
 
     Notes
     -----
-    `DM = mean(d) / sqrt(V / T)` with `d = loss_a - loss_b` and
-    `V = gamma_0 + 2 * sum over k = 1 .. L of (1 - k / (L + 1)) gamma_k` (Bartlett weights, which
-    keep V positive; the original paper weighs all lags alike). The statistic is multiplied by
-    `sqrt((T + 1 - 2h + h(h-1)/T) / T)` and referred to Student's t with T - 1 degrees of freedom.
-    For losses of overlapping targets the usual `h - 1` lags leave a part of V out: at 24 steps and
-    a nominal 5 % the test rejects 8 to 10 % of the time, and 5 to 8 % with twice as many lags.
+    `DM = mean(d) / sqrt(V / T)` with `d = loss_a - loss_b`.
+
+    - `bartlett`: `V = gamma_0 + 2 * sum over k = 1 .. L of (1 - k / (L + 1)) gamma_k` (weights that
+      keep V positive; the original paper weighs all lags alike). The statistic is multiplied by
+      `sqrt((T + 1 - 2h + h(h-1)/T) / T)` and referred to Student's t with T - 1 degrees of
+      freedom. For losses of overlapping targets `h - 1` lags leave a part of V out: at 24 steps
+      and a nominal 5 % the test rejects about 10 % of the time, and 7 % with twice as many lags.
+    - `periodogram`: V is `hac.periodogram_variance`, the mean of the `m = floor(T^(1/3))` lowest
+      ordinates. The statistic is referred to Student's t with 2m degrees of freedom, and the test
+      rejects about 5 % of the time (`benchmarks/levels.py`).
 
     References
     ----------
@@ -64,6 +109,8 @@ def diebold_mariano(
     Statistics 13(3), doi 10.1080/07350015.1995.10524599.
     Harvey, Leybourne and Newbold (1997), Testing the equality of prediction mean squared errors,
     International Journal of Forecasting 13(2), doi 10.1016/S0169-2070(96)00719-4.
+    Coroneo and Iacone (2020), Comparing predictive accuracy in small samples using fixed-smoothing
+    asymptotics, Journal of Applied Econometrics 35(4), doi 10.1002/jae.2756.
 
     Examples
     --------
@@ -74,10 +121,14 @@ def diebold_mariano(
     >>> round(statistic, 4), round(p_value, 4)
     (2.4495, 0.0917)
     """
+    if variance == "periodogram" and lags is not None:
+        raise ValueError(f"lags: found {lags}; the periodogram has none, leave them out")
     a, b = checked_series("losses", loss_a, loss_b, horizon=horizon)
     difference = loss_difference(a, b)
     if np.ptp(difference) == 0:
         return (np.inf * difference[0], 0.0) if difference[0] else (0.0, 1.0)
+    if variance == "periodogram":
+        return mean_test(difference, difference.mean())
     result = diebold_mariano_test(
         np.zeros_like(a),
         np.where(difference == 0, b, a),
@@ -104,10 +155,10 @@ def diebold_mariano_pairs(forecasts: pd.DataFrame, horizon: int) -> pd.DataFrame
     -------
     DataFrame
         `model_a, model_b, mean_difference` (squared error of a less that of b, squared index
-        points: negative speaks for a), `statistic, p_value`, `p_wide` (the p-value with twice as
-        many lags), and two p-values that allow for the number of pairs: `p_holm` (Holm: the chance
-        of any false finding) and `p_fdr` (Benjamini and Hochberg: the expected share of false ones
-        among the findings).
+        points: negative speaks for a), `statistic, p_value, p_bartlett` (`equal_loss`), and two
+        p-values that allow for the number of pairs: `p_holm` (Holm: the chance of any false
+        finding) and `p_fdr` (Benjamini and Hochberg: the expected share of false ones among the
+        findings).
 
     Notes
     -----
@@ -131,18 +182,16 @@ def diebold_mariano_pairs(forecasts: pd.DataFrame, horizon: int) -> pd.DataFrame
     >>> pairs = diebold_mariano_pairs(example_forecasts(), 24).sort_values("p_value")
     >>> pairs[["model_a", "model_b", "p_value", "p_holm", "p_fdr"]].head(3).round(4)
            model_a model_b  p_value  p_holm   p_fdr
-    4         good   blind   0.0088  0.0527  0.0527
-    0  persistence    good   0.0191  0.0954  0.0572
-    5        noisy   blind   0.1823  0.7293  0.3646
+    4         good   blind   0.0354  0.2124  0.1395
+    0  persistence    good   0.0465  0.2326  0.1395
+    5        noisy   blind   0.2083  0.8332  0.4166
     """
     losses = squared_errors(forecasts)
     rows = []
     for a, b in combinations(losses.columns, 2):
-        test = diebold_mariano(losses[a], losses[b], horizon=horizon)
-        lags = min(hac_lags(horizon), len(losses) - 1)
-        wide = diebold_mariano(losses[a], losses[b], horizon=horizon, lags=lags)
-        rows.append((a, b, (losses[a] - losses[b]).mean(), *test, wide[1]))
-    columns = ["model_a", "model_b", "mean_difference", "statistic", "p_value", "p_wide"]
+        test = equal_loss(losses[a], losses[b], horizon=horizon)
+        rows.append((a, b, (losses[a] - losses[b]).mean(), *test))
+    columns = ["model_a", "model_b", "mean_difference", *EqualLoss._fields]
     table = pd.DataFrame(rows, columns=columns)
     for name, method in (("p_holm", "holm"), ("p_fdr", "fdr_bh")):
         table[name] = multipletests(table["p_value"], method=method)[1] if rows else []
@@ -150,7 +199,12 @@ def diebold_mariano_pairs(forecasts: pd.DataFrame, horizon: int) -> pd.DataFrame
 
 
 def clark_west(
-    outcome: ArrayLike, small: ArrayLike, large: ArrayLike, *, horizon: int
+    outcome: ArrayLike,
+    small: ArrayLike,
+    large: ArrayLike,
+    *,
+    horizon: int,
+    variance: Variance = "bartlett",
 ) -> tuple[float, float]:
     """Does a larger model hold anything that the smaller one nested in it lacks?
 
@@ -160,6 +214,8 @@ def clark_west(
         The outcome and the forecasts of the smaller and of the larger model, in order of time.
     horizon : int
         Steps from origin to target, at least 1 and less than T.
+    variance : str
+        The long-run variance: `bartlett` weights or the weighted `periodogram`.
 
     Returns
     -------
@@ -174,8 +230,9 @@ def clark_west(
 
     Notes
     -----
-    With `f = (y - small)^2 - [(y - large)^2 - (small - large)^2]` and V its long-run variance
-    (Bartlett weights, `hac_lags`), `mean(f) / sqrt(V / T)` is referred to the normal distribution.
+    With `f = (y - small)^2 - [(y - large)^2 - (small - large)^2]` and V its long-run variance,
+    `mean(f) / sqrt(V / T)` is referred to the normal distribution (Bartlett weights, `hac_lags`) or
+    to Student's t (periodogram).
     The last term of f takes off the noise that estimated weights add to the larger model's
     forecasts, so the test is about the models with their best weights, known from endless data: the
     larger one may pass and still have the larger error on these rows. For nested models only.
@@ -200,8 +257,10 @@ def clark_west(
     mean = adjusted.mean()
     if np.ptp(adjusted) == 0:
         return (np.inf * mean, float(mean < 0)) if mean else (0.0, 1.0)
-    variance = long_run_variance((adjusted - mean)[:, None], hac_lags(horizon)).item()
-    statistic = mean / np.sqrt(variance / len(adjusted))
+    if variance == "periodogram":
+        return mean_test(adjusted, mean, alternative="greater")
+    spread = long_run_variance((adjusted - mean)[:, None], hac_lags(horizon)).item()
+    statistic = mean / np.sqrt(spread / len(adjusted))
     return float(statistic), float(stats.norm.sf(statistic))
 
 
@@ -224,7 +283,8 @@ def clark_west_pairs(
     DataFrame
         `model_a` (larger), `model_b` (smaller), `mean_difference` (squared error of the larger less
         that of the smaller, squared index points), `adjusted_difference` (the same less the noise
-        of estimated weights), `statistic` (positive speaks for the larger), `p_value` (one-sided).
+        of estimated weights), `statistic` (positive speaks for the larger), `p_value` (one-sided,
+        by the periodogram) and `p_bartlett`.
 
     Raises
     ------
@@ -237,7 +297,7 @@ def clark_west_pairs(
     >>> found = clark_west_pairs(example_forecasts(), [("noisy", "persistence")], 24)
     >>> found[["model_a", "mean_difference", "adjusted_difference", "p_value"]].round(3)
       model_a  mean_difference  adjusted_difference  p_value
-    0   noisy           -0.707               -1.461    0.014
+    0   noisy           -0.707               -1.461    0.031
     """
     forecasts = settled(forecasts)
     losses, made = squared_errors(forecasts), side_by_side(forecasts, "y_pred")
@@ -247,7 +307,9 @@ def clark_west_pairs(
     for large, small in pairs:
         plain = (losses[large] - losses[small]).mean()
         adjusted = plain - ((made[large] - made[small]) ** 2).mean()
-        test = clark_west(outcome, made[small], made[large], horizon=horizon)
-        rows.append((large, small, plain, adjusted, *test))
+        series = outcome, made[small], made[large]
+        test = clark_west(*series, horizon=horizon, variance="periodogram")
+        bartlett = clark_west(*series, horizon=horizon)[1]
+        rows.append((large, small, plain, adjusted, *test, bartlett))
     names = ["model_a", "model_b", "mean_difference", "adjusted_difference"]
-    return pd.DataFrame(rows, columns=[*names, "statistic", "p_value"])
+    return pd.DataFrame(rows, columns=[*names, *EqualLoss._fields])

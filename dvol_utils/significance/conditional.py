@@ -11,11 +11,13 @@ from scipy import stats
 
 from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.evaluation.twins import loss_difference
-from dvol_utils.significance.hac import hac_lags, long_run_variance
+from dvol_utils.significance.hac import Variance, hac_lags, joint_test, long_run_variance
 from dvol_utils.significance.series import check_models, checked_series
 
 
-def giacomini_white(loss_a: ArrayLike, loss_b: ArrayLike, *, horizon: int) -> tuple[float, float]:
+def giacomini_white(
+    loss_a: ArrayLike, loss_b: ArrayLike, *, horizon: int, variance: Variance = "bartlett"
+) -> tuple[float, float]:
     """Test that the loss difference of two forecasts cannot be foretold.
 
     Parameters
@@ -24,6 +26,8 @@ def giacomini_white(loss_a: ArrayLike, loss_b: ArrayLike, *, horizon: int) -> tu
         Losses of the two forecasts of the same targets, in order of time.
     horizon : int
         Steps from origin to target; T must be more than two horizons.
+    variance : str
+        The long-run variance S: `bartlett` weights or the weighted `periodogram`.
 
     Returns
     -------
@@ -39,12 +43,13 @@ def giacomini_white(loss_a: ArrayLike, loss_b: ArrayLike, *, horizon: int) -> tu
     Notes
     -----
     With `d = loss_a - loss_b` and `z_t = d_t (1, d_(t-h))'`, the statistic is `n * mean(z)' S^-1
-    mean(z)`, where S is the long-run variance of z about zero (Bartlett weights, `hac_lags`) and
-    `n = T - h`. It is referred to chi-square with two degrees of freedom. The instruments are a
-    constant and the last loss difference that is known at the origin: that of the forecast made h
-    steps before. An instrument that adds nothing (S is singular) is left out, and the degrees of
-    freedom fall with it. Where forecasts are missing between origins, the lag reaches further back
-    than h hours, never less far.
+    mean(z)`, where `n = T - h` and S is the long-run variance of z: about zero (Bartlett weights,
+    `hac_lags`), referred to chi-square with two degrees of freedom; or about the mean
+    (periodogram), scaled and referred to F (`hac.joint_test`). The instruments are a constant and
+    the last loss difference that is known at the origin: that of the forecast made h steps before.
+    An instrument that adds nothing (S is singular) is left out, and the degrees of freedom fall
+    with it. Where forecasts are missing between origins, the lag reaches further back than h hours,
+    never less far.
 
     Unlike the test of Diebold and Mariano it compares forecasting methods with the weights that
     they were estimated with, so nested models are no obstacle.
@@ -73,9 +78,11 @@ def giacomini_white(loss_a: ArrayLike, loss_b: ArrayLike, *, horizon: int) -> tu
     z = z[:, size > 0] / size[size > 0]
     if not z.size:
         return 0.0, 1.0
-    variance, mean = long_run_variance(z, hac_lags(horizon)), z.mean(axis=0)
-    rank = int(np.linalg.matrix_rank(variance, hermitian=True))
-    statistic = len(z) * mean @ np.linalg.pinv(variance, hermitian=True) @ mean
+    if variance == "periodogram":
+        return joint_test(z)
+    spread, mean = long_run_variance(z, hac_lags(horizon)), z.mean(axis=0)
+    rank = int(np.linalg.matrix_rank(spread, hermitian=True))
+    statistic = len(z) * mean @ np.linalg.pinv(spread, hermitian=True) @ mean
     return float(statistic), float(stats.chi2.sf(statistic, rank))
 
 
@@ -127,7 +134,8 @@ def giacomini_white_pairs(
     DataFrame
         `model_a, model_b, mean_difference` (squared error of a less that of b, squared index
         points), `expected_better` (share of hours, 0..1, in which a is expected to be the better
-        one, given the last known difference), `statistic, p_value`.
+        one, given the last known difference), `statistic, p_value` by the periodogram, and
+        `p_bartlett`.
 
     Raises
     ------
@@ -137,19 +145,21 @@ def giacomini_white_pairs(
     Examples
     --------
     >>> from dvol_utils.significance.example import example_forecasts
-    >>> giacomini_white_pairs(example_forecasts(), [("good", "persistence")], 24).round(3)
-      model_a      model_b  mean_difference  expected_better  statistic  p_value
-    0    good  persistence           -1.191              1.0      3.777    0.151
+    >>> found = giacomini_white_pairs(example_forecasts(), [("good", "persistence")], 24)
+    >>> found[["model_a", "mean_difference", "statistic", "p_value", "p_bartlett"]].round(3)
+      model_a  mean_difference  statistic  p_value  p_bartlett
+    0    good           -1.191      2.068    0.166       0.151
     """
     losses = squared_errors(forecasts)
     check_models(pairs, losses)
     rows = []
     for a, b in pairs:
         share = expected_better(losses[a], losses[b], horizon=horizon)
-        test = giacomini_white(losses[a], losses[b], horizon=horizon)
-        rows.append((a, b, (losses[a] - losses[b]).mean(), share, *test))
-    names = ["model_a", "model_b", "mean_difference", "expected_better", "statistic", "p_value"]
-    return pd.DataFrame(rows, columns=names)
+        test = giacomini_white(losses[a], losses[b], horizon=horizon, variance="periodogram")
+        bartlett = giacomini_white(losses[a], losses[b], horizon=horizon)[1]
+        rows.append((a, b, (losses[a] - losses[b]).mean(), share, *test, bartlett))
+    names = ["model_a", "model_b", "mean_difference", "expected_better"]
+    return pd.DataFrame(rows, columns=[*names, "statistic", "p_value", "p_bartlett"])
 
 
 def _instruments(difference: np.ndarray, horizon: int) -> np.ndarray:

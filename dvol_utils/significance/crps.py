@@ -8,13 +8,13 @@ from scipy import stats
 
 from dvol_utils.evaluation.forecast_table import QUANTILES
 from dvol_utils.evaluation.quantile_scores import INTERVALS, crps_losses, with_quantiles
-from dvol_utils.significance.accuracy import diebold_mariano
-from dvol_utils.significance.hac import hac_lags, long_run_variance
+from dvol_utils.significance.accuracy import equal_loss
+from dvol_utils.significance.hac import degrees, standard_error
 from dvol_utils.significance.resampling import Resampling
 
 _CRPS_COLUMNS = [
     *("model", "crps", "persistence_crps", "crps_skill", "low", "high"),
-    *("crps_difference", "statistic", "p_value", "p_wide"),
+    *("crps_difference", "statistic", "p_value", "p_bartlett"),
 ]
 
 
@@ -40,9 +40,9 @@ def crps_against_persistence(
     -------
     DataFrame
         A row a model other than persistence: `model, crps, persistence_crps` (index points),
-        `crps_skill, low, high` (percentile interval of the skill), `crps_difference` (negative
-        speaks for the model), `statistic, p_value, p_wide` of `diebold_mariano` (`p_wide` with
-        twice as many lags). No rows where persistence has no quantiles.
+        `crps_skill, low, high` (bootstrap interval of the skill), `crps_difference` (negative
+        speaks for the model), `statistic, p_value, p_bartlett` of `equal_loss`. No rows where
+        persistence has no quantiles.
 
     Examples
     --------
@@ -53,9 +53,9 @@ def crps_against_persistence(
     >>> found = crps_against_persistence(rows, 24, resampling=Resampling(24, reps=200, seed=0))
     >>> found[["model", "crps_skill", "low", "high", "p_value"]].round(2)
        model  crps_skill   low  high  p_value
-    0   good        0.14  0.03  0.24     0.02
-    1  noisy        0.10 -0.03  0.19     0.18
-    2  blind       -0.03 -0.12  0.03     0.47
+    0   good        0.14  0.02  0.25     0.05
+    1  noisy        0.10 -0.09  0.23     0.22
+    2  blind       -0.03 -0.14  0.03     0.48
     """
     losses = crps_losses(forecasts)
     if "persistence" not in losses:
@@ -63,19 +63,19 @@ def crps_against_persistence(
     mean = losses.mean()
     sums = resampling.sums(losses.to_numpy())
     base = list(losses).index("persistence")
-    lags = min(hac_lags(horizon), len(losses) - 1)
     rows = []
     for place, model in enumerate(losses):
         if place == base:
             continue
         own, naive = losses[model], losses["persistence"]
         skill = 1 - mean[model] / mean["persistence"]
-        ends = np.quantile(1 - sums[:, place] / sums[:, base], resampling.tails)
-        test = diebold_mariano(own, naive, horizon=horizon)
-        wide = diebold_mariano(own, naive, horizon=horizon, lags=lags)
+        influence = ((1 - skill) * naive - own) / mean["persistence"]
+        draws = 1 - sums[:, [place]] / sums[:, [base]]
+        ends = resampling.interval(np.array([skill]), draws, influence.to_numpy()[:, None])
+        test = equal_loss(own, naive, horizon=horizon)
         difference = mean[model] - mean["persistence"]
         crps = (mean[model], mean["persistence"])
-        rows.append((model, *crps, skill, *ends, difference, *test, wide[1]))
+        rows.append((model, *crps, skill, *ends[:, 0], difference, *test))
     return pd.DataFrame(rows, columns=_CRPS_COLUMNS)
 
 
@@ -105,9 +105,9 @@ def reliability(
     Notes
     -----
     Whether outcomes of overlapping targets lie below their quantiles is nearly the same thing from
-    one hour to the next. The standard error is therefore that of a mean with a long-run variance of
-    `hac_lags` lags; in a regime, of the ratio of two means over all hours, (below and in the
-    regime) to (in the regime). A normal approximation, cut at 0 and 1: for few hours a rough one.
+    one hour to the next. The standard error is therefore that of a mean with a long-run variance
+    (`hac.periodogram_variance`, Student's t); in a regime, of the ratio of two means over all
+    hours, (below and in the regime) to (in the regime). The interval is cut at 0 and 1.
 
     Examples
     --------
@@ -118,13 +118,13 @@ def reliability(
     >>> found = reliability(rows[rows["model"] == "good"], 24)
     >>> found[["share", "nominal", "observed", "low", "high"]].round(2)
         share  nominal  observed   low  high
-    0   below     0.05      0.20  0.10  0.29
-    1   below     0.25      0.41  0.27  0.54
-    2   below     0.50      0.62  0.47  0.77
-    3   below     0.75      0.75  0.61  0.89
-    4   below     0.95      0.88  0.75  1.00
-    5  within     0.50      0.34  0.25  0.44
-    6  within     0.90      0.68  0.57  0.80
+    0   below     0.05      0.20  0.07  0.32
+    1   below     0.25      0.41  0.23  0.59
+    2   below     0.50      0.62  0.42  0.81
+    3   below     0.75      0.75  0.57  0.93
+    4   below     0.95      0.88  0.73  1.00
+    5  within     0.50      0.34  0.22  0.46
+    6  within     0.90      0.68  0.54  0.82
     """
     rows = with_quantiles(forecasts).sort_values("origin")
     tables = []
@@ -149,19 +149,17 @@ def _shares(own: pd.DataFrame, inside: np.ndarray, horizon: int, coverage: float
         ("within", share / 100): (own[low] <= outcome) & (outcome <= own[high])
         for share, (low, high) in INTERVALS.items()
     }
-    reach = stats.norm.ppf((1 + coverage) / 2)
+    reach = stats.t.ppf((1 + coverage) / 2, degrees(len(own)))
     rows = []
     for (kind, nominal), hit in hits.items():
-        observed, error = _share(hit.to_numpy(), inside, horizon)
+        observed, error = _share(hit.to_numpy(), inside)
         low, high = np.clip([observed - reach * error, observed + reach * error], 0, 1)
         rows.append((kind, nominal, observed, low, high, int(inside.sum())))
     return pd.DataFrame(rows, columns=["share", "nominal", "observed", "low", "high", "n"])
 
 
-def _share(hit: np.ndarray, inside: np.ndarray, horizon: int) -> tuple[float, float]:
+def _share(hit: np.ndarray, inside: np.ndarray) -> tuple[float, float]:
     """Share of hits among the hours inside, and its standard error."""
     observed = hit[inside].mean()
-    moments = (inside * (hit - observed))[:, None]
-    lags = min(hac_lags(horizon), len(hit) - 1)
-    variance = long_run_variance(moments, lags).item()
-    return float(observed), float(np.sqrt(variance * len(hit)) / inside.sum())
+    moments = inside * (hit - observed)
+    return float(observed), standard_error(moments, len(hit) / inside.sum())

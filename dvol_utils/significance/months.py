@@ -7,9 +7,8 @@ import pandas as pd
 
 from dvol_utils.evaluation.forecast_table import add_calendar, squared_errors
 from dvol_utils.evaluation.scores import score
-from dvol_utils.significance.accuracy import diebold_mariano
+from dvol_utils.significance.accuracy import equal_loss
 from dvol_utils.significance.bootstrap import bootstrap_interval
-from dvol_utils.significance.hac import hac_lags
 from dvol_utils.significance.regimes import LEAST_HORIZONS, holm
 from dvol_utils.significance.resampling import Resampling
 
@@ -36,7 +35,7 @@ def monthly_skill(
     -------
     DataFrame
         `model, month` (first day, UTC), `skill, low, high`, Diebold-Mariano p-values within the
-        month (`p_value`; `p_wide` with twice the lags), `p_holm` (`p_value` after Holm's correction
+        month (`p_value`; `p_bartlett`: `equal_loss`), `p_holm` (`p_value` after Holm's correction
         over the model's months) and `n` (rows). p-values are missing in a month of fewer than ten
         horizons. Persistence has no rows.
 
@@ -54,7 +53,7 @@ def monthly_skill(
     >>> good[["skill", "p_value", "n"]].round(2)
                                skill  p_value    n
     month
-    2025-01-01 00:00:00+00:00   0.19      0.0  744
+    2025-01-01 00:00:00+00:00   0.19     0.01  744
     2025-02-01 00:00:00+00:00   0.41      NaN  156
     """
     rows = add_calendar(forecasts)
@@ -64,20 +63,19 @@ def monthly_skill(
     table = table.merge(bounds, on=["model", "month"], validate="one_to_one")
     table = table[table["model"] != "persistence"].reset_index(drop=True)
     tests = _tests(squared_errors(forecasts), table, horizon)
-    table[["p_value", "p_wide"]] = tests
+    table[["p_value", "p_bartlett"]] = tests
     table["p_holm"] = table.groupby("model", sort=False)["p_value"].transform(holm)
-    return table[["model", "month", "skill", "low", "high", "p_value", "p_wide", "p_holm", "n"]]
+    names = ["skill", "low", "high", "p_value", "p_bartlett", "p_holm", "n"]
+    return table[["model", "month", *names]]
 
 
 def _tests(losses: pd.DataFrame, table: pd.DataFrame, horizon: int) -> np.ndarray:
-    """p-values of each row of `table`, with plain and with twice the lags, shape (rows, 2)."""
+    """p-values of each row of `table`, by periodogram and Bartlett weights, shape (rows, 2)."""
     origin = pd.DatetimeIndex(losses.index)
     tests = np.full((len(table), 2), np.nan)
     for place, row in enumerate(table.itertuples()):
         own = losses[(origin >= row.month) & (origin < row.month + pd.DateOffset(months=1))]
         if len(own) < LEAST_HORIZONS * horizon:
             continue
-        for column, lags in enumerate((horizon - 1, hac_lags(horizon))):
-            pair = own[row.model], own["persistence"]
-            tests[place, column] = diebold_mariano(*pair, horizon=horizon, lags=lags)[1]
+        tests[place] = equal_loss(own[row.model], own["persistence"], horizon=horizon)[1:]
     return tests

@@ -12,7 +12,7 @@ from statsmodels.stats.multitest import multipletests
 from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.evaluation.scores import score
 from dvol_utils.significance.bootstrap import bootstrap_interval
-from dvol_utils.significance.hac import hac_lags, long_run_variance
+from dvol_utils.significance.hac import long_run_variance, mean_test
 from dvol_utils.significance.resampling import Resampling
 
 # That a regime or month has to hold: with fewer, its variance is no more than a guess.
@@ -44,7 +44,7 @@ def regime_skill(
     -------
     DataFrame
         `model, regime_type` (the column), `regime` (its value, text), `skill, low, high`,
-        Diebold-Mariano p-values within the regime (`p_value`; `p_wide` with twice the lags),
+        Diebold-Mariano p-values within the regime (`p_value` by the periodogram, `p_bartlett`),
         `p_holm` (`p_value` after Holm's correction over the model's regimes of one type) and `n`
         (rows). p-values are missing in a regime of fewer than ten horizons. Persistence has no
         rows.
@@ -59,9 +59,9 @@ def regime_skill(
     A regime's hours are scattered, so its mean difference in loss is a ratio of two means over all
     hours, (difference, in the regime) to (in the regime). With `m` that mean and `inside` 1 in the
     regime and 0 elsewhere, its variance is `T V / n^2`, `V` the long-run variance of
-    `inside (d - m)` over all T hours and `n` the number inside. The small-sample factor and the
-    reference to Student's t are those of `diebold_mariano` with `n` hours; where the regime holds
-    all hours the two tests are the same.
+    `inside (d - m)` over all T hours and `n` the number inside. It is referred to Student's t as in
+    `diebold_mariano`, whose small-sample factor (Bartlett weights) is taken with `n` hours; where
+    the regime holds all hours the tests are the same.
 
     Examples
     --------
@@ -82,39 +82,39 @@ def regime_skill(
         table = table.merge(bounds[[*keys, "low", "high"]], on=keys, validate="one_to_one")
         table = table[table["model"] != "persistence"].reset_index(drop=True)
         regime = forecasts.drop_duplicates("origin").set_index("origin")[column].loc[losses.index]
-        table[["p_value", "p_wide"]] = _tests(losses, table, regime, horizon)
+        table[["p_value", "p_bartlett"]] = _tests(losses, table, regime, horizon)
         table["p_holm"] = table.groupby("model", sort=False)["p_value"].transform(holm)
         named = {"regime_type": column, "regime": table[column].astype("str")}
         tables.append(table.assign(**named))
-    names = ["skill", "low", "high", "p_value", "p_wide", "p_holm", "n"]
+    names = ["skill", "low", "high", "p_value", "p_bartlett", "p_holm", "n"]
     return pd.concat(tables, ignore_index=True)[["model", "regime_type", "regime", *names]]
 
 
 def _tests(
     losses: pd.DataFrame, table: pd.DataFrame, regime: pd.Series, horizon: int
 ) -> np.ndarray:
-    """p-values of each row of `table`, with plain and with twice the lags, shape (rows, 2)."""
+    """p-values of each row of `table`, by periodogram and Bartlett weights, shape (rows, 2)."""
     tests = np.full((len(table), 2), np.nan)
     for place, (model, value) in enumerate(zip(table["model"], table[regime.name], strict=True)):
         difference = (losses[model] - losses["persistence"]).to_numpy()
         inside = (regime == value).to_numpy()
         if inside.sum() < LEAST_HORIZONS * horizon:
             continue
-        for column, lags in enumerate((horizon - 1, hac_lags(horizon))):
-            tests[place, column] = _within(difference, inside, horizon, lags)
+        tests[place] = _within(difference, inside, horizon)
     return tests
 
 
-def _within(difference: np.ndarray, inside: np.ndarray, horizon: int, lags: int) -> float:
-    """p-value of a mean difference of zero within the hours `inside`."""
+def _within(difference: np.ndarray, inside: np.ndarray, horizon: int) -> tuple[float, float]:
+    """p-values of a mean difference of zero within the hours `inside`: periodogram, Bartlett."""
     n = int(inside.sum())
     mean = difference[inside].mean()
     if np.ptp(difference[inside]) == 0:
-        return 0.0 if mean else 1.0
-    moments = (inside * (difference - mean))[:, None]
-    variance = long_run_variance(moments, lags).item() * len(difference) / n**2
+        return (0.0, 0.0) if mean else (1.0, 1.0)
+    moments = inside * (difference - mean)
+    p_value = mean_test(moments, mean, scale=len(difference) / n)[1]
+    variance = long_run_variance(moments[:, None], horizon - 1).item() * len(difference) / n**2
     small = (n + 1 - 2 * horizon + horizon * (horizon - 1) / n) / n
-    return float(2 * stats.t.sf(abs(mean) * np.sqrt(small / variance), n - 1))
+    return p_value, float(2 * stats.t.sf(abs(mean) * np.sqrt(small / variance), n - 1))
 
 
 def holm(p_values: pd.Series) -> pd.Series:

@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from dvol_utils.study import bounded
+
 SEAL = "sha256_of_the_rest"
 _WAYS_OUT = {
     errno.ENOSPC: "make room there",
@@ -64,12 +66,16 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file of a run; `ArtefactError` where it is missing or damaged."""
+    """Read a JSON file of a run; `ArtefactError` where it is missing, damaged or too large."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return bounded.read_json(path)
     except FileNotFoundError:
         raise ArtefactError(f"{path} is missing: run `make report`") from None
-    except (ValueError, RecursionError) as error:
+    except bounded.OversizeError as error:
+        raise ArtefactError(
+            f"{path}: {error}: no run leaves that much: delete it and run `make report`"
+        ) from None
+    except ValueError as error:
         raise ArtefactError(
             f"{path} is not JSON ({error}): delete it and run `make report`"
         ) from None

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dvol_utils.study.bounded import read_json
 from dvol_utils.study.files import remove_unfinished
 
 WAIT_SECONDS = 3.0  # for a process that is about to end
@@ -169,7 +170,7 @@ def _sign(handle: int, command: str) -> None:
 
 def _holder(path: Path) -> dict[str, Any]:
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
+        held = read_json(path)
     except (OSError, ValueError):
         return {}
     return held if isinstance(held, dict) else {}

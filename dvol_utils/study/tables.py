@@ -21,10 +21,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dvol_utils import __version__
+from dvol_utils.study.bounded import OversizeError
 from dvol_utils.study.effective import changed, effective, parameters_hash
 from dvol_utils.study.files import ArtefactError, file_hash, read_json, replacing, write_json
 from dvol_utils.study.lock import run_lock
 from dvol_utils.study.params import StudyParams
+from dvol_utils.study.parquet import read_whole
 from dvol_utils.study.stages import MADE_BY, TABLES
 
 _CONTENT = "content"
@@ -87,7 +89,9 @@ def read_table(study: StudyParams, name: str) -> pd.DataFrame:
     if not path.is_file():
         raise ArtefactError(f"{path} is missing: {advice}")
     try:
-        arrow = pq.read_table(path)
+        arrow = read_whole(path)
+    except OversizeError as error:
+        raise ArtefactError(f"{path}: {error}: no run leaves that much: {advice}") from None
     except (pa.ArrowException, OSError) as error:
         raise ArtefactError(f"{path} is damaged ({error}): {advice}") from None
     stored = json.loads((arrow.schema.metadata or {}).get(b"dvol_origin", b"{}"))

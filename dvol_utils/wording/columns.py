@@ -25,8 +25,7 @@ _HEADS = {
     "direction": "direction right, %",
     "mean_difference": "mean difference, squared points",
     "p_value": "p",
-    "p_wide": "p, twice the lags",
-    "p_wide_holm": "p after Holm, twice the lags",
+    "p_bartlett": "p, Bartlett",
     "p_holm": "p after Holm",
     "p_fdr": "p after Benjamini-Hochberg",
     "p_lower": "p, lower bound",
@@ -65,6 +64,12 @@ _HEADS = {
     "rmse_averaged": "RMSE of the mean forecast, points",
     "r2_averaged": "R² of the mean forecast",
     "gain": "gain in RMSE, points",
+    "loss_gain": "gain over persistence, %",
+    "year_1": "gain that a year settles, %",
+    "year_2": "two years, %",
+    "year_4": "four years, %",
+    "months_needed": "months that the gain seen needs",
+    "months_more": "months still to come",
     "pairs": "pairs of seeds",
     "better": "larger better",
     "worse": "larger worse",
@@ -129,9 +134,18 @@ _HEADS = {
     "farthest": "farthest outside, points",
     "farthest_target": "at target hour",
 }
+LOSS_NAMES = {
+    "squared_error": "squared error",
+    "absolute_error": "absolute error",
+    "direction": "direction",
+}
 _FORMS = {"mape": ".2f", "sharpe": ".2f"}  # of metrics whose third decimal says nothing
 _SHARES = (
     "skill",
+    "loss_gain",
+    "year_1",
+    "year_2",
+    "year_4",
     "direction",
     "jump_share",
     "expected_better",
@@ -173,6 +187,8 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     new |= {name: table[name].map(written_p) for name in _HEADS if _is_p(name) and name in table}
     new |= {name: table[name].map(_whole) for name in ("n", "turnover") if name in table}
     new |= {name: table[name].map({True: "yes", False: "no"}) for name in table.select_dtypes(bool)}
+    if "loss" in table:
+        new["loss"] = table["loss"].map(lambda name: LOSS_NAMES.get(name, name))
     return _named(table.assign(**new))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import time
@@ -13,6 +12,8 @@ from typing import Any
 
 from safetensors import SafetensorError
 
+from dvol_utils.study import limits
+from dvol_utils.study.bounded import OversizeError, check_size, read_json
 from dvol_utils.study.files import SEAL, explained, file_hash, seal_holds, sealed, write_json
 from dvol_utils.study.lock import try_lock
 
@@ -30,9 +31,15 @@ def advice(folder: Path) -> str:
 
 
 def check_file(path: Path, sha256: str) -> None:
-    """Raise `CheckpointError` unless the file is there with the bytes that were written."""
+    """Raise `CheckpointError` unless the file is there with the bytes that were written.
+
+    One that is larger than `limits.CHECKPOINT_BYTES` is not read at all.
+    """
     try:
+        check_size(path, limits.CHECKPOINT_BYTES)
         found = file_hash(path)
+    except OversizeError as error:
+        raise CheckpointError(f"{path}: {error}; {advice(path.parent)}") from None
     except OSError as error:
         raise CheckpointError(f"{path}: {error.strerror}; {advice(path.parent)}") from None
     if found != sha256:
@@ -50,7 +57,7 @@ def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
 def read_sealed(path: Path) -> dict[str, Any]:
     """Read what `write_sealed` wrote; `CheckpointError` where a character of it was changed."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         whole = seal_holds(content)
         del content[SEAL]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
