@@ -12,7 +12,7 @@ import pytest
 from trainers import until
 
 from dvol_utils.training.checkpoints.sealed import CheckpointError
-from dvol_utils.training.processes import scratch, worker
+from dvol_utils.training.processes import agent, scratch, worker
 from dvol_utils.training.processes.job import note_start, read_error, restarts, write_trouble
 from dvol_utils.training.processes.launch import _last_words
 
@@ -104,6 +104,22 @@ def test_a_kernel_whose_parent_ended_before_it_began_ends():
     finally:
         kernel.kill()
     assert kernel.wait() == 1
+
+
+def test_an_agent_without_room_says_so_in_one_line(tmp_path, monkeypatch, capsys):
+    def full(_arguments):
+        raise OSError(errno.ENOSPC, "No space left on device", "logs")
+
+    monkeypatch.setattr(agent, "run", full)
+    monkeypatch.setattr(agent, "end_with_parent", lambda *_arguments, **_named: None)
+    monkeypatch.setenv(agent.PARENT, str(os.getppid()))
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert agent.main(["script", str(tmp_path)]) == 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    said = "dvol: logs: No space left on device; make room there, then run the same command again\n"
+    assert capsys.readouterr().err == said
 
 
 def test_an_error_that_finds_no_room_is_said_on_the_terminal(tmp_path, monkeypatch, capsys):

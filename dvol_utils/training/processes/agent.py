@@ -12,6 +12,7 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.run import parse_args, run
 
+from dvol_utils.study.files import UnwritableError, explained
 from dvol_utils.training.processes.parent import PARENT, end_with_parent, named_parent
 
 
@@ -26,6 +27,12 @@ def main(arguments: list[str]) -> int:
     except SignalException as error:
         return 128 + error.sigval
     except ChildFailedError:  # the workers have said why
+        return 1
+    except OSError as error:  # no room for what torchrun itself writes
+        told = explained(error)
+        if not isinstance(told, UnwritableError):
+            raise
+        print(f"dvol: {told}", file=sys.stderr)
         return 1
     finally:
         if os.getppid() != parent:  # which would have removed it
