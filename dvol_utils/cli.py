@@ -14,6 +14,7 @@ from dvol_utils.report import make_commands as make
 from dvol_utils.serving import commands as serving
 from dvol_utils.study.command_line import Raw, Settings, Study, overrides_of, study_of, time_of
 from dvol_utils.study.effective import describe, effective, flat
+from dvol_utils.study.files import explained
 from dvol_utils.study.limits import check_limits
 from dvol_utils.study.loading import load_study
 from dvol_utils.study.lock import run_lock
@@ -31,10 +32,12 @@ class _Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
         stay_on_one_thread()
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up as after Ctrl-C
         os.environ.pop("MPLBACKEND", None)  # figures are files here; kernels have their own
         try:
             return super().invoke(ctx)
-        except Exception as error:
+        except Exception as caught:
+            error = explained(caught) if isinstance(caught, OSError) else caught
             if not type(error).__module__.startswith("dvol_utils."):
                 raise
             typer.echo(f"dvol: {printable(error)}", err=True)
@@ -128,7 +131,6 @@ def train(
     """
     from dvol_utils.forecasting.train_command import train_network
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up as after Ctrl-C
     wanted = [*(settings or []), *([f"training.devices={devices}"] if devices else [])]
     loaded = study_of(study, raw, wanted, trained=model)
     if seed not in loaded.training.seeds:
