@@ -113,7 +113,7 @@ ASSETS = Stage(
     (Table("assets", ("panel", "jumps"), (*_FITTED, "significance")),),
     asked=lambda study: len(study.data.assets) > 1,
 )
-YEARS = Stage(
+YEARS_BEFORE = Stage(
     "12_years_before",
     (
         Table("years", ("panel", "jumps"), (*_FITTED, "uncertainty", "edge")),
@@ -128,7 +128,7 @@ CARD = Stage(
 )
 STAGES = (
     *(DATA, JUMPS, TRAINING, REGIMES, SIGNIFICANCE),
-    *(TRADING, PUBLISHED, HORIZONS, ASSETS, CARD, YEARS),
+    *(TRADING, PUBLISHED, HORIZONS, ASSETS, CARD, YEARS_BEFORE),
 )
 TABLES = {table.name: table for stage in STAGES for table in stage.tables}
 MADE_BY = {table.name: stage for stage in STAGES for table in stage.tables}
