@@ -20,7 +20,7 @@ from dvol_utils.forecasting.forecasters import make_forecaster
 from dvol_utils.forecasting.horizons import horizon_forecasts
 from dvol_utils.forecasting.intervals import add_quantiles
 from dvol_utils.forecasting.pooling import LABELLED, POOLED, Fit, fit_forecaster, fit_samples
-from dvol_utils.forecasting.walk import fold_networks
+from dvol_utils.forecasting.walk import fold_networks, forecast_table
 from dvol_utils.forecasting.years import year_forecasts
 from dvol_utils.jumps import detect_jumps
 from dvol_utils.jumps.periodicity import periodicity_wsd
@@ -28,6 +28,10 @@ from dvol_utils.models.lstm import LADDER
 from dvol_utils.samples.features import GROUPS, build_features, feature_columns
 from dvol_utils.samples.folds import fold_rows, fold_samples, study_folds
 from dvol_utils.samples.samples import build_samples
+from dvol_utils.serving.after_study import refitted_forecasts
+from dvol_utils.serving.later_hours import LaterHours, saved_forecasts, with_quantiles_since
+from dvol_utils.serving.market import Market, serving_samples
+from dvol_utils.serving.saved_models import Finished, newest_fold
 from dvol_utils.study.model_names import MODEL_NAMES, NETWORK_NAMES, SIMPLE_NAMES, names_of
 from dvol_utils.study.params import SimulatedParams
 from dvol_utils.trading import hourly, simulate, strategies
@@ -427,6 +431,72 @@ def test_the_walk_over_the_years(panel, tmp_path, monkeypatch, until):
     pd.testing.assert_frame_equal(one[early], two[early], check_exact=True)
     moved = (one[~early] != two[~early]).any(axis="columns")
     assert moved.groupby("model").any().all()
+
+
+AFTER = {
+    **WALK,
+    "models": ["persistence", "har", "ridge_decay", "lstm_baseline", "ensemble"],
+    "split.validation_start": "2022-03-20 00:00",
+    "split.test_start": "2022-04-10 00:00",
+    "split.test_end": "2022-04-20 00:00",
+    "walk.warm_epochs": 1,
+    "uncertainty.min_errors": 240,
+}
+
+
+@pytest.fixture(scope="module")
+def ended(panel, tmp_path_factory):
+    """A study that has ended, and its later hours as a function of the market and a folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(LADDER, "lstm_baseline", TINY)
+        patch.setattr("dvol_utils.forecasting.walk.default_workers", lambda: 1)
+        study = small_study(**AFTER)
+        study._root = tmp_path_factory.mktemp("ended")
+        samples = build_samples(panel, small_jumps(panel, study), study)
+        own, _ = forecast_table(samples, study, log=lambda line: None)
+        finished = Finished(study, add_quantiles(own, samples, study.uncertainty), panel)
+
+        def both_ways(market):
+            held = Market(study.root, "BTC", market, study.data, [])
+            later = serving_samples(held, study)
+            rows = np.flatnonzero((later.times > study.split.test_end) & later.scored)
+            hours = LaterHours(finished, newest_fold(finished), held, later, rows, [], [], [])
+            saved, lacking, _ = saved_forecasts(hours)
+            folds, refitted, failed = refitted_forecasts(hours, saved, log=lambda line: None)
+            assert (lacking, failed) == ({}, {})
+            tables = [
+                with_quantiles_since(hours, pd.concat(made.values())).assign(way=way)
+                for way, made in (("saved", saved), ("refitted", refitted))
+            ]
+            return folds, pd.concat(tables, ignore_index=True)
+
+        yield both_ways
+
+
+def test_forecasts_after_the_study_do_not_know_what_comes_after_them(panel, ended):
+    """Another market after an hour moves no forecast and no interval made up to then, neither of
+    the saved models nor of those that are refitted, and later ones of both.
+    """
+    folds, one = ended(panel)
+    assert [fold.start for fold in folds] == [pd.Timestamp("2022-05-10", tz="UTC")]
+    until = pd.Timestamp("2022-05-20", tz="UTC")
+    cut = int(panel["time"].searchsorted(until))
+    _, two = ended(changed_after(panel, cut))
+    keys, values = ["way", "model", "seed", "origin"], ["y_pred", *QUANTILES]
+    # An hour counts once its outcome is known, which another market may leave out.
+    both = one.merge(two, on=keys, suffixes=("", "_other"))
+    early = both[both["origin"] <= until]
+    assert (early.groupby(["way", "model"])["origin"].max() == until).all()
+    for name in values:
+        np.testing.assert_array_equal(early[name], early[f"{name}_other"], err_msg=name)
+    late = both[both["origin"] > until]
+    moved = (late["y_pred"] != late["y_pred_other"]).groupby([late["way"], late["model"]]).any()
+    assert moved.all()
+    refit = early[early["origin"] >= folds[0].start].set_index(["way", "model"]).sort_index()
+    for name in ("har", "ridge_decay", "lstm_baseline", "ensemble"):
+        assert (
+            refit.loc[("saved", name), "y_pred"] != refit.loc[("refitted", name), "y_pred"]
+        ).any()
 
 
 BOTH = ("BTC", "ETH")

@@ -61,13 +61,18 @@ def _network(
         return NetworkForecaster(name, study, seed=seed, **place)
     assert study.walk.warm_epochs is not None
     warm = with_epochs(name, study, study.walk.warm_epochs)
-    begins_with = checkpoint_folder(study, name, seed, after)
+    begins_with = saved_folder(study, name, seed, after)
     return NetworkForecaster(name, warm, seed=seed, begins_with=begins_with, **place)
 
 
 def checkpoint_folder(study: StudyParams, name: str, seed: int, fold: int = 0) -> Path:
     """Where what a model has learnt lies, and of a network its history."""
     return study.run_dir / _place(study, name, seed, fold)
+
+
+def saved_folder(study: StudyParams, name: str, seed: int, fold: int = 0) -> Path:
+    """The same to read from: a trial that has fitted no such model itself takes the run's."""
+    return study.artefact(_place(study, name, seed, fold))
 
 
 def saved_hash(folder: Path) -> str:

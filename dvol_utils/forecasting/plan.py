@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from dvol_utils.forecasting.horizons import horizon_end
 from dvol_utils.forecasting.pooling import pooled_models
 from dvol_utils.forecasting.years import years_study
 from dvol_utils.samples.folds import fold_samples, study_folds
@@ -18,7 +19,7 @@ from dvol_utils.study.params import ParameterError, StudyParams
 from dvol_utils.wording.numbers import hour
 
 _DAY = 24
-_ADVICE = "move split.test_start, or bring longer data"
+_ADVICE = "move split.test_start or split.test_end, or bring longer data"
 
 
 def check_plan(
@@ -102,7 +103,8 @@ def _horizons(samples: Samples, study: StudyParams) -> Iterator[str]:
         )
         return
     for hours in study.horizons:
-        labels = split_labels(samples.times, study.split, hours)
+        split = study.split.model_copy(update={"test_end": horizon_end(study, hours)})
+        labels = split_labels(samples.times, split, hours)
         known = samples.complete & np.isfinite(samples.dvol)
         known[max(len(known) - hours, 0) :] = False  # no target yet
         block = study.significance.block_hours

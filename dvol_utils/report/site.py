@@ -18,7 +18,7 @@ from dvol_utils.report.notebook_html import TEMPLATES, Page, held_together, note
 from dvol_utils.report.provenance import provenance
 from dvol_utils.results.results_json import NoResults, Results, read_results
 from dvol_utils.study.effective import describe
-from dvol_utils.study.files import ArtefactError, replacing
+from dvol_utils.study.files import ArtefactError, remove_unfinished, replacing
 from dvol_utils.study.made_by import code_words, commit_words, made_by, this_code
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.recorded import recorded_study
@@ -76,6 +76,7 @@ def build_site(study: StudyParams) -> Path:
     }
     index = study.report_dir / "index.html"
     texts[index] = _index_html(templates, recorded_study(study, manifest), results, manifest)
+    remove_unfinished(study.report_dir)  # of a build that was killed
     _replace_all(texts, last=index)
     for old in set(study.report_dir.glob("*.html")) - set(texts):
         old.unlink()

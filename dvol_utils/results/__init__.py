@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submodules={"edge", "significance_table"},
     submod_attrs={
+        "after_study": ["after_sentences", "after_table", "reach_line"],
         "attainable": ["attainable", "oracle_result", "oracle_table"],
         "judging": ["LEVEL"],
         "metrics": ["metrics_table"],

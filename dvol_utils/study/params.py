@@ -157,6 +157,21 @@ class StudyParams(Section):
         horizon = self.target.horizon_hours
         return horizon if horizon < self.persistence_hours else None
 
+    @property
+    def late_rules(self) -> list[str]:
+        """Keys by which the study keeps published rules that use more than is known at an origin,
+        or has rows that are no hours: saved models of it give no forecast to use.
+        """
+        target = self.target
+        late = {
+            "features.lags_from": self.late_hours is not None,
+            "target.scaled_at": target.kind == "scaled_level" and target.scaled_at == "target",
+            "jumps.rule": self.jumps.rule == "published",
+            "data.incomplete_bars": self.data.incomplete_bars == "drop",
+            "data.publication_lag_hours": self.data.publication_lag_hours < 0,
+        }
+        return [key for key, is_late in late.items() if is_late]
+
     @validator(mode="after")
     def _consistent(self) -> StudyParams:
         if "persistence" not in self.models:

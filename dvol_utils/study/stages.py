@@ -48,9 +48,10 @@ class Stage:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Every table and file of the run that it reads."""
+        """Every table and file of the run that it reads and does not leave itself."""
         made_from = [name for table in self.tables for name in table.inputs]
-        return tuple(dict.fromkeys([*made_from, *self.reads]))
+        own = {table.name for table in self.tables}
+        return tuple(name for name in dict.fromkeys([*made_from, *self.reads]) if name not in own)
 
 
 # What features, target and models of a study depend on, beside the data.
@@ -126,9 +127,17 @@ CARD = Stage(
     (Table("regimes", ("forecasts",), _TESTED),),
     reads=("metrics", "months", "significance", "results.json", "manifest.json"),
 )
+AFTER = Stage(
+    "13_after_the_study",
+    tuple(
+        Table(name, ("panel", "jumps", "forecasts"), (*_FITTED, "uncertainty", "significance"))
+        for name in ("after_forecasts", "after")
+    ),
+    asked=lambda study: study.split.test_end is not None and not study.late_rules,
+)
 STAGES = (
     *(DATA, JUMPS, TRAINING, REGIMES, SIGNIFICANCE),
-    *(TRADING, PUBLISHED, HORIZONS, ASSETS, CARD, YEARS_BEFORE),
+    *(TRADING, PUBLISHED, HORIZONS, ASSETS, CARD, YEARS_BEFORE, AFTER),
 )
 TABLES = {table.name: table for stage in STAGES for table in stage.tables}
 MADE_BY = {table.name: stage for stage in STAGES for table in stage.tables}

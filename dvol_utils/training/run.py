@@ -10,6 +10,7 @@ import torch
 
 from dvol_utils.models.networks import network_size
 from dvol_utils.samples.samples import Samples
+from dvol_utils.study.files import remove_unfinished
 from dvol_utils.training.checkpoints.code import network_code
 from dvol_utils.training.checkpoints.networks import load_finished, save_finished, why_anew
 from dvol_utils.training.checkpoints.resume import TrainState, remove_state
@@ -17,7 +18,6 @@ from dvol_utils.training.checkpoints.sealed import (
     CheckpointError,
     emptied,
     locked,
-    remove_unfinished,
     writing,
 )
 from dvol_utils.training.devices import (
@@ -148,7 +148,7 @@ def _begun(
     folder, training = trainable.checkpoint, trainable.study.training
     reason = why_anew(folder, trainable.name)
     with ExitStack() as held:
-        with writing(folder, "training cannot begin there"):
+        with writing(folder, "training cannot begin"):
             if past:
                 remove_unfinished(folder)
             else:

@@ -64,7 +64,7 @@ class Noise(NamedTuple):
     dvol: np.ndarray  # Student t of variance 1: DVOL's own
 
 
-class State(NamedTuple):
+class MarketState(NamedTuple):
     """All that the hours up to one say about those after it: arrays, of one shape or broadcast."""
 
     volatility: tuple[np.ndarray, ...]  # three parts of log volatility
@@ -73,13 +73,13 @@ class State(NamedTuple):
     change: np.ndarray  # the last hour's shock and jump, log
     decays: tuple[np.ndarray, ...]  # three parts of log DVOL
 
-    def at(self, index: np.ndarray | tuple[np.ndarray | slice | None, ...]) -> State:
+    def at(self, index: np.ndarray | tuple[np.ndarray | slice | None, ...]) -> MarketState:
         """The state with every array indexed alike."""
         volatility, decays = (
             tuple(part[index] for part in parts) for parts in (self.volatility, self.decays)
         )
         others = (self.excitement[index], self.aftershock[index], self.change[index])
-        return State(volatility, *others, decays)
+        return MarketState(volatility, *others, decays)
 
 
 class Hours(NamedTuple):
@@ -89,10 +89,10 @@ class Hours(NamedTuple):
     sigma: np.ndarray
     jump: np.ndarray  # log change that a jump adds, 0 where there is none
     log_level: np.ndarray  # log of DVOL over its median, before rounding
-    state: State
+    state: MarketState
 
 
-REST = State((0.0,) * 3, 0.0, 0.0, 0.0, (0.0,) * 3)
+REST = MarketState((0.0,) * 3, 0.0, 0.0, 0.0, (0.0,) * 3)
 
 
 def draw_noise(
@@ -125,7 +125,7 @@ def draw_noise(
     )
 
 
-def follow(noise: Noise, stamps: np.ndarray, before: State) -> Hours:
+def follow(noise: Noise, stamps: np.ndarray, before: MarketState) -> Hours:
     """The hours that the law makes of chance and the state before them.
 
     Parameters
@@ -134,7 +134,7 @@ def follow(noise: Noise, stamps: np.ndarray, before: State) -> Hours:
         Of hours that follow each other, (..., hours).
     stamps : ndarray of int, (..., hours)
         Milliseconds of each hour's open (UTC): the calendar.
-    before : State
+    before : MarketState
         At the close of the hour before the first; its arrays broadcast with `noise` but for hours.
 
     Notes
@@ -158,11 +158,13 @@ def follow(noise: Noise, stamps: np.ndarray, before: State) -> Hours:
     sigma = sigma * hour_of_week_factor(stamps, _HOUR_SIZE, _WEEKDAY_SIZE)
     change = sigma * _shocks(noise.dvol, noise.price) + jump - _MEAN_JUMP
     level, decays = linear_level(change, before)
-    state = State(parts, excitement, after, change, decays)
+    state = MarketState(parts, excitement, after, change, decays)
     return Hours(log_volatility, sigma, jump, level + calendar(stamps), state)
 
 
-def linear_level(change: np.ndarray, before: State) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+def linear_level(
+    change: np.ndarray, before: MarketState
+) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
     """Log DVOL around its median and calendar, and its three parts, (..., hours) each.
 
     Linear in `change` (log, less the mean jump) and in `before`: the changes of the hours pass
@@ -176,7 +178,7 @@ def linear_level(change: np.ndarray, before: State) -> tuple[np.ndarray, tuple[n
     return sum(w * part for w, part in zip(_DECAY_WEIGHTS, decays, strict=True)), decays
 
 
-def mean_changes(before: State, hours: int) -> np.ndarray:
+def mean_changes(before: MarketState, hours: int) -> np.ndarray:
     """What the changes of the next hours are on average, given the state, (..., hours), log.
 
     Shocks have mean 0. A jump's chance follows a linear recursion, its mean size that of a

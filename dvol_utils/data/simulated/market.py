@@ -31,8 +31,8 @@ from dvol_utils.data.simulated.law import (
     MEDIAN_LEVEL,
     REST,
     Hours,
+    MarketState,
     Noise,
-    State,
     draw_noise,
     follow,
 )
@@ -109,14 +109,14 @@ def simulate_market(params: SimulatedParams, asset: str = "BTC") -> dict[str, pd
     }
 
 
-def dvol_states(params: SimulatedParams, asset: str = "BTC") -> tuple[np.ndarray, State]:
+def dvol_states(params: SimulatedParams, asset: str = "BTC") -> tuple[np.ndarray, MarketState]:
     """What is known of DVOL's law at the close of each hour of the market.
 
     Returns
     -------
     stamps : ndarray of int, (hours,)
         Milliseconds of each hour's open (UTC).
-    state : State
+    state : MarketState
         Arrays (hours,).
 
     Raises

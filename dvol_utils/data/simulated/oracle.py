@@ -11,7 +11,7 @@ import pandas as pd
 from dvol_utils.data.raw.files import DAY_MS, HOUR_MS
 from dvol_utils.data.simulated.law import (
     MEDIAN_LEVEL,
-    State,
+    MarketState,
     calendar,
     draw_noise,
     follow,
@@ -94,12 +94,12 @@ def oracle_forecasts(
     )
 
 
-def log_means(state: State, opens: np.ndarray, horizon_hours: int) -> np.ndarray:
+def log_means(state: MarketState, opens: np.ndarray, horizon_hours: int) -> np.ndarray:
     """Mean of log DVOL over its median a horizon ahead, (origins,), by formula.
 
     Parameters
     ----------
-    state : State
+    state : MarketState
         At the origins, arrays (origins,).
     opens : ndarray of int, (origins,)
         Milliseconds of the open of the first hour after each origin (UTC).
@@ -110,7 +110,7 @@ def log_means(state: State, opens: np.ndarray, horizon_hours: int) -> np.ndarray
 
 
 def followed(
-    state: State,
+    state: MarketState,
     opens: np.ndarray,
     sequence: np.random.SeedSequence,
     horizon_hours: int,
@@ -134,7 +134,7 @@ def followed(
 
 
 def _moments(
-    state: State,
+    state: MarketState,
     opens: np.ndarray,
     sequence: np.random.SeedSequence,
     horizon_hours: int,

@@ -30,6 +30,7 @@ from dvol_utils.training.checkpoints.code import network_code
 from dvol_utils.training.checkpoints.sealed import (
     CheckpointError,
     advice,
+    as_os_error,
     check_file,
     read_sealed,
     write_sealed,
@@ -114,8 +115,8 @@ def save_finished(
 def _save_weights(weights: dict[str, Tensor], path: Path) -> None:
     try:
         save_file(weights, path)
-    except SafetensorError as error:  # a full disk
-        raise OSError(str(error)) from None
+    except SafetensorError as error:
+        raise as_os_error(error) from None
 
 
 def load_finished(

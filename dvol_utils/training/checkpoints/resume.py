@@ -88,7 +88,7 @@ class TrainState:
         except OSError as error:
             self.say(
                 f"{self.folder}: the state of epoch {len(plain['history'])} could not be kept "
-                f"({error}); training goes on, but a crash would cost more"
+                f"({error.strerror or error}); training goes on, but a crash would cost more"
             )
         self.kept_at = time.monotonic()
 

@@ -23,6 +23,7 @@ from dvol_utils.training.checkpoints.code import simple_code
 from dvol_utils.training.checkpoints.sealed import (
     CheckpointError,
     advice,
+    as_os_error,
     check_file,
     read_sealed,
     write_sealed,
@@ -101,5 +102,5 @@ def _inputs(forecaster: Restorable) -> list[str]:
 def _save(state: dict[str, np.ndarray], path: Path) -> None:
     try:
         save_file(state, path)
-    except SafetensorError as error:  # a full disk
-        raise OSError(str(error)) from None
+    except SafetensorError as error:
+        raise as_os_error(error) from None
