@@ -10,7 +10,6 @@ from forecast_tables import forecast_table as made_up
 from market import small_jumps, small_panel, small_study
 
 from dvol_utils.evaluation import average_seeds
-from dvol_utils.evaluation.forecast_table import QUANTILES
 from dvol_utils.forecasting import years
 from dvol_utils.forecasting.walk import forecast_table
 from dvol_utils.pages import years as page
@@ -20,7 +19,7 @@ from dvol_utils.samples.samples import build_samples
 from dvol_utils.significance import LOSSES, Resampling, three_losses
 from dvol_utils.significance.decay import A_YEAR, LAST_YEAR, decay_tests, gain_change
 from dvol_utils.study.params import ParameterError
-from dvol_utils.study.stages import YEARS, study_stages
+from dvol_utils.study.stages import YEARS_BEFORE, study_stages
 
 SIMPLE = {
     "models": ["persistence", "har", "har_calendar"],
@@ -64,7 +63,7 @@ def test_networks_are_kept_apart_from_those_of_the_study(tmp_path, monkeypatch):
     found, _ = years.year_forecasts(panel, small_jumps(panel, study), study, log=lambda line: None)
     kept = sorted(path.relative_to(study.run_dir) for path in study.run_dir.glob("*/*/*"))
     assert [str(path) for path in kept] == ["years/lstm_tuned/0-3", "years/lstm_tuned/1-3"]
-    assert found["model"].unique().tolist() == ["lstm_tuned", "persistence"]
+    assert found["model"].unique().tolist() == ["persistence", "lstm_tuned"]
     assert study.checkpoints == "checkpoints"
 
 
@@ -82,7 +81,7 @@ def test_models_that_learn_and_lstm_tuned_are_walked_and_no_others():
 @pytest.mark.parametrize("asked", [True, False])
 def test_the_page_is_made_only_for_studies_with_a_first_origin(asked):
     study = small_study(**({"edge.start": "2022-03-28"} if asked else {}))
-    assert (YEARS in study_stages(study)) == asked
+    assert (YEARS_BEFORE in study_stages(study)) == asked
 
 
 @pytest.mark.parametrize(
@@ -118,9 +117,9 @@ def losses(gain: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def test_a_known_decay_is_found_and_none_where_there_is_none():
     at = np.linspace(0, 3, 12_000)
-    fades = [gain_change(*losses(0.35 - 0.1 * at, seed), at) for seed in range(8)]
-    lasts = [gain_change(*losses(np.full(12_000, 0.2), seed), at) for seed in range(8)]
-    assert [change.p_value < 0.05 for change in fades] == [True] * 8
+    fades = [gain_change(*losses(0.35 - 0.1 * at, seed), at) for seed in range(6)]
+    lasts = [gain_change(*losses(np.full(12_000, 0.2), seed), at) for seed in range(6)]
+    assert [change.p_value < 0.05 for change in fades] == [True] * 6
     assert np.mean([change.estimate for change in fades]) == pytest.approx(-0.1, abs=0.02)
     assert sum(change.p_value < 0.05 for change in lasts) <= 1
     assert np.mean([change.estimate for change in lasts]) == pytest.approx(0, abs=0.02)
@@ -139,28 +138,32 @@ def test_later_hours_against_earlier_ones_is_the_difference_of_their_gains():
 
 
 @cache
-def walked(hours: int = 14_000, fade: float = 0.0) -> pd.DataFrame:
-    """Forecasts of three models over 19 months, of which `har` knows less and less."""
+def walked(fade: float = 0.0, hours: int = 9_600, before_test: int = 7_200) -> pd.DataFrame:
+    """Forecasts of two models over some months; what `har` knows fades by a share."""
     knows = {"persistence": (0.0, 0.0, 1), "har_calendar": (0.1, 0.3, 2), "har": (0.5, 0.1, 1)}
-    table = made_up(hours - 11_000, validation_rows=11_000, models=knows, seed=1)
-    table["fold"] = 0
+    table = made_up(hours - before_test, validation_rows=before_test, models=knows, seed=1)
     age = table.groupby("model")["origin"].rank(method="dense") / hours
-    fading = table["model"] == "har"
-    late = table["y_origin"] + (1 - fade * age) * (table["y_pred"] - table["y_origin"])
-    table.loc[fading, "y_pred"] = late
+    change = (1 - fade * age * (table["model"] == "har")) * (table["y_pred"] - table["y_origin"])
+    pred = table["y_origin"] + change
     widths = {"q05": -3.0, "q25": -1.0, "q50": 0.0, "q75": 1.0, "q95": 3.0}
-    return table.assign(**{name: table["y_pred"] + width for name, width in widths.items()})
+    return table.assign(y_pred=pred, **{name: pred + width for name, width in widths.items()})
+
+
+def study_of(start: str, validation_start: str, chose: list[list[str]]):
+    return small_study(
+        models=["persistence", "har", "har_calendar"],
+        **{
+            "split.validation_start": validation_start,
+            "split.test_start": "2024-11-22 05:00",
+            "edge.start": start,
+            "edge.chose": chose,
+        },
+    )
 
 
 @pytest.fixture(scope="module")
 def study():
-    changes = {"edge.start": "2023-08-22 00:00", "edge.chose": [["2024-01-01", "2024-03-31"]]}
-    splits = {"validation": "2024-06-01 00:00", "test": "2024-11-22 05:00"}
-    return small_study(
-        models=["persistence", "har", "har_calendar"],
-        **{f"split.{name}_start": time for name, time in splits.items()},
-        **changes,
-    )
+    return study_of("2024-01-27 05:00", "2024-09-01 00:00", [["2024-03-01", "2024-03-31"]])
 
 
 @pytest.fixture(scope="module")
@@ -171,14 +174,14 @@ def table(study):
 def test_every_stretch_is_judged_by_three_losses_on_its_own_rows(study, table):
     rows = average_seeds(walked(fade=0.9))
     judged = table[~table["kind"].isin(edge.CHANGES)]
-    names = ["2023 H2", "2024 H1", "2024 H2", "2025 H1", edge.BEFORE, edge.TEST, edge.WHOLE]
+    names = ["2024 H1", "2024 H2", "2025 H1", edge.BEFORE, edge.TEST, edge.WHOLE]
     assert judged["stretch"].unique().tolist() == names
     assert len(judged) == len(names) * 2 * len(LOSSES)
-    half = rows[(rows["origin"] >= "2024-01-01") & (rows["origin"] < "2024-07-01")]
+    half = rows[rows["origin"] < "2024-07-01"]
     expected = three_losses(half, 24, resampling=Resampling.of(study.significance))
     own = judged[judged["stretch"] == "2024 H1"].reset_index(drop=True)
     pd.testing.assert_frame_equal(own[list(expected)], expected, check_exact=True)
-    assert own["n"].tolist() == [182 * 24] * 6
+    assert own["n"].tolist() == [155 * 24 + 19] * 6
     har = own[own["model"] == "har"].iloc[0]
     part = half[half["model"] == "har"]
     rose, called = (part[name] > part["y_origin"] for name in ("y_true", "y_pred"))
@@ -190,40 +193,45 @@ def test_every_stretch_is_judged_by_three_losses_on_its_own_rows(study, table):
 
 def test_stretches_whose_rows_chose_settings_say_so(study, table):
     share = table.drop_duplicates("stretch").set_index("stretch")["chose"]
-    # January to March, and the validation rows from June to November.
-    assert share["2023 H2"] == share["2025 H1"] == share[edge.TEST] == 0
-    assert share["2024 H1"] == pytest.approx((91 + 30) / 182)
+    # March, and the validation rows from September to November, a horizon short of the test.
+    assert share["2025 H1"] == share[edge.TEST] == 0
+    assert share["2024 H1"] == pytest.approx(31 * 24 / (155 * 24 + 19))
+    assert share["2024 H2"] == pytest.approx((82 * 24 + 5) / (184 * 24))
     origin = pd.Series(pd.date_range("2024-03-31 23:00", periods=2, freq="h", tz="UTC"))
     assert edge.chose_settings(origin, study).tolist() == [True, False]
     spans = [(f"{start:%m-%d %H}", f"{end:%m-%d %H}") for start, end in edge.chosen_spans(study)]
-    assert spans == [("01-01 00", "04-01 00"), ("06-01 00", "11-22 05")]
+    assert spans == [("03-01 00", "04-01 00"), ("09-01 00", "11-22 05")]
     touching = study.model_copy(
         update={
-            "edge": study.edge.model_copy(update={"chose": [[date(2024, 3, 1), date(2024, 5, 31)]]})
+            "edge": study.edge.model_copy(update={"chose": [[date(2024, 3, 1), date(2024, 8, 31)]]})
         }
     )
     assert len(edge.chosen_spans(touching)) == 1
     assert page.chose_text(study).startswith(
-        "Rows of 2024-01-01 to 2024-03-31 and 2024-06-01 to 2024-11-22 once chose settings"
+        "Rows of 2024-03-01 to 2024-03-31 and 2024-09-01 to 2024-11-22 once chose settings"
     )
 
 
-def test_the_chosen_model_is_that_of_the_studys_validation_rows(study, table):
-    assert table.loc[table["chosen"], "model"].unique().tolist() == ["har"]
-    forecasts = walked(fade=0.9)
-    early = forecasts["origin"] < study.split.validation_start
-    spoilt = forecasts.assign(
-        y_pred=forecasts["y_pred"] + 9.0 * (early & (forecasts["model"] == "har"))
-    )
-    found = edge.edge_table(spoilt.assign(**dict.fromkeys(QUANTILES, np.nan)), study)
+def test_the_chosen_model_is_that_of_the_studys_validation_rows():
+    short = study_of("2024-09-16 13:00", "2024-10-15 00:00", [])
+    forecasts = walked(0.0, 2_400, 1_600)
+    early = forecasts["origin"] < short.split.validation_start
+    worse = 9.0 * (early & (forecasts["model"] == "har"))
+    spoilt = forecasts.assign(y_pred=forecasts["y_pred"] + worse, q95=np.nan)
+    found = edge.edge_table(spoilt, short)
     assert found.loc[found["chosen"], "model"].unique().tolist() == ["har"]
     assert found["covered_90"].isna().all()
+    alone = edge.edge_table(forecasts[forecasts["model"] == "persistence"], short)
+    assert alone.empty
+    assert page.years_answer(alone, coverage=0.95, simulated=True) == [
+        "No model was chosen on validation rows, or there are too few hours to judge it."
+    ]
 
 
 def test_decay_is_told_where_it_is_found_and_what_is_missed_where_not(study, table):
     assert edge.decayed(table) == ["squared_error", "absolute_error"]
     first, *others = page.years_answer(table, coverage=0.95, simulated=False)
-    assert first.startswith("Refitted every quarter, from 2023-08-22 to 2025-03-27 (14,000 hours),")
+    assert first.startswith("Refitted every quarter, from 2024-01-27 to 2025-03-02 (9,600 hours),")
     assert "**squared error, absolute error and direction**" in first
     assert first.endswith("the gain by squared error and absolute error falls with time.")
     assert any("Decay is found." in sentence for sentence in others)
@@ -241,20 +249,12 @@ def test_decay_is_told_where_it_is_found_and_what_is_missed_where_not(study, tab
 
 
 def test_within_a_year_there_is_no_last_year_to_compare():
-    found = decay_tests(average_seeds(walked(12_000))[-3 * 8_000 :], "har", coverage=0.9)
-    last = found[found["change"] == LAST_YEAR]
-    assert last["p_value"].isna().all() == (len(last) == len(LOSSES))
+    short = average_seeds(walked(0.0, 2_400, 1_600))
+    found = decay_tests(short, "har", coverage=0.9).set_index("change")
+    assert found.loc[LAST_YEAR, "p_value"].isna().all()
+    assert found.loc[A_YEAR, "p_value"].notna().all()
     with pytest.raises(ValueError, match="forecasts: found none of lstm_tuned"):
-        decay_tests(average_seeds(walked(12_000)), "lstm_tuned", coverage=0.9)
-
-
-def test_persistence_alone_is_not_judged(study):
-    forecasts = walked()
-    alone = edge.edge_table(forecasts[forecasts["model"] == "persistence"], study)
-    assert alone.empty
-    assert page.years_answer(alone, coverage=0.95, simulated=True) == [
-        "No model was chosen on validation rows, or there are too few hours to judge it."
-    ]
+        decay_tests(short, "lstm_tuned", coverage=0.9)
 
 
 def test_the_figure_shows_each_half_year_and_hatches_what_chose(study, table):
@@ -274,4 +274,4 @@ def test_the_figure_shows_each_half_year_and_hatches_what_chose(study, table):
         assert high > 100 * own["high"].max()
         assert low <= 0 <= high
     ticks = [text.get_text() for text in figure.axes[-1].get_xticklabels()]
-    assert ticks == ["2023\nH2", "2024\nH1", "2024\nH2", "2025\nH1"]
+    assert ticks == ["2024\nH1", "2024\nH2", "2025\nH1"]

@@ -1,4 +1,4 @@
-"""The years before the test: models refitted every quarter on what was known, to the data's end.
+"""The years before the test: models refitted every quarter on what was known, to the test's end.
 
 It is the study's own walk from an earlier start: the same folds, embargo, scalers and seeds.
 """
@@ -57,7 +57,7 @@ def year_forecasts(
     *,
     log: Callable[[str], None] = print,
 ) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Forecasts of the study's first asset from `edge.start` to the end of the data.
+    """Forecasts of the study's first asset from `edge.start` to the end of the test.
 
     Parameters
     ----------

@@ -9,10 +9,10 @@ import pandas as pd
 from dvol_utils.results.edge import (
     HALF_YEAR,
     WHOLE,
-    beyond_chance,
     chosen_rows,
     chosen_spans,
     decayed,
+    gained,
 )
 from dvol_utils.results.judging import LEVEL
 from dvol_utils.significance import LOSSES
@@ -66,7 +66,7 @@ def years_answer(table: pd.DataFrame, *, coverage: float, simulated: bool) -> li
     if whole.empty:
         return ["No model was chosen on validation rows, or there are too few hours to judge it."]
     first, model = whole.iloc[0], label(whole["model"].iloc[0])
-    better, lost = beyond_chance(whole), decayed(table)
+    better, lost = gained(whole), decayed(table)
     where = "In the simulated market" if simulated else "Refitted every quarter"
     fading = f"the gain by {losses_text(lost)} falls with time" if lost else "no decay is found"
     sentences = [

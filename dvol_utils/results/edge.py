@@ -160,7 +160,7 @@ def chosen_gains(table: pd.DataFrame) -> dict[str, dict[str, float]]:
             for model, own in rows.groupby("model")}  # fmt: skip
 
 
-def beyond_chance(rows: pd.DataFrame) -> list[str]:
+def gained(rows: pd.DataFrame) -> list[str]:
     """Losses by which a stretch's gain is above zero beyond chance, after Holm's correction."""
     found = rows[(rows["loss_gain"] > 0) & (rows["p_holm"] < LEVEL) & (rows["low"] > 0)]
     return [loss for loss in LOSSES if loss in set(found["loss"])]

@@ -117,7 +117,7 @@ class EdgeParams(Section):
     start: Hour | None = Field(
         None,
         description="first origin (UTC) of models that are refitted every quarter up to the end of "
-        "the data; without it there is no such page",
+        "the test; without it there is no such page",
     )
     chose: list[Annotated[list[Day], Field(min_length=2, max_length=2)]] = Field(
         [],

@@ -114,7 +114,7 @@ ASSETS = Stage(
     (Table("assets", ("panel", "jumps"), (*_FITTED, "significance")),),
     asked=lambda study: len(study.data.assets) > 1,
 )
-YEARS = Stage(
+YEARS_BEFORE = Stage(
     "12_years_before",
     (
         Table("years", ("panel", "jumps"), (*_FITTED, "uncertainty", "edge")),
@@ -137,7 +137,7 @@ AFTER = Stage(
 )
 STAGES = (
     *(DATA, JUMPS, TRAINING, REGIMES, SIGNIFICANCE),
-    *(TRADING, PUBLISHED, HORIZONS, ASSETS, CARD, YEARS, AFTER),
+    *(TRADING, PUBLISHED, HORIZONS, ASSETS, CARD, YEARS_BEFORE, AFTER),
 )
 TABLES = {table.name: table for stage in STAGES for table in stage.tables}
 MADE_BY = {table.name: stage for stage in STAGES for table in stage.tables}
