@@ -253,9 +253,9 @@ def verdict_rows(gains, p):
 @pytest.mark.parametrize(
     ("gains", "p", "said"),
     [
-        ((0.06, 0.04, 0.05), 0.001, "The finding lasts: HAR as it was is better than persistence "
-         "by squared error, absolute error and direction beyond chance (skill 6.0 % after the "
-         "study, 7.0 % in its test)."),
+        ((0.06, 0.04, 0.05), 0.001, "After the study too, HAR as it was is better than "
+         "persistence beyond chance by squared error, absolute error and direction (skill 6.0 % "
+         "after the study, 7.0 % in its test)."),
         ((0.06, 0.04, 0.05), 0.3, "This disappoints: HAR as it was is not better than persistence "
          "beyond chance by any of the three losses (skill 6.0 % after the study, 7.0 % in its "
          "test)."),
@@ -276,8 +276,8 @@ def test_a_part_that_lasts_is_named():
     rows.loc[rows["loss"] == "direction", "p_holm"] = 0.001
     first = after_sentences(rows, 0.95, 0.07)[0]
     assert first.startswith(
-        "The finding lasts in part: HAR as it was is better than persistence by direction beyond "
-        "chance, but not by squared error and absolute error (skill"
+        "After the study, HAR as it was is better than persistence beyond chance by direction, but "
+        "not by squared error and absolute error (skill"
     )
     assert page.finding(rows, 0.95).endswith("as it was beyond chance by direction")
 

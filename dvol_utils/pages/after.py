@@ -15,10 +15,11 @@ from dvol_utils.study.params import StudyParams
 from dvol_utils.wording.columns import with_interval
 from dvol_utils.wording.numbers import hour, hours_text, number, p_text, percent
 
-_SHOWN = [
-    *("fitted", "model", "n", "rmse", "rmse_persistence", "loss_gain", "low", "high"),
-    *("p_value", "p_bartlett", "direction", "covered_90"),
-]
+_SHOWN = ["fitted", "model", "n", "loss_gain", "low", "high", "p_value", "p_bartlett"]
+_WITH = {  # by the loss that a table is about
+    "squared_error": ["rmse", "rmse_persistence", "covered_90"],
+    "direction": ["direction"],
+}
 
 
 def too_few_text(study: StudyParams, hours: int, last: pd.Timestamp) -> str:
@@ -72,7 +73,7 @@ def left_out_sentences(left_out: dict[str, str]) -> list[str]:
 def shown_losses(table: pd.DataFrame, loss: str) -> pd.DataFrame:
     """`after_table` by one loss, as readers see it."""
     rows = table[table["loss"] == loss].assign(fitted=lambda rows: rows["way"].map(WAYS))
-    return with_interval(rows[_SHOWN], "loss_gain")
+    return with_interval(rows[[*_SHOWN, *_WITH.get(loss, [])]], "loss_gain")
 
 
 def chosen_losses(table: pd.DataFrame) -> pd.DataFrame:
@@ -138,8 +139,9 @@ def coverage_sentence(table: pd.DataFrame) -> str | None:
     chosen = table[table["chosen"].astype(bool)].drop_duplicates("way").set_index("way")
     if chosen.empty or chosen["covered_90"].isna().all():
         return None
-    parts = [f"{percent(row['covered_90'])} {WAYS[str(way)]}" for way, row in chosen.iterrows()]
-    return f"Its 90 % intervals hold {' and '.join(parts)} of the outcomes."
+    first, *rest = ((percent(row["covered_90"]), WAYS[str(way)]) for way, row in chosen.iterrows())
+    others = "".join(f", {share} {way}" for share, way in rest)
+    return f"Its 90 % intervals hold {first[0]} of the outcomes {first[1]}{others}."
 
 
 def own_hours_sentences(forecasts: pd.DataFrame) -> list[str]:

@@ -16,7 +16,6 @@ from dvol_utils.wording.numbers import coverage_text, hour, percent, written, wr
 
 WAYS = {"saved": "as it was", "refitted": "refitted every month"}
 AFTER_COLUMNS = ("way", "chosen", *LATER_COLUMNS)
-_WON = "by {won} beyond chance"
 
 
 def after_table(forecasts: pd.DataFrame, study: StudyParams, chosen: str | None) -> pd.DataFrame:
@@ -68,7 +67,7 @@ def after_verdicts(table: pd.DataFrame, coverage: float) -> dict[str, list[LossV
 
 
 def after_sentences(table: pd.DataFrame, coverage: float, test_skill: float) -> list[str]:
-    """What came of the chosen model, the worst news first.
+    """What came of the chosen model, in plain words where it disappoints.
 
     Parameters
     ----------
@@ -82,7 +81,7 @@ def after_sentences(table: pd.DataFrame, coverage: float, test_skill: float) -> 
     Returns
     -------
     list of str
-        Whether the study's finding lasts, in a sentence, then a sentence a way. None where
+        By which losses it is better as it was, in a sentence, then a sentence a way. None where
         persistence is the study's only model.
     """
     verdicts = after_verdicts(table, coverage)
@@ -93,7 +92,7 @@ def after_sentences(table: pd.DataFrame, coverage: float, test_skill: float) -> 
     skill = chosen[chosen["loss"] == "squared_error"].set_index("way")["loss_gain"]
     said = [_lasting(name, verdicts["saved"], skill["saved"], test_skill)]
     return said + [
-        f"{_way_words(way)}: {'; '.join(_lowered(verdict.sentence) for verdict in found)}."
+        f"{WAYS[way].capitalize()}: {_lowered('. '.join(verdict.sentence for verdict in found))}."
         for way, found in verdicts.items()
     ]
 
@@ -112,7 +111,7 @@ def after_markdown(table: pd.DataFrame, study: StudyParams, sentences: list[str]
         `after_table`, with rows.
     study : StudyParams
     sentences : list of str
-        `after_sentences`.
+        `after_sentences`, of which the first is shown.
     """
     coverage = coverage_text(study.significance.coverage)
     each = ["RMSE, points", f"Skill, % ({coverage} interval)", "DM p", "Direction, %"]
@@ -127,8 +126,7 @@ def after_markdown(table: pd.DataFrame, study: StudyParams, sentences: list[str]
         cells = [cell for way in ways for cell in _cells(by_way.get(way))]
         lines.append([label(str(model)), f"{rows['n'].iloc[0]:,}", *cells])
     shown = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    said = "\n".join(f"- {sentence}" for sentence in sentences)
-    return f"{shown}\n\n*{reach_line(table, study)}*\n\n{said}".strip()
+    return "\n\n".join([shown, f"*{reach_line(table, study)}*", *sentences[:1]])
 
 
 def reach_line(table: pd.DataFrame, study: StudyParams) -> str:
@@ -147,13 +145,14 @@ def _lasting(name: str, verdicts: list[LossVerdict], skill: float, test_skill: f
     both = f"skill {percent(skill)} after the study, {percent(test_skill)} in its test"
     if len(won) == len(verdicts):
         return (
-            f"The finding lasts: {name} as it was is better than persistence {_by(won)} ({both})."
+            f"After the study too, {name} as it was is better than persistence beyond chance by "
+            f"{_listed(won)} ({both})."
         )
     if won:
         lost = [LOSS_NAMES[found.loss] for found in verdicts if LOSS_NAMES[found.loss] not in won]
         return (
-            f"The finding lasts in part: {name} as it was is better than persistence {_by(won)}, "
-            f"but not by {_listed(lost)} ({both})."
+            f"After the study, {name} as it was is better than persistence beyond chance by "
+            f"{_listed(won)}, but not by {_listed(lost)} ({both})."
         )
     if skill > 0:
         return (
@@ -166,17 +165,9 @@ def _lasting(name: str, verdicts: list[LossVerdict], skill: float, test_skill: f
     )
 
 
-def _by(losses: list[str]) -> str:
-    return _WON.format(won=_listed(losses))
-
-
 def _listed(words: list[str]) -> str:
     *first, last = words
     return f"{', '.join(first)} and {last}" if first else last
-
-
-def _way_words(way: str) -> str:
-    return WAYS[way].capitalize()
 
 
 def _lowered(sentence: str) -> str:
