@@ -9,6 +9,8 @@ from typing import Any
 import pandas as pd
 
 from dvol_utils.results.significance_table import SIGNIFICANCE_COLUMNS
+from dvol_utils.significance.losses import LOSSES
+from dvol_utils.significance.regimes import holm
 
 RMSE = {
     "persistence": 2.0,
@@ -32,7 +34,8 @@ def evidence(
 
     `rmse` by model; `p` the Diebold-Mariano p-values of pairs in the order of `rmse` (0.01 where
     none is given); `r2` that of persistence; `gap` estimate, low and high of the RMSE in jump less
-    normal hours; `direction` slope and p-value, the same for all models.
+    normal hours; `direction` slope and p-value, the same for all models. Absolute errors have the
+    p-values of squared ones; p-values with Bartlett weights are half the others.
     """
     rows: list[dict[str, Any]] = []
     for model, value in rmse.items():
@@ -61,6 +64,9 @@ def evidence(
                 "p_value": p_value,
             }
         )
+        if moves:
+            tests = ((p or {}).get(("persistence", model), 0.01), p_value)
+            rows += _losses(model, (skill, 1 - value / rmse["persistence"], slope / 4), *tests)
     rows += [_pair(rmse, a, b, (p or {}).get((a, b), 0.01)) for a, b in combinations(rmse, 2)]
     rows += [_difference(rmse, a, "har_calendar") for a in rmse if a.startswith("lstm")]
     if {"ensemble", "ridge_decay"} <= set(rmse):
@@ -76,6 +82,26 @@ def validation_scores(best: str, rmse: Mapping[str, float] = RMSE) -> pd.DataFra
     return pd.DataFrame({"model": list(values), "rmse": list(values.values()), "skill": 0.07})
 
 
+def _losses(
+    model: str, gains: tuple[float, float, float], p_errors: float, p_direction: float
+) -> list[dict[str, Any]]:
+    p_values = pd.Series([p_errors, p_errors, p_direction])
+    table = pd.DataFrame(
+        {
+            "kind": "loss",
+            "model_a": model,
+            "metric": LOSSES,
+            "estimate": gains,
+            "low": [gain - 0.01 for gain in gains],
+            "high": [gain + 0.02 for gain in gains],
+            "p_value": p_values,
+            "p_bartlett": p_values / 2,
+            "p_holm": holm(p_values),
+        }
+    )
+    return table.to_dict("records")
+
+
 def _pair(rmse: Mapping[str, float], a: str, b: str, p_value: float) -> dict[str, Any]:
     difference = rmse[a] ** 2 - rmse[b] ** 2
     return {
@@ -86,6 +112,7 @@ def _pair(rmse: Mapping[str, float], a: str, b: str, p_value: float) -> dict[str
         "estimate": difference,
         "statistic": 3.0 if difference > 0 else -3.0,
         "p_value": p_value,
+        "p_bartlett": p_value / 2,
     }
 
 

@@ -115,6 +115,7 @@ def headline_numbers(study: StudyParams, forecasts: pd.DataFrame) -> dict[str, A
             name: {
                 "label": label(name),
                 "dm_p_value": None if name == "persistence" else 0.0004 + 0.01 * len(name),
+                "dm_p_bartlett": None if name == "persistence" else 0.0002 + 0.01 * len(name),
                 "in_mcs": name.startswith("lstm"),
                 **{metric: _estimate(row[metric]) for metric in METRICS},
             }

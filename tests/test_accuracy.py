@@ -10,6 +10,7 @@ import pytest
 from forecast_tables import forecast_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from periodogram import literal_mean_test
 from scipy import stats
 
 from dvol_utils.evaluation import average_seeds, score
@@ -18,7 +19,9 @@ from dvol_utils.significance import (
     clark_west_pairs,
     diebold_mariano,
     diebold_mariano_pairs,
+    equal_loss,
 )
+from dvol_utils.significance.hac import mean_test, ordinates, periodogram_variance
 
 FORECASTS = average_seeds(forecast_table(300))
 NESTED = [("har_calendar", "har"), ("lstm_ultra", "persistence")]
@@ -86,24 +89,68 @@ def test_diebold_mariano_is_the_literal_formula(horizon, rows):
     )
 
 
-def test_the_better_forecast_has_a_negative_statistic():
+@pytest.mark.parametrize("rows", [8, 26, 27, 28, 63, 64, 200, 999, 1000])
+def test_the_periodogram_is_the_literal_formula(rows):
+    rng = np.random.default_rng(rows)
+    common = np.convolve(rng.normal(size=rows + 5), np.ones(6), mode="valid")
+    a, b = (common + rng.normal(size=rows)) ** 2, (common - 1.2 * rng.normal(size=rows)) ** 2
+    expected = literal_mean_test((a - b).tolist())
+    found = diebold_mariano(a, b, horizon=6, variance="periodogram")
+    assert found == pytest.approx(expected, rel=1e-10, abs=1e-12)
+    assert equal_loss(a, b, horizon=6) == (*found, diebold_mariano(a, b, horizon=6)[1])
+
+
+@pytest.mark.parametrize(("rows", "count"), [(26, 2), (27, 3), (64, 4), (999, 9), (1000, 10)])
+def test_a_cube_has_its_root_of_ordinates(rows, count):
+    assert ordinates(rows) == count
+
+
+def test_the_periodogram_of_independent_values_is_their_variance_on_average():
+    rng = np.random.default_rng(0)
+    found = [periodogram_variance(rng.normal(size=(64, 2))) for _ in range(500)]
+    # A mean of 500 chi-squares with 8 degrees of freedom, divided by 8: error 0.022.
+    np.testing.assert_allclose(np.mean(found, axis=0), np.eye(2), atol=0.09)
+
+
+def test_differences_too_quick_for_the_periodogram_have_no_error():
+    quick = np.tile([1.0, -1.0], 50)
+    assert mean_test(quick, 0.0) == (0.0, 1.0)
+    assert mean_test(quick + 0.5, 0.5) == (np.inf, 0.0)
+
+
+def test_too_few_rows_for_the_periodogram_are_refused():
+    with pytest.raises(ValueError, match="values: found 2 rows; should be at least 3"):
+        diebold_mariano([1.0, 2.0], [2.0, 1.0], horizon=1, variance="periodogram")
+
+
+def test_lags_beside_the_periodogram_are_refused():
+    with pytest.raises(ValueError, match="lags: found 3; the periodogram has none, leave them out"):
+        diebold_mariano([1.0, 2, 4], [2.0, 1, 1], horizon=1, lags=3, variance="periodogram")
+
+
+@pytest.mark.parametrize("variance", ["bartlett", "periodogram"])
+def test_the_better_forecast_has_a_negative_statistic(variance):
     rng = np.random.default_rng(0)
     good, poor = rng.normal(size=200) ** 2, (2 * rng.normal(size=200)) ** 2
-    statistic, p_value = diebold_mariano(good, poor, horizon=1)
+    statistic, p_value = diebold_mariano(good, poor, horizon=1, variance=variance)
     assert statistic < -3
     assert p_value < 0.01
 
 
 @settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 1000), horizon=st.integers(1, 10), scale=st.floats(0.01, 100))
-def test_swapping_forecasts_turns_the_sign_and_units_do_not_matter(seed, horizon, scale):
+@given(
+    seed=st.integers(0, 1000),
+    horizon=st.integers(1, 10),
+    scale=st.floats(0.01, 100),
+    variance=st.sampled_from(["bartlett", "periodogram"]),
+)
+def test_swapping_forecasts_turns_the_sign_and_units_do_not_matter(seed, horizon, scale, variance):
     rng = np.random.default_rng(seed)
     a, b = rng.exponential(size=(2, 60))
-    statistic, p_value = diebold_mariano(a, b, horizon=horizon)
-    assert diebold_mariano(b, a, horizon=horizon) == pytest.approx((-statistic, p_value))
-    assert diebold_mariano(scale * a, scale * b, horizon=horizon) == pytest.approx(
-        (statistic, p_value)
-    )
+    by = {"horizon": horizon, "variance": variance}
+    statistic, p_value = diebold_mariano(a, b, **by)
+    assert diebold_mariano(b, a, **by) == pytest.approx((-statistic, p_value))
+    assert diebold_mariano(scale * a, scale * b, **by) == pytest.approx((statistic, p_value))
     assert 0 <= p_value <= 1
 
 
@@ -120,6 +167,8 @@ def test_identical_and_shifted_losses():
     assert diebold_mariano(loss, loss, horizon=24) == (0.0, 1.0)
     assert diebold_mariano(loss + 1, loss, horizon=24) == (np.inf, 0.0)
     assert diebold_mariano(loss, loss + 1, horizon=24) == (-np.inf, 0.0)
+    assert equal_loss(loss, loss, horizon=24) == (0.0, 1.0, 1.0)
+    assert equal_loss(loss, loss + 1, horizon=24) == (-np.inf, 0.0, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +199,7 @@ def test_pairs_hold_every_pair_once_with_its_own_test():
         model: ((rows["y_true"] - rows["y_pred"]) ** 2).to_numpy()
         for model, rows in FORECASTS.groupby("model")
     }
-    expected = literal_diebold_mariano(loss["har"], loss["lstm_large"], 24)
+    expected = literal_mean_test((loss["har"] - loss["lstm_large"]).tolist())
     assert (row["statistic"], row["p_value"]) == pytest.approx(expected)
     mse = score(FORECASTS).set_index("model")["rmse"] ** 2
     assert row["mean_difference"] == pytest.approx(mse["har"] - mse["lstm_large"])
@@ -171,15 +220,15 @@ def test_a_single_model_has_no_pairs():
     assert list(pairs) == list(diebold_mariano_pairs(FORECASTS, 24))
 
 
-def test_wide_p_values_have_twice_the_lags():
+def test_bartletts_p_values_stand_beside():
     pairs = diebold_mariano_pairs(FORECASTS, 24)
     loss = {
         model: ((rows["y_true"] - rows["y_pred"]) ** 2).to_numpy()
         for model, rows in FORECASTS.groupby("model")
     }
     for row in pairs.sample(4, random_state=0).itertuples():
-        expected = literal_diebold_mariano(loss[row.model_a], loss[row.model_b], 24, lags=46)
-        assert row.p_wide == pytest.approx(expected[1], rel=1e-9)
+        expected = literal_diebold_mariano(loss[row.model_a], loss[row.model_b], 24)
+        assert row.p_bartlett == pytest.approx(expected[1], rel=1e-9)
 
 
 def test_false_discovery_takes_the_smallest_later_share():
@@ -218,6 +267,18 @@ def test_clark_west_is_the_literal_formula(horizon, lags):
     )
 
 
+@pytest.mark.parametrize("rows", [27, 120])
+def test_clark_west_by_the_periodogram_is_the_literal_formula(rows):
+    rng = np.random.default_rng(rows)
+    y, small, large = rng.normal(size=(3, rows)).cumsum(axis=1)
+    f = [
+        (y[t] - small[t]) ** 2 - ((y[t] - large[t]) ** 2 - (small[t] - large[t]) ** 2)
+        for t in range(rows)
+    ]
+    found = clark_west(y, small, large, horizon=6, variance="periodogram")
+    assert found == pytest.approx(literal_mean_test(f, one_sided=True), rel=1e-10)
+
+
 def test_clark_west_finds_what_a_noisy_model_knows_and_diebold_mariano_misses():
     rng = np.random.default_rng(0)
     known, rest = rng.normal(size=(2, 2000))
@@ -253,8 +314,11 @@ def test_nested_pairs_hold_the_test_of_each_pair():
     for row in found.itertuples():
         large, small = rows[row.model_a], rows[row.model_b]
         arrays = [v.to_numpy() for v in (large["y_true"], small["y_pred"], large["y_pred"])]
-        expected = literal_clark_west(*arrays, 46)
+        y, naive, made = arrays
+        f = (y - naive) ** 2 - ((y - made) ** 2 - (naive - made) ** 2)
+        expected = literal_mean_test(f.tolist(), one_sided=True)
         assert (row.statistic, row.p_value) == pytest.approx(expected, rel=1e-7)
+        assert row.p_bartlett == pytest.approx(literal_clark_west(*arrays, 46)[1], rel=1e-7)
         difference = mse[row.model_a] - mse[row.model_b]
         assert row.mean_difference == pytest.approx(difference)
         noise = ((arrays[1] - arrays[2]) ** 2).mean()

@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 from arch.bootstrap import StationaryBootstrap
 from forecast_tables import forecast_table
+from periodogram import literal_error
+from scipy import stats
 
 from dvol_utils.evaluation import METRICS, average_seeds, score
 from dvol_utils.significance import block_length
@@ -21,7 +23,8 @@ from dvol_utils.significance.resampling import Resampling
 
 FORECASTS = average_seeds(forecast_table(200))
 ORIGINS = np.sort(FORECASTS["origin"].unique())
-DRAWS = Resampling(block_hours=24, reps=70, seed=3)  # more than one batch
+# More than one batch; the intervals of the literal loops are percentiles.
+DRAWS = Resampling(block_hours=24, reps=70, seed=3, calibrated=False)
 
 
 def literal_draws(by: tuple[str, ...]) -> list[pd.DataFrame]:
@@ -99,6 +102,50 @@ def test_differences_of_regimes_equal_a_literal_loop(regime_draws):
         np.testing.assert_allclose([row.low, row.high], np.quantile(gaps, [0.025, 0.975]))
 
 
+def errors_of(model: str) -> np.ndarray:
+    rows = FORECASTS[FORECASTS["model"] == model].sort_values("origin")
+    return (rows["y_true"] - rows["y_pred"]).to_numpy()
+
+
+def test_calibrated_intervals_are_as_wide_as_the_long_run_variance_asks_for():
+    calibrated = replace(DRAWS, calibrated=True, coverage=0.8)
+    found = bootstrap_interval(FORECASTS, ["mae", "rmse", "skill"], resampling=calibrated)
+    width = found.assign(width=found["high"] - found["low"]).set_index(["model", "metric"])["width"]
+    reach = 2 * stats.t.ppf(0.9, 2 * 5)  # 5 ordinates of 200 hours
+    own, naive = errors_of("har"), errors_of("persistence")
+    mse, base = (own**2).mean(), (naive**2).mean()
+    adds = {  # what an hour adds to the estimate, by differentiation
+        "mae": np.abs(own),
+        "rmse": own**2 / (2 * mse**0.5),
+        "skill": (mse / base * naive**2 - own**2) / base,
+    }
+    for metric, values in adds.items():
+        # The code takes half an hour more and less in place of the derivative.
+        expected = reach * literal_error(values.tolist())
+        assert width["har", metric] == pytest.approx(expected, rel=1e-3)
+    gaps = bootstrap_difference(FORECASTS, "mae", [("har", "persistence")], resampling=calibrated)
+    gap = reach * literal_error((np.abs(own) - np.abs(naive)).tolist())
+    assert (gaps["high"] - gaps["low"]).item() == pytest.approx(gap, rel=1e-3)
+
+
+def test_calibrated_intervals_are_as_lopsided_as_the_resamples():
+    plain, wide = (
+        bootstrap_interval(FORECASTS, METRICS, by="jump_regime", resampling=draws)
+        for draws in (DRAWS, replace(DRAWS, calibrated=True))
+    )
+    assert (plain["estimate"].dropna() == wide["estimate"].dropna()).all()
+    for low, high, estimate in (
+        ("low", "high", "estimate"),
+        ("difference_low", "difference_high", "difference"),
+    ):
+        below, above = (
+            (wide[end] - wide[estimate]) / (plain[end] - plain[estimate]) for end in (low, high)
+        )
+        same = below.notna() & above.notna()
+        assert same.any()
+        np.testing.assert_allclose(below[same], above[same], rtol=1e-6)
+
+
 def test_one_metric_and_many_share_their_resamples():
     many = bootstrap_interval(FORECASTS, METRICS, resampling=DRAWS)
     alone = bootstrap_interval(FORECASTS, "skill", resampling=DRAWS)
@@ -163,7 +210,8 @@ def test_blocks_widen_intervals_of_overlapping_targets():
     width = {}
     for block in (1, 72):
         rows = table.assign(horizon_hours=1)
-        found = bootstrap_interval(rows, "rmse", block_hours=block, reps=200, seed=0)
+        draws = {"block_hours": block, "reps": 200, "seed": 0}
+        found = bootstrap_interval(rows, "rmse", **draws, calibrated=False)
         width[block] = (found["high"] - found["low"]).min()
     assert width[72] > 2 * width[1]
 

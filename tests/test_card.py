@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from evidence import RMSE, evidence, validation_scores
 from forecast_tables import MODELS, forecast_table
+from periodogram import literal_error
 from scipy import stats
 from study_files import PANEL_RANGE
 
@@ -127,8 +128,9 @@ def test_a_regime_of_all_hours_is_tested_as_diebold_and_mariano_do():
         model: ((part["y_true"] - part["y_pred"]) ** 2).to_numpy()
         for model, part in table.groupby("model")
     }
-    for name, lags in (("p_value", 23), ("p_wide", 46)):
-        expected = diebold_mariano(losses["har"], losses["persistence"], horizon=24, lags=lags)[1]
+    for name, way in (("p_value", "periodogram"), ("p_bartlett", "bartlett")):
+        pair = losses["har"], losses["persistence"]
+        expected = diebold_mariano(*pair, horizon=24, variance=way)[1]
         assert found[name] == pytest.approx(expected)
 
 
@@ -145,7 +147,9 @@ def test_p_within_a_regime_against_its_formula_hour_by_hour():
     for k in range(1, 24):
         total += 2 * (1 - k / 24) * sum(z[t] * z[t - k] for t in range(k, len(z)))
     t_value = abs(mean) / (total**0.5 / n) * ((n + 1 - 48 + 24 * 23 / n) / n) ** 0.5
-    assert row["p_value"] == pytest.approx(2 * stats.t.sf(t_value, n - 1))
+    assert row["p_bartlett"] == pytest.approx(2 * stats.t.sf(t_value, n - 1))
+    t_value = abs(mean) / (literal_error(z) * len(z) / n)
+    assert row["p_value"] == pytest.approx(2 * stats.t.sf(t_value, 2 * 9))  # 9^3 <= 900 hours
     intervals = bootstrap_interval(
         FORECASTS, "skill", by="jump_regime", resampling=replace(DRAWS, reps=50)
     ).set_index(["model", "jump_regime"])
@@ -228,6 +232,13 @@ def test_trained_on_tells_rows_folds_and_hashes():
     assert (facts["Parameters"], facts["Code"]) == ("abc", "not under version control")
 
 
+BY_LOSS = {
+    "its squared error is smaller than that of persistence": "squared_error",
+    "its absolute error is smaller than that of persistence": "absolute_error",
+    "it calls the direction better than chance": "direction",
+}
+
+
 def judged(
     table=None, *, low=0.01, share=0.9, ahead=10, levels=("low", "middle", "high")
 ) -> pd.DataFrame:
@@ -262,48 +273,61 @@ def judged(
 
 def test_verdicts_follow_the_numbers():
     verdicts = judged().set_index("statement")["verdict"]
-    assert verdicts["it beats persistence"] == "established"
+    assert (verdicts[list(BY_LOSS)] == "established").all()
     # the rival has the smaller error
     rival = next(name for name in verdicts.index if "best simple rival" in name)
     assert verdicts[rival] == "not established"
     assert verdicts["it has skill in both halves of the test"] == "established"
-    assert verdicts["it calls the direction"] == "established"
     months = judged().set_index("statement")["evidence"].filter(like="more months").item()
     assert months == "10 of 12 months (1 of them in part), sign test p = 0.019"
     weak = judged(low=-0.01, share=0.8, ahead=7).set_index("statement")["verdict"]
-    assert (weak[verdicts.index[3:7]] == "not established").all()
-    assert weak[verdicts.index[8]] == "not established"
+    assert (weak[verdicts.index[5:9]] == "not established").all()
+    assert weak[verdicts.index[9]] == "not established"
+
+
+@pytest.mark.parametrize("statement", BY_LOSS)
+@pytest.mark.parametrize(
+    ("low", "p_holm", "verdict"),
+    [
+        (0.01, 0.04, "established"),
+        (0.01, 0.05, "not established"),
+        (-0.01, 0.04, "the tests disagree"),
+        (-0.01, 0.30, "not established"),
+    ],
+)
+def test_a_gain_by_a_loss_is_established_only_where_test_and_interval_agree(
+    statement, low, p_holm, verdict
+):
+    table = evidence()
+    own = table["kind"].eq("loss") & table["model_a"].eq("har")
+    own &= table["metric"].eq(BY_LOSS[statement])
+    assert own.sum() == 1
+    table.loc[own, ["low", "p_holm"]] = [low, p_holm]
+    found = judged(table).set_index("statement")
+    assert found.loc[statement, "verdict"] == verdict
+    assert f"p = 0.010, p = {p_holm:.3f} after Holm)" in found.loc[statement, "evidence"]
+    others = [name for name in BY_LOSS if name != statement]
+    assert (found.loc[others, "verdict"] == "established").all()
 
 
 @pytest.mark.parametrize(
-    ("low", "p", "p_wide", "verdict"),
+    ("low", "p", "verdict"),
     [
-        (0.01, 0.01, 0.02, "established"),
-        (0.01, 0.03, 0.06, "the tests disagree"),
-        (-0.01, 0.03, 0.04, "the tests disagree"),
-        (-0.01, 0.20, 0.30, "not established"),
+        (0.01, 0.01, "established"),
+        (0.01, 0.06, "the tests disagree"),
+        (-0.01, 0.01, "the tests disagree"),
+        (-0.01, 0.06, "not established"),
     ],
 )
-def test_skill_is_established_only_where_test_and_interval_agree(low, p, p_wide, verdict):
-    table = evidence(p={("persistence", "har"): p})
-    pair = table["kind"].eq("diebold_mariano") & table["model_b"].eq("har")
-    table.loc[pair & table["model_a"].eq("persistence"), "p_wide"] = p_wide
-    own = table["kind"].eq("interval") & table["model_a"].eq("har") & table["metric"].eq("skill")
-    table.loc[own, "low"] = low
-    found = judged(table)
-    assert found["verdict"][0] == verdict
-    assert f"(p = {p_wide:.3f} with twice the lags)" in found["evidence"][0]
-
-
-def test_the_direction_is_established_only_where_more_than_half_is_called_right_too():
-    table = evidence()
-    own = table["kind"].eq("interval") & table["model_a"].eq("har")
-    own &= table["metric"].eq("direction")
-    assert own.any()
-    for low, verdict in ((0.51, "established"), (0.49, "the tests disagree")):
-        table.loc[own, "low"] = low
-        found = judged(table).set_index("statement")["verdict"]
-        assert found["it calls the direction"] == verdict
+def test_a_gain_over_the_rival_is_established_only_where_test_and_interval_agree(low, p, verdict):
+    table = evidence({**RMSE, "har": 1.8}, p={("har", "har_calendar"): p})
+    gap = {"kind": "difference", "model_a": "har", "model_b": "har_calendar", "metric": "skill"}
+    table = pd.concat([table, pd.DataFrame([{**gap, "estimate": 0.05, "low": low, "high": 0.1}])])
+    found = judged(table).set_index("statement")
+    rival = found.loc[[name for name in found.index if "best simple rival" in name]].iloc[0]
+    assert rival["verdict"] == verdict
+    told = f"Diebold-Mariano p = {p:.3f}, with Bartlett weights {p / 2:.3f}"
+    assert rival["evidence"].endswith(f"Its squared error is smaller; {told}")
 
 
 def test_skill_at_every_level_is_not_judged_where_a_level_is_missing():
@@ -320,12 +344,16 @@ def test_summary_lists_each_verdict_and_names_simulated_data():
     found = judged()
     text = established_summary(found, "har", rows=1234, simulated=True)
     assert text.startswith(
-        "On 1,234 simulated test hours this is established about HAR: it beats persistence; it "
+        "On 1,234 simulated test hours this is established about HAR: its squared error is smaller "
+        "than that of persistence; its absolute error is smaller than that of persistence; it calls"
     )
     assert "Not established: it beats HAR + calendar" in text
     assert "Cannot be judged: some model beats persistence" in text
     assert "simulated" not in established_summary(found, "har", rows=1234, simulated=False)
-    assert statements(found)[0].startswith("**Established:** it beats persistence. Skill 4.9 %")
+    assert statements(found)[0].startswith(
+        "**Established:** its squared error is smaller than that of persistence. The squared error "
+        "is 4.9 % smaller than that of persistence (95 % interval "
+    )
 
 
 def test_persistence_alone_and_missing_intervals_are_said():

@@ -37,6 +37,7 @@ def test_p_values_and_counts_in_words():
             "model_a": ["har", "new"],
             "model_b": ["lstm_large", "har"],
             "p_value": [1e-5, 0.25],
+            "p_bartlett": [1e-6, 0.2],
             "p_holm": [0.0123, np.nan],
             "n": [7843, np.nan],
         }
@@ -45,6 +46,7 @@ def test_p_values_and_counts_in_words():
         "first model": ["HAR", "new"],
         "second model": ["LSTM large", "HAR"],
         "p": ["< 0.001", "0.250"],
+        "p, Bartlett": ["< 0.001", "0.200"],
         "p after Holm": ["0.012", "–"],
         "rows": ["7,843", "–"],
     }

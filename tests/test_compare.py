@@ -10,6 +10,7 @@ import yaml
 from arch.bootstrap import StationaryBootstrap
 from bs4 import BeautifulSoup
 from forecast_tables import MODELS, forecast_table
+from periodogram import literal_error, literal_mean_test
 from scipy import stats
 from study_files import TINY_STUDY, headline_numbers
 from test_cli import dvol
@@ -102,11 +103,17 @@ def test_differences_are_those_of_a_literal_bootstrap_and_test():
         own = [1 - loss[hours].sum() / naive[hours].sum() for loss in losses]
         drawn.append(own[0] - own[1])
     low, high = np.quantile(drawn, [0.025, 0.975])
+    gap = skills[0] - skills[1]
+    adds = (
+        (1 - skills[0]) * naive - losses[0] - (1 - skills[1]) * naive + losses[1]
+    ) / naive.mean()
+    width = 2 * stats.t.ppf(0.975, 2 * 6) * literal_error(adds.tolist())  # 6 ordinates
+    low, high = (gap + width / (high - low) * (end - gap) for end in (low, high))
     assert row["skill_a"] == pytest.approx(skills[0])
     assert row["skill_b"] == pytest.approx(skills[1])
     assert row["rmse_b"] == pytest.approx(np.sqrt(losses[1].mean()))
     assert row["difference"] == pytest.approx(skills[0] - skills[1])
-    assert [row["low"], row["high"]] == pytest.approx([low, high])
+    assert [row["low"], row["high"]] == pytest.approx([low, high], rel=1e-3)
 
     d = losses[0] - losses[1]
     centred, n, h = d - d.mean(), 300, 24
@@ -114,7 +121,8 @@ def test_differences_are_those_of_a_literal_bootstrap_and_test():
     variance = gamma[0] + 2 * sum((1 - k / h) * gamma[k] for k in range(1, h))
     statistic = d.mean() / np.sqrt(variance / n)
     statistic *= np.sqrt((n + 1 - 2 * h + h * (h - 1) / n) / n)
-    assert row["p_value"] == pytest.approx(2 * stats.t.sf(abs(statistic), n - 1))
+    assert row["p_bartlett"] == pytest.approx(2 * stats.t.sf(abs(statistic), n - 1))
+    assert row["p_value"] == pytest.approx(literal_mean_test(d.tolist())[1])
 
 
 def test_study_compared_with_itself_differs_nowhere():
@@ -123,7 +131,7 @@ def test_study_compared_with_itself_differs_nowhere():
     pairs = [(f"one:{model}", f"two:{model}") for model in ("har", "lstm_large")]
     table = study_differences(joined, pairs, overlap_hours=24, settings=SETTINGS)
     assert (table[["difference", "low", "high"]] == 0).all(axis=None)
-    assert (table[["p_value", "p_holm"]] == 1).all(axis=None)
+    assert (table[["p_value", "p_bartlett", "p_holm"]] == 1).all(axis=None)
 
 
 def test_swapped_studies_swap_signs_and_keep_p_values():
@@ -372,9 +380,12 @@ def test_verdict_needs_interval_and_test(low, high, p, said):
             "low": low,
             "high": high,
             "p_value": p,
+            "p_bartlett": p / 2,
         }
     )
-    assert difference_sentence(row, 1234, 0.95).endswith(f"), {said}.")
+    said_of_both = difference_sentence(row, 1234, 0.95)
+    assert said_of_both.endswith(f"), {said}.")
+    assert f"; Diebold-Mariano p = {p:.3f}, with Bartlett weights {p / 2:.3f}), " in said_of_both
 
 
 def test_command_writes_the_page_where_it_is_asked_to(two):

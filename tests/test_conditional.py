@@ -9,6 +9,7 @@ import statsmodels.api as sm
 from forecast_tables import forecast_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from periodogram import literal_joint_test, literal_mean_test
 from scipy import stats
 
 from dvol_utils.evaluation import average_seeds, score
@@ -52,6 +53,18 @@ def test_giacomini_white_is_the_literal_formula(horizon, lags):
     )
 
 
+@pytest.mark.parametrize(("horizon", "rows"), [(1, 65), (3, 150), (24, 240)])
+def test_giacomini_white_by_the_periodogram_is_the_literal_formula(horizon, rows):
+    rng = np.random.default_rng(horizon)
+    common = np.convolve(rng.normal(size=rows + 3), np.ones(4), mode="valid") ** 2
+    a, b = common + rng.exponential(size=(2, rows))
+    d = (a - b).tolist()
+    later = d[horizon:]
+    crossed = [d[t] * d[t - horizon] for t in range(horizon, rows)]
+    found = giacomini_white(a, b, horizon=horizon, variance="periodogram")
+    assert found == pytest.approx(literal_joint_test([later, crossed]), rel=1e-9)
+
+
 def test_one_step_ahead_it_is_n_times_the_share_of_ones_that_is_explained():
     """Giacomini and White (2006), comment after theorem 1: n R2 of 1 on the moments."""
     rng = np.random.default_rng(0)
@@ -86,12 +99,18 @@ def test_instruments_are_known_at_the_origin():
 
 
 @settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 1000), horizon=st.integers(1, 10), scale=st.floats(0.01, 100))
-def test_order_and_units_do_not_matter(seed, horizon, scale):
+@given(
+    seed=st.integers(0, 1000),
+    horizon=st.integers(1, 10),
+    scale=st.floats(0.01, 100),
+    variance=st.sampled_from(["bartlett", "periodogram"]),
+)
+def test_order_and_units_do_not_matter(seed, horizon, scale, variance):
     a, b = np.random.default_rng(seed).exponential(size=(2, 60))
-    statistic, p_value = giacomini_white(a, b, horizon=horizon)
-    assert giacomini_white(b, a, horizon=horizon) == pytest.approx((statistic, p_value))
-    assert giacomini_white(scale * a, scale * b, horizon=horizon) == pytest.approx(
+    by = {"horizon": horizon, "variance": variance}
+    statistic, p_value = giacomini_white(a, b, **by)
+    assert giacomini_white(b, a, **by) == pytest.approx((statistic, p_value))
+    assert giacomini_white(scale * a, scale * b, **by) == pytest.approx(
         (statistic, p_value), rel=1e-6
     )
     assert statistic >= 0
@@ -116,6 +135,8 @@ def test_degenerate_losses_have_documented_values():
     # Different in the first hours alone, which only serve as instruments.
     early = loss + (np.arange(60) < 3)
     assert giacomini_white(early, loss, horizon=24) == (0.0, 1.0)
+    for a, expected in ((loss, (0.0, 1.0)), (loss + 1, (np.inf, 0.0)), (early, (0.0, 1.0))):
+        assert giacomini_white(a, loss, horizon=24, variance="periodogram") == expected
 
 
 def test_an_instrument_that_adds_nothing_is_left_out():
@@ -125,6 +146,10 @@ def test_an_instrument_that_adds_nothing_is_left_out():
     z = d[1:]
     assert statistic == pytest.approx(39 * z.mean() ** 2 / (z**2).mean())
     assert p_value == pytest.approx(stats.chi2.sf(statistic, 1))
+    slow = np.tile(np.repeat([1.0, 0.0], 5), 20) * (1 + np.arange(200) % 7)
+    statistic, p_value = giacomini_white(slow, np.zeros(200), horizon=5, variance="periodogram")
+    t, expected = literal_mean_test(slow[5:].tolist())
+    assert (statistic, p_value) == pytest.approx((t**2, expected))
 
 
 @pytest.mark.parametrize(
@@ -152,8 +177,11 @@ def test_pairs_hold_the_test_of_each_pair():
     assert list(zip(found["model_a"], found["model_b"], strict=True)) == PAIRS
     for row in found.itertuples():
         a, b = loss[row.model_a], loss[row.model_b]
-        expected = literal_giacomini_white(a, b, 24, 46)
+        d = a - b
+        expected = literal_joint_test([d[24:].tolist(), (d[24:] * d[:-24]).tolist()])
         assert (row.statistic, row.p_value) == pytest.approx(expected, rel=1e-6)
+        bartlett = literal_giacomini_white(a, b, 24, 46)[1]
+        assert row.p_bartlett == pytest.approx(bartlett, rel=1e-6)
         assert row.expected_better == expected_better(a, b, horizon=24)
         assert row.mean_difference == pytest.approx(mse[row.model_a] - mse[row.model_b])
 

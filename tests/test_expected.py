@@ -58,7 +58,8 @@ def test_numbers_are_those_of_results_and_stages(study):
         for metric in ("rmse", "r2", "mae", "mape", "skill", "direction"):
             for end in ("estimate", "low", "high"):
                 assert numbers[f"models.{name}.{metric}.{end}"] == model[metric][end]
-        assert numbers[f"models.{name}.dm_p_value"] == model["dm_p_value"]
+        for test in ("dm_p_value", "dm_p_bartlett"):
+            assert numbers[f"models.{name}.{test}"] == model[test]
         assert numbers[f"models.{name}.in_mcs"] is model["in_mcs"]
     for row in results["regimes"]:
         assert numbers[f"regimes.{row['regime']}.{row['model']}.rmse"] == row["rmse"]

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from io import BytesIO
 from typing import Any
 
 import httpx
@@ -17,12 +18,19 @@ from dvol_utils.data.fetching.http import (
     FlawedResponseError,
     UnreachableError,
     open_client,
-    source_urls,
 )
-from dvol_utils.data.fetching.sources import SOURCES
+from dvol_utils.data.fetching.sources import SOURCES, source_urls
 from dvol_utils.study.params import ParameterError
 
 OK = {"result": 1}
+
+
+class Sent(httpx.SyncByteStream):
+    def __init__(self, body: BytesIO) -> None:
+        self.body = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from iter(lambda: self.body.read(65_536), b"")
 
 
 class World:
@@ -37,7 +45,11 @@ class World:
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
-        return answer if isinstance(answer, httpx.Response) else httpx.Response(200, json=answer)
+        if not isinstance(answer, httpx.Response):
+            answer = httpx.Response(200, json=answer)
+        # As from a wire: a body that has not been read.
+        body = BytesIO(answer.content)
+        return httpx.Response(answer.status_code, headers=answer.headers, stream=Sent(body))
 
     def sleep(self, seconds: float) -> None:
         self.waits.append(seconds)

@@ -50,11 +50,11 @@ def test_each_month_is_tested_by_itself_and_a_few_days_are_not(months):
     loss = {name: part.to_numpy() for name, part in error.groupby(december["model"])}
     for row in months.itertuples():
         if row.month != MONTHS[1]:  # fewer than ten days
-            assert np.isnan([row.p_value, row.p_wide, row.p_holm]).all()
+            assert np.isnan([row.p_value, row.p_bartlett, row.p_holm]).all()
             continue
-        for found, lags in ((row.p_value, 23), (row.p_wide, 46)):
+        for found, way in ((row.p_value, "periodogram"), (row.p_bartlett, "bartlett")):
             pair = loss[row.model], loss["persistence"]
-            assert found == diebold_mariano(*pair, horizon=24, lags=lags)[1]
+            assert found == diebold_mariano(*pair, horizon=24, variance=way)[1]
         assert row.p_holm == row.p_value  # the model's only test
 
 
@@ -84,9 +84,9 @@ def test_the_finding_counts_months_and_tosses_a_coin():
     text = month_finding(made_up([0.05, 0.2, 0.3, -0.1]), "har")
     assert text == (
         "HAR is ahead of persistence in 3 of 4 months; were each month a toss of a coin, as many "
-        "or more would be ahead with p = 0.312. Its interval lies above zero in 2 of them; after "
-        "Holm's correction over the months it is better at p < 0.05 in 2. Its best month "
-        "is 2025-03 (skill 30.0 %), its worst 2025-04 (−10.0 %)."
+        "or more would be ahead with p = 0.312. Its interval lies above zero in 2 of them; by "
+        "the Diebold-Mariano test, after Holm's correction over the months, it is better at "
+        "p < 0.05 in 2. Its best month is 2025-03 (skill 30.0 %), its worst 2025-04 (−10.0 %)."
     )
     assert " in none of them; " in month_finding(made_up([0.05, -0.1]), "har")
     chances = [1, 4, 6, 4, 1]  # of 4 tosses: 0 heads, 1, 2, 3, 4

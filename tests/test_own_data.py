@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +163,21 @@ def test_hourly_prices_beside_daily_dvol(store, tmp_path):
     hourly = price.set_index(pd.to_datetime(price["timestamp"], unit="ms", utc=True) + HOUR)
     assert panel["price_close"].tolist() == hourly["close"].reindex(panel.index).tolist()
     assert panel["imputed"].mean() == pytest.approx(23 / 24, abs=0.01)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_price_in_other_bars_than_declared_is_named(tmp_path, kind):
+    params = own(1_440)
+    put(tmp_path, bars(1_440, 10), params)
+    assert build_panel(tmp_path, params)["price_close"].isna().all()
+    path = tmp_path / f"btc_price_hourly.{kind}"
+    path.write_bytes(b"")
+    message = (
+        f"{path}: its name says bars of 60 minutes, data.frequency_minutes says 1,440; declare "
+        "data.price_frequency_minutes: 60, or move the file away"
+    )
+    with pytest.raises(RawStoreError, match=f"^{re.escape(message)}$"):
+        build_panel(tmp_path, params)
 
 
 def test_columns_that_are_not_there_stay_empty(tmp_path):

@@ -88,7 +88,7 @@ def test_the_results_are_whole(pages):
     results = json.loads((study.run_dir / "results.json").read_text())
     assert list(results["models"]) == ["persistence"]
     assert results["models"]["persistence"]["skill"]["estimate"] == 0
-    assert sum("Cannot be judged" in claim for claim in results["claims"]) == 6
+    assert sum("Cannot be judged" in claim for claim in results["claims"]) == 5
 
 
 def test_the_site_has_no_figure_and_all_tables(pages):

@@ -369,15 +369,15 @@ def made_up_table() -> pd.DataFrame:
         ("test", "ETH", "ridge_decay", POOLED, 100, 0.05, 0.03, 0.01, 0.05, 0.01, 0.01, 0.02),
     ]
     columns = ["split", "asset", "model", "way", "n", "skill", "difference", "low", "high"]
-    return pd.DataFrame(rows, columns=[*columns, "p_value", "p_wide", "p_holm"])
+    return pd.DataFrame(rows, columns=[*columns, "p_value", "p_bartlett", "p_holm"])
 
 
 def test_the_answer_says_for_each_asset_whether_pooling_helps():
     btc, eth, both = pooling_answer(made_up_table(), coverage=0.95, simulated=False)
     assert btc == (
         "BTC: pooling is not shown to help or to hurt. Skill pooled less skill alone: "
-        "Time-weighted ridge +1.00 percentage points (95 % interval −2.00 to 4.00, p = 0.500 after "
-        "Holm)."
+        "Time-weighted ridge +1.00 percentage points (95 % interval −2.00 to 4.00, "
+        "Diebold-Mariano p = 0.500 after Holm)."
     )
     assert eth.startswith("ETH: pooling helps Time-weighted ridge. ")
     assert both == (
@@ -407,7 +407,7 @@ def test_the_table_for_readers_has_names_and_units():
     shown = readable_pooling(made_up_table())
     assert list(shown.columns) == [
         "asset", "model", "learns from", "rows", "skill, %",
-        "change by pooling, percentage points", "p", "p, twice the lags", "p after Holm",
+        "change by pooling, percentage points", "p", "p, Bartlett", "p after Holm",
     ]  # fmt: skip
     assert shown["learns from"].tolist() == ["its own asset", "all assets"] * 2
     assert shown["change by pooling, percentage points"].tolist()[:2] == [

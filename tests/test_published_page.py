@@ -279,7 +279,7 @@ def test_larger_is_compared_with_smaller_within_a_supervision(ladder):
 def test_identical_sizes_are_not_told_apart(ladder):
     same = ladder.assign(y_pred=ladder["y_true"] + 0.3)
     tests = size.size_tests(same)
-    assert (tests["p_value"] == 1).all()
+    assert (tests[["p_value", "p_bartlett"]] == 1).all(axis=None)
     assert (tests[["better", "worse"]] == 0).all(axis=None)
     sets = size.confidence_sets(same, size=0.1, resampling=DRAWS)
     assert sets["averaged_in"].all()
@@ -403,6 +403,7 @@ def test_size_is_judged_both_ways(ladder, gain, p_holm, words):
     first, second, third = answers.size_answer(scores, sized(gain, p_holm), sets, 0.05)
     assert words in first
     assert "seeds of one size up to" in first
+    assert f"(Diebold-Mariano p = {p_holm[0]:.3f} after Holm)" in second
     assert ("better than LSTM baseline" in second) == (gain[0] > 0)
     assert third.endswith("holds LSTM large, dense.")
 

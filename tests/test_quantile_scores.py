@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from forecast_tables import forecast_table
+from periodogram import literal_error
+from scipy import stats
 
 from dvol_utils.evaluation import average_seeds, check_forecasts, coverage, crps, with_quantiles
 from dvol_utils.evaluation.diagnostics import liveliest
@@ -170,9 +173,12 @@ def test_test_of_crps_is_that_of_diebold_and_mariano_on_its_losses():
         model: np.array([literal_crps(row) for row in rows.itertuples()])
         for model, rows in FORECASTS.groupby("model")
     }
-    statistic, p_value = diebold_mariano(losses["har"], losses["persistence"], horizon=24)
+    pair = losses["har"], losses["persistence"]
+    statistic, p_value = diebold_mariano(*pair, horizon=24, variance="periodogram")
     assert found.loc["har", "statistic"] == pytest.approx(statistic)
     assert found.loc["har", "p_value"] == pytest.approx(p_value)
+    p_bartlett = diebold_mariano(*pair, horizon=24)[1]
+    assert found.loc["har", "p_bartlett"] == pytest.approx(p_bartlett)
     mean = {model: loss.mean() for model, loss in losses.items()}
     assert found.loc["har", "crps_difference"] == pytest.approx(mean["har"] - mean["persistence"])
     assert found.loc["har", "crps_skill"] == pytest.approx(1 - mean["har"] / mean["persistence"])
@@ -182,19 +188,22 @@ def test_test_of_crps_is_that_of_diebold_and_mariano_on_its_losses():
 
 def test_crps_skill_is_drawn_on_the_resamples_of_the_other_metrics():
     """With losses of squared errors in place of CRPS the interval is that of `skill`."""
-    draws = Resampling(block_hours=24, reps=100, seed=2)
+    draws = Resampling(block_hours=24, reps=100, seed=2, calibrated=False)
     rows = FORECASTS[FORECASTS["model"].isin(["persistence", "har"])]
-    skill = bootstrap_interval(rows, "skill", resampling=draws).set_index("model").loc["har"]
     squared = (rows["y_true"] - rows["y_pred"]) ** 2
     # Pinball losses of quantiles a distance d above the outcome are (1 - tau) d: 0.5 d on average.
     same = rows.assign(**dict.fromkeys(NAMES, rows["y_true"] + squared))
-    found = crps_against_persistence(same, 24, resampling=draws).iloc[0]
-    assert found["crps_skill"] == pytest.approx(skill["estimate"])
-    assert (found["low"], found["high"]) == pytest.approx((skill["low"], skill["high"]))
+    # Calibrated, one takes the derivative and the other half an hour more and less.
+    for way, close in ((draws, 1e-9), (replace(draws, calibrated=True), 1e-3)):
+        skill = bootstrap_interval(rows, "skill", resampling=way).set_index("model").loc["har"]
+        found = crps_against_persistence(same, 24, resampling=way).iloc[0]
+        assert found["crps_skill"] == pytest.approx(skill["estimate"])
+        ends = skill["low"], skill["high"]
+        assert (found["low"], found["high"]) == pytest.approx(ends, rel=close)
 
 
 def test_reliability_is_coverage_with_an_error_that_grows_with_overlap():
-    found = reliability(FORECASTS, 24, by="jump_regime")
+    found = reliability(FORECASTS, by="jump_regime")
     own = found[(found["model"] == "har") & (found["jump_regime"] == "jump")]
     expected = coverage(FORECASTS, ("model", "jump_regime")).query(
         "model == 'har' and jump_regime == 'jump'"
@@ -205,11 +214,29 @@ def test_reliability_is_coverage_with_an_error_that_grows_with_overlap():
     np.testing.assert_allclose(within, expected[["covered_50", "covered_90"]].to_numpy()[0])
     assert own["n"].eq(expected["n"].iloc[0]).all()
     assert ((found["low"] >= 0) & (found["high"] <= 1)).all()
-    wide, narrow = (reliability(FORECASTS, hours) for hours in (24, 1))
-    assert (wide["high"] - wide["low"]).mean() > 1.5 * (narrow["high"] - narrow["low"]).mean()
+    shares = reliability(FORECASTS)
+    binomial = 2 * 1.96 * np.sqrt(shares["observed"] * (1 - shares["observed"]) / shares["n"])
+    assert (shares["high"] - shares["low"]).mean() > 1.5 * binomial.mean()
 
 
-def test_error_of_a_share_of_independent_hours_is_the_binomial_one():
+def test_error_of_a_share_is_literally_that_of_a_ratio_of_means():
+    """A share within a regime, Student's t on two degrees of freedom an ordinate."""
+    shares = reliability(FORECASTS, by="jump_regime", coverage=0.5)
+    found = shares[(shares["model"] == "har") & (shares["jump_regime"] == "normal")]
+    found = found.set_index(["share", "nominal"]).loc[("below", 0.25)]
+    own = FORECASTS[FORECASTS["model"] == "har"].sort_values("origin")
+    inside = own["jump_regime"] == "normal"
+    hit = own["y_true"] < own["q25"]
+    observed = hit[inside].mean()
+    moments = np.where(inside, hit - observed, 0.0)
+    error = literal_error(moments.tolist()) * len(own) / inside.sum()
+    reach = stats.t.ppf(0.75, 2 * 8) * error  # 8 ordinates of 600 hours
+    assert found["observed"] == observed
+    expected = (observed - reach, observed + reach)
+    assert (found["low"], found["high"]) == pytest.approx(expected)
+
+
+def test_error_of_a_share_of_independent_hours_is_about_the_binomial_one():
     rng = np.random.default_rng(4)
     hours = 4_000
     rows = pd.DataFrame(
@@ -223,11 +250,12 @@ def test_error_of_a_share_of_independent_hours_is_the_binomial_one():
             **{name: 60 + probability for name, probability in QUANTILES.items()},
         }
     )
-    found = reliability(rows, 1, by="jump_regime").query("share == 'below'")
+    found = reliability(rows, by="jump_regime").query("share == 'below'")
     p, n = found["observed"], found["n"]
-    np.testing.assert_allclose(
-        found["high"] - found["low"], 2 * 1.959964 * np.sqrt(p * (1 - p) / n), rtol=1e-5
-    )
+    binomial = 2 * stats.t.ppf(0.975, 30) * np.sqrt(p * (1 - p) / n)
+    # The square is a chi-square with 30 degrees of freedom, divided by 30.
+    np.testing.assert_allclose(found["high"] - found["low"], binomial, rtol=0.4)
+    assert (found["high"] - found["low"]).mean() == pytest.approx(binomial.mean(), rel=0.15)
     assert ((found["low"] <= found["nominal"]) & (found["nominal"] <= found["high"])).sum() >= 8
 
 
@@ -279,7 +307,7 @@ def test_sentences_say_what_was_measured_and_what_was_aimed_for(all_rows, jumps,
 
 
 def test_sentences_where_there_is_nothing_to_say():
-    none = reliability(FORECASTS.assign(q05=np.nan), 24, by="jump_regime")
+    none = reliability(FORECASTS.assign(q05=np.nan), by="jump_regime")
     assert none.empty
     assert coverage_sentences(none, none, "har") == [
         "There are no intervals for HAR: too few past errors are known."
@@ -295,7 +323,7 @@ def test_sentences_where_there_is_nothing_to_say():
 
 
 def test_figures_show_what_the_tables_say():
-    shares = reliability(FORECASTS, 24, by="jump_regime")
+    shares = reliability(FORECASTS, by="jump_regime")
     shares = shares[shares["model"] == "har"]
     ax = plots.reliability_lines(shares, "jump_regime", title="t")
     for line in ax.lines[1:]:

@@ -141,6 +141,13 @@ REFUSED = {
         "line 1: column dvol_close: missing; the header reads timestamp, dvol_open, dvol_high, "
         "dvol_low, close",
     ),
+    "missing column that a study can do without": (
+        "onchain",
+        ONCHAIN.replace("mvrv", "other"),
+        "line 1: column mvrv: missing; the header reads timestamp, active_addresses, "
+        "transaction_count, other, price_usd, transfer_volume_usd; without it: "
+        "data.columns.onchain.mvrv: null in the study",
+    ),
     "no timestamp": ("funding", FUNDING.replace("timestamp", "time"), "column timestamp: missing"),
     "column twice": (
         "onchain",
@@ -436,7 +443,8 @@ REFUSED_PARQUET = {
     ),
     "missing column": (
         lambda table: table.drop(columns="dvol_low"),
-        "column dvol_low: missing; the header reads timestamp, dvol_open, dvol_high, dvol_close",
+        "column dvol_low: missing; the header reads timestamp, dvol_open, dvol_high, dvol_close; "
+        "without it: data.columns.dvol.dvol_low: null in the study",
     ),
     "no rows": (lambda table: table.head(0), "the file has columns but no rows"),
     "seconds": (
@@ -686,7 +694,8 @@ def test_columns_may_have_other_names_and_some_may_be_absent(tmp_path):
     assert list(table) == [column.name for column in SCHEMAS["dvol"].columns]
     assert table[list(absent)].isna().all(axis=None)
     undeclared = DataParams(source="raw_store", columns={"dvol": names})
-    message = f"{path}: line 1: column dvol_open: missing; the header reads name, date, last"
+    message = f"{path}: line 1: column dvol_open: missing; the header reads name, date, last; "
+    message += "without it: data.columns.dvol.dvol_open: null in the study"
     with pytest.raises(RawStoreError, match=f"^{re.escape(message)}$"):
         read_series(tmp_path, "BTC", "dvol", undeclared)
 
@@ -773,3 +782,7 @@ def test_the_real_files_are_accepted_and_complete():
         "btc_onchain_daily.csv": {"rows": 1_780, "missing_rows": 0, "empty_cells": 8},
         "eth_dvol_hourly.csv": {"rows": 29_160, "missing_rows": 0, "empty_cells": 0},
     }
+
+
+def test_a_column_that_no_study_can_do_without_is_not_said_to_be_spared(tmp_path):
+    assert "without it" not in refusal(tmp_path, "dvol", DVOL.replace("dvol_close", "close"))

@@ -9,6 +9,7 @@ import statsmodels.api as sm
 from forecast_tables import forecast_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from periodogram import literal_error, literal_joint_test, literal_mean_test
 from scipy import stats
 
 from dvol_utils.evaluation import average_seeds
@@ -52,6 +53,21 @@ def test_mincer_zarnowitz_is_the_literal_wald_test(horizon, lags):
     assert mincer_zarnowitz(y, f, horizon=horizon) == pytest.approx(expected, rel=1e-7)
 
 
+@pytest.mark.parametrize("rows", [64, 150])
+def test_mincer_zarnowitz_by_the_periodogram_is_the_literal_formula(rows):
+    """Under the hypothesis the error has mean zero, and so has error times forecast."""
+    rng = np.random.default_rng(rows)
+    f = rng.normal(size=rows)
+    y = 0.3 + 0.8 * f + rng.normal(size=rows).cumsum() / 5
+    error = (y - f).tolist()
+    beta, _ = literal_regression(y, f, 0)
+    left = y - beta[0] - beta[1] * f
+    slope_error = literal_error(((f - f.mean()) * left).tolist()) / f.var()
+    joint = literal_joint_test([error, [e * value for e, value in zip(error, f, strict=True)]])
+    found = mincer_zarnowitz(y, f, horizon=6, variance="periodogram")
+    assert found == pytest.approx((*beta, slope_error, *joint), rel=1e-9)
+
+
 def test_forecasts_that_are_too_large_have_a_slope_below_one():
     rng = np.random.default_rng(0)
     known, rest = rng.normal(size=(2, 500))
@@ -64,11 +80,16 @@ def test_forecasts_that_are_too_large_have_a_slope_below_one():
 
 
 @settings(max_examples=20, deadline=None)
-@given(seed=st.integers(0, 1000), scale=st.floats(0.01, 100), horizon=st.integers(1, 8))
-def test_units_of_both_do_not_matter(seed, scale, horizon):
+@given(
+    seed=st.integers(0, 1000),
+    scale=st.floats(0.01, 100),
+    horizon=st.integers(1, 8),
+    variance=st.sampled_from(["bartlett", "periodogram"]),
+)
+def test_units_of_both_do_not_matter(seed, scale, horizon, variance):
     y, f = np.random.default_rng(seed).normal(size=(2, 60))
-    plain = mincer_zarnowitz(y, f, horizon=horizon)
-    scaled = mincer_zarnowitz(scale * y, scale * f, horizon=horizon)
+    plain = mincer_zarnowitz(y, f, horizon=horizon, variance=variance)
+    scaled = mincer_zarnowitz(scale * y, scale * f, horizon=horizon, variance=variance)
     assert scaled.p_value == pytest.approx(plain.p_value, rel=1e-6)
     assert scaled.intercept == pytest.approx(scale * plain.intercept)
 
@@ -102,8 +123,9 @@ def test_unbiasedness_is_about_changes_since_the_origin():
     found = unbiasedness_test(FORECASTS.sample(frac=1, random_state=1), 24).set_index("model")
     for model, rows in FORECASTS.groupby("model"):
         outcome, made = (rows[name] - rows["y_origin"] for name in ("y_true", "y_pred"))
-        expected = mincer_zarnowitz(outcome, made, horizon=24)
-        np.testing.assert_allclose(found.loc[model], expected, rtol=1e-9)
+        expected = mincer_zarnowitz(outcome, made, horizon=24, variance="periodogram")
+        bartlett = mincer_zarnowitz(outcome, made, horizon=24).p_value
+        np.testing.assert_allclose(found.loc[model], [*expected, bartlett], rtol=1e-9)
     assert found.loc["persistence"].isna().all()
 
 
@@ -111,21 +133,24 @@ def test_unbiasedness_keeps_the_order_of_models():
     assert unbiasedness_test(FORECASTS, 24)["model"].tolist() == list(pd.unique(FORECASTS["model"]))
 
 
-def test_direction_is_a_regression_with_hac_errors():
+def test_direction_is_tested_by_the_periodogram_and_by_a_regression_with_hac_errors():
     table = FORECASTS.copy()
     table.loc[table["origin"].isin(table["origin"].unique()[:5]), "y_true"] = table["y_origin"]
     found = direction_test(table, 24).set_index("model")
     for model in ("seasonal_naive", "har", "lstm_ultra"):
         rows = table[table["model"] == model]
-        expected = literal_direction(rows, 46)
-        result = found.loc[model, ["slope", "statistic", "p_value"]]
-        assert tuple(result) == pytest.approx(expected, rel=1e-6)
+        slope, _, p_bartlett = literal_direction(rows, 46)
+        result = found.loc[model, ["slope", "p_bartlett"]]
+        assert tuple(result) == pytest.approx((slope, p_bartlett), rel=1e-6)
         moved = rows[rows["y_true"] != rows["y_origin"]]
         rose, called = (
             (moved[column] > moved["y_origin"]).astype(float) for column in ("y_true", "y_pred")
         )
         naive = sm.OLS(rose.to_numpy(), sm.add_constant(called.to_numpy())).fit()
         assert found.loc[model, "statistic_naive"] == pytest.approx(naive.tvalues[1])
+        together = (called - called.mean()) * (rose - rose.mean())
+        result = found.loc[model, ["statistic", "p_value"]]
+        assert tuple(result) == pytest.approx(literal_mean_test(together.tolist()), rel=1e-9)
         hits = (rose == called).mean()
         assert found.loc[model, "direction"] == pytest.approx(hits)
         assert found.loc[model, "slope"] == pytest.approx(
@@ -138,7 +163,7 @@ def test_direction_is_missing_for_a_model_that_calls_one_direction():
         model="up", y_pred=lambda rows: rows["y_origin"] + 1
     )
     found = direction_test(pd.concat([FORECASTS, up]), 24).set_index("model")
-    tests = ["slope", "statistic", "p_value", "statistic_naive", "p_value_naive"]
+    tests = ["slope", "statistic", "p_value", "p_bartlett", "statistic_naive", "p_value_naive"]
     assert found.loc[["persistence", "up"], tests].isna().all(axis=None)
     assert np.isnan(found.loc["persistence", "direction"])
     assert 0 < found.loc["up", "direction"] < 1
@@ -152,7 +177,7 @@ def test_direction_that_is_always_right_or_always_wrong_is_certain():
         found = direction_test(sure, 24).iloc[0]
         assert found["slope"] == sign
         assert found["statistic"] == sign * np.inf
-        assert found["p_value"] == 0
+        assert (found["p_value"], found["p_bartlett"]) == (0, 0)
 
 
 def test_direction_without_skill_is_rarely_significant_once_overlap_is_allowed_for():

@@ -197,9 +197,10 @@ def test_overview_gives_the_headline_numbers(site):
     assert baseline[1].removesuffix(" (best)") == f"{expected['rmse']:.3f}"
     assert baseline[6].startswith(f"{expected['skill']:.1f}")
     assert f"({expected['skill_low']:.1f} to {expected['skill_high']:.1f})" in baseline[6]
-    assert baseline[8] == "yes"
+    assert baseline[8] == f"{expected['dm_p_bartlett']:.3f}"
+    assert baseline[9] == "yes"
     persistence = rows[1]
-    assert (persistence[0], persistence[5], persistence[7]) == ("Persistence", "–", "–")
+    assert [persistence[place] for place in (0, 5, 7, 8)] == ["Persistence", "–", "–", "–"]
 
 
 def test_overview_marks_the_best_of_each_column(site):
@@ -268,6 +269,27 @@ def test_overview_tells_where_the_numbers_come_from(site):
     assert digest not in told
     parameters = page.select("table.data")[-1].tbody.find_all("tr")
     assert [row.th.text for row in parameters] == list(describe(study)["parameter"])
+
+
+def test_pages_name_the_commit_of_each_stage_and_their_own(study, monkeypatch):
+    def at(commit):
+        monkeypatch.setattr("dvol_utils.study.made_by.git_commit", lambda root: commit)
+
+    at("a" * 40)
+    record(study, "03_lstm_training", {"device": "cpu"})
+    at("b" * 40)
+    pages = built(study)
+    told = pages["index.html"].select_one("dl.provenance").get_text(" ", strip=True)
+    assert "Code 01: not under version control 03: aaaaaaaaaaaa these pages: bbbbbbbbbbbb" in told
+    footers = {name: page.select_one("footer").get_text() for name, page in pages.items()}
+    own = "code not under version control, written as a page by bbbbbbbbbbbb."
+    assert own in footers["01_data_preparation.html"]
+    assert "03: aaaaaaaaaaaa, written as a page by bbb" in footers["index.html"]
+    for stage in ("01_data_preparation", "03_lstm_training"):
+        record(study, stage, read_json(study.run_dir / "manifest.json")["stages"][stage])
+    pages = built(study)
+    for page in pages.values():
+        assert page.select_one("footer").get_text().strip().endswith("code bbbbbbbbbbbb.")
 
 
 def test_overview_names_the_networks_that_could_not_be_trained(study):

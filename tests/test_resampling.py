@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from dvol_utils.evaluation import average_seeds
 from dvol_utils.significance import block_length, optimal_block
-from dvol_utils.significance.resampling import resample_counts, resampled_sums
+from dvol_utils.significance.resampling import Resampling, resample_counts, resampled_sums
 from dvol_utils.study.loading import load_study
 from dvol_utils.study.params import ParameterError
 
@@ -35,6 +36,32 @@ def test_sums_are_those_of_the_rows_that_arch_draws():
     sampler = StationaryBootstrap(7, values, seed=5)
     expected = [data[0][0].sum(axis=0) for data in sampler.bootstrap(130)]
     np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_an_interval_is_widened_by_one_factor_about_the_estimate():
+    draws = np.linspace(0.5, 2, 101)[:, None]  # percentiles 2.5 and 97.5 at 0.5375 and 1.9625
+    wave = np.cos(2 * np.pi * np.arange(8) / 8)[:, None]  # long-run variance 1, two ordinates
+    resampling = Resampling(block_hours=2, reps=101, seed=0)
+    found = resampling.interval(np.array([1.0]), draws, wave)
+    factor = 2 * 2.7764451051977987 * (1 / 8) ** 0.5 / (1.9625 - 0.5375)  # t(4) at 97.5 %
+    np.testing.assert_allclose(found[:, 0], [1 - 0.4625 * factor, 1 + 0.9625 * factor])
+    plain = replace(resampling, calibrated=False).interval(np.array([1.0]), draws, wave)
+    np.testing.assert_allclose(plain[:, 0], [0.5375, 1.9625])
+
+
+def test_intervals_without_width_and_missing_draws_stay_as_they_are():
+    wave = np.cos(2 * np.pi * np.arange(8) / 8)[:, None]
+    resampling = Resampling(block_hours=2, reps=100, seed=0)
+    same = resampling.interval(np.array([3.0]), np.full((100, 1), 3.0), wave)
+    assert same[:, 0].tolist() == [3, 3]
+    draws = np.linspace(0.5, 2, 101)[:, None]
+    holed = np.vstack([draws, np.full((9, 1), np.nan)])
+    estimate = np.array([1.0])
+    np.testing.assert_array_equal(
+        resampling.interval(estimate, holed, wave), resampling.interval(estimate, draws, wave)
+    )
+    none = resampling.interval(np.array([np.nan]), np.full((9, 1), np.nan), np.full((8, 1), np.nan))
+    assert np.isnan(none).all()
 
 
 def test_optimal_block_is_that_of_the_loss_against_persistence():

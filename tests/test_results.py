@@ -47,6 +47,7 @@ def table() -> pd.DataFrame:
         nested=significance.clark_west_pairs(FORECASTS, nested_pairs(MODELS), 24),
         unbiased=significance.unbiasedness_test(FORECASTS, 24),
         superior=significance.superior_ability(FORECASTS, resampling=DRAWS),
+        losses=significance.three_losses(FORECASTS, 24, resampling=DRAWS),
     )
 
 
@@ -109,6 +110,7 @@ def test_the_table_is_tidy_and_complete(table):
         "mincer_zarnowitz": 7,
         "superior_ability": 6,
         "reality_check": 6,
+        "loss": 18,
     }
     assert not table.duplicated(["kind", "model_a", "model_b", "metric"]).any()
     numbers = table.select_dtypes("float64").columns
@@ -126,6 +128,13 @@ def test_the_table_holds_what_the_tests_gave(table):
     assert look_up(table, "direction", "har", "direction")["estimate"] == slope["har"]
     assert row["p_holm"] == pairs["p_holm"]
     assert row["p_fdr"] == pairs["p_fdr"]
+    assert row["p_bartlett"] == pairs["p_bartlett"]
+    losses = significance.three_losses(FORECASTS, 24, resampling=DRAWS)
+    for loss in losses[losses["model"] == "har"].to_dict("records"):
+        found = look_up(table, "loss", "har", loss["loss"])
+        assert found["estimate"] == loss["loss_gain"]
+        names = ["low", "high", "statistic", "p_value", "p_bartlett", "p_holm"]
+        assert found[names].tolist() == [loss[name] for name in names]
     gains = significance.superior_ability(FORECASTS, resampling=DRAWS).set_index("model").loc["har"]
     found = look_up(table, "superior_ability", "har", "squared_error", "persistence")
     expected = gains[["mean_gain", "statistic", "p_value"]].tolist()
@@ -201,10 +210,12 @@ def test_headline_is_what_the_site_reads(table, tmp_project):
     assert har["skill"] == {name: expected[name] for name in ("estimate", "low", "high")}
     dm = look_up(table, "diebold_mariano", "har", "squared_error", "persistence")
     assert har["dm_p_value"] == dm["p_value"]
+    assert har["dm_p_bartlett"] == dm["p_bartlett"]
     assert har["in_mcs"] == bool(
         look_up(table, "confidence_set", "har", "squared_error")["estimate"]
     )
     assert results["models"]["persistence"]["dm_p_value"] is None
+    assert results["models"]["persistence"]["dm_p_bartlett"] is None
     assert results["models"]["persistence"]["direction"] == dict.fromkeys(
         ("estimate", "low", "high")
     )

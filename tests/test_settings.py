@@ -7,9 +7,10 @@ import re
 import pytest
 import yaml
 
+from dvol_utils.study.limits import STUDY_CHARACTERS
 from dvol_utils.study.params import ParameterError
 from dvol_utils.study.settings import parse_settings
-from dvol_utils.study.yaml_values import MOST_CHARACTERS, read_yaml
+from dvol_utils.study.yaml_values import read_yaml
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,7 @@ def test_a_value_that_is_none_is_told_in_our_own_words(text, key, value):
         ("a: " + "[" * 5_000, "found more than 20 levels of nested values"),
         ("a: " + "{b: " * 5_000, "found more than 20 levels of nested values"),
         ("a: x\n" * 2, "key 'a' stands twice"),
-        ("a: '" + "x" * MOST_CHARACTERS + "'", "characters; should be at most 200,000"),
+        ("a: '" + "x" * STUDY_CHARACTERS + "'", "characters; should be at most 200,000"),
         ("a: !!timestamp 2021-13-40", "month must be in 1..12"),
         ("a: !!python/object/apply:os.getcwd []", "could not determine a constructor"),
     ],

@@ -50,7 +50,7 @@ def test_a_twin_is_told_apart_by_no_test(of, how):
     rows = with_twin(of, how)
     pairs = significance.diebold_mariano_pairs(rows, HORIZON)
     pair = pairs[(pairs["model_a"] == of) & (pairs["model_b"] == "twin")].iloc[0]
-    assert (pair["statistic"], pair["p_value"], pair["p_wide"]) == (0, 1, 1)
+    assert (pair["statistic"], pair["p_value"], pair["p_bartlett"]) == (0, 1, 1)
     found = significance.giacomini_white_pairs(rows, [("twin", of)], HORIZON).iloc[0]
     assert (found["statistic"], found["p_value"]) == (0, 1)
     found = significance.clark_west_pairs(rows, [("twin", of)], HORIZON).iloc[0]
@@ -84,10 +84,16 @@ def test_a_twin_of_persistence_calls_no_direction_and_has_no_skill(how):
     own = regimes[regimes["model"] == "twin"]
     assert own["skill"].eq(0).all()
     assert own["p_value"].dropna().eq(1).all()
+    losses = significance.three_losses(rows, HORIZON, resampling=DRAWS).set_index("model")
+    own = losses.loc["twin"].set_index("loss")
+    numbers = ["loss_gain", "low", "high", "statistic"]
+    assert own.loc[["squared_error", "absolute_error"], numbers].eq(0).all(axis=None)
+    assert own.loc[["squared_error", "absolute_error"], "p_holm"].eq(1).all()
+    assert own.loc["direction", [*numbers, "p_value", "p_holm"]].isna().all()
     crps = significance.crps_against_persistence(rows, HORIZON, resampling=DRAWS)
     own = crps.set_index("model").loc["twin"]
     assert own[["crps_skill", "low", "high", "crps_difference", "statistic"]].tolist() == [0] * 5
-    assert own[["p_value", "p_wide"]].tolist() == [1, 1]
+    assert own[["p_value", "p_bartlett"]].tolist() == [1, 1]
 
 
 def test_losses_of_twins_are_no_difference_to_the_tests_themselves():
@@ -96,10 +102,14 @@ def test_losses_of_twins_are_no_difference_to_the_tests_themselves():
     a, b = ((own[n]["y_true"] - own[n]["y_pred"]) ** 2 for n in ("persistence", "twin"))
     assert (a != b).any()
     assert significance.diebold_mariano(a, b, horizon=HORIZON) == (0, 1)
-    assert significance.giacomini_white(a, b, horizon=HORIZON) == (0, 1)
+    assert significance.equal_loss(a, b, horizon=HORIZON) == (0, 1, 1)
+    for way in ("bartlett", "periodogram"):
+        assert significance.giacomini_white(a, b, horizon=HORIZON, variance=way) == (0, 1)
     forecasts = own["persistence"]["y_pred"], own["twin"]["y_pred"]
     outcome = own["twin"]["y_true"]
-    assert significance.clark_west(outcome, *forecasts, horizon=HORIZON) == (0, 1)
+    for way in ("bartlett", "periodogram"):
+        found = significance.clark_west(outcome, *forecasts, horizon=HORIZON, variance=way)
+        assert found == (0, 1)
 
 
 def test_only_what_is_closer_than_rounding_is_the_same():

@@ -15,7 +15,7 @@ import pandas as pd
 
 from dvol_utils.data.raw.files import RawStoreError
 from dvol_utils.data.raw.schemas import SCHEMAS
-from dvol_utils.data.raw.store import read_series, series_file, series_path
+from dvol_utils.data.raw.store import has_price, read_series, series_file, series_path
 from dvol_utils.data.raw.units import check_beside_price
 from dvol_utils.data.resample import hourly_closes
 from dvol_utils.study.data_section import ENDED_AFTER_HOURS, DataParams, SeriesName
@@ -132,7 +132,7 @@ def runs(flags: np.ndarray) -> list[tuple[int, int]]:
 def _asset_panel(raw_dir: Path, asset: str, params: DataParams, leave_gaps: bool) -> pd.DataFrame:
     bars = {}
     for series in ("dvol", "price"):
-        if series == "dvol" or series_file(raw_dir, asset, series, params) is not None:
+        if series == "dvol" or has_price(raw_dir, asset, params):
             bars[series] = _read_hours(raw_dir, asset, series, params)
     hours = _hours(_path(raw_dir, asset, "dvol", params), bars["dvol"].index, params)
 

@@ -194,7 +194,7 @@ def _asset_sentence(asset: str, rows: pd.DataFrame, coverage: float) -> str:
     parts = [
         f"{label(row.model)} {number(100 * row.difference, '+.2f')} percentage points "
         f"({coverage_text(coverage)} interval {number(100 * row.low, '.2f')} to "
-        f"{number(100 * row.high, '.2f')}, {p_text(row.p_holm)} after Holm)"
+        f"{number(100 * row.high, '.2f')}, Diebold-Mariano {p_text(row.p_holm)} after Holm)"
         + ("" if row.way == POOLED else " when told which asset a row is of")
         for row in rows.itertuples()
     ]

@@ -2,9 +2,9 @@
 
 That the model beats persistence is stated for each of three losses. It is established where the
 p-value, after Holm's correction over the three, is below `judging.LEVEL` and the bootstrap interval
-lies above zero. Other statements on skill rest on the p-value of their own test and the interval.
-Where only one of the two holds the tests disagree. A statement on several regimes is established
-where the interval lies above zero in each of them.
+lies above zero; where the test alone holds, the tests disagree. Other statements on skill rest on
+the p-value of their own test and the interval; where only one of the two holds, the tests disagree.
+A statement on several regimes is established where the interval lies above zero in each of them.
 """
 
 from __future__ import annotations
@@ -238,4 +238,4 @@ def _verdict(holds: bool, low: float | None) -> str:
 
 
 def _tested(p_value: float) -> str:
-    return "" if pd.isna(p_value) else f", {p_text(p_value)}"
+    return "" if pd.isna(p_value) else f", Diebold-Mariano {p_text(p_value)}"

@@ -122,8 +122,8 @@ def size_answer(
         sure = "beyond chance" if row.p_holm < level else "not beyond chance"
         sentences.append(
             f"{row.larger} is {word} than {row.smaller.split(',')[0]} by {abs(row.gain):.3f} "
-            f"points of RMSE, {sure} ({p_text(row.p_holm)} after Holm); single pairs of seeds: "
-            f"better in {row.better}, worse in {row.worse} of {row.pairs}"
+            f"points of RMSE, {sure} (Diebold-Mariano {p_text(row.p_holm)} after Holm); single "
+            f"pairs of seeds: better in {row.better}, worse in {row.worse} of {row.pairs}"
         )
     inside = ", ".join(sets.loc[sets["averaged_in"], "model"])
     sure = tests[tests["p_holm"] < level]

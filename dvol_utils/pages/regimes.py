@@ -107,8 +107,9 @@ def month_finding(months: pd.DataFrame, model: str) -> str:
     return (
         f"{label(model)} is ahead of persistence in {ahead} of {len(own)} months; were each month "
         f"a toss of a coin, as many or more would be ahead with {p_text(chance)}. Its interval "
-        f"lies above zero in {beyond or 'none'} of them; after Holm's correction over the months "
-        f"it is better at p < {LEVEL} in {better or 'none'}. Its best month is "
+        f"lies above zero in {beyond or 'none'} of them; by the Diebold-Mariano test, after Holm's "
+        f"correction over the months, it is better at p < {LEVEL} in {better or 'none'}. Its best "
+        "month is "
         f"{best['month']:%Y-%m} (skill {percent(best['skill'])}), its worst {worst['month']:%Y-%m} "
         f"({percent(worst['skill'])})."
     )

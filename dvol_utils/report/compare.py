@@ -11,7 +11,6 @@ import pandas as pd
 
 from dvol_utils.evaluation import score
 from dvol_utils.report import overview
-from dvol_utils.report.provenance import commit
 from dvol_utils.report.site import page_templates, same_run
 from dvol_utils.results.chosen_model import choose
 from dvol_utils.results.headline import ShownColumn
@@ -29,6 +28,7 @@ from dvol_utils.results.shared_rows import (
 from dvol_utils.study.effective import describe
 from dvol_utils.study.files import ArtefactError, replacing
 from dvol_utils.study.loading import load_study
+from dvol_utils.study.made_by import code_words
 from dvol_utils.study.model_names import label
 from dvol_utils.study.params import ParameterError, StudyParams
 from dvol_utils.study.recorded import recorded_study
@@ -100,7 +100,7 @@ def finished_run(study: StudyParams) -> ComparedRun:
     same_run(study, results, manifest)
     recorded = recorded_study(study, manifest)
     validation, test = study_rows(recorded)
-    return ComparedRun(recorded, results, commit(manifest), test, choose(score(validation)))
+    return ComparedRun(recorded, results, code_words(manifest), test, choose(score(validation)))
 
 
 def comparison_html(runs: Sequence[ComparedRun]) -> str:
@@ -131,9 +131,10 @@ def headline_tables(runs: Sequence[ComparedRun]) -> dict[str, Any]:
         "rows": rows,
         "caption": (
             "Every model on all test hours of its own study, as that study reported it. Brackets: "
-            "bootstrap interval. Skill and DM p: against the study's persistence. MCS: model "
-            "confidence set. Bold: best of its column within its study. Rows of two studies can be "
-            "set against each other only where their test hours match, as above."
+            "bootstrap interval. Skill and DM p (Diebold-Mariano): against the study's "
+            "persistence. MCS: model confidence set. Bold: best of its column within its study. "
+            "Rows of two studies can be set against each other only where their test hours match, "
+            "as above."
         ),
     }
 
@@ -256,6 +257,7 @@ def _columns(a: str, b: str) -> list[ShownColumn]:
         ShownColumn("Skill, %", b, 1, None),
         ShownColumn("Difference", "percentage points", 1, None),
         ShownColumn("DM p", "", 3, None),
+        ShownColumn("DM p", "Bartlett", 3, None),
         ShownColumn("DM p", "Holm", 3, None),
     ]
 
@@ -266,7 +268,10 @@ def _cells(row: Any) -> list[dict[str, Any]]:
     return [
         *(overview.cell(value, written(value, decimals), "", False) for value, decimals in plain),
         overview.cell(100 * row.difference, number(100 * row.difference, "+.1f"), bounds, False),
-        *(overview.cell(p, written_p(p), "", False) for p in (row.p_value, row.p_holm)),
+        *(
+            overview.cell(p, written_p(p), "", False)
+            for p in (row.p_value, row.p_bartlett, row.p_holm)
+        ),
     ]
 
 
@@ -278,6 +283,7 @@ def _caption(a: ComparedRun, b: ComparedRun, hours: int) -> str:
         f"same outcomes. Difference: skill in {names[0]} less skill in {names[1]}, positive where "
         f"{names[0]} is better; brackets: {coverage} bootstrap interval, both on the same "
         f"resamples, with the settings of {names[0]}. DM p: Diebold-Mariano test of equal squared "
-        "error; Holm: after a correction for the number of lines. Chosen: the models with the "
+        "error; Bartlett: the same test as others print it, which finds too much; Holm: after a "
+        "correction for the number of lines. Chosen: the models with the "
         "lowest error on each study's own validation rows."
     )

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.results.significance_table import look_up
-from dvol_utils.significance.losses import LOSSES
 from dvol_utils.wording.columns import LOSS_NAMES
 from dvol_utils.wording.numbers import interval_text, number, p_text, percent
 
@@ -57,7 +56,7 @@ def doubt(test: pd.Series, interval: pd.Series | None) -> str:
 def test_text(test: pd.Series) -> str:
     """A Diebold-Mariano test in words: the p-value that counts, and the one that others print."""
     bartlett = p_text(test["p_bartlett"]).removeprefix("p = ")
-    return f"Diebold-Mariano {p_text(test['p_value'])} (Bartlett weights {bartlett})"
+    return f"Diebold-Mariano {p_text(test['p_value'])}, with Bartlett weights {bartlett}"
 
 
 class LossVerdict(NamedTuple):
@@ -81,7 +80,7 @@ def loss_verdicts(table: pd.DataFrame, model: str, coverage: float) -> list[Loss
     """
     share = look_up(table, "interval", model, "direction")
     right = np.nan if share is None else share["estimate"]
-    rows = {loss: look_up(table, "loss", model, loss) for loss in LOSSES}
+    rows = {loss: look_up(table, "loss", model, loss) for loss in LOSS_NAMES}
     return [loss_verdict(row, loss, right, coverage) for loss, row in rows.items()]
 
 

@@ -94,7 +94,7 @@ def after_the_study(study: StudyParams, *, log: Callable[[str], None] = print) -
     count = len(hours.rows)
     if count < fewest_hours(study):
         return AfterStudy(_none(), count)
-    saved, lacking = saved_forecasts(hours)
+    saved, lacking, _ = saved_forecasts(hours)
     folds, refitted, failed = refitted_forecasts(hours, saved, log=log)
     ways = {SAVED: saved, REFITTED: refitted if folds else {}}
     tables = [_with_way(hours, way, made) for way, made in ways.items() if made]

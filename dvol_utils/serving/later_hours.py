@@ -41,7 +41,8 @@ class LaterHours:
     """Hours that can be scored, and the study and the market that they belong to.
 
     `rows` are their positions in `samples`, `fold` whose models are asked. `notes` say what else a
-    reader should know, `counted` of the number of hours.
+    reader should know, `counted` of the number of hours, `doubts` those of the notes that are about
+    values that seem to be wrong ticks.
     """
 
     finished: Finished
@@ -51,6 +52,7 @@ class LaterHours:
     rows: np.ndarray
     notes: list[str]
     counted: list[str]
+    doubts: list[str]
 
 
 def later_hours(
@@ -80,15 +82,16 @@ def later_hours(
     notes = _sample_notes(first, fold, finished.until, in_sample)
     market = read_market(finished, raw_dir, asset=asset, allow_changed=allow_changed)
     ticks = wrong_ticks(market.raw_dir, market.params, market.panel)
-    notes += map(tick_words, ticks.itertuples())
+    doubts = [tick_words(tick) for tick in ticks.itertuples()]
     samples = serving_samples(market, finished.study)
     rows, counted = _rows(samples, first, last, market, finished)
-    return LaterHours(finished, fold, market, samples, rows, market.notes + notes, counted)
+    notes = market.notes + notes + doubts
+    return LaterHours(finished, fold, market, samples, rows, notes, counted, doubts)
 
 
 def saved_forecasts(
     hours: LaterHours, *, allow_changed: bool = False
-) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
+) -> tuple[dict[str, pd.DataFrame], dict[str, str], list[str]]:
     """What the saved models forecast at some hours, nothing fitted.
 
     Returns
@@ -97,22 +100,25 @@ def saved_forecasts(
         Rows of the forecast table by model, one an hour and seed.
     left_out : dict
         Why other models have none, by model.
+    allowed : list of str
+        What `allow_changed` let pass.
     """
     finished, samples = hours.finished, hours.samples
     made: dict[str, pd.DataFrame] = {}
-    left_out = {}
+    left_out, notes = {}, []
     for name in _order(finished.study.models):
         reason, own = _lack(hours, name)
         if reason is None:
             asked = (finished, hours.market, samples, name, hours.fold, own)
-            table = new_rows(*asked, made=made, allow_changed=allow_changed)
+            table, allowed = new_rows(*asked, made=made, allow_changed=allow_changed)
+            notes += allowed
             blank = int(table["y_pred"].isna().sum())
             reason = f"no forecast at {blank} of {len(table)} rows" if blank else None
         if reason is None:
             made[name] = table
         else:
             left_out[name] = reason
-    return made, left_out
+    return made, left_out, notes
 
 
 def with_quantiles_since(hours: LaterHours, new: pd.DataFrame) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from dvol_utils.evaluation.ended import ended_scores
 from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.forecasting.inputs import release_sentences
 from dvol_utils.results.later_losses import fewest_hours, later_losses
+from dvol_utils.serving.changed_models import other_code_notes
 from dvol_utils.serving.later_hours import (
     LaterHours,
     later_hours,
@@ -21,6 +22,7 @@ from dvol_utils.serving.later_hours import (
     with_quantiles_since,
 )
 from dvol_utils.significance import Resampling, bootstrap_interval, equal_loss
+from dvol_utils.study.model_names import ENSEMBLE
 from dvol_utils.study.params import StudyParams
 
 SCORE_COLUMNS = (
@@ -30,6 +32,7 @@ SCORE_COLUMNS = (
     "skill_low",
     "skill_high",
     "dm_p_value",
+    "dm_p_bartlett",
     "n",
 )
 
@@ -43,7 +46,8 @@ class LaterScores:
     after the study shows them. `forecasts` is the forecast table they come from, seeds averaged,
     with quantiles. `ended` has `ended_scores` of models whose inputs ended, each on the hours up to
     there. `left_out` says by model why it has no scores, `facts` where the hours and the models
-    come from, `notes` what else a reader should know.
+    come from, `notes` what else a reader should know, `doubts` those among them of values that
+    seem to be wrong ticks.
     """
 
     scores: pd.DataFrame
@@ -53,6 +57,7 @@ class LaterScores:
     left_out: dict[str, str]
     facts: dict[str, Any]
     notes: list[str]
+    doubts: list[str]
 
 
 def score_later(
@@ -82,7 +87,8 @@ def score_later(
     in_sample : bool
         Also take origins from before the time up to which the models have seen outcomes.
     allow_changed : bool
-        Take a history that differs from the one that the models were fitted on.
+        Take a history that differs from the one that the models were fitted on, and models that
+        differ from those of the study's forecasts; the notes say what differs.
 
     Raises
     ------
@@ -99,7 +105,7 @@ def score_later(
         in_sample=in_sample,
         allow_changed=allow_changed,
     )
-    made, left_out = saved_forecasts(hours, allow_changed=allow_changed)
+    made, left_out, allowed = saved_forecasts(hours, allow_changed=allow_changed)
     rows = pd.concat(made.values(), ignore_index=True)
     forecasts = average_seeds(with_quantiles_since(hours, rows))
     finished = hours.finished
@@ -109,8 +115,10 @@ def score_later(
     scores, few = _scores(forecasts, finished.study)
     facts = _facts(hours, forecasts)
     ends = hours.samples.times[hours.rows[[0, -1]]]
-    notes = [*hours.notes, *release_sentences(finished.study, made, *ends), *hours.counted, *few]
-    return LaterScores(scores, losses, forecasts, ended, left_out, facts, notes)
+    notes = [*hours.notes, *allowed, *release_sentences(finished.study, made, *ends)]
+    notes += [*hours.counted, *few, *finished.notes]
+    notes += other_code_notes(finished, [name for name in made if name != ENSEMBLE], hours.fold)
+    return LaterScores(scores, losses, forecasts, ended, left_out, facts, notes, hours.doubts)
 
 
 def _scores(forecasts: pd.DataFrame, study: StudyParams) -> tuple[pd.DataFrame, list[str]]:
@@ -120,7 +128,8 @@ def _scores(forecasts: pd.DataFrame, study: StudyParams) -> tuple[pd.DataFrame, 
     scores = scores.sort_values("jump_regime", key=lambda c: c.map(order), kind="stable")
     rows, needed = int(whole["n"].max()), fewest_hours(study)
     if rows < needed:
-        scores = scores.assign(skill_low=np.nan, skill_high=np.nan, dm_p_value=np.nan)
+        missing = ("skill_low", "skill_high", "dm_p_value", "dm_p_bartlett")
+        scores = scores.assign(**dict.fromkeys(missing, np.nan))
         notes = [f"{rows} hours carry no interval and no test; {needed} would"]
     else:
         scores, notes = _with_tests(scores, forecasts, study), []
@@ -134,17 +143,15 @@ def _with_tests(scores: pd.DataFrame, forecasts: pd.DataFrame, study: StudyParam
     bounds = pd.concat([draws, regimes])[["model", "jump_regime", "low", "high"]]
     bounds = bounds.rename(columns={"low": "skill_low", "high": "skill_high"})
     losses = squared_errors(forecasts)
-    tests = {
-        name: equal_loss(
-            losses[name], losses["persistence"], horizon=study.target.horizon_hours
-        ).p_value
+    hours = study.target.horizon_hours
+    tests = [
+        (name, "all", *equal_loss(losses[name], losses["persistence"], horizon=hours)[1:])
         for name in losses
         if name != "persistence" and "persistence" in losses
-    }
-    p_value = scores["model"].map(tests).where(scores["jump_regime"] == "all")
-    return scores.assign(dm_p_value=p_value.astype(float)).merge(
-        bounds, on=["model", "jump_regime"], how="left"
-    )
+    ]
+    keys = ["model", "jump_regime"]
+    p_values = pd.DataFrame(tests, columns=[*keys, "dm_p_value", "dm_p_bartlett"])
+    return scores.merge(p_values, on=keys, how="left").merge(bounds, on=keys, how="left")
 
 
 def _facts(hours: LaterHours, forecasts: pd.DataFrame) -> dict[str, Any]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
 from dvol_utils.evaluation.forecast_table import ended_models
 from dvol_utils.forecasting.forecasters import make_forecaster, saved_folder
 from dvol_utils.models import Forecaster
+from dvol_utils.study.bounded import OversizeError
 from dvol_utils.study.effective import changed, effective
+from dvol_utils.study.made_by import other_code
 from dvol_utils.study.params import StudyParams
+from dvol_utils.study.parquet import read_whole
 from dvol_utils.study.recorded import recorded_study
+from dvol_utils.study.stages import TRAINING
 from dvol_utils.study.tables import read_manifest, read_table, sections_of
 from dvol_utils.training import NetworkForecaster
 from dvol_utils.training.checkpoints.networks import load_weights, read_config
@@ -26,11 +32,17 @@ class ServingError(RuntimeError):
 
 @dataclass(frozen=True)
 class Finished:
-    """A study that was run: its parameters then, its forecasts, the panel they were made from."""
+    """A study that was run: its parameters then, its forecasts, the panel they were made from.
+
+    `checkpoints` are the SHA-256 of the weights that made the forecasts, as `checkpoint_hashes`
+    names them; `notes` sentences on the code that the run was made by.
+    """
 
     study: StudyParams
     forecasts: pd.DataFrame
     panel: pd.DataFrame
+    checkpoints: Mapping[str, str]
+    notes: list[str]
 
     @property
     def asset(self) -> str:
@@ -85,7 +97,8 @@ def load_run(study: StudyParams) -> Finished:
             f"study {study.name} has not been run: {path} is missing; "
             f"run `make report STUDY={study.name}`"
         )
-    recorded = recorded_study(study, read_manifest(study))
+    manifest = read_manifest(study)
+    recorded = recorded_study(study, manifest)
     changed = _differences(study, recorded)
     if changed:
         raise ServingError(
@@ -97,7 +110,18 @@ def load_run(study: StudyParams) -> Finished:
     data = study.data.model_copy(update={"raw_dir": recorded.data.raw_dir})
     served = study.model_copy(update={"data": data})
     forecasts = read_table(served, "forecasts")  # and with it the panel's hash
-    return Finished(served, forecasts, pd.read_parquet(study.artefact("panel.parquet")))
+    checkpoints = manifest["stages"].get(TRAINING.name, {}).get("checkpoints", {})
+    note = other_code(manifest, study.root)
+    panel = _panel(study.artefact("panel.parquet"))
+    return Finished(served, forecasts, panel, checkpoints, [note] if note else [])
+
+
+def _panel(path: Path) -> pd.DataFrame:
+    """Its origin is not asked for: the raw store may have gone on since."""
+    try:
+        return read_whole(path).to_pandas()
+    except OversizeError as error:
+        raise ServingError(f"{path}: {error}: no run leaves that much") from None
 
 
 def newest_fold(finished: Finished) -> ServedFold:

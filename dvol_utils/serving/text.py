@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from dvol_utils.results.headline import HEADLINE_COLUMNS
+from dvol_utils.results.headline import HEADLINE_COLUMNS, P_VALUES
 from dvol_utils.study.model_names import label
 from dvol_utils.wording.columns import LOSS_NAMES
 from dvol_utils.wording.numbers import MISSING, hour, number, percent, written, written_p
@@ -48,7 +48,8 @@ def score_text(found: LaterScores) -> str:
         f"Fitted on outcomes before {hour(facts['fitted_before'])}, fold "
         f"{facts['fold']}; nothing was fitted again"
     )
-    blocks = [head]
+    doubts = "\n".join(f"doubtful: {doubt}" for doubt in found.doubts)
+    blocks = [doubts, head] if doubts else [head]
     for regime, part in found.scores.groupby("jump_regime", sort=False):
         name = "All hours" if regime == "all" else f"Origins in the {regime} regime"
         blocks.append(f"{name}, {part['n'].iloc[0]:,}\n{_text_table(part, regime == 'all')}")
@@ -65,7 +66,7 @@ def score_text(found: LaterScores) -> str:
         for row in found.ended.itertuples()
     ]
     lines += [f"left out: {label(name)}: {reason}" for name, reason in found.left_out.items()]
-    lines += [f"note: {note}" for note in found.notes]
+    lines += [f"note: {note}" for note in found.notes if note not in found.doubts]
     return "\n\n".join([*blocks, *(["\n".join(lines)] if lines else [])])
 
 
@@ -137,5 +138,6 @@ def _text_table(part: pd.DataFrame, with_tests: bool) -> str:
                 for low, high in zip(part["skill_low"], part["skill_high"], strict=True)
             ]
     if with_tests:
-        shown["DM p"] = [written_p(p) for p in part["dm_p_value"]]
+        for name in P_VALUES:
+            shown[HEADLINE_COLUMNS[name].heading] = [written_p(p) for p in part[name]]
     return pd.DataFrame(shown).to_string(index=False)

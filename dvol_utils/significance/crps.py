@@ -80,7 +80,7 @@ def crps_against_persistence(
 
 
 def reliability(
-    forecasts: pd.DataFrame, horizon: int, *, by: str | None = None, coverage: float = 0.95
+    forecasts: pd.DataFrame, *, by: str | None = None, coverage: float = 0.95
 ) -> pd.DataFrame:
     """Observed against nominal shares, and how far chance moves the observed ones.
 
@@ -89,8 +89,6 @@ def reliability(
     forecasts : DataFrame
         Forecasts of one asset with quantiles, one row an origin and model; rows without quantiles
         are left out.
-    horizon : int
-        Hours over which outcomes overlap.
     by : str, optional
         A column such as `jump_regime`: each of its values is judged apart.
     coverage : float
@@ -115,7 +113,7 @@ def reliability(
     >>> rows = example_forecasts()
     >>> steps = {"q05": -2, "q25": -1, "q50": 0, "q75": 1, "q95": 2}
     >>> rows = rows.assign(**{name: rows["y_pred"] + step for name, step in steps.items()})
-    >>> found = reliability(rows[rows["model"] == "good"], 24)
+    >>> found = reliability(rows[rows["model"] == "good"])
     >>> found[["share", "nominal", "observed", "low", "high"]].round(2)
         share  nominal  observed   low  high
     0   below     0.05      0.20  0.07  0.32
@@ -133,7 +131,7 @@ def reliability(
         if by is not None:
             regimes = {value: (own[by] == value).to_numpy() for value in pd.unique(own[by])}
         for value, inside in regimes.items():
-            found = _shares(own, inside, horizon, coverage)
+            found = _shares(own, inside, coverage)
             tables.append(found.assign(model=model, **({} if by is None else {by: value})))
     keys = ["model", *([by] if by else [])]
     names = [*keys, "share", "nominal", "observed", "low", "high", "n"]
@@ -142,7 +140,7 @@ def reliability(
     return pd.concat(tables, ignore_index=True)[names]
 
 
-def _shares(own: pd.DataFrame, inside: np.ndarray, horizon: int, coverage: float) -> pd.DataFrame:
+def _shares(own: pd.DataFrame, inside: np.ndarray, coverage: float) -> pd.DataFrame:
     outcome = own["y_true"]
     hits = {("below", nominal): outcome <= own[name] for name, nominal in QUANTILES.items()}
     hits |= {

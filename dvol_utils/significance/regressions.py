@@ -200,15 +200,21 @@ def direction_test(forecasts: pd.DataFrame, horizon: int) -> pd.DataFrame:
         moved = table[table["y_true"] != table["y_origin"]]
         rose = (moved["y_true"] > moved["y_origin"]).to_numpy(dtype=float)
         called = (moved["y_pred"] > moved["y_origin"]).to_numpy(dtype=float)
-        rows.append((model, *_direction_regression(rose, called, horizon)))
+        rows.append((model, *direction_regression(rose, called, horizon)))
     columns = ["model", "slope", "statistic", "p_value", "p_bartlett"]
     columns += ["statistic_naive", "p_value_naive"]
     shares = score(forecasts)[["model", "direction"]]
     return shares.merge(pd.DataFrame(rows, columns=columns), on="model")
 
 
-def _direction_regression(rose: np.ndarray, called: np.ndarray, horizon: int) -> tuple[float, ...]:
-    """Slope, its test by the periodogram, p with Bartlett weights, and the naive test."""
+def direction_regression(rose: np.ndarray, called: np.ndarray, horizon: int) -> tuple[float, ...]:
+    """The test of `direction_test` on arrays of 0 and 1, one an hour that moved.
+
+    Returns
+    -------
+    slope, statistic, p_value, p_bartlett, statistic_naive, p_value_naive : float
+        Missing where all calls or all moves are the same, or there are no more than `horizon`.
+    """
     if len(called) <= horizon or np.ptp(called) == 0 or np.ptp(rose) == 0:
         return (np.nan,) * 6
     if np.ptp(rose - called) == 0 or np.ptp(rose + called) == 0:

@@ -1,4 +1,8 @@
-"""What this machine has to allow a run: open files, memory, room on disk, asked at its start."""
+"""What this machine has to allow a run, asked at its start, and how much a run reads of others.
+
+The second half are bounds on files and answers that somebody else may have made: each is far above
+what real ones need, and small enough that reading one does not end in want of memory.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,29 @@ MEMORY = 768 * MIB
 DISK = 30 * MIB
 _ENOUGH_FILES = 4_096  # for the workers of a large machine
 _CGROUP = Path("/sys/fs/cgroup/memory.max")  # a container's own limit
+
+# An answer of a source. The largest page that is asked for, 10,000 days of five metrics, has 2 MB
+# and 80,000 values; a slow line of 50 kB a second brings it in 40 s.
+ANSWER_BYTES = 16 * MIB  # as sent, and again once unpacked
+ANSWER_VALUES = 500_000
+ANSWER_SECONDS = 120.0
+# A JSON file of a run, of a checkpoint or beside raw files: the largest known has 20 kB.
+JSON_BYTES = 64 * MIB
+JSON_VALUES = 2_000_000
+JSON_LEVELS = 64  # results.json has 8
+# A study's file: a hundred times the largest study of the project.
+STUDY_CHARACTERS = 200_000
+STUDY_LEVELS = 20
+# A raw file: five years of minutes are 2.6 million rows, of 150 bytes each where it is CSV.
+RAW_BYTES = 2_048 * MIB  # of the file, and of the columns that are read once unpacked
+RAW_ROWS = 10_000_000
+RAW_MARKS = 400_000_000  # commas, quotes and blanks of a CSV file: 160 a row of 2.4 million
+LINE_BYTES = 100_000
+# A table of a run: the forecasts of ten models over three years have 2 million cells in 6 MB.
+TABLE_BYTES = 4_096 * MIB  # of the file, and once unpacked
+TABLE_CELLS = 500_000_000
+# A file of a checkpoint: the largest network here has 0.3 million weights of 4 bytes.
+CHECKPOINT_BYTES = 1_024 * MIB
 
 
 class LimitError(RuntimeError):

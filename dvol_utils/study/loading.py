@@ -12,8 +12,10 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from dvol_utils.study.bounded import OversizeError, read_text
 from dvol_utils.study.data_section import Section
 from dvol_utils.study.effective import effective, flat
+from dvol_utils.study.limits import STUDY_CHARACTERS
 from dvol_utils.study.params import NAME, ParameterError, StudyParams
 from dvol_utils.study.reach import without_effect
 from dvol_utils.study.yaml_values import read_yaml
@@ -141,8 +143,8 @@ def study_file(name_or_path: str | Path) -> Path:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        values = read_yaml(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        values = read_yaml(read_text(path, 4 * STUDY_CHARACTERS))  # of up to four bytes each
+    except (yaml.YAMLError, UnicodeDecodeError, OversizeError) as error:
         raise ParameterError(f"{path}: not readable as YAML: {error}") from None
     if not isinstance(values, dict):
         raise ParameterError(

@@ -10,8 +10,7 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,10 +20,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dvol_utils import __version__
+from dvol_utils.study.bounded import OversizeError
 from dvol_utils.study.effective import changed, effective, parameters_hash
 from dvol_utils.study.files import ArtefactError, file_hash, read_json, replacing, write_json
 from dvol_utils.study.lock import run_lock
+from dvol_utils.study.made_by import made_by, this_code
 from dvol_utils.study.params import StudyParams
+from dvol_utils.study.parquet import read_whole
 from dvol_utils.study.stages import MADE_BY, TABLES
 
 _CONTENT = "content"
@@ -87,7 +89,9 @@ def read_table(study: StudyParams, name: str) -> pd.DataFrame:
     if not path.is_file():
         raise ArtefactError(f"{path} is missing: {advice}")
     try:
-        arrow = pq.read_table(path)
+        arrow = read_whole(path)
+    except OversizeError as error:
+        raise ArtefactError(f"{path}: {error}: no run leaves that much: {advice}") from None
     except (pa.ArrowException, OSError) as error:
         raise ArtefactError(f"{path} is damaged ({error}): {advice}") from None
     stored = json.loads((arrow.schema.metadata or {}).get(b"dvol_origin", b"{}"))
@@ -105,6 +109,9 @@ def read_table(study: StudyParams, name: str) -> pd.DataFrame:
 
 def read_manifest(study: StudyParams) -> dict[str, Any]:
     """`manifest.json` of a run: `parameters`, what each of `stages` noted, versions, seeds.
+
+    `made_by` has version and commit of the code by stage, `version` and `git_commit` those of the
+    stage that was run last.
 
     Raises
     ------
@@ -137,7 +144,10 @@ def _formats(version: str) -> list[str]:
 
 
 def record(study: StudyParams, stage: str, facts: dict[str, Any]) -> None:
-    """Add a stage's facts (durations, devices, file hashes) to `runs/<study>/manifest.json`."""
+    """Add a stage's facts (durations, devices, file hashes) to `runs/<study>/manifest.json`.
+
+    The version and commit of the code that runs now are noted as the stage's own.
+    """
     _write_manifest(study, {stage: facts})
 
 
@@ -214,37 +224,23 @@ def _store_hash(folder: Path) -> str:
 def _write_manifest(study: StudyParams, facts: dict[str, dict[str, Any]]) -> None:
     path = study.artefact("manifest.json")
     with _in_run(study):
-        stages = read_manifest(study)["stages"] if path.is_file() else {}
-        content = {**_provenance(study), "stages": {**stages, **facts}}
+        old = read_manifest(study) if path.is_file() else {"stages": {}}
+        code = this_code(study.root)
+        content = {
+            **_provenance(study),
+            **code,
+            "stages": {**old["stages"], **facts},
+            "made_by": made_by(old) | dict.fromkeys(facts, code),
+        }
         write_json(study.run_dir / "manifest.json", content)
 
 
 def _provenance(study: StudyParams) -> dict[str, Any]:
     return {
         "study": study.name,
-        "version": __version__,
         "parameters": effective(study),
         "parameters_hash": parameters_hash(study),
-        "git_commit": _git_commit(study.root),
         "python": platform.python_version(),
         "packages": package_versions(),
         "seeds": study.training.seeds,
     }
-
-
-def _git_commit(root: Path) -> str | None:
-    command: Callable[..., subprocess.CompletedProcess[str]] = subprocess.run
-    try:
-        head = command(
-            ["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True
-        ).stdout.strip()
-        changed = command(
-            ["git", "status", "--porcelain", "--untracked-files=no"],
-            cwd=root,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return head + (" with local changes" if changed else "")

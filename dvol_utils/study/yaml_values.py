@@ -7,8 +7,7 @@ from typing import Any
 
 import yaml
 
-MOST_CHARACTERS = 200_000  # a hundred times the largest study of the project
-_MOST_LEVELS = 20
+from dvol_utils.study.limits import STUDY_CHARACTERS, STUDY_LEVELS
 
 
 class _Loader(yaml.SafeLoader):
@@ -25,8 +24,8 @@ class _Loader(yaml.SafeLoader):
         event = self.peek_event()
         if isinstance(event, yaml.AliasEvent):
             self._refuse(f"found a reference *{event.anchor}; should be the value itself", event)
-        if self.levels > _MOST_LEVELS:
-            self._refuse(f"found more than {_MOST_LEVELS} levels of nested values", event)
+        if self.levels > STUDY_LEVELS:
+            self._refuse(f"found more than {STUDY_LEVELS} levels of nested values", event)
         self.levels += 1
         node = super().compose_node(parent, index)
         self.levels -= 1
@@ -55,12 +54,12 @@ def read_yaml(text: str) -> Any:
     Raises
     ------
     yaml.YAMLError
-        Broken, longer than `MOST_CHARACTERS`, a key that stands twice, a reference, or values
+        Broken, longer than `STUDY_CHARACTERS`, a key that stands twice, a reference, or values
         nested without end.
     """
-    if len(text) > MOST_CHARACTERS:
+    if len(text) > STUDY_CHARACTERS:
         raise yaml.YAMLError(
-            f"found {len(text):,} characters; should be at most {MOST_CHARACTERS:,}"
+            f"found {len(text):,} characters; should be at most {STUDY_CHARACTERS:,}"
         )
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 (a safe loader)

@@ -6,7 +6,6 @@ the server's `Retry-After` asks for. One request runs at a time, so the backoff 
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
@@ -19,13 +18,22 @@ from urllib.parse import urlsplit
 import httpx
 import tenacity
 
-from dvol_utils.data.fetching.sources import SOURCES
-from dvol_utils.study.params import ParameterError
+from dvol_utils.data.fetching.answers import (
+    ACCEPTED_ENCODING,
+    Answer,
+    Deadline,
+    PackingError,
+    read_answer,
+)
+from dvol_utils.data.fetching.sources import SOURCES, shown_url, source_urls
+from dvol_utils.study import limits
+from dvol_utils.study.bounded import OversizeError, parse_json
 from dvol_utils.wording.text import printable
 
 T = TypeVar("T")
 
 TRIES = 6
+_TRIES_IF_SLOW = 2
 _LONGEST_WAIT_S = 300.0
 # Deribit's codes for "not now": rate limit, settlement, maintenance, time-outs inside the exchange.
 _PASSING_CODES = {10028, 10040, 10041, 10047, 10066, 11051, 11094, 13028, 13888}
@@ -58,25 +66,6 @@ class FlawedResponseError(Exception):
         self.tries, self.wait_s, self.no_connection = tries, wait_s, no_connection
 
 
-def source_urls(base_urls: Mapping[str, str] | None) -> dict[str, str]:
-    """The address of every source, with `base_urls` in place of the public ones.
-
-    Raises
-    ------
-    ParameterError
-        A name that is no source, or an address that is not http(s)://host/...
-    """
-    urls = {name: source.base_url for name, source in SOURCES.items()}
-    for name, url in (base_urls or {}).items():
-        parts = urlsplit(url)
-        if name not in SOURCES:
-            raise ParameterError(f"base URL of {name!r}: should be of one of {', '.join(SOURCES)}")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ParameterError(f"base URL of {name}: found {url!r}; should be https://host/path")
-        urls[name] = url.rstrip("/")
-    return urls
-
-
 class Client:
     """Asks one source at a time for JSON; made by `open_client`."""
 
@@ -92,6 +81,7 @@ class Client:
         self.urls, self.requests = dict(urls), 0
         self._http, self._log, self._sleep, self._clock = http, log, sleep, clock
         self._sent: dict[str, deque[float]] = {name: deque() for name in urls}
+        self._deadlines = {name: Deadline() for name in urls}
         self._reached: set[str] = set()
 
     def get(
@@ -155,11 +145,16 @@ class Client:
     def _ask(self, source: str, path: str, query: Mapping[str, str], what: str) -> Any:
         self._keep_within_limit(source)
         self.requests += 1
+        url = f"{self.urls[source]}/{path}"
         try:
-            response = self._http.get(f"{self.urls[source]}/{path}", params=dict(query))
+            answer = self._answer(source, url, query)
+        except OversizeError as error:
+            raise _too_large(shown_url(url), what, error) from None
+        except PackingError as error:
+            raise FlawedResponseError(str(error)) from error
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
             first = source not in self._reached
-            reason = f"no connection to {self.urls[source]} ({error})"
+            reason = f"no connection to {shown_url(self.urls[source])} ({error})"
             tries = 2 if first else TRIES
             raise FlawedResponseError(reason, tries=tries, no_connection=first) from error
         except httpx.TimeoutException as error:
@@ -167,7 +162,29 @@ class Client:
         except httpx.RequestError as error:
             raise FlawedResponseError(f"the connection broke off ({error})") from error
         self._reached.add(source)
-        return _content(response, what)
+        return _content(answer, shown_url(url), what)
+
+    def _answer(self, source: str, url: str, query: Mapping[str, str]) -> Answer:
+        """One answer, whole, in bounded time."""
+        deadline = self._deadlines[source]
+        trace = {"trace": deadline.watch}
+        try:
+            with (
+                deadline.within(limits.ANSWER_SECONDS),
+                self._http.stream("GET", url, params=dict(query), extensions=trace) as response,
+            ):
+                answer = read_answer(response)
+        except (httpx.RequestError, PackingError):
+            if not deadline.passed:
+                raise
+        if deadline.passed:  # where no length was announced, the end looks like any other
+            raise FlawedResponseError(
+                f"{shown_url(url)} did not finish its answer in {limits.ANSWER_SECONDS:g} s, the "
+                "longest that is waited: run the command again on a faster connection, or give "
+                "another address with --base-url",
+                tries=_TRIES_IF_SLOW,
+            )
+        return answer
 
     def _keep_within_limit(self, source: str) -> None:
         """At most so many requests in any stretch of so many seconds."""
@@ -195,7 +212,8 @@ def open_client(
     base_urls : mapping, optional
         Addresses in place of the public ones, by key of `SOURCES`.
     timeout_s : float
-        Seconds to wait for a connection, and for each piece of an answer.
+        Seconds to wait for a connection, and for each piece of an answer; for the whole of it,
+        `limits.ANSWER_SECONDS`.
     log : callable
         Takes a line each time a request is tried again.
     sleep, clock : callable
@@ -205,7 +223,11 @@ def open_client(
     # A proxy of the environment serves the world, not this machine.
     hosts = {urlsplit(url).hostname for url in urls.values()}
     local = hosts <= {"127.0.0.1", "localhost", "::1"}
-    headers = {"User-Agent": "dvol-utils", "Accept": "application/json"}
+    headers = {
+        "User-Agent": "dvol-utils",
+        "Accept": "application/json",
+        "Accept-Encoding": ACCEPTED_ENCODING,
+    }
     timeout = httpx.Timeout(timeout_s, connect=min(timeout_s, 10.0))
     with httpx.Client(timeout=timeout, headers=headers, trust_env=not local) as http:
         yield Client(http, urls, log=log, sleep=sleep, clock=clock)
@@ -223,27 +245,38 @@ def _wait(state: tenacity.RetryCallState) -> float:
     return 2.0 ** (state.attempt_number - 1) if asked is None else asked
 
 
-def _content(response: httpx.Response, what: str) -> Any:
-    """The JSON document of a response that says all is well."""
-    status = f"HTTP {response.status_code}"
-    if response.status_code == 429 or response.status_code >= 500:
+def _content(response: Answer, url: str, what: str) -> Any:
+    """The JSON document of an answer that says all is well."""
+    status = f"HTTP {response.status}"
+    if response.status == 429 or response.status >= 500:
         raise FlawedResponseError(status, wait_s=_retry_after(response, what))
     try:
-        content = json.loads(response.content, parse_constant=_no_constant)
+        content = parse_json(
+            response.content, most_values=limits.ANSWER_VALUES, parse_constant=_no_constant
+        )
+    except OversizeError as error:
+        raise _too_large(url, what, error) from None
     except ValueError as error:
         kind = response.headers.get("content-type", "no content type")
-        begins = " ".join(response.text.split())[:60]
+        begins = " ".join(response.content[:400].decode("utf-8", "replace").split())[:60]
         reason = f"{status} with {kind} in place of JSON, beginning {begins!r} ({error})"
-        if response.status_code == 200:
+        if response.status == 200:
             raise FlawedResponseError(reason) from error
         raise RefusedError(f"{what}: {reason}") from None
     error = content.get("error") if isinstance(content, dict) else None
-    if error is not None or response.status_code != 200:
+    if error is not None or response.status != 200:
         reason = f"{status}, {_said(error)}"
         if isinstance(error, dict) and error.get("code") in _PASSING_CODES:
             raise FlawedResponseError(reason, wait_s=_retry_after(response, what))
         raise RefusedError(f"{what}: {reason}")
     return content
+
+
+def _too_large(url: str, what: str, error: OversizeError) -> FetchError:
+    return FetchError(
+        f"{what}: the answer of {url} is too large: {error}; none to this request should be: look "
+        "at the address, or give another with --base-url"
+    )
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -258,7 +291,7 @@ def _said(error: Any) -> str:
     return "error " + ", ".join(parts)[:200]
 
 
-def _retry_after(response: httpx.Response, what: str) -> float | None:
+def _retry_after(response: Answer, what: str) -> float | None:
     """Seconds that the server asks to wait, by number or by date; None where it does not say."""
     text = response.headers.get("retry-after", "").strip()
     if text.isdecimal():
@@ -272,7 +305,7 @@ def _retry_after(response: httpx.Response, what: str) -> float | None:
         wait = max((until - since).total_seconds(), 0.0)
     if wait > _LONGEST_WAIT_S:
         raise FetchError(
-            f"{what}: HTTP {response.status_code}, the server asks to wait {wait:,.0f} s; "
+            f"{what}: HTTP {response.status}, the server asks to wait {wait:,.0f} s; "
             "run the command again after that"
         )
     return wait

@@ -23,7 +23,7 @@ import pandas as pd
 from dvol_utils.data.fetching.http import FetchError
 from dvol_utils.data.fetching.pages import Window, iso, milliseconds, missing
 from dvol_utils.data.fetching.series import Spec
-from dvol_utils.data.fetching.sources import SOURCES
+from dvol_utils.data.fetching.sources import SOURCES, shown_url
 from dvol_utils.study.files import ArtefactError, file_hash, read_json, write_json
 
 Entry = dict[str, Any]
@@ -90,7 +90,7 @@ def describe_file(
         if not_fetched.keys() >= set(part.columns):
             continue
         method, query = part.query(asset, window)
-        title, url = SOURCES[part.source].title, urls[part.source]
+        title, url = SOURCES[part.source].title, shown_url(urls[part.source])
         sources.append({"source": title, "base_url": url, "path": method, "query": query})
     described = {
         "sources": sources,

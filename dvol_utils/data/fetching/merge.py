@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.data.fetching.pages import Rows, Window, iso, utc
+from dvol_utils.data.raw.content import read_content
 from dvol_utils.study.files import replacing
 
 # Relative. A source that prints fewer decimals has changed nothing; the stored value stays.
@@ -34,7 +36,10 @@ def rows_table(rows: Rows, columns: tuple[str, ...]) -> pd.DataFrame:
 
 def read_raw(path: Path) -> pd.DataFrame:
     """A raw file with all its columns, also those that nothing here knows."""
-    return pd.read_csv(path, encoding="utf-8-sig", index_col="timestamp", low_memory=False)
+    content = read_content(path)
+    return pd.read_csv(
+        io.BytesIO(content), encoding="utf-8-sig", index_col="timestamp", low_memory=False
+    )
 
 
 def write_raw(path: Path, table: pd.DataFrame) -> None:

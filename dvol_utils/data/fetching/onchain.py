@@ -18,6 +18,7 @@ import pandas as pd
 from dvol_utils.data.fetching.fields import field, number, refuse, stamp
 from dvol_utils.data.fetching.http import Client, FlawedResponseError
 from dvol_utils.data.fetching.pages import FieldValues, Query, RawPage, Window, tidy, utc
+from dvol_utils.data.fetching.sources import shown_url
 
 # Column of the raw store: metric of Coin Metrics.
 COIN_METRICS = {
@@ -82,7 +83,7 @@ def metrics_pages(
         query = dict(parse_qsl(str(before.next or "")))
     named = "metrics" if len(columns) > 1 else COIN_METRICS[columns[0]]
     what = f"Coin Metrics {named} of {asset}, {window}"
-    base = client.urls["coinmetrics"]
+    base = shown_url(client.urls["coinmetrics"])
     while before is None or before.next is not None:
         reader = partial(_metrics_row, asset=asset, columns=columns)
         read = _metrics_reader(reader, window, before, query, f"{base}/{path}")
@@ -155,10 +156,11 @@ def _metrics_row(row: Any, asset: str, columns: Columns) -> tuple[int, FieldValu
 def _following(url: Any, address: str) -> str:
     """The query of the next page's URL, which must lie at the same address."""
     parts, expected = urlsplit(urljoin(address, str(url))), urlsplit(address)
+    found = shown_url(str(url))[:100]
     if parts[:3] != expected[:3]:  # scheme, host, path
-        refuse(f"next_page_url: found {str(url)[:100]!r}; should lie at {address}")
+        refuse(f"next_page_url: found {found!r}; should lie at {address}")
     if not parts.query:
-        refuse(f"next_page_url: found {str(url)[:100]!r}, without a query")
+        refuse(f"next_page_url: found {found!r}, without a query")
     return parts.query
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from dvol_utils.data.fetching.fields import JoinError, refuse
+from dvol_utils.study.bounded import read_json
 from dvol_utils.study.files import replacing, write_json
 
 FieldValues = tuple[float | None, ...]
@@ -171,7 +172,7 @@ class PageStore:
 def unfinished_job(folder: Path) -> dict[str, Any] | None:
     """What an interrupted download in this folder was about; None where there is none."""
     try:
-        job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+        job = read_json(folder / "job.json")
     except (FileNotFoundError, ValueError):
         return None
     return job if isinstance(job, dict) else None
@@ -179,7 +180,7 @@ def unfinished_job(folder: Path) -> dict[str, Any] | None:
 
 def _read_page(path: Path) -> RawPage | None:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         return RawPage({row[0]: tuple(row[1:]) for row in content["rows"]}, content["next"])
     except (ValueError, KeyError, TypeError, IndexError):
         return None

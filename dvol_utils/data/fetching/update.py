@@ -36,6 +36,7 @@ from dvol_utils.data.fetching.pages import (
 )
 from dvol_utils.data.fetching.parts import Wanted, download_parts
 from dvol_utils.data.fetching.series import Spec
+from dvol_utils.data.fetching.sources import shown_url
 from dvol_utils.data.raw.files import RawStoreError
 from dvol_utils.data.raw.store import read_series, series_path
 from dvol_utils.study.data_section import SeriesName
@@ -168,7 +169,8 @@ def _wanted(run: UpdateRun, file: File, stored: pd.DataFrame | None) -> Window |
 def _job(run: UpdateRun, file: File, wanted: Window) -> tuple[PageStore, Window]:
     """The interrupted download where it fits what is wanted, else a new one."""
     folder = _folder(run, file)
-    job = {"first": wanted.first, "last": wanted.last, "urls": run.client.urls}
+    urls = {name: shown_url(url) for name, url in run.client.urls.items()}
+    job = {"first": wanted.first, "last": wanted.last, "urls": urls}
     found = unfinished_job(folder) or {}
     last = found.get("last")
     if found == {**job, "last": last} and isinstance(last, int) and last <= wanted.last:

@@ -19,10 +19,13 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from dvol_utils.data.raw.iso import ISO_EXAMPLE, is_time, zone_of
+from dvol_utils.study.bounded import OversizeError
+from dvol_utils.study.data_section import INDISPENSABLE, RAW_COLUMNS, SeriesName
+from dvol_utils.study.parquet import read_raw_columns
+
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000  # files count time in milliseconds
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-_ISO_ZONE = re.compile(rb"(Z|[+-][0-9]{2}(:?[0-9]{2})?)$")
-_ISO_EXAMPLE = "ISO 8601 text such as 2021-03-24 00:00 or 2021-03-24T00:00:00Z, all rows alike"
+_NUMBER = re.compile(rb"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 class RawStoreError(ValueError):
@@ -36,6 +39,7 @@ class RawFile(NamedTuple):
     names: Mapping[str, str]  # the project's name of a column: the file's
     row_word: str = "line"
     first_row: int = 2  # of a CSV file the header is line 1
+    series: SeriesName | None = None
 
     def refuse(
         self, message: str, *, row: int | None = None, column: str | None = None
@@ -67,6 +71,7 @@ def read_cells(
     *,
     iso_timestamps: bool = False,
     optional: tuple[str, ...] = (),
+    series: SeriesName | None = None,
 ) -> Cells:
     """Read the required columns of a raw file's bytes.
 
@@ -82,6 +87,8 @@ def read_cells(
         Timestamps that are text are ISO 8601; those of a CSV file are text.
     optional : tuple of str
         Columns of `names` that the file may lack.
+    series : str, optional
+        Which it is, for messages.
 
     Raises
     ------
@@ -91,8 +98,10 @@ def read_cells(
     if not content or content.isspace():
         RawFile(path, names).refuse("the file is empty; should be a header and one row a bar")
     if path.suffix == ".parquet":
-        return _read_parquet(RawFile(path, names, "row", 1), content, iso_timestamps, optional)
-    return _read_csv(RawFile(path, names), content, iso_timestamps, optional)
+        return _read_parquet(
+            RawFile(path, names, "row", 1, series), content, iso_timestamps, optional
+        )
+    return _read_csv(RawFile(path, names, series=series), content, iso_timestamps, optional)
 
 
 def _read_csv(
@@ -106,7 +115,7 @@ def _read_csv(
     if iso_timestamps:
         place, start = places["timestamp"], content.index(b"\n") + 1
         first = content[start : content.index(b"\n", start)].split(b",")[place]
-        types[str(place)] = pa.timestamp("us", _zone(first))
+        types[str(place)] = pa.timestamp("us", zone_of(first))
     try:
         table = _parse(content, len(header), types)
     except pa.ArrowInvalid:
@@ -176,6 +185,7 @@ def _places(
     file: RawFile, header: list[str], optional: tuple[str, ...], row: int | None
 ) -> dict[str, int]:
     """Where each column stands in the header."""
+    spared = {*RAW_COLUMNS[file.series]} - {*INDISPENSABLE} if file.series else set()
     places = {}
     for name, held in file.names.items():
         if header.count(held) == 1:
@@ -183,6 +193,8 @@ def _places(
         elif name not in optional or held in header:
             found = "missing" if held not in header else f"stands {header.count(held)} times"
             message = f"{found}; the header reads {', '.join(header)[:200]}"
+            if held not in header and name in spared:
+                message += f"; without it: data.columns.{file.series}.{name}: null in the study"
             file.refuse(message, row=row, column=name)
     return places
 
@@ -234,30 +246,13 @@ def _refuse_text(
         except pa.ArrowInvalid as error:
             file.refuse(f"not readable as CSV ({error})"[:300])
         iso = iso_timestamps and name == "timestamp"
-        zone = _zone(column[0].as_py() or b"")
+        zone = zone_of(column[0].as_py() or b"")
         for row, cell in enumerate(column.to_pylist()):
-            if cell and not (_is_time(cell, zone) if iso else _is_number(cell)):
+            if cell and not (is_time(cell, zone) if iso else _NUMBER.fullmatch(cell)):
                 found = cell.decode("utf-8", "backslashreplace")[:60]
-                valid = _ISO_EXAMPLE if iso else "a number"
+                valid = ISO_EXAMPLE if iso else "a number"
                 file.refuse(f"found {found!r}; should be {valid}", row=row, column=name)
     file.refuse("not readable as CSV")
-
-
-def _is_number(cell: bytes) -> bool:
-    return _NUMBER.fullmatch(cell.decode("latin-1")) is not None
-
-
-def _is_time(cell: bytes, zone: str | None) -> bool:
-    try:
-        pc.cast(pa.scalar(cell.decode()), pa.timestamp("us", zone))
-    except (pa.ArrowInvalid, UnicodeDecodeError):
-        return False
-    return True
-
-
-def _zone(cell: bytes) -> str | None:
-    """UTC where the first time of a file has an offset: then all of its times need one."""
-    return "UTC" if _ISO_ZONE.search(cell[10:]) else None
 
 
 def _read_parquet(
@@ -265,9 +260,11 @@ def _read_parquet(
 ) -> Cells:
     names = file.names
     try:
-        parquet = pq.ParquetFile(pa.BufferReader(content))
-        places = _places(file, parquet.schema_arrow.names, optional, row=None)
-        table = parquet.read(columns=list(dict.fromkeys(names[name] for name in places)))
+        header = pq.read_schema(pa.BufferReader(content)).names
+        places = _places(file, header, optional, row=None)
+        table = read_raw_columns(content, list(dict.fromkeys(names[name] for name in places)))
+    except OversizeError as error:
+        file.refuse(f"{error}; keep the hours that are needed, or longer bars")
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         file.refuse(f"not a whole Parquet file ({reason}); fetch it again whole")
@@ -294,13 +291,13 @@ def _times_of_text(file: RawFile, cells: pa.ChunkedArray, declared: bool) -> pa.
     if not declared:
         valid = "numbers or times; declare data.timestamp_unit: iso where they are ISO 8601"
         file.refuse(f"holds text, such as {first!r}; should be {valid}", column="timestamp")
-    zone = _zone(first.encode())
+    zone = zone_of(first.encode())
     try:
         return pc.cast(cells, pa.timestamp("us", zone))
     except pa.ArrowInvalid:
         texts = cells.to_pylist()
-        row = next(k for k, text in enumerate(texts) if text and not _is_time(text.encode(), zone))
-        message = f"found {texts[row][:60]!r}; should be {_ISO_EXAMPLE}"
+        row = next(k for k, text in enumerate(texts) if text and not is_time(text.encode(), zone))
+        message = f"found {texts[row][:60]!r}; should be {ISO_EXAMPLE}"
         file.refuse(message, row=row, column="timestamp")
 
 

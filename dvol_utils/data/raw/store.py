@@ -8,7 +8,6 @@ ignored. docs/data.md describes the files for people who bring their own.
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,12 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.data.raw.checks import check_bars, check_raw_values
+from dvol_utils.data.raw.content import read_content
 from dvol_utils.data.raw.files import RawFile, RawStoreError, read_cells
 from dvol_utils.data.raw.schemas import SCHEMAS
 from dvol_utils.data.raw.times import check_held, check_lines, check_step, ended_rows, row_times
 from dvol_utils.data.raw.units import check_usual, converted
+from dvol_utils.study.bounded import OversizeError, read_json
 from dvol_utils.study.data_section import DataParams, SeriesName
 from dvol_utils.study.files import file_hash
 
@@ -72,6 +73,29 @@ def series_file(
     return held[0] if held else None
 
 
+def has_price(raw_dir: Path | str, asset: str, params: DataParams) -> bool:
+    """Whether the raw store holds the price in bars of the declared length.
+
+    Raises
+    ------
+    RawStoreError
+        It holds it in bars of another length alone, so the declared one is a slip.
+    """
+    if series_file(raw_dir, asset, "price", params) is not None:
+        return True
+    lengths = {name: minutes for minutes, name in _BAR_NAMES.items()}
+    for path in sorted(Path(raw_dir).glob(f"{asset.lower()}_price_*")):
+        name = path.stem.removeprefix(f"{asset.lower()}_price_")
+        number = name.removesuffix("min")
+        found = lengths.get(name, int(number) if number.isdecimal() else None)
+        if path.suffix in (".csv", ".parquet") and found is not None:
+            RawFile(path, {}).refuse(
+                f"its name says bars of {found:,} minutes, {_declared_step('price', params)}; "
+                f"declare data.price_frequency_minutes: {found}, or move the file away"
+            )
+    return False
+
+
 def read_series(
     raw_dir: Path | str,
     asset: str,
@@ -122,7 +146,7 @@ def read_series(
     path = series_file(raw_dir, asset, series, params)
     if path is None:
         _refuse_missing(series_path(raw_dir, asset, series, params))
-    content = path.read_bytes()
+    content = read_content(path)
     _check_hash(path, content)
     columns = (*schema.columns, *schema.extra)
     given = params.columns.get(series, {})
@@ -134,6 +158,7 @@ def read_series(
         {name: held for name, held in names.items() if held is not None},
         iso_timestamps=params.unit_of(series) == "iso",
         optional=() if in_coins else tuple(column.name for column in schema.extra),
+        series=series,
     )
     tolerance = _SETTLEMENT_TOLERANCE_MS if series == "funding" else 0
     times = row_times(cells, params.unit_of(series), minutes, tolerance_ms=tolerance)
@@ -172,10 +197,12 @@ def manifest_entries(raw_dir: Path | str) -> dict[str, dict[str, Any]]:
     """
     path = Path(raw_dir) / MANIFEST
     try:
-        files = json.loads(path.read_bytes())["files"]
+        files = read_json(path)["files"]
         return {str(name): dict(facts) for name, facts in files.items()}
     except FileNotFoundError:
         return {}
+    except OversizeError as error:
+        raise RawStoreError(f"{path}: {error}; delete it: the files beside it stay") from None
     except (ValueError, TypeError, KeyError, AttributeError):
         advice = "fetch the data again with `dvol data`, or delete the manifest"
         raise RawStoreError(f"{path}: not a manifest of files; {advice}") from None

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import io
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
+from dvol_utils.study import limits
+from dvol_utils.study.bounded import OversizeError
 from dvol_utils.study.files import file_hash, replacing
 from dvol_utils.training.checkpoints.sealed import (
     CheckpointError,
@@ -35,7 +38,7 @@ class TrainState:
     folder : Path
         The checkpoint's folder.
     of : str
-        Fingerprint; a state of other data or parameters is not taken up.
+        Fingerprint; a state of other data, parameters or code is not taken up.
     keep_seconds : float
         Least time between two states that are kept; with 0 it is every epoch's.
 
@@ -67,6 +70,7 @@ class TrainState:
         path = self.folder / Path(entry["file"]).name
         check_file(path, entry["sha256"])
         try:
+            _check_unpacked(path)
             return torch.load(path, weights_only=True, map_location="cpu")
         except Exception as error:  # of many kinds; among them, that it is code
             reason = str(error).partition("\n")[0]
@@ -84,7 +88,7 @@ class TrainState:
         except OSError as error:
             self.say(
                 f"{self.folder}: the state of epoch {len(plain['history'])} could not be kept "
-                f"({error}); training goes on, but a crash would cost more"
+                f"({error.strerror or error}); training goes on, but a crash would cost more"
             )
         self.kept_at = time.monotonic()
 
@@ -95,6 +99,15 @@ class TrainState:
         entry = {"file": path.name, "sha256": file_hash(path), "fingerprint": self.of}
         write_sealed(self.index, entry)
         _remove_states(self.folder, but=path)
+
+
+def _check_unpacked(path: Path) -> None:
+    """A state is a ZIP archive, whose entries may have been packed."""
+    with zipfile.ZipFile(path) as archive:
+        size = sum(entry.file_size for entry in archive.infolist())
+    if size > limits.CHECKPOINT_BYTES:
+        most = f"should be at most {limits.CHECKPOINT_BYTES:,}"
+        raise OversizeError(f"found {size:,} bytes unpacked; {most}")
 
 
 def _save(plain: State, path: Path) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dvol_utils.study.files import SEAL, file_hash, seal_holds, sealed, write_json
+from safetensors import SafetensorError
+
+from dvol_utils.study import limits
+from dvol_utils.study.bounded import OversizeError, check_size, read_json
+from dvol_utils.study.files import SEAL, explained, file_hash, seal_holds, sealed, write_json
 from dvol_utils.study.lock import try_lock
 
 _FIRST = ("config.json", "train_state.json")  # name other files, so they must not outlive them
@@ -27,9 +31,15 @@ def advice(folder: Path) -> str:
 
 
 def check_file(path: Path, sha256: str) -> None:
-    """Raise `CheckpointError` unless the file is there with the bytes that were written."""
+    """Raise `CheckpointError` unless the file is there with the bytes that were written.
+
+    One that is larger than `limits.CHECKPOINT_BYTES` is not read at all.
+    """
     try:
+        check_size(path, limits.CHECKPOINT_BYTES)
         found = file_hash(path)
+    except OversizeError as error:
+        raise CheckpointError(f"{path}: {error}; {advice(path.parent)}") from None
     except OSError as error:
         raise CheckpointError(f"{path}: {error.strerror}; {advice(path.parent)}") from None
     if found != sha256:
@@ -47,7 +57,7 @@ def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
 def read_sealed(path: Path) -> dict[str, Any]:
     """Read what `write_sealed` wrote; `CheckpointError` where a character of it was changed."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         whole = seal_holds(content)
         del content[SEAL]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -67,9 +77,16 @@ def writing(folder: Path, what: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise CheckpointError(
-            f"{folder}: {what}: {error}; make room there and start again, training goes on from "
-            "its last kept epoch"
+            f"{what}: {explained(error, folder)}: training goes on from its last kept epoch"
         ) from None
+
+
+def as_os_error(error: SafetensorError) -> OSError:
+    """What safetensors says of a full disk, as everybody else says it."""
+    number = re.search(r"\(os error (\d+)\)", str(error))
+    if number is None:
+        return OSError(str(error))
+    return OSError(int(number[1]), os.strerror(int(number[1])))
 
 
 @contextmanager
@@ -84,7 +101,7 @@ def locked(folder: Path) -> Iterator[None]:
     CheckpointError
         Another process goes on training there.
     """
-    with writing(folder, "training cannot begin there"):
+    with writing(folder, "training cannot begin"):
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder, os.O_RDONLY)
     until = time.monotonic() + LOCK_SECONDS
@@ -109,10 +126,3 @@ def emptied(folder: Path) -> None:
     for old in folder.iterdir():
         if old.is_file():
             old.unlink(missing_ok=True)
-
-
-def remove_unfinished(folder: Path) -> None:
-    """Remove files that a killed process was writing."""
-    for path in folder.glob(".*.tmp"):
-        with suppress(FileNotFoundError):
-            path.unlink()
