@@ -299,6 +299,19 @@ def test_gains_add_up_to_the_difference_of_squares(found, table):
     assert last == pytest.approx(expected)
 
 
+def test_a_gain_that_rests_on_one_day_is_said_so():
+    origin = pd.date_range("2026-01-01", periods=72, freq="h", tz="UTC")
+    rows = {"way": "saved", "model": "har", "origin": origin, "y_origin": 50.0, "y_true": 51.0}
+    forecast = np.where(origin.day == 2, 51.0, 49.9)  # right on the second, else a little wrong
+    forecasts = pd.DataFrame({**rows, "y_pred": forecast})
+    assert page.best_day_sentence(forecasts, "har") == (
+        "The origins of 2026-01-02 alone save 24 squared points, all other days together −10: "
+        "without that day it would be behind persistence by squared error."
+    )
+    assert page.best_day_sentence(forecasts.assign(y_pred=49.0), "har") is None
+    assert page.best_day_sentence(forecasts, None) is None
+
+
 # README and verify
 
 

@@ -13,7 +13,7 @@ from dvol_utils.significance import equal_loss
 from dvol_utils.study.model_names import NETWORK_NAMES, label
 from dvol_utils.study.params import StudyParams
 from dvol_utils.wording.columns import with_interval
-from dvol_utils.wording.numbers import hour, hours_text, number, p_text, percent
+from dvol_utils.wording.numbers import day, hour, hours_text, number, p_text, percent
 
 _SHOWN = ["fitted", "model", "n", "loss_gain", "low", "high", "p_value", "p_bartlett"]
 _WITH = {  # by the loss that a table is about
@@ -131,6 +131,22 @@ def ways_sentence(forecasts: pd.DataFrame, chosen: str | None, study: StudyParam
         f"Refitting made {label(chosen)} {better}, from {number(rmse['saved'], '.3f')} to "
         f"{number(rmse['refitted'], '.3f')} points of RMSE (Diebold-Mariano "
         f"{p_text(test.p_value)})."
+    )
+
+
+def best_day_sentence(forecasts: pd.DataFrame, chosen: str | None) -> str | None:
+    """What one day adds to the chosen model's gain as it was; None where there is no gain."""
+    own = forecasts[(forecasts["way"] == "saved") & (forecasts["model"] == chosen)]
+    naive, error = (own["y_true"] - own[name] for name in ("y_origin", "y_pred"))
+    by_day = (naive**2 - error**2).groupby(own["origin"].dt.floor("D")).sum()
+    if own.empty or by_day.sum() <= 0:
+        return None
+    rest = by_day.sum() - by_day.max()
+    without = "be behind" if rest < 0 else "still be ahead of"
+    return (
+        f"The origins of {day(by_day.idxmax())} alone save {number(by_day.max(), ',.0f')} squared "
+        f"points, all other days together {number(rest, ',.0f')}: without that day it would "
+        f"{without} persistence by squared error."
     )
 
 
