@@ -307,7 +307,9 @@ def test_one_model_chosen_in_both_studies_is_said_once(tmp_project):
     page = page_of(compare_studies(["one", "two"]))
     said = " ".join(page.find(id="differences").find_next("p").get_text().split())
     assert "the model that both chose on validation rows, HAR + calendar, has a skill of" in said
-    assert said.endswith("p = 1.000), not beyond chance.")
+    assert said.endswith(
+        "; Diebold-Mariano p = 1.000, with Bartlett weights 1.000), not beyond chance."
+    )
     assert "None: the studies differ in name and title alone." in page.get_text()
     names = [row[0] for row in body(page, "Differences of one and two")]
     assert names.count("HAR + calendar (chosen)") == 1

@@ -98,7 +98,7 @@ def diebold_mariano(
       keep V positive; the original paper weighs all lags alike). The statistic is multiplied by
       `sqrt((T + 1 - 2h + h(h-1)/T) / T)` and referred to Student's t with T - 1 degrees of
       freedom. For losses of overlapping targets `h - 1` lags leave a part of V out: at 24 steps
-      and a nominal 5 % the test rejects about 10 % of the time, and 7 % with twice as many lags.
+      and a nominal 5 % the test rejects 10 to 12 % of the time, and 7 to 9 % with twice as many.
     - `periodogram`: V is `hac.periodogram_variance`, the mean of the `m = floor(T^(1/3))` lowest
       ordinates. The statistic is referred to Student's t with 2m degrees of freedom, and the test
       rejects about 5 % of the time (`benchmarks/levels.py`).

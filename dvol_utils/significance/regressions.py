@@ -72,7 +72,7 @@ def mincer_zarnowitz(
     - `bartlett`: the Wald statistic of (a, b) = (0, 1) with the variance of Newey and West
       (`hac_lags`) is referred to chi-square with two degrees of freedom. It has no small-sample
       correction and so rejects too often: with targets that overlap 24 steps, at a nominal 5 %,
-      about 16 % of the time on 1,000 rows and 10 % on 8,000.
+      about 16 % of the time on 1,000 rows and 9 % on 8,000.
     - `periodogram`: under the hypothesis `y - f` and `(y - f) f` have means of zero; both together
       are tested by F (`hac.joint_test`), which holds its level (`benchmarks/levels.py`).
 

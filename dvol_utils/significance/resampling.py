@@ -90,7 +90,7 @@ class Resampling:
         Notes
         -----
         Percentiles of the stationary bootstrap say how lopsided an estimate's chance is, but leave
-        out a part of the dependence between hours: intervals of 95 % miss 10 to 16 % of the time.
+        out a part of the dependence between hours: intervals of 95 % miss 5 to 13 % of the time.
         So both ends are moved from the estimate by one factor, until the interval is as wide as
         Student's t with the standard error of `hac.periodogram_variance` (`benchmarks/levels.py`).
         """
