@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.evaluation.forecast_table import ended_models, squared_errors
-from dvol_utils.results.after_study import FITTED, after_verdicts, losses_won
+from dvol_utils.results.after_study import MADE, after_verdicts, gained_words
 from dvol_utils.results.later_losses import fewest_hours
 from dvol_utils.samples.folds import Fold
 from dvol_utils.significance import equal_loss
@@ -72,13 +72,13 @@ def left_out_sentences(left_out: dict[str, str]) -> list[str]:
 
 def shown_losses(table: pd.DataFrame, loss: str) -> pd.DataFrame:
     """`after_table` by one loss, as readers see it."""
-    rows = table[table["loss"] == loss].assign(fitted=lambda rows: rows["way"].map(FITTED))
+    rows = table[table["loss"] == loss].assign(fitted=lambda rows: rows["way"].map(MADE))
     return with_interval(rows[[*_SHOWN, *_WITH.get(loss, [])]], "loss_gain")
 
 
 def chosen_losses(table: pd.DataFrame) -> pd.DataFrame:
     """The chosen model by all three losses, as readers see it."""
-    rows = table[table["chosen"].astype(bool)].assign(fitted=lambda rows: rows["way"].map(FITTED))
+    rows = table[table["chosen"].astype(bool)].assign(fitted=lambda rows: rows["way"].map(MADE))
     columns = ["fitted", "model", "loss", "loss_gain", "low", "high"]
     return with_interval(rows[[*columns, "p_value", "p_bartlett", "p_holm"]], "loss_gain")
 
@@ -111,8 +111,8 @@ def finding(table: pd.DataFrame, coverage: float) -> str:
         return "Squared error saved over persistence after the study's end"
     chosen = table[table["chosen"].astype(bool)]
     skill = chosen[chosen["loss"] == "squared_error"].set_index("way")["loss_gain"]
-    parts = [f"{percent(skill[way])} {FITTED[way]}" for way in verdicts]
-    won = losses_won(verdicts["saved"])
+    parts = [f"{percent(skill[way])} {MADE[way]}" for way in verdicts]
+    won = gained_words(verdicts["saved"])
     sure = f"beyond chance by {' and '.join(won)}" if won else "not beyond chance"
     name = label(chosen["model"].iloc[0])
     return f"{name} after the study: {', '.join(parts)}; as it was {sure}"
@@ -121,7 +121,7 @@ def finding(table: pd.DataFrame, coverage: float) -> str:
 def ways_sentence(forecasts: pd.DataFrame, chosen: str | None, study: StudyParams) -> str | None:
     """Whether refitting the chosen model helped; None where it was not refitted."""
     own = forecasts[forecasts["model"] == chosen]
-    if chosen is None or own["way"].nunique() < len(FITTED):
+    if chosen is None or own["way"].nunique() < len(MADE):
         return None
     losses = squared_errors(own.assign(model=own["way"]))
     test = equal_loss(losses["refitted"], losses["saved"], horizon=study.overlap_hours)
@@ -155,9 +155,7 @@ def coverage_sentence(table: pd.DataFrame) -> str | None:
     chosen = table[table["chosen"].astype(bool)].drop_duplicates("way").set_index("way")
     if chosen.empty or chosen["covered_90"].isna().all():
         return None
-    first, *rest = (
-        (percent(row["covered_90"]), FITTED[str(way)]) for way, row in chosen.iterrows()
-    )
+    first, *rest = ((percent(row["covered_90"]), MADE[str(way)]) for way, row in chosen.iterrows())
     others = "".join(f", {share} {way}" for share, way in rest)
     return f"Its 90 % intervals hold {first[0]} of the outcomes {first[1]}{others}."
 

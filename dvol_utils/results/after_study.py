@@ -14,7 +14,7 @@ from dvol_utils.study.params import StudyParams
 from dvol_utils.wording.columns import LOSS_NAMES
 from dvol_utils.wording.numbers import coverage_text, hour, percent, written, written_p
 
-FITTED = {"saved": "as it was", "refitted": "refitted every month"}
+MADE = {"saved": "as it was", "refitted": "refitted every month"}
 AFTER_COLUMNS = ("way", "chosen", *LATER_COLUMNS)
 
 
@@ -32,12 +32,12 @@ def after_table(forecasts: pd.DataFrame, study: StudyParams, chosen: str | None)
     Returns
     -------
     DataFrame
-        Columns `AFTER_COLUMNS`: the way (one of `FITTED`), whether the model is the chosen one, and
+        Columns `AFTER_COLUMNS`: the way (one of `MADE`), whether the model is the chosen one, and
         `later_losses` of it.
     """
     tables = [
         later_losses(forecasts[forecasts["way"] == way].drop(columns="way"), study).assign(way=way)
-        for way in FITTED
+        for way in MADE
         if (forecasts["way"] == way).any()
     ]
     if not tables:
@@ -92,12 +92,12 @@ def after_sentences(table: pd.DataFrame, coverage: float, test_skill: float) -> 
     skill = chosen[chosen["loss"] == "squared_error"].set_index("way")["loss_gain"]
     said = [_lasting(name, verdicts["saved"], skill["saved"], test_skill)]
     return said + [
-        f"{FITTED[way].capitalize()}: {_lowered('. '.join(verdict.sentence for verdict in found))}."
+        f"{MADE[way].capitalize()}: {_lowered('. '.join(verdict.sentence for verdict in found))}."
         for way, found in verdicts.items()
     ]
 
 
-def losses_won(verdicts: list[LossVerdict]) -> list[str]:
+def gained_words(verdicts: list[LossVerdict]) -> list[str]:
     """The losses by which a model is better than persistence beyond chance, for readers."""
     return [LOSS_NAMES[found.loss] for found in verdicts if found.verdict is Verdict.HOLDS]
 
@@ -115,10 +115,10 @@ def after_markdown(table: pd.DataFrame, study: StudyParams, sentences: list[str]
     """
     coverage = coverage_text(study.significance.coverage)
     each = ["RMSE, points", f"Skill, % ({coverage} interval)", "DM p", "Direction, %"]
-    ways = [way for way in FITTED if (table["way"] == way).any()]
+    ways = [way for way in MADE if (table["way"] == way).any()]
     heads = ["Model", "Hours"]
     for way in ways:
-        heads += [f"{FITTED[way].capitalize()}: {each[0]}", *each[1:]]
+        heads += [f"{MADE[way].capitalize()}: {each[0]}", *each[1:]]
     lines = [heads, ["---"] + ["---:"] * (len(heads) - 1), _persistence_row(table, ways)]
     squared = table[table["loss"] == "squared_error"]
     for model, rows in squared.groupby("model", sort=False):
@@ -141,7 +141,7 @@ def reach_line(table: pd.DataFrame, study: StudyParams) -> str:
 
 
 def _lasting(name: str, verdicts: list[LossVerdict], skill: float, test_skill: float) -> str:
-    won = losses_won(verdicts)
+    won = gained_words(verdicts)
     both = f"skill {percent(skill)} after the study, {percent(test_skill)} in its test"
     if len(won) == len(verdicts):
         return (
