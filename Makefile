@@ -29,6 +29,11 @@ PEERS  := .venv-peers/.installed
 RUN    := runs/$(STUDY)
 SITE   := reports/$(STUDY)/index.html
 
+# Replaces a file by $(1), whole or not at all, and says what to do where there is no room.
+replace = { mkdir -p $(dir $@) && printf '%s\n' $(1) > $@.new && mv $@.new $@; } || \
+          { rm -f $@.new; echo "$@: could not be written; see to room and permissions there, then run \
+          the same command again" >&2; exit 2; }
+
 # A value as one word of the shell, whatever is in it.
 quote   = '$(subst ','\'',$(1))'
 OPTIONS = --study $(call quote,$(STUDY)) $(if $(RAW),--raw $(call quote,$(RAW))) \
@@ -74,7 +79,7 @@ $(RULES): FORCE | $(VENV)
 	  cat $(wildcard params/$(STUDY).yaml) $(EVERY) $(PACKAGE); } | cksum)"; \
 	if [ "$$now" != "$$(head -n 1 $@ 2>/dev/null)" ]; then \
 	  rules=$$($(BIN)/dvol rules $(OPTIONS)); \
-	  mkdir -p $(dir $@); printf '%s\n' "$$now" "$$rules" > $@.new; mv $@.new $@; \
+	  $(call replace,"$$now" "$$rules"); \
 	fi
 
 $(SITE): $(EXECUTED) | $(VENV)
@@ -96,7 +101,7 @@ $(RUN)/.inputs: FORCE | $(VENV)
 	  if [ -n "$$raw" ]; then find -L "$$raw" -maxdepth 1 ! -name '*.refused.*' \
 	    \( -name '*.csv' -o -name '*.parquet' -o -name manifest.json \) -exec cksum {} + | sort; fi); \
 	if [ "$$now" != "$$(cat $@ 2>/dev/null)" ]; then \
-	  mkdir -p $(RUN); echo "$$now" > $@.new; mv $@.new $@; \
+	  $(call replace,"$$now"); \
 	fi
 
 endif
@@ -124,8 +129,8 @@ data: $(VENV) ## fetch STUDY's raw store, or bring it up to date (RAW=folder for
 test: $(VENV) ## run the tests, side by side (ARGS="-k name" for some of them, "-n 0" one by one)
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
-test-faults: $(VENV) ## run the tests of killed, stopped and starved training alone
-	$(BIN)/python -m pytest -n auto -m faults $(ARGS)
+test-faults: $(VENV) ## kill commands and fill their disk at random moments (FAULTS_SEED=number again)
+	$(BIN)/python -m pytest -n auto -m "faults or endurance" $(ARGS)
 
 lint: $(VENV) ## check style, format, and that notebooks hold no outputs
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@
     python benchmarks/choices.py ablation --study bitcoin --raw DIR [--model NAME ...]
     python benchmarks/choices.py importance --study bitcoin --raw DIR [--model NAME ...]
     python benchmarks/choices.py ensemble --study bitcoin
+    python benchmarks/choices.py rule --study bitcoin --raw DIR
 
 `inputs` compares feature groups of a published network, fitted once. Prints one row a run and the
 mean of each choice: validation skill against persistence, weighted validation loss, seconds.
@@ -18,6 +19,11 @@ it exchanges the inputs' values between the hours of a forecast quarter, in whol
 the skill that this costs, mean and standard deviation over repeats. `ensemble` combines the
 validation forecasts of a finished run with weights more or less equal. An earlier
 `split.validation_start` shows how much of it lasts; `data.assets=[ETH]`, elsewhere.
+
+`rule` walks the study's simple models and `lstm_tuned` from `edge.start`, as notebook 12 does (its
+table is read where the run has it), and asks how to choose one of them: at each quarter, by the
+year before or by all years walked, or not at all but to take the mean of all. Scored is what each
+rule would have had in the next quarter, and in the next year. Test rows are dropped first.
 """
 
 from __future__ import annotations
@@ -34,6 +40,7 @@ import numpy as np
 import pandas as pd
 
 import networks
+import rules
 from dvol_utils.evaluation import score
 from dvol_utils.forecasting.combination import combine
 from dvol_utils.models import Forecaster
@@ -291,7 +298,20 @@ def ensemble(args: argparse.Namespace) -> None:
     print(table.round(2).to_string())
 
 
+def rule(args: argparse.Namespace) -> None:
+    """How a model is best chosen, from walked forecasts before the test."""
+    raw = {"data.raw_dir": str(args.raw.resolve())} if args.raw else {}
+    study = load_study(args.study, {**raw, **parse_settings(args.set)})
+    rows = rules.walked(study)
+    taken = rules.decisions(rows, study.edge.start)
+    always = [name for name in taken if name.startswith("always ")]
+    print(taken.drop(columns=[*always, rules.MEAN]).to_string(index=False))
+    print(rules.rewards(rows, taken).round(2).to_string(index=False))
+    print(f"{len(taken)} quarters up to {rows['origin'].max()}; no row of the test")
+
+
 WHAT = {
+    "rule": rule,
     "ensemble": ensemble,
     "inputs": compare_inputs,
     "rivals": compare_rivals,

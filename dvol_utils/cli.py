@@ -14,6 +14,7 @@ from dvol_utils.report import make_commands as make
 from dvol_utils.serving import commands as serving
 from dvol_utils.study.command_line import Raw, Settings, Study, overrides_of, study_of, time_of
 from dvol_utils.study.effective import describe, effective, flat
+from dvol_utils.study.files import explained
 from dvol_utils.study.limits import check_limits
 from dvol_utils.study.loading import load_study
 from dvol_utils.study.lock import run_lock
@@ -31,10 +32,12 @@ class _Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
         stay_on_one_thread()
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up as after Ctrl-C
         os.environ.pop("MPLBACKEND", None)  # figures are files here; kernels have their own
         try:
             return super().invoke(ctx)
-        except Exception as error:
+        except Exception as caught:
+            error = explained(caught) if isinstance(caught, OSError) else caught
             if not type(error).__module__.startswith("dvol_utils."):
                 raise
             typer.echo(f"dvol: {printable(error)}", err=True)
@@ -128,7 +131,6 @@ def train(
     """
     from dvol_utils.forecasting.train_command import train_network
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up as after Ctrl-C
     wanted = [*(settings or []), *([f"training.devices={devices}"] if devices else [])]
     loaded = study_of(study, raw, wanted, trained=model)
     if seed not in loaded.training.seeds:
@@ -165,7 +167,9 @@ def site(study: Study) -> None:
 
     loaded = load_study(study)
     with run_lock(loaded.run_dir, f"dvol site --study {study}"):
-        typer.echo(f"site: {build_site(loaded)}")
+        index = build_site(loaded)
+        _tell_other_code("site: ", loaded)
+    typer.echo(f"site: {index}")
 
 
 @app.command()
@@ -253,15 +257,19 @@ def verify(
         checks.append(check)
     for check in checks:
         typer.echo(f"{check.name:<10}  {'ok' if check.ok else 'FAILED':<6}  {check.detail}")
+    _tell_other_code(f"{'code':<10}  {'note':<6}  ", checked)
     if not all(check.ok for check in checks):
         raise typer.Exit(1)
 
 
 @app.command()
 def readme(study: Study) -> None:
-    """Write the study's results into its block of README.md and its picture into docs/."""
+    """Write the study's results into its blocks of README.md and its picture into docs/.
+
+    The block on what came after the study is written where the run holds that.
+    """
     from dvol_utils.report.overview import write_picture
-    from dvol_utils.results.readme import rewrite_readme
+    from dvol_utils.results.readme import after_block, after_name, rewrite_block, rewrite_readme
     from dvol_utils.results.results_json import read_results
     from dvol_utils.study.recorded import recorded_study
     from dvol_utils.study.tables import read_manifest
@@ -271,9 +279,22 @@ def readme(study: Study) -> None:
     path = loaded.root / "README.md"
     results = read_results(loaded)
     rewrite_readme(path, results, recorded.significance.coverage)
+    after = after_block(recorded)
+    if after is not None:
+        rewrite_block(path, after_name(recorded.name), after)
     picture = loaded.root / "docs" / f"skill-{loaded.name}.svg"
     write_picture(results, picture)
     typer.echo(f"readme: {path}, {picture}")
+
+
+def _tell_other_code(before: str, study: StudyParams) -> None:
+    """A line where parts of a run were made by other code than this."""
+    from dvol_utils.study.made_by import other_code
+    from dvol_utils.study.tables import read_manifest
+
+    note = other_code(read_manifest(study), study.root)
+    if note is not None:
+        typer.echo(f"{before}{note}")
 
 
 def _raw_store_study(name: str, raw: Path | None, settings: list[str] | None) -> StudyParams:

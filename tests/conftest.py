@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import sys
 from collections.abc import Iterator
@@ -27,6 +28,17 @@ from dvol_utils.study.stages import study_notebooks
 from dvol_utils.study.threads import _VARIABLES
 
 mpl.use("Agg")
+
+
+def pytest_configure() -> None:
+    """What is drawn at random is drawn alike in all of pytest's processes."""
+    os.environ.setdefault("FAULTS_SEED", str(random.randrange(10**6)))
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """How the moments of kills and full disks are had again."""
+    drawn = "endurance" in config.option.markexpr.replace("not endurance", "")
+    return f"faults: FAULTS_SEED={os.environ['FAULTS_SEED']}" if drawn else None
 
 
 @pytest.hookimpl(optionalhook=True)

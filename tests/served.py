@@ -11,6 +11,7 @@ import yaml
 
 from dvol_utils.data.panel import build_panel
 from dvol_utils.data.simulated import market as simulated
+from dvol_utils.forecasting.forecasters import checkpoint_hashes
 from dvol_utils.forecasting.walk import forecast_table
 from dvol_utils.jumps import jumps_by_rule
 from dvol_utils.samples.samples import build_samples
@@ -52,7 +53,8 @@ def run_study(root: Path, **changes: Any) -> StudyParams:
     samples = build_samples(panel, jumps, study)
     forecasts, _ = forecast_table(samples, study, log=lambda line: None)
     write_table(study, "forecasts", forecasts)
-    record(study, "03_lstm_training", {"rows": len(forecasts)})
+    checkpoints = checkpoint_hashes(study, forecasts)
+    record(study, "03_lstm_training", {"rows": len(forecasts), "checkpoints": checkpoints})
     return study
 
 

@@ -7,7 +7,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 MOST = 8  # workers: each imports torch, and more would wait for the longest module all the same
-LONG = ("slow", "faults")  # markers
+LONG = ("slow", "faults", "endurance")  # markers
 
 
 def workers() -> int:

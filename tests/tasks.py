@@ -7,6 +7,8 @@ import signal
 from functools import partial
 from pathlib import Path
 
+import joblib
+
 
 def square(number: int) -> int:
     return number**2
@@ -32,6 +34,13 @@ def hang(folder: str, number: int) -> None:
     """Leave this process's number, and wait for ever."""
     Path(folder, f"{number}.pid").write_text(f"{os.getpid()}\n")
     signal.pause()
+
+
+def lonely(folder: str) -> None:
+    """One task that waits for ever, with a worker beside its own that has none."""
+    from dvol_utils.training.processes import many
+
+    many._alone(joblib.delayed(many._attempt)(partial(hang, folder, 0)))
 
 
 def hanging(folder: str, cluster: str | None) -> None:

@@ -15,10 +15,13 @@ import torch
 from engine import left, tiny_forecaster, tiny_job, tiny_samples
 from trainers import lines
 
+from dvol_utils.models.networks import build_network
 from dvol_utils.pages.training import training_history, training_summary
 from dvol_utils.study.files import file_hash
+from dvol_utils.training.checkpoints.code import network_code
 from dvol_utils.training.checkpoints.networks import (
     fingerprint,
+    load_weights,
     read_config,
     read_history,
     save_finished,
@@ -137,6 +140,46 @@ def test_other_data_or_parameters_train_again(finished, change):
     assert lines(finished / "progress.log")[-1].startswith(f"lstm_baseline seed {seed}: epoch   2")
 
 
+def other_loop(monkeypatch):
+    """The marks of a training loop that computes something else."""
+    for module in ("networks", "code"):
+        path = f"dvol_utils.training.checkpoints.{module}.network_code"
+        monkeypatch.setattr(path, lambda name: network_code(name) | {"training/loop.py": "0"})
+    monkeypatch.setattr(
+        "dvol_utils.training.run.network_code",
+        lambda name: network_code(name) | {"training/loop.py": "0"},
+    )
+
+
+def test_other_code_trains_again_and_says_so(finished, monkeypatch):
+    before = read_config(finished)
+    other_loop(monkeypatch)
+    tiny_forecaster(finished.parent, **SHORT).fit(tiny_samples())
+    after = read_config(finished)
+    assert before["fingerprint"] != after["fingerprint"]
+    assert (before["code"] | {"training/loop.py": "0"}) == after["code"]
+    assert lines(finished / "progress.log")[0] == (
+        "lstm_baseline seed 3: trained anew: the code was another one when it was trained "
+        "(training/loop.py)"
+    )
+    monkeypatch.setattr("dvol_utils.training.forecaster.train_checkpoint", None)
+    tiny_forecaster(finished.parent, **SHORT).fit(tiny_samples())  # is not called again
+
+
+def test_a_state_of_other_code_is_not_gone_on_from(broken, monkeypatch):
+    other_loop(monkeypatch)
+    train_checkpoint(tiny_forecaster(broken.parent, **SHORT), tiny_samples())
+    assert "goes on after" not in (broken / "progress.log").read_text()
+
+
+def test_weights_of_a_network_of_another_size(finished):
+    network = build_network("lstm_tuned", 3, 0)
+    with pytest.raises(
+        CheckpointError, match=rf"holds the weights of a network of another.*{ADVICE}"
+    ):
+        load_weights(finished, network)
+
+
 def test_a_checkpoint_without_its_configuration_was_never_finished(finished):
     first = left(finished.parent)
     remove(finished / "config.json")
@@ -200,8 +243,8 @@ def test_a_disk_too_full_for_the_state_costs_the_state_alone(made, trainers, tmp
     assert trainers.run("train", job=full, limit=15_000) == 0
     assert left(full) == left(made / "whole")
     said = lines(full / "checkpoint/progress.log")[0]
-    assert re.search(r"seed 3: \S+/checkpoint: the state of epoch 1 could not be kept \(\[Errno "
-                     r"27\] File too large.*\); training goes on", said)  # fmt: skip
+    assert re.search(r"seed 3: \S+/checkpoint: the state of epoch 1 could not be kept \(File too "
+                     r"large\); training goes on", said)  # fmt: skip
     assert not list((full / "checkpoint").glob("*train_state*"))
     assert not list((full / "checkpoint").glob(".*"))
 
@@ -215,8 +258,8 @@ def test_a_disk_that_is_full_at_the_end(made, broken, trainers, tmp_path, limit)
     names = {name for name in names if not name.startswith("events.")}
     assert names == {"history.csv", "progress.log", "train_state-2.pt", "train_state.json"}
     assert re.match(
-        r"CheckpointError: \S+/checkpoint: the trained network could not be saved: .*File too large"
-        r".*; make room there and start again, training goes on from its last kept epoch$",
+        r"CheckpointError: the trained network could not be saved: \S+/checkpoint/\S+: File too "
+        r"large; .*, then run the same command again: training goes on from its last kept epoch$",
         (full / "error").read_text(),
     )
     assert trainers.run("train", job=full) == 0
@@ -225,9 +268,8 @@ def test_a_disk_that_is_full_at_the_end(made, broken, trainers, tmp_path, limit)
 
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "checkpoint").write_text("a file")
-    with pytest.raises(
-        CheckpointError, match=r"/checkpoint: training cannot begin there: .*File ex"
-    ):
+    expected = r"^training cannot begin: \S+/checkpoint: File exists; move away the file that lies"
+    with pytest.raises(CheckpointError, match=expected):
         tiny_forecaster(tmp_path, **SHORT).fit(tiny_samples())
 
 

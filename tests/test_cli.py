@@ -235,6 +235,18 @@ def test_verify_finds_what_is_wrong_and_nothing_else(study, spoil, check, detail
     assert re.search(detail, failed[0])
 
 
+@pytest.mark.parametrize("command", ["verify", "site"])
+def test_a_run_of_another_commit_is_said_in_one_line(study, monkeypatch, command):
+    def told():
+        return [line for line in dvol(command, "--study", "tiny").splitlines() if "code" in line]
+
+    assert told() == []
+    monkeypatch.setattr("dvol_utils.study.made_by.git_commit", lambda root: "a" * 40)
+    (line,) = told()
+    note = "the run was made by other code (not under version control) than this (aaaaaaaaaaaa)"
+    assert line == {"verify": f"code        note    {note}", "site": f"site: {note}"}[command]
+
+
 def test_verify_asks_for_the_settings_of_the_run(study):
     shown = dvol("verify", "--study", "tiny", "--set", "training.epochs=3", status=1)
     assert "training.epochs is 3, the run had 100" in shown

@@ -12,7 +12,14 @@ from market import small_jumps, small_panel, small_study
 from pydantic import ValidationError
 
 from dvol_utils.pages.training import fold_summary
-from dvol_utils.samples.folds import Fold, fold_rows, fold_samples, study_folds
+from dvol_utils.samples.folds import (
+    LATER,
+    Fold,
+    fold_rows,
+    fold_samples,
+    later_folds,
+    study_folds,
+)
 from dvol_utils.samples.samples import Samples, build_samples, split_labels
 from dvol_utils.study.fitting_section import SplitParams, WalkParams
 from dvol_utils.training.processes.job import read_samples, write_samples
@@ -134,6 +141,32 @@ def test_a_fold_without_rows_is_left_out(end, last):
     assert [fold.number for fold in folds] == list(range(len(folds)))
     rows = np.concatenate([fold_rows(samples, fold) for fold in folds])
     assert len(rows) == len(samples.rows("validation")) + len(samples.rows("test"))
+
+
+@pytest.mark.parametrize("cadence", ["never", "quarterly", "monthly"])
+def test_after_the_end_folds_go_on_by_the_month(cadence):
+    split = SplitParams(
+        validation_start="2023-12-31 12:00", test_start="2024-05-30 05:00", test_end="2024-07-10"
+    )
+    times = pd.date_range("2023-06-01", "2024-10-15", freq="h", tz="UTC")
+    walk = WalkParams(validation="quarterly", test=cadence)
+    study = small_study().model_copy(update={"split": split, "walk": walk})
+    samples = bare(times, split)
+    own = study_folds(samples, study)
+    assert own[-1].end == split.test_end + HOUR
+    assert max(samples.times[fold_rows(samples, own[-1])]) == split.test_end
+    assert later_folds(samples, study, own[-1].number) == []  # no hour is asked about
+    marked = np.where(times > split.test_end, LATER, samples.split)
+    marked[times >= pd.Timestamp("2024-08-30 05:00", tz="UTC")] = None
+    marked[times >= pd.Timestamp("2024-09-30 05:00", tz="UTC")] = LATER
+    asked = dataclasses.replace(samples, split=marked)
+    folds = later_folds(asked, study, own[-1].number)
+    assert starts(folds) == ["2024-07-30 05", "2024-09-30 05"]
+    assert [fold.number for fold in folds] == [own[-1].number + 1, own[-1].number + 2]
+    learnt = fold_samples(asked, folds[0], WalkParams(test="monthly", stop_days=20))
+    known = samples.target_times(np.flatnonzero(learnt.fitting))
+    assert known.max() == folds[0].start - HOUR  # the embargo: outcomes known before it alone
+    assert learnt.times[learnt.rows("test")].min() == folds[0].start
 
 
 @settings(max_examples=60, deadline=None)

@@ -80,6 +80,14 @@ def test_everything_that_depends_on_the_horizon_follows_it(run):
     assert own.models == study.models
 
 
+def test_a_test_with_an_end_ends_with_the_same_target_at_every_horizon():
+    study, panel = small_study(**WALK, **{"split.test_end": "2022-05-25 00:00"}), small_panel()
+    found = hz.horizon_forecasts(panel, small_jumps(panel, study), study)
+    last = found.groupby("horizon_hours")["target_time"].max()
+    assert (last == pd.Timestamp("2022-05-26 00:00", tz="UTC")).all()
+    assert last.index.tolist() == HORIZONS
+
+
 @pytest.mark.parametrize("hours", HORIZONS)
 def test_targets_lie_a_horizon_ahead_and_splits_a_horizon_apart(run, hours):
     study, panel, _, forecasts, _ = run

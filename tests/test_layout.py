@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dvol_utils.report.make_rules import PACKAGE, _imports, imported_files
+from dvol_utils.study.source_code import PACKAGE, direct_imports, imported_files
 
 # Rooms of one line do not import each other.
 ORDER = (
@@ -39,7 +39,7 @@ def room(path: Path) -> str:
 
 def direct(path: Path) -> set[Path]:
     """What a module itself imports, inside functions too; the package on the way left out."""
-    return {file for file in _imports(path) if file != PACKAGE / "__init__.py"} - {path}
+    return {file for file in direct_imports(path) if file != PACKAGE / "__init__.py"} - {path}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import tasks
 from engine import LASTING, tiny_samples, tiny_study
-from trainers import PATIENCE, alive, lines, until
+from trainers import PATIENCE, alive, descendants, lines, until
 
 from dvol_utils.forecasting.walk import fit_and_predict
 from dvol_utils.training import NetworkForecaster
@@ -201,3 +201,15 @@ def test_workers_end_when_their_parent_is_killed(trainers, tmp_path, cluster):
     trainers.wait(pid)
     assert len(set(workers)) == 2
     until(lambda: not any(map(alive, workers)), f"the end of {workers}")
+
+
+@pytest.mark.faults
+def test_a_worker_without_a_task_ends_when_its_parent_is_killed(trainers, tmp_path):
+    """And so does what tracks their files."""
+    pid = trainers.start("lonely", folder=tmp_path)
+    until(lambda: lines(tmp_path / "0.pid"), "the task")
+    until(lambda: len(descendants(pid)) >= 3, "two workers and a tracker")
+    started = descendants(pid)
+    os.kill(pid, signal.SIGKILL)
+    trainers.wait(pid)
+    until(lambda: not any(map(alive, started)), f"the end of {started}")

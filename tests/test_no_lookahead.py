@@ -10,20 +10,30 @@ import pytest
 from market import small_jumps, small_panel, small_study
 from trainers import TINY
 
+from dvol_utils.data.simulated import market
+from dvol_utils.data.simulated.law import Noise
+from dvol_utils.data.simulated.market import dvol_states
+from dvol_utils.data.simulated.oracle import oracle_forecasts
 from dvol_utils.evaluation.forecast_table import QUANTILES
 from dvol_utils.forecasting.combination import combine
 from dvol_utils.forecasting.forecasters import make_forecaster
 from dvol_utils.forecasting.horizons import horizon_forecasts
 from dvol_utils.forecasting.intervals import add_quantiles
 from dvol_utils.forecasting.pooling import LABELLED, POOLED, Fit, fit_forecaster, fit_samples
-from dvol_utils.forecasting.walk import fold_networks
+from dvol_utils.forecasting.walk import fold_networks, forecast_table
+from dvol_utils.forecasting.years import year_forecasts
 from dvol_utils.jumps import detect_jumps
 from dvol_utils.jumps.periodicity import periodicity_wsd
 from dvol_utils.models.lstm import LADDER
 from dvol_utils.samples.features import GROUPS, build_features, feature_columns
 from dvol_utils.samples.folds import fold_rows, fold_samples, study_folds
 from dvol_utils.samples.samples import build_samples
+from dvol_utils.serving.after_study import refitted_forecasts
+from dvol_utils.serving.later_hours import LaterHours, saved_forecasts, with_quantiles_since
+from dvol_utils.serving.market import Market, serving_samples
+from dvol_utils.serving.saved_models import Finished, newest_fold
 from dvol_utils.study.model_names import MODEL_NAMES, NETWORK_NAMES, SIMPLE_NAMES, names_of
+from dvol_utils.study.params import SimulatedParams
 from dvol_utils.trading import hourly, simulate, strategies
 
 CUTS = (1_100, 1_999, 3_100)
@@ -343,6 +353,152 @@ def test_forecasts_at_other_horizons(panel, hours):
     np.testing.assert_array_equal(made["y_pred"], made["y_pred_other"])
     later = shared[shared["origin"] > until]
     assert (later["y_pred"] != later["y_pred_other"]).groupby(later["model"]).any().all()
+
+
+@pytest.mark.parametrize("cut", [500, 1_234])
+def test_the_oracle(monkeypatch, cut):
+    """Other chance after an hour of the simulated market moves no forecast made up to then."""
+    params = SimulatedParams(start=pd.Timestamp("2022-01-03", tz="UTC"), hours=1_500, seed=3)
+    origins = pd.date_range(params.start + pd.Timedelta(hours=400), periods=1_000, freq="h")
+    told = {"horizon_hours": 24, "paths": 4}
+    one, level = oracle_forecasts(params, origins, **told), dvol_states(params)[1].decays[0]
+    drawn = market.draw_noise
+
+    def changed(rngs, shape, *, begins):
+        noise = drawn(rngs, shape, begins=begins)
+        if not begins:  # the oracle's own paths
+            return noise
+        other = drawn([np.random.default_rng(n) for n in range(4)], shape, begins=True)
+        from_here = np.arange(shape[0]) > shape[0] - params.hours + cut
+        volatility = zip(noise.volatility, other.volatility, strict=True)
+        rest = zip(noise[1:], other[1:], strict=True)
+        first, *others = (
+            tuple(np.where(from_here, b, a) for a, b in pairs) for pairs in (volatility, rest)
+        )
+        return Noise(first, *others[0])
+
+    monkeypatch.setattr(market, "draw_noise", changed)
+    two, other_level = oracle_forecasts(params, origins, **told), dvol_states(params)[1].decays[0]
+    until = params.start + pd.Timedelta(hours=cut + 1)  # the close of the last hour left alone
+    np.testing.assert_array_equal(level[: cut + 1], other_level[: cut + 1])
+    assert (level[cut + 1 :] != other_level[cut + 1 :]).all()
+    pd.testing.assert_frame_equal(one[:until], two[:until], check_exact=True)
+    assert (one["mean"] != two["mean"])[one.index > until].all()
+
+
+def test_the_oracle_does_not_know_how_the_market_goes_on():
+    """A market that ends at the origin has the same oracle as one that goes on."""
+    start = pd.Timestamp("2022-01-03", tz="UTC")
+    origin = pd.DatetimeIndex([start + pd.Timedelta(hours=500)])
+    one, two = (
+        oracle_forecasts(
+            SimulatedParams(start=start, hours=hours, seed=3), origin, horizon_hours=24, paths=4
+        )
+        for hours in (500, 900)
+    )
+    pd.testing.assert_frame_equal(one, two, check_exact=True)
+
+
+@pytest.mark.parametrize("until", ["2022-05-19 23:00", "2022-05-25 12:00"])
+def test_the_walk_over_the_years(panel, tmp_path, monkeypatch, until):
+    """Another market after a quarter, or within one, moves no forecast or interval up to then."""
+    monkeypatch.setattr("dvol_utils.forecasting.walk.default_workers", lambda: 1)
+    years = {
+        "edge.start": "2022-02-20 00:00",  # quarters begin here and on 20 May
+        "split.test_start": "2022-05-30 00:00",
+        "models": ["persistence", "ridge_decay", "lstm_tuned"],
+        "networks.lstm_tuned.epochs": 1,
+        "training.precision": "float32",
+        "walk.validation": "monthly",
+        "walk.test": "monthly",
+        "walk.stop_days": 10,
+        "uncertainty.min_errors": 240,
+    }
+    study, last = small_study(**years), pd.Timestamp(until, tz="UTC")
+    roots = iter([tmp_path / "one", tmp_path / "two"])
+
+    def build(market, jumps):
+        study._root = next(roots)
+        return year_forecasts(market, jumps, study, log=lambda line: None)[0]
+
+    one, two = both(panel, study, panel["time"].searchsorted(last), build)
+    keys, names = ["model", "seed", "origin"], ["y_pred", *QUANTILES]
+    one, two = (table.set_index(keys)[names] for table in (one, two))
+    # Hours whose target is imputed in the other market are not scored there.
+    one, two = (table.loc[one.index.intersection(two.index)] for table in (one, two))
+    early = one.index.get_level_values("origin") <= last
+    assert one[early].notna().all(axis="columns").groupby("model").any().all()
+    pd.testing.assert_frame_equal(one[early], two[early], check_exact=True)
+    moved = (one[~early] != two[~early]).any(axis="columns")
+    assert moved.groupby("model").any().all()
+
+
+AFTER = {
+    **WALK,
+    "models": ["persistence", "har", "ridge_decay", "lstm_baseline", "ensemble"],
+    "split.validation_start": "2022-03-20 00:00",
+    "split.test_start": "2022-04-10 00:00",
+    "split.test_end": "2022-04-20 00:00",
+    "walk.warm_epochs": 1,
+    "uncertainty.min_errors": 240,
+}
+
+
+@pytest.fixture(scope="module")
+def ended(panel, tmp_path_factory):
+    """A study that has ended, and its later hours as a function of the market and a folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(LADDER, "lstm_baseline", TINY)
+        patch.setattr("dvol_utils.forecasting.walk.default_workers", lambda: 1)
+        study = small_study(**AFTER)
+        study._root = tmp_path_factory.mktemp("ended")
+        samples = build_samples(panel, small_jumps(panel, study), study)
+        own, _ = forecast_table(samples, study, log=lambda line: None)
+        finished = Finished(study, add_quantiles(own, samples, study.uncertainty), panel)
+
+        def both_ways(market):
+            held = Market(study.root, "BTC", market, study.data, [])
+            later = serving_samples(held, study)
+            rows = np.flatnonzero((later.times > study.split.test_end) & later.scored)
+            hours = LaterHours(finished, newest_fold(finished), held, later, rows, [], [], [])
+            saved, lacking, _ = saved_forecasts(hours)
+            folds, refitted, failed = refitted_forecasts(hours, saved, log=lambda line: None)
+            assert (lacking, failed) == ({}, {})
+            tables = [
+                with_quantiles_since(hours, pd.concat(made.values())).assign(way=way)
+                for way, made in (("saved", saved), ("refitted", refitted))
+            ]
+            return folds, pd.concat(tables, ignore_index=True)
+
+        yield both_ways
+
+
+def test_forecasts_after_the_study_do_not_know_what_comes_after_them(panel, ended):
+    """Another market after an hour moves no forecast and no interval made up to then, neither of
+    the saved models nor of those that are refitted, and later ones of both.
+    """
+    folds, one = ended(panel)
+    assert [fold.start for fold in folds] == [pd.Timestamp("2022-05-10", tz="UTC")]
+    until = pd.Timestamp("2022-05-20", tz="UTC")
+    cut = int(panel["time"].searchsorted(until))
+    _, two = ended(changed_after(panel, cut))
+    keys, values = ["way", "model", "seed", "origin"], ["y_pred", *QUANTILES]
+    # An hour counts once its outcome is known, which another market may leave out.
+    both = one.merge(two, on=keys, suffixes=("", "_other"))
+    early = both[both["origin"] <= until]
+    assert (early.groupby(["way", "model"])["origin"].max() == until).all()
+    for name in values:
+        np.testing.assert_array_equal(early[name], early[f"{name}_other"], err_msg=name)
+    late = both[both["origin"] > until]
+    moved = (late["y_pred"] != late["y_pred_other"]).groupby([late["way"], late["model"]]).any()
+    assert moved.all()
+    refit = early[early["origin"] >= folds[0].start]
+    for name in ("har", "ridge_decay", "lstm_baseline", "ensemble"):
+        saved, refitted = (
+            refit.loc[(refit["model"] == name) & (refit["way"] == way), "y_pred"].to_numpy()
+            for way in ("saved", "refitted")
+        )
+        assert (saved != refitted).any()
 
 
 BOTH = ("BTC", "ETH")

@@ -105,6 +105,11 @@ REFUSED = {
         "s.yaml: split: validation_start 2021-03-01 00:00:00+00:00 should lie before "
         "test_start 2021-03-01 00:00:00+00:00",
     ),
+    "test that ends before it begins": (
+        tiny(split=SPLIT | {"test_end": SPLIT["test_start"]}),
+        "s.yaml: split: test_end 2021-03-01 00:00:00+00:00 should lie after "
+        "test_start 2021-03-01 00:00:00+00:00",
+    ),
     "not a full hour": (
         tiny(split=SPLIT | {"test_start": "2021-03-01 00:30"}),
         "s.yaml: split.test_start: found '2021-03-01 00:30'; should be a full hour, UTC, such as "

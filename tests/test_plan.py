@@ -50,7 +50,7 @@ def test_a_study_that_can_be_run_is_left_alone():
             {"evaluation.rolling_window_hours": 2_000},
             r"evaluation\.rolling_window_hours: found 2000; should be at most 553, the hours from "
             r"the first to the last of the test's origins, 2022-05-09 00:00 to 2022-06-01 00:00: "
-            r"shorten it, move split\.test_start, or bring longer data$",
+            r"shorten it, move split\.test_start or split\.test_end, or bring longer data$",
         ),
         (
             {"significance.block_hours": 554},

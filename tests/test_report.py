@@ -271,6 +271,27 @@ def test_overview_tells_where_the_numbers_come_from(site):
     assert [row.th.text for row in parameters] == list(describe(study)["parameter"])
 
 
+def test_pages_name_the_commit_of_each_stage_and_their_own(study, monkeypatch):
+    def at(commit):
+        monkeypatch.setattr("dvol_utils.study.made_by.git_commit", lambda root: commit)
+
+    at("a" * 40)
+    record(study, "03_lstm_training", {"device": "cpu"})
+    at("b" * 40)
+    pages = built(study)
+    told = pages["index.html"].select_one("dl.provenance").get_text(" ", strip=True)
+    assert "Code 01: not under version control 03: aaaaaaaaaaaa these pages: bbbbbbbbbbbb" in told
+    footers = {name: page.select_one("footer").get_text() for name, page in pages.items()}
+    own = "code not under version control, written as a page by bbbbbbbbbbbb."
+    assert own in footers["01_data_preparation.html"]
+    assert "03: aaaaaaaaaaaa, written as a page by bbb" in footers["index.html"]
+    for stage in ("01_data_preparation", "03_lstm_training"):
+        record(study, stage, read_json(study.run_dir / "manifest.json")["stages"][stage])
+    pages = built(study)
+    for page in pages.values():
+        assert page.select_one("footer").get_text().strip().endswith("code bbbbbbbbbbbb.")
+
+
 def test_overview_names_the_networks_that_could_not_be_trained(study):
     assert built(study)["index.html"].select_one("section.failures") is None
     facts = {"device": "cpu", "failures": {"lstm_ultra seed 1": "TrainingError: loss is nan"}}

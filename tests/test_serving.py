@@ -40,6 +40,7 @@ from dvol_utils.significance import bootstrap_interval, diebold_mariano
 from dvol_utils.study.files import file_hash
 from dvol_utils.study.loading import load_study
 from dvol_utils.training import NetworkForecaster
+from dvol_utils.training.checkpoints.networks import read_config
 from dvol_utils.training.checkpoints.sealed import CheckpointError
 from dvol_utils.training.checkpoints.simple_models import load_simple, save_simple
 
@@ -462,8 +463,8 @@ def test_another_history_is_refused_with_the_number_of_hours(study, raw):
 def test_inputs_that_no_longer_give_the_studys_forecasts_are_refused(study, raw):
     edit(raw, "onchain_daily", lambda table: table.assign(mvrv=table["mvrv"][::-1].to_numpy()))
     message = (
-        r"lstm_baseline: forecasts \d+\.\d{3} at 2021-05-20 \d\d:00 with the data as they are now, "
-        r"the study forecast \d+\.\d{3} there: inputs or checkpoints have changed since"
+        r"lstm_baseline seed \d: forecasts \d+\.\d{3} at 2021-05-20 \d\d:00 with the data as they "
+        r"are now, the study forecast \d+\.\d{3} there: inputs or checkpoints have changed since"
     )
     with pytest.raises(ServingError, match=message):
         forecast(study, raw_dir=raw, model="lstm_baseline")
@@ -512,6 +513,68 @@ def test_models_that_are_gone_or_damaged_are_refused(copy):
     message = r"har/1-0 holds no fitted model: delete \S+/03_lstm_training\.ipynb and run `make"
     with pytest.raises(ServingError, match=message):
         forecast(copy, model="har")
+
+
+@pytest.mark.parametrize("raw_dir", ["as it was", "later months"])
+def test_weights_of_another_network_are_named(copy, later, raw_dir, monkeypatch):
+    """Whole and sealed as they are; with later months alone there is nothing to compare with."""
+    mine, other = (checkpoint_folder(copy, "lstm_baseline", 1, 1 - fold) for fold in (0, 1))
+    expected, found = (file_hash(path / "model.safetensors") for path in (mine, other))
+    mark = read_config(other)["fingerprint"]
+    shutil.rmtree(mine)
+    shutil.copytree(other, mine)
+    raw = copy.raw_dir
+    if raw_dir == "later months":
+        raw = Path(shutil.copytree(later, copy.root / "months"))
+        for series in ("dvol_hourly", "price_hourly"):
+            edit(raw, series, lambda table: table[table.index >= opened(LAST - 1_000 * HOUR)])
+    fact = (
+        f"{mine / 'model.safetensors'}: its SHA-256 is {found[:12]}..., the run's forecasts of "
+        f"lstm_baseline seed 1, fold 1, were made by {expected[:12]}...: it is that of "
+        f"lstm_baseline seed 1, fold 0, fingerprint {mark[:12]}..."
+    )
+    asked = {"model": "lstm_baseline", "raw_dir": raw}
+    message = re.escape(f"{fact}; restore it, or run `make report STUDY=served`")
+    with pytest.raises(ServingError, match=message):
+        forecast(copy, **asked)
+    made = forecast(copy, **asked, allow_changed=True)
+    assert fact in made["notes"]
+    monkeypatch.chdir(copy.root)
+    words = ["forecast", "--study", "served", "--model", "lstm_baseline", "--raw", raw]
+    words.append("--allow-changed")
+    assert fact in dvol(*words)
+    assert fact in json.loads(dvol(*words, "--json"))["notes"]
+
+
+def test_weights_of_another_network_are_named_beside_scores(copy, later):
+    mine, other = (checkpoint_folder(copy, "lstm_baseline", seed, 1) for seed in (0, 1))
+    shutil.rmtree(mine)
+    shutil.copytree(other, mine)
+    with pytest.raises(
+        ServingError, match=r"1-0/model\.safetensors: its SHA-256 is .*seed 1, fold 1"
+    ):
+        score_later(copy, raw_dir=later, first=LAST + 300 * HOUR)
+    found = score_later(copy, raw_dir=later, first=LAST + 300 * HOUR, allow_changed=True)
+    assert any("1-0/model.safetensors: its SHA-256 is " in note for note in found.notes)
+
+
+def test_other_code_than_the_runs_is_a_note(study, later, monkeypatch):
+    """Of the whole run, by its commit, and of what a model learns by."""
+    monkeypatch.setattr("dvol_utils.study.made_by.git_commit", lambda root: "a" * 40)
+    marks = {"models/linear.py": "0"}
+    monkeypatch.setattr("dvol_utils.serving.changed_models.simple_code", lambda model: marks)
+    expected = [
+        "the run was made by other code (not under version control) than this (aaaaaaaaaaaa)",
+        "fitted when the code was another one (models/decay.py, ",
+    ]
+    made = forecast(study, model="har")
+    for note, start in zip(made["notes"], expected, strict=True):
+        assert note.startswith(start)
+    assert made["notes"][1].endswith(": HAR")
+    notes = score_later(study, raw_dir=later, first=LAST + 300 * HOUR).notes
+    assert expected[0] in notes
+    assert any(note.startswith("fitted when") and "HAR + calendar" in note for note in notes)
+    assert not any("LSTM" in note for note in notes)
 
 
 def test_published_rules_give_no_forecast_to_use(copy):

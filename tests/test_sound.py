@@ -6,16 +6,17 @@ import os
 import shutil
 
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from dvol_utils.pages.recomputed import recomputed_results
 from dvol_utils.report.site import build_site
 from dvol_utils.report.sound import forget_unsound
 from dvol_utils.report.verify import run_checks
-from dvol_utils.study.files import ArtefactError
+from dvol_utils.study.files import ArtefactError, file_hash
 from dvol_utils.study.loading import load_study
 from dvol_utils.study.stages import study_stages
 from dvol_utils.study.tables import read_manifest
-from dvol_utils.training.checkpoints.sealed import CheckpointError
+from dvol_utils.training.checkpoints.sealed import CheckpointError, read_sealed, write_sealed
 
 JSON = {"lost": None, "cut short": "{", "no object": "[]", "empty": "{}", "deep": "[" * 100_000}
 
@@ -50,6 +51,20 @@ def spoil(path, text):
 
 def test_a_whole_run_is_left_alone(study):
     assert forgotten(study) == set()
+
+
+def test_a_model_that_is_not_the_one_of_the_forecasts(study):
+    """Whole, and older than its stage: copied with its times from elsewhere."""
+    folder = study.run_dir / "checkpoints/har/0-0"
+    shutil.copytree(folder, study.root / "kept")
+    state = load_file(folder / "model.safetensors")
+    save_file({name: 2 * value for name, value in state.items()}, folder / "model.safetensors")
+    config = read_sealed(folder / "config.json")
+    found = file_hash(folder / "model.safetensors")
+    write_sealed(folder / "config.json", config | {"state_sha256": found})
+    for name in ("config.json", "model.safetensors"):
+        shutil.copystat(study.root / "kept" / name, folder / name)
+    assert forgotten(study) == {"03"}
 
 
 @pytest.mark.parametrize("text", JSON.values(), ids=JSON)

@@ -12,11 +12,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dvol_utils import __version__
 from dvol_utils.study.command_line import study_of
 from dvol_utils.study.effective import parameters_hash
 from dvol_utils.study.files import ArtefactError, file_hash, read_json, replacing, write_json
 from dvol_utils.study.loading import load_study
-from dvol_utils.study.tables import claim, read_table, record, sections_of, write_table
+from dvol_utils.study.made_by import code_words, made_by, other_code
+from dvol_utils.study.tables import (
+    claim,
+    read_manifest,
+    read_table,
+    record,
+    sections_of,
+    write_table,
+)
 from dvol_utils.study.trials import open_study
 
 PANEL = pd.DataFrame(
@@ -271,6 +280,42 @@ def test_manifest_names_commit_and_local_changes(study):
     record(study, "01", {})
     changed = json.loads((study.run_dir / "manifest.json").read_text())["git_commit"]
     assert changed == f"{commit} with local changes"
+
+
+def test_each_stage_keeps_its_own_version_and_commit(study, monkeypatch):
+    def at(commit):
+        monkeypatch.setattr("dvol_utils.study.made_by.git_commit", lambda root: commit)
+
+    at("a" * 40)
+    record(study, "01_data_preparation", {})
+    at("b" * 40)
+    record(study, "02_jump_detection", {})
+    record(study, "03_lstm_training", {})
+    manifest = read_manifest(study)
+    now = {"version": __version__, "git_commit": "b" * 40}
+    first = now | {"git_commit": "a" * 40}
+    assert [*made_by(manifest).values()] == [first, now, now]
+    words = "01: aaaaaaaaaaaa; 02 to 03: bbbbbbbbbbbb"
+    assert code_words(manifest) == words
+    told = other_code(manifest, study.root)
+    assert told == f"the run was made by other code ({words}) than this (bbbbbbbbbbbb)"
+    record(study, "01_data_preparation", {})
+    assert code_words(read_manifest(study)) == "bbbbbbbbbbbb"
+    assert other_code(read_manifest(study), study.root) is None
+
+
+def test_stages_that_named_no_commit_have_that_of_their_run(study, monkeypatch):
+    """A later stage does not give them its own."""
+    record(study, "01", {})
+    path = study.run_dir / "manifest.json"
+    old = {**read_json(path), "git_commit": "a" * 40, "version": f"{__version__}.9"}
+    del old["made_by"]
+    write_json(path, old)
+    record(study, "02", {})
+    words = f"01: aaaaaaaaaaaa, version {__version__}.9; 02: not under version control"
+    assert code_words(read_manifest(study)) == words
+    told = other_code(read_manifest(study), study.root)
+    assert told.endswith(f"than this (not under version control, version {__version__})")
 
 
 def test_a_table_depends_on_what_its_sources_depend_on():

@@ -270,6 +270,13 @@ def hanging(**arguments: Any) -> None:
     tasks.hanging(**arguments)
 
 
+def lonely(**arguments: Any) -> None:
+    """`tasks.lonely`."""
+    import tasks
+
+    tasks.lonely(**arguments)
+
+
 def _serve() -> None:
     # All that the functions need, so that no forked process imports it again.
     import torch._dynamo  # noqa: F401, optimisers import it when they are made

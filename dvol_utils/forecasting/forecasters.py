@@ -12,9 +12,10 @@ from dvol_utils.models.linear import RidgeForecaster, ridge_decay
 from dvol_utils.models.naive import Persistence, SeasonalNaive
 from dvol_utils.models.networks import with_epochs
 from dvol_utils.models.trees import boosted_trees
-from dvol_utils.study.model_names import NETWORK_NAMES
+from dvol_utils.study.model_names import ENSEMBLE, NETWORK_NAMES
 from dvol_utils.study.params import StudyParams
 from dvol_utils.training import NetworkForecaster
+from dvol_utils.training.checkpoints.sealed import read_sealed
 
 
 def make_forecaster(
@@ -60,17 +61,38 @@ def _network(
         return NetworkForecaster(name, study, seed=seed, **place)
     assert study.walk.warm_epochs is not None
     warm = with_epochs(name, study, study.walk.warm_epochs)
-    begins_with = checkpoint_folder(study, name, seed, after)
+    begins_with = saved_folder(study, name, seed, after)
     return NetworkForecaster(name, warm, seed=seed, begins_with=begins_with, **place)
 
 
 def checkpoint_folder(study: StudyParams, name: str, seed: int, fold: int = 0) -> Path:
     """Where what a model has learnt lies, and of a network its history."""
-    return study.run_dir / _place(name, seed, fold)
+    return study.run_dir / _place(study, name, seed, fold)
 
 
-def _place(name: str, seed: int, fold: int) -> str:
-    return f"checkpoints/{name}/{fold}-{seed}"
+def saved_folder(study: StudyParams, name: str, seed: int, fold: int = 0) -> Path:
+    """The same to read from: a trial that has fitted no such model itself takes the run's."""
+    return study.artefact(_place(study, name, seed, fold))
+
+
+def saved_hash(folder: Path) -> str:
+    """SHA-256 of what the model of a checkpoint folder has learnt, as its `config.json` says."""
+    config = read_sealed(folder / "config.json")
+    return str(config["weights_sha256" if "weights_sha256" in config else "state_sha256"])
+
+
+def checkpoint_hashes(study: StudyParams, forecasts: pd.DataFrame) -> dict[str, str]:
+    """SHA-256 of the weights that made some forecasts, by `<model>/<fold>-<seed>`."""
+    made = forecasts.loc[forecasts["model"] != ENSEMBLE, ["model", "seed", "fold"]]
+    folders = [
+        checkpoint_folder(study, row.model, int(row.seed), int(row.fold))
+        for row in made.drop_duplicates().itertuples(index=False)
+    ]
+    return {f"{folder.parent.name}/{folder.name}": saved_hash(folder) for folder in folders}
+
+
+def _place(study: StudyParams, name: str, seed: int, fold: int) -> str:
+    return f"{study.checkpoints}/{name}/{fold}-{seed}"
 
 
 def network_folders(
@@ -83,7 +105,7 @@ def network_folders(
     """
     numbers = [int(fold) for fold in folds]
     return [
-        study.artefact(_place(name, seed, fold))
+        study.artefact(_place(study, name, seed, fold))
         for name in study.models
         if name in NETWORK_NAMES
         for seed in study.training.seeds
@@ -110,4 +132,4 @@ def trained_folders(
     if newest:
         made = made[made["fold"] == made.groupby("model")["fold"].transform("max")]
     keys = made[["model", "seed", "fold"]].drop_duplicates().itertuples(index=False)
-    return [study.artefact(_place(name, seed, fold)) for name, seed, fold in keys]
+    return [study.artefact(_place(study, name, seed, fold)) for name, seed, fold in keys]

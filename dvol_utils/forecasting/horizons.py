@@ -23,11 +23,20 @@ def horizon_study(study: StudyParams, hours: int) -> StudyParams:
     """
     values = effective(study)
     values["target"]["horizon_hours"] = hours
+    end = horizon_end(study, hours)
+    values["split"]["test_end"] = None if end is None else str(end)
     values["models"] = [name for name in study.models if name in SIMPLE_NAMES]
     values["horizons"] = []
     block = study.significance.block_hours
     values["significance"]["block_hours"] = block if block == "auto" else max(block, hours)
     return study_from(values, study.root)
+
+
+def horizon_end(study: StudyParams, hours: int) -> pd.Timestamp | None:
+    """The test's last origin at another horizon: the last target is the same at every one."""
+    if study.split.test_end is None:
+        return None
+    return study.split.test_end + pd.Timedelta(hours=study.target.horizon_hours - hours)
 
 
 def horizon_forecasts(panel: pd.DataFrame, jumps: pd.DataFrame, study: StudyParams) -> pd.DataFrame:

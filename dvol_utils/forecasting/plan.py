@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
+from dvol_utils.forecasting.horizons import horizon_end
 from dvol_utils.forecasting.pooling import pooled_models
+from dvol_utils.forecasting.years import years_study
 from dvol_utils.samples.folds import fold_samples, study_folds
 from dvol_utils.samples.samples import Samples, build_samples, split_labels
 from dvol_utils.study.model_names import LADDER_NAMES
@@ -16,7 +19,7 @@ from dvol_utils.study.params import ParameterError, StudyParams
 from dvol_utils.wording.numbers import hour
 
 _DAY = 24
-_ADVICE = "move split.test_start, or bring longer data"
+_ADVICE = "move split.test_start or split.test_end, or bring longer data"
 
 
 def check_plan(
@@ -47,6 +50,7 @@ def check_plan(
         *folds,
         *_windows(samples, study),
         *_horizons(samples, study),
+        *_years(samples, study),
         *_pages(panel, jumps, study),
     ]
     if faults:
@@ -99,7 +103,8 @@ def _horizons(samples: Samples, study: StudyParams) -> Iterator[str]:
         )
         return
     for hours in study.horizons:
-        labels = split_labels(samples.times, study.split, hours)
+        split = study.split.model_copy(update={"test_end": horizon_end(study, hours)})
+        labels = split_labels(samples.times, split, hours)
         known = samples.complete & np.isfinite(samples.dvol)
         known[max(len(known) - hours, 0) :] = False  # no target yet
         block = study.significance.block_hours
@@ -111,6 +116,18 @@ def _horizons(samples: Samples, study: StudyParams) -> Iterator[str]:
                     f"horizons: found {hours}; should leave {wanted} {name} rows or more, leaves "
                     f"{count}: leave it out, move split, or bring longer data"
                 )
+
+
+def _years(samples: Samples, study: StudyParams) -> Iterator[str]:
+    """Faults of the walk over the years before the test."""
+    if study.edge.start is None:
+        return
+    try:
+        own = years_study(study)
+        labels = split_labels(samples.times, own.split, samples.horizon)
+        check_folds(replace(samples, split=labels), own)
+    except ValueError as error:
+        yield f"edge.start: found {hour(study.edge.start)}: {error}"
 
 
 def _pages(panel: pd.DataFrame, jumps: pd.DataFrame, study: StudyParams) -> Iterator[str]:

@@ -69,32 +69,50 @@ def forecast_table(
     TrainingError
         Not one network could be trained, or one lacked room, memory or a device.
     """
-    folds = study_folds(samples, study)
     absent = absent_inputs(study, samples)
     names = [name for name in study.models if name not in absent]
-    own = {name: own_samples(samples, name, study) for name in names if name != ENSEMBLE}
-    forecasts = _walk_networks(folds, own, study, log)
+    folds = study_folds(samples, study)
+    single = [name for name in names if name != ENSEMBLE]
+    tables, failed = walk_models(single, folds, samples, study, log=log, keep_simple=keep_simple)
+    failures = {
+        f"{name} seed {seed}": why for name, why in absent.items() for seed in _seeds(name, study)
+    }
+    if ENSEMBLE in names:
+        tables.append(combine(pd.concat(tables), **study.ensemble.model_dump()))
+    return pd.concat(tables, ignore_index=True), failures | failed
+
+
+def walk_models(
+    names: Sequence[str],
+    folds: Sequence[Fold],
+    samples: Samples,
+    study: StudyParams,
+    *,
+    after: int | None = None,
+    log: Callable[[str], None] = print,
+    keep_simple: bool = True,
+) -> tuple[list[pd.DataFrame], dict[str, str]]:
+    """Fit some models, `ensemble` not among them, in some folds: a table a model and seed.
+
+    `after` may be a fold that was fitted before, as in `fold_networks`; rows, failures and the
+    other arguments are as in `forecast_table`.
+    """
+    own = {name: own_samples(samples, name, study) for name in names}
+    forecasts = _walk_networks(folds, own, study, log, after)
     forecasts |= {
         (name, 0): _walk_simple(name, folds, own[name], study, keep_simple)
         for name in own
         if name not in NETWORK_NAMES
     }
-    failures = {
-        f"{name} seed {seed}": why for name, why in absent.items() for seed in _seeds(name, study)
-    } | {
-        f"{name} seed {seed}": forecast.error
-        for (name, seed), forecast in forecasts.items()
-        if isinstance(forecast, Failure)
-    }
-    tables = [
-        _table(name, seed, forecasts[name, seed], folds, part)
-        for name, part in own.items()
-        for seed in _seeds(name, study)
-        if f"{name} seed {seed}" not in failures
-    ]
-    if ENSEMBLE in names:
-        tables.append(combine(pd.concat(tables), **study.ensemble.model_dump()))
-    return pd.concat(tables, ignore_index=True), failures
+    tables, failures = [], {}
+    for name, part in own.items():
+        for seed in _seeds(name, study):
+            forecast = forecasts[name, seed]
+            if isinstance(forecast, Failure):
+                failures[f"{name} seed {seed}"] = forecast.error
+            else:
+                tables.append(_table(name, seed, forecast, folds, part))
+    return tables, failures
 
 
 def own_samples(samples: Samples, name: str, study: StudyParams) -> Samples:
@@ -131,14 +149,20 @@ def fit_networks(
 
 
 def fold_networks(
-    name: str, seed: int, folds: Sequence[Fold], samples: Samples, study: StudyParams
+    name: str,
+    seed: int,
+    folds: Sequence[Fold],
+    samples: Samples,
+    study: StudyParams,
+    after: int | None = None,
 ) -> Iterator[tuple[NetworkForecaster, Samples]]:
     """The networks of some folds, not yet fitted, each with what it learns from.
 
-    With `walk.warm_epochs` each but the first goes on from the weights of the one before, which
-    has to be fitted by then; networks that train a fixed number of epochs begin anew.
+    With `walk.warm_epochs` each goes on from the weights of the one before, the first from those of
+    the fold `after` if there is one; they have to be fitted by then. Networks that train a fixed
+    number of epochs begin anew.
     """
-    after = None
+    after = after if _is_warm(name, study) else None
     for fold in folds:
         number = None if study.walk.is_fixed else fold.number
         forecaster = make_forecaster(name, study, seed=seed, fold=number, after=after)
@@ -148,9 +172,16 @@ def fold_networks(
 
 
 def walk_network(
-    name: str, seed: int, folds: Sequence[Fold], samples: Samples, study: StudyParams
+    name: str,
+    seed: int,
+    folds: Sequence[Fold],
+    samples: Samples,
+    study: StudyParams,
+    after: int | None = None,
 ) -> np.ndarray:
     """Fit the network of one fold after the other; forecasts of their `fold_rows`, index points.
+
+    `after` is as in `fold_networks`.
 
     Raises
     ------
@@ -158,7 +189,7 @@ def walk_network(
         As `NetworkForecaster.fit`; the message names the fold.
     """
     forecasts = []
-    networks = fold_networks(name, seed, folds, samples, study)
+    networks = fold_networks(name, seed, folds, samples, study, after)
     for fold, (forecaster, learnt) in zip(folds, networks, strict=True):
         try:
             forecasts.append(fold_forecast(forecaster, fold, samples, learnt))
@@ -202,6 +233,7 @@ def _walk_networks(
     own: Mapping[str, Samples],
     study: StudyParams,
     log: Callable[[str], None],
+    after: int | None = None,
 ) -> dict[tuple[str, int], np.ndarray | Failure]:
     """Forecasts of every network and seed, of all folds' rows."""
     names = [name for name in own if name in NETWORK_NAMES]
@@ -215,7 +247,7 @@ def _walk_networks(
     }
     largest = {name: _size(make_forecaster(name, study)) for name in names}
     work = [(network, chain) for network in networks for chain in chains.get(network[0], [])]
-    tasks = [partial(walk_network, *key, chain, own[key[0]], study) for key, chain in work]
+    tasks = [partial(walk_network, *key, chain, own[key[0]], study, after) for key, chain in work]
     sizes = [largest[name] * len(chain) for (name, _), chain in work]
     folders = network_folders(study, folds=[fold.number for fold in folds])
     trained = _side_by_side(tasks, sizes, folders, study, log)

@@ -28,6 +28,11 @@ def network_size(name: str, networks: NetworksParams) -> Mapping[str, Any]:
     return LADDER[name] if own is None else own.size
 
 
+def network_module(name: str) -> str:
+    """Dotted name of the module that a network's class is written in."""
+    return _BUILD[name].__module__
+
+
 def network_study(name: str, study: StudyParams) -> StudyParams:
     """The study as a network sees it: with its own inputs and its own way to learn."""
     own = study.networks.of(name)

@@ -11,6 +11,7 @@ from dvol_utils.results.chosen_model import choose
 from dvol_utils.results.significance_table import look_up
 from dvol_utils.samples.features import FEATURE_SOURCES, GROUPS
 from dvol_utils.samples.releases import RELEASES, listed_until
+from dvol_utils.study.made_by import code_words
 from dvol_utils.study.model_names import ENSEMBLE, NETWORK_NAMES, SIMPLE_NAMES, label
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.stages import DATA, TRAINING
@@ -150,7 +151,7 @@ def trained_on(
         else f"count half as much with every {walk.half_life_days:g} days",
         "Seeds": f"{seeds}, whose mean is the forecast" if seeds > 1 else "one",
         "Parameters": manifest["parameters_hash"],
-        "Code": manifest.get("git_commit") or "not under version control",
+        "Code": code_words(manifest),
     }
     return _pairs({about: answer for about, answer in rows.items() if answer})
 

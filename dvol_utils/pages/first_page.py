@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from dvol_utils.pages.attainable import attainable_sentence
 from dvol_utils.pages.claims import ladder_verdict
 from dvol_utils.results.chosen_model import choose
 from dvol_utils.results.judging import (
@@ -17,6 +18,7 @@ from dvol_utils.results.judging import (
     test_text,
 )
 from dvol_utils.results.published_figures import PUBLISHED_FIGURES
+from dvol_utils.results.results_json import OracleResult
 from dvol_utils.results.significance_table import look_up
 from dvol_utils.study.model_names import LSTM_NAMES, label
 from dvol_utils.wording.columns import LOSS_NAMES
@@ -40,8 +42,11 @@ def study_answer(
     coverage: float,
     simulated: bool,
     late_hours: int | None = None,
+    oracle: OracleResult | None = None,
 ) -> list[str]:
     """The study's answer: what is settled, by each of three losses, the LSTM, how far to trust it.
+
+    Where the oracle is known, what could be reached follows.
 
     Parameters
     ----------
@@ -58,6 +63,8 @@ def study_answer(
     late_hours : int, optional
         Hours before the target up to which the models' inputs reach, where that is later than
         persistence, which is then no last value.
+    oracle : OracleResult, optional
+        The best forecast by a simulated market's law.
     """
     where = "In the simulated market, DVOL" if simulated else "DVOL"
     ahead = forecasts["horizon_hours"].iloc[0]
@@ -69,6 +76,7 @@ def study_answer(
         *_on_forecast(table, choose(validation), coverage, target, last),
         _on_lstm(table, choose(validation, LSTM_NAMES), coverage),
         _on_trust(table, forecasts["origin"], simulated, late_hours),
+        *([attainable_sentence(oracle, choose(validation), coverage)] if oracle else []),
     ]
 
 

@@ -9,6 +9,7 @@ from dvol_utils.evaluation import METRICS, score
 from dvol_utils.pages.claims import claims
 from dvol_utils.pages.first_page import study_answer
 from dvol_utils.pages.regimes import ended_answer
+from dvol_utils.results.attainable import oracle_result
 from dvol_utils.results.chosen_model import choose
 from dvol_utils.results.judging import LEVEL
 from dvol_utils.results.persistence import study_ended, study_rows
@@ -38,8 +39,10 @@ def recomputed_results(study: StudyParams) -> Results:
         "simulated": study.is_simulated,
         "late_hours": study.late_hours,
     }
-    table = _all_tests(test, study)
-    answer = study_answer(table, scores, test, **told)
+    resampling = significance.Resampling.of(study.significance).fitted(test)
+    table = _all_tests(test, study, resampling)
+    oracle = oracle_result(test, read_table(study, "oracle"), resampling=resampling)
+    answer = study_answer(table, scores, test, oracle=oracle, **told)
     answer += ended_answer(study_ended(study), read_table(study, "panel"), study)
     return study_results(
         study,
@@ -48,13 +51,15 @@ def recomputed_results(study: StudyParams) -> Results:
         claims=claims(table, scores, **told),
         answer=answer,
         chosen=choose(scores),
+        oracle=oracle,
     )
 
 
-def _all_tests(test: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
+def _all_tests(
+    test: pd.DataFrame, study: StudyParams, resampling: significance.Resampling
+) -> pd.DataFrame:
     """`significance_table` of the test rows."""
     horizon, models = study.overlap_hours, test["model"].unique()
-    resampling = significance.Resampling.of(study.significance).fitted(test)
     again = {"resampling": resampling}
     pairs = comparisons(models)
     return significance_table(

@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from dvol_utils.plots.style import BLACK, MODEL_COLOURS, axes, styled
+from dvol_utils.study.model_names import ORACLE
 from dvol_utils.wording.numbers import written
 
 LEFT_END = -30.0
@@ -21,7 +22,8 @@ def skill_intervals(
     ----------
     table : DataFrame
         One row a model, indexed by model name: `label`, `skill`, `skill_low`, `skill_high`
-        (percent; the ends are missing for a skill without an interval).
+        (percent; the ends are missing for a skill without an interval). The oracle, which is no
+        model, is drawn hollow.
     title : str
         The finding.
     left_end : float
@@ -35,7 +37,8 @@ def skill_intervals(
     for place, row in enumerate(ordered.itertuples()):
         colour = MODEL_COLOURS.get(row.Index, BLACK)
         ax.plot([row.skill_low, row.skill_high], [place, place], color=colour, linewidth=2.2)
-        ax.plot(row.skill, place, "o", color=colour, markersize=6)
+        face = "white" if row.Index == ORACLE else colour
+        ax.plot(row.skill, place, "o", color=colour, markersize=6, markerfacecolor=face)
         inside = row.skill > left
         label = f"{written(row.skill, 1)} %"
         ax.annotate(

@@ -11,7 +11,6 @@ import pandas as pd
 
 from dvol_utils.evaluation import score
 from dvol_utils.report import overview
-from dvol_utils.report.provenance import commit
 from dvol_utils.report.site import page_templates, same_run
 from dvol_utils.results.chosen_model import choose
 from dvol_utils.results.headline import ShownColumn
@@ -29,6 +28,7 @@ from dvol_utils.results.shared_rows import (
 from dvol_utils.study.effective import describe
 from dvol_utils.study.files import ArtefactError, replacing
 from dvol_utils.study.loading import load_study
+from dvol_utils.study.made_by import code_words
 from dvol_utils.study.model_names import label
 from dvol_utils.study.params import ParameterError, StudyParams
 from dvol_utils.study.recorded import recorded_study
@@ -100,7 +100,7 @@ def finished_run(study: StudyParams) -> ComparedRun:
     same_run(study, results, manifest)
     recorded = recorded_study(study, manifest)
     validation, test = study_rows(recorded)
-    return ComparedRun(recorded, results, commit(manifest), test, choose(score(validation)))
+    return ComparedRun(recorded, results, code_words(manifest), test, choose(score(validation)))
 
 
 def comparison_html(runs: Sequence[ComparedRun]) -> str:

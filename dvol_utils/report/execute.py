@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ import nbformat
 from nbformat import NotebookNode
 from traitlets.config import Config
 
-from dvol_utils.study.files import ArtefactError
+from dvol_utils.study.files import ArtefactError, UnwritableError, explained
 from dvol_utils.study.limits import check_limits
 from dvol_utils.study.loading import load_study
 from dvol_utils.study.lock import run_lock
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.tables import claim
+from dvol_utils.training.processes.scratch import scratch_folder
 
 
 class NotebookError(ArtefactError):
@@ -82,9 +84,10 @@ def _execute(source: Path, target: Path, study: StudyParams, parameters: dict[st
         _finish(running, target)
     except Exception as error:
         kept = _keep(running, failed)
-        raise NotebookError(f"{source}: {_last_words(error)}\n{kept}") from None
+        raise NotebookError(f"{source}: {_last_words(error, target)}\n{kept}") from None
     finally:
-        running.unlink(missing_ok=True)
+        with suppress(OSError):  # the first error is the one to tell
+            running.unlink(missing_ok=True)
     print(f"{source.stem}: done in {time.monotonic() - start:.0f} s", flush=True)
 
 
@@ -114,19 +117,21 @@ def read_executed(path: Path) -> NotebookNode:
 def _papermill(source: Path, running: Path, parameters: dict[str, Any], root: Path) -> None:
     import papermill  # costs half a second, which no other command should pay
 
-    papermill.execute_notebook(
-        source,
-        running,
-        parameters=parameters,
-        kernel_name="python3",
-        language="python",
-        cwd=root.resolve(),
-        config=Config(KernelManager={"transport_encryption": "auto"}),
-        progress_bar=False,
-        stdout_file=sys.stdout,
-        stderr_file=sys.stderr,
-        **_gentle_end(),
-    )
+    with scratch_folder() as folder:
+        kernel = {"transport_encryption": "auto", "connection_file": str(folder / "kernel.json")}
+        papermill.execute_notebook(
+            source,
+            running,
+            parameters=parameters,
+            kernel_name="python3",
+            language="python",
+            cwd=root.resolve(),
+            config=Config(KernelManager=kernel),
+            progress_bar=False,
+            stdout_file=sys.stdout,
+            stderr_file=sys.stderr,
+            **_gentle_end(),
+        )
 
 
 def _gentle_end() -> dict[str, Any]:
@@ -136,6 +141,11 @@ def _gentle_end() -> dict[str, Any]:
     at_rest = threading.Event()
 
     class Manager(AsyncKernelManager):
+        def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
+            words = super().format_kernel_cmd(extra_arguments)
+            own = {"ipykernel_launcher": "dvol_utils.report.kernel"}
+            return [own.get(word, word) for word in words]
+
         async def shutdown_kernel(self, now: bool = False, restart: bool = False) -> None:
             # jupyter_client sends SIGINT before it asks any kernel to end. ipykernel ignores that
             # between requests, but it answers papermill's last one (kernel_info) a moment before
@@ -208,8 +218,11 @@ def _keep(running: Path, failed: Path) -> str:
     return f"the notebook as far as it came: {failed}"
 
 
-def _last_words(error: Exception) -> str:
+def _last_words(error: Exception, target: Path) -> str:
+    if isinstance(error, OSError):
+        error = explained(error, target)
     # papermill's own text is the whole traceback, in colour
     if hasattr(error, "exec_count"):
         return f"In [{error.exec_count}]: {error.ename}: {error.evalue}"
-    return str(error) if isinstance(error, NotebookError) else f"{type(error).__name__}: {error}"
+    told = isinstance(error, NotebookError | UnwritableError)
+    return str(error) if told else f"{type(error).__name__}: {error}"

@@ -21,7 +21,7 @@ from dvol_utils.report.execute import execute_notebook
 from dvol_utils.report.verify import Check
 from dvol_utils.results.results_json import read_results
 from dvol_utils.study.effective import parameters_hash
-from dvol_utils.study.files import ArtefactError, read_json, write_json
+from dvol_utils.study.files import ArtefactError, read_json, replacing, write_json
 from dvol_utils.study.loading import load_study
 from dvol_utils.study.model_names import ENSEMBLE, NETWORK_NAMES
 from dvol_utils.study.params import StudyParams
@@ -37,7 +37,11 @@ TOLERANCES = {
     "mape": 0.02,  # percent
     "r2": 0.001,
     "skill": 0.005,
+    "expected_skill": 0.005,
+    "expected_skill_se": 0.005,
+    "shares": 0.1,
     "direction": 0.005,
+    "gain": 0.005,
     "dm_p_value": 0.05,
     "dm_p_bartlett": 0.05,
     "annual_gains": 0.5,  # percent of capital a year
@@ -125,8 +129,9 @@ def run_again(study: StudyParams, overrides: Mapping[str, Any]) -> StudyParams:
     file = Path("params") / f"{study.name}.yaml"
     for name in (file, Path("README.md")):
         if (study.root / name).is_file():
-            shutil.copy(study.root / name, root / name)
-    shutil.copytree(study.root / "notebooks", root / "notebooks")
+            _copy(study.root / name, root / name)
+    for notebook in (study.root / "notebooks").glob("*.ipynb"):
+        _copy(notebook, root / "notebooks" / notebook.name)
     if not study.is_simulated:
         overrides = {**overrides, "data.raw_dir": str(study.raw_dir.absolute())}
     again = load_study(root / file, overrides)
@@ -153,7 +158,9 @@ def headline_numbers(study: StudyParams) -> dict[str, Any]:
     ArtefactError
         There is no finished run.
     """
-    results = read_results(study).model_dump(include={"models", "test", "regimes"})
+    results = read_results(study)
+    parts = {"models", "test", "regimes", *(["oracle"] if results.oracle else [])}
+    results = results.model_dump(include=parts)
     regimes = {f"{row.pop('regime')}.{row.pop('model')}": row for row in results["regimes"]}
     manifest = read_manifest(study)
     parts = results | {"regimes": regimes}
@@ -243,6 +250,11 @@ def this_platform() -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": package_versions(),
     }
+
+
+def _copy(source: Path, target: Path) -> None:
+    with replacing(target) as temporary:
+        shutil.copyfile(source, temporary)
 
 
 def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:

@@ -34,7 +34,6 @@ def notebook_command(
     """Run a notebook; the output appears only when every cell has run."""
     from dvol_utils.report.execute import execute_notebook
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up as after Ctrl-C
     overrides = overrides_of(study, raw, settings)
     check_raw_dir(load_study(study, overrides), raw)
     execute_notebook(source, output, study=study, overrides=overrides)

@@ -6,17 +6,14 @@ the package, so no list has to be kept by hand.
 
 from __future__ import annotations
 
-import ast
-import json
 import re
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 from dvol_utils.study.params import StudyParams
+from dvol_utils.study.source_code import PACKAGE, imported_files
 from dvol_utils.study.stages import STAGES, Stage, study_notebooks
 
-PACKAGE = Path(__file__).parents[1]
 _SITE = PACKAGE / "report" / "site.py"
 _TEMPLATES = PACKAGE / "report" / "templates"
 
@@ -59,21 +56,6 @@ def make_rules(study: StudyParams) -> str:
     return "\n".join(lines) + "\n"
 
 
-def imported_files(path: Path) -> set[Path]:
-    """Files of this package that a module or notebook imports, directly or not.
-
-    Imports inside functions and for type checking count: they may cost a run too many, and never
-    leave one out. The table that a module reads, a CSV file of its name, comes with it.
-    """
-    found: set[Path] = set()
-    waiting = [path]
-    while waiting:
-        new = _imports(waiting.pop()) - found
-        found |= new
-        waiting += new
-    return found | {table for path in found if (table := path.with_suffix(".csv")).is_file()}
-
-
 def _stage_rules(
     stage: Stage, source: Path, executed: list[str], study: StudyParams
 ) -> Iterator[str]:
@@ -94,56 +76,6 @@ def _stage_rules(
 
 def _file(name: str) -> str:
     return name if "." in name else f"{name}.parquet"
-
-
-@cache
-def _imports(path: Path) -> frozenset[Path]:
-    text = path.read_text(encoding="utf-8")
-    if path.suffix == ".ipynb":
-        cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
-        text = "\n".join("".join(cell["source"]) for cell in cells)
-    return frozenset(file for name in _imported_names(ast.parse(text)) for file in _files(name))
-
-
-def _imported_names(tree: ast.Module) -> Iterator[str]:
-    """Dotted names of all that is imported."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def _files(name: str) -> Iterator[Path]:
-    """The packages and the module of a dotted name, which may end in a thing inside the module.
-
-    Where a room's face hands on a name, it is the module that counts, not the whole room.
-    """
-    first, *parts = name.split(".")
-    if first != PACKAGE.name:
-        return
-    place = PACKAGE
-    yield place / "__init__.py"
-    for part in parts:
-        place = place.joinpath(*_face(place).get(part, part).split("."))
-        candidates = (place.with_suffix(".py"), place / "__init__.py")
-        yield from (file for file in candidates if file.is_file())
-    # A room that is taken whole stands for all that it hands on.
-    yield from (place / f"{module}.py" for module in _face(place).values())
-
-
-@cache
-def _face(folder: Path) -> dict[str, str]:
-    """Names that a room's `__init__` hands on when they are asked for, with their modules."""
-    file = folder / "__init__.py"
-    handed: dict[str, str] = {}
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8") if file.is_file() else "")):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "lazy.attach":
-            said = {word.arg: ast.literal_eval(word.value) for word in node.keywords}
-            handed |= {module: module for module in said.get("submodules", ())}
-            for module, names in said.get("submod_attrs", {}).items():
-                handed |= dict.fromkeys(names, module)
-    return handed
 
 
 def _name(path: Path, study: StudyParams) -> str:

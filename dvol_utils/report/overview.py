@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +23,28 @@ from dvol_utils.results.headline import (
     compared_table,
     headline_table,
     hours_line,
+    in_set_text,
+    oracle_row,
     persistence_words,
+    shown_columns,
     significance_mark,
 )
 from dvol_utils.results.judging import LEVEL
 from dvol_utils.results.results_json import Comparison, ModelResult, Results
 from dvol_utils.study.files import ArtefactError, replacing
-from dvol_utils.study.model_names import label
+from dvol_utils.study.model_names import ORACLE, label
 from dvol_utils.wording.numbers import MISSING, coverage_text, hour, hours_text, written, written_p
 
+_ORACLE_FIGURE = (
+    "Oracle, hollow: what the simulated market's own law forecasts from its state; no model."
+)
+_ORACLE_TABLE = (
+    "Oracle: the best forecast by the simulated market's own law from its state at the origin, a "
+    "reference and no model; it is not among those that are tested. Attained: the share of the "
+    "attainable, what a model reaches of the skill that the oracle can expect. It is measured by "
+    "the distance from the oracle's forecasts, so that luck of the outcomes does not move it; "
+    "below zero, persistence lies nearer."
+)
 _HOURS = {"overall": "all hours", "normal": "normal hours", "jump": "jump hours"}
 
 
@@ -53,6 +67,7 @@ def skill_figure(results: Results, coverage: float) -> dict[str, Any] | None:
             f"the test hours, with its {coverage_text(coverage)} bootstrap interval. Zero is that "
             "persistence itself; right of zero is better."
             + (" Chosen: on the validation rows." if results.chosen in rivals.index else "")
+            + (f" {_ORACLE_FIGURE}" if ORACLE in rivals.index else "")
         ),
     }
 
@@ -79,7 +94,8 @@ def _rivals(results: Results) -> pd.DataFrame:
     if results.comparison is not None:
         naive = f"Persistence, {results.persistence_hours} h"
         return compared_table(results.comparison).drop(index=naive, errors="ignore")
-    return headline_table(results).drop(index="persistence", errors="ignore")
+    models = headline_table(results).drop(index="persistence", errors="ignore")
+    return pd.concat([models, oracle_row(results)]) if len(models) else models
 
 
 def _skill_axes(results: Results, rivals: pd.DataFrame) -> Axes:
@@ -89,8 +105,9 @@ def _skill_axes(results: Results, rivals: pd.DataFrame) -> Axes:
         # The axis reaches the first one, which the page is about.
         left_end = min(LEFT_END, 1.15 * first["skill"])
         return skill_intervals(rivals, title=title, left_end=left_end)
-    above = int((rivals["skill_low"] > 0).sum())
-    title = f"{above} of {len(rivals)} intervals lie above zero"
+    models = rivals.drop(index=ORACLE, errors="ignore")
+    above = int((models["skill_low"] > 0).sum())
+    title = f"{above} of {len(models)} intervals lie above zero"
     if results.chosen in rivals.index:
         best = rivals.loc[results.chosen]
         title = f"{best['label']}, chosen beforehand: {written(best['skill'], 1)} %; {title}"
@@ -103,13 +120,12 @@ def headline_cells(results: Results, coverage: float) -> dict[str, Any]:
     """The headline table as the page writes it: `caption`, `columns` and `rows` of cells."""
     if results.comparison is not None:
         return _compared(results, results.comparison, coverage)
-    table = headline_table(results)
+    table, columns = headline_table(results), shown_columns(results)
+    every = [*table.itertuples(), *oracle_row(results).itertuples()]
     return {
         "first": "Model",
-        "columns": [*HEADLINE_COLUMNS.values(), ShownColumn("In MCS", "", 0, None)],
-        "rows": [
-            _headline_row(row, best_models(table), results.chosen) for row in table.itertuples()
-        ],
+        "columns": [*columns.values(), ShownColumn("In MCS", "", 0, None)],
+        "rows": [_headline_row(row, columns, best_models(table), results.chosen) for row in every],
         "caption": (
             f"All models on the same {results.test.rows:,} test hours, origins "
             f"{hour(results.test.start)} to {hour(results.test.end)} UTC. Brackets: "
@@ -120,6 +136,7 @@ def headline_cells(results: Results, coverage: float) -> dict[str, Any]:
             "confidence set, the models that no other one beats beyond chance. Bold: best of "
             "its column."
             + (" Chosen: on the validation rows, before the test." if results.chosen else "")
+            + (f" {_ORACLE_TABLE}" if results.oracle else "")
         ),
     }
 
@@ -154,15 +171,18 @@ def _compared(results: Results, comparison: Comparison, coverage: float) -> dict
     }
 
 
-def _headline_row(row: Any, best: dict[str, set[str]], chosen: str | None) -> dict[str, Any]:
+def _headline_row(
+    row: Any, columns: dict[str, ShownColumn], best: dict[str, set[str]], chosen: str | None
+) -> dict[str, Any]:
     cells = []
-    for name, column in HEADLINE_COLUMNS.items():
+    for name, column in columns.items():
         value = getattr(row, name)
         text = written_p(value) if name in P_VALUES else written(value, column.decimals)
         note = bounds(row) if name == "skill" else ""
         marks = significance_mark(row) if name == "dm_p_value" else None
         cells.append(cell(value, text, note, row.Index in best.get(name, ()), marks))
-    cells.append(cell(float(row.in_mcs), "yes" if row.in_mcs else "no", "", False))
+    inside = in_set_text(row)
+    cells.append(cell(math.nan if inside == MISSING else float(row.in_mcs), inside, "", False))
     return {"label": row.label, "cells": cells, "chosen": row.Index == chosen}
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dvol_utils.results.results_json import NoResults, Results
+from dvol_utils.study.made_by import Code, code_words, commit_words, this_code
 from dvol_utils.study.params import StudyParams
 from dvol_utils.wording.numbers import duration_text, hour
 
@@ -18,23 +19,22 @@ def recorded_hashes(manifest: dict[str, Any]) -> dict[str, str]:
     """SHA-256 of each raw file that a stage recorded, by file name."""
     hashes: dict[str, str] = {}
     for facts in manifest.get("stages", {}).values():
-        for fact in facts.values():
-            if isinstance(fact, dict):
-                hashes |= {
-                    name: text
-                    for name, text in fact.items()
-                    if isinstance(text, str) and _SHA256.fullmatch(text)
-                }
+        files = facts.get("raw_files")
+        if isinstance(files, dict):
+            hashes |= {
+                name: text
+                for name, text in files.items()
+                if isinstance(text, str) and _SHA256.fullmatch(text)
+            }
     return dict(sorted(hashes.items()))
 
 
-def commit(manifest: dict[str, Any]) -> str:
-    """The code's git commit, shortened, with a word on local changes."""
-    full = manifest.get("git_commit")
-    if full is None:
-        return "not under version control"
-    identifier, _, changes = full.partition(" ")
-    return f"{identifier[:_SHORT]} {changes}".strip()
+def code_lines(manifest: dict[str, Any], pages: Code) -> list[str]:
+    """The commits of a run's stages and of the code that wrote its pages, a line each."""
+    own = code_words(manifest).split("; ")
+    if own == [commit_words(pages)]:
+        return own
+    return [*own, f"these pages: {commit_words(pages)}"]
 
 
 def provenance(
@@ -69,7 +69,7 @@ def provenance(
             [f"{n}  {h[:_SHORT]}…" for n, h in recorded_hashes(manifest).items()],
         ),
         ("Test hours", [span] if span else []),
-        ("Code", [commit(manifest)]),
+        ("Code", code_lines(manifest, this_code(study.root))),
         ("Parameters", [results.parameters_hash]),
         ("Seeds of the networks", [", ".join(map(str, manifest["seeds"]))]),
         ("Trained on", sorted(devices)),

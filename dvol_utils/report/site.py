@@ -15,10 +15,11 @@ from dvol_utils.report import overview
 from dvol_utils.report.display import SIMULATED_NOTICE, failures_by_reason
 from dvol_utils.report.execute import read_executed
 from dvol_utils.report.notebook_html import TEMPLATES, Page, held_together, notebook_page
-from dvol_utils.report.provenance import commit, provenance
+from dvol_utils.report.provenance import provenance
 from dvol_utils.results.results_json import NoResults, Results, read_results
 from dvol_utils.study.effective import describe
-from dvol_utils.study.files import ArtefactError, replacing
+from dvol_utils.study.files import ArtefactError, remove_unfinished, replacing
+from dvol_utils.study.made_by import code_words, commit_words, made_by, this_code
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.recorded import recorded_study
 from dvol_utils.study.stages import (
@@ -67,10 +68,15 @@ def build_site(study: StudyParams) -> Path:
         same_run(study, judged, manifest)
     results = judged or _no_results(study, manifest)
     pages = [notebook_page(path) for path in executed_notebooks(study)]
-    templates = _templates(results, commit(manifest), pages)
-    texts = {study.report_dir / page.file: _notebook_html(templates, page, pages) for page in pages}
+    templates = _templates(study, results, manifest, pages)
+    stages = {name: commit_words(code) for name, code in made_by(manifest).items()}
+    texts = {
+        study.report_dir / page.file: _notebook_html(templates, page, pages, stages)
+        for page in pages
+    }
     index = study.report_dir / "index.html"
     texts[index] = _index_html(templates, recorded_study(study, manifest), results, manifest)
+    remove_unfinished(study.report_dir)  # of a build that was killed
     _replace_all(texts, last=index)
     for old in set(study.report_dir.glob("*.html")) - set(texts):
         old.unlink()
@@ -155,10 +161,16 @@ def _replace_all(texts: dict[Path, str], *, last: Path) -> None:
             stack.enter_context(replacing(path)).write_text(texts[path], encoding="utf-8")
 
 
-def _templates(results: Results | NoResults, code: str, pages: list[Page]) -> jinja2.Environment:
+def _templates(
+    study: StudyParams, results: Results | NoResults, manifest: dict[str, Any], pages: list[Page]
+) -> jinja2.Environment:
     """The templates, with what every page of a study shows."""
     return page_templates(
-        results=results, commit=code, pages=pages, simulated_notice=SIMULATED_NOTICE
+        results=results,
+        commit=code_words(manifest),
+        written_by=commit_words(this_code(study.root)),
+        pages=pages,
+        simulated_notice=SIMULATED_NOTICE,
     )
 
 
@@ -182,13 +194,18 @@ def page_templates(**shown: Any) -> jinja2.Environment:
     return templates
 
 
-def _notebook_html(templates: jinja2.Environment, page: Page, pages: list[Page]) -> str:
+def _notebook_html(
+    templates: jinja2.Environment, page: Page, pages: list[Page], stages: dict[str, str]
+) -> str:
+    """A stage's page; `stages` are the commits that they were made by."""
     place = pages.index(page)
+    own = {"commit": stages[page.stage]} if page.stage in stages else {}
     return templates.get_template("notebook.html.j2").render(
         page=page,
         notebook=f"../../notebooks/{page.stage}.ipynb",
         previous=pages[place - 1] if place else None,
         following=pages[place + 1] if place + 1 < len(pages) else None,
+        **own,
     )
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from dvol_utils.forecasting.forecasters import checkpoint_folder
+from dvol_utils.forecasting.forecasters import checkpoint_folder, saved_hash
 from dvol_utils.report.execute import read_executed
 from dvol_utils.report.site import same_run
 from dvol_utils.results.results_json import read_results
@@ -85,8 +85,12 @@ def _check_stage(stage: Stage, path: Path, study: StudyParams) -> None:
 
 
 def _check_checkpoints(executed: Path, study: StudyParams) -> None:
-    """Files that are older than the end of their stage are those that it left."""
+    """Raise ArtefactError where a model is lost, or is not the one that made the forecasts.
+
+    Bytes of files that are older than the end of their stage are not read again.
+    """
     forecasts = read_table(study, "forecasts")
+    noted = read_manifest(study)["stages"][TRAINING.name].get("checkpoints", {})
     made = executed.stat().st_mtime
     rows = forecasts.loc[forecasts["model"] != ENSEMBLE, ["model", "seed", "fold"]]
     for row in rows.drop_duplicates().itertuples(index=False):
@@ -94,6 +98,9 @@ def _check_checkpoints(executed: Path, study: StudyParams) -> None:
         files = [folder / name for name in ("config.json", "model.safetensors")]
         if not all(file.is_file() for file in files):
             raise ArtefactError(f"{folder} holds no fitted model")
+        found = saved_hash(folder)
+        if noted.get(f"{row.model}/{folder.name}", found) != found:
+            raise ArtefactError(f"{folder} holds another model than the forecasts were made by")
         if all(file.stat().st_mtime <= made for file in files):
             continue
         if row.model in NETWORK_NAMES:

@@ -13,15 +13,17 @@ from dvol_utils.evaluation import METRICS, score
 from dvol_utils.report.execute import read_executed
 from dvol_utils.report.provenance import recorded_hashes
 from dvol_utils.report.site import executed_notebooks
+from dvol_utils.results.after_study import after_table
 from dvol_utils.results.persistence import study_rows
-from dvol_utils.results.readme import readme_block, results_block
+from dvol_utils.results.readme import after_block, after_name, readme_block, results_block
 from dvol_utils.results.results_json import Comparison, Results, Scores, read_results
 from dvol_utils.study.effective import changed, effective, parameters_hash
 from dvol_utils.study.files import ArtefactError, file_hash
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.recorded import recorded_study
-from dvol_utils.study.stages import SIGNIFICANCE
+from dvol_utils.study.stages import AFTER, SIGNIFICANCE
 from dvol_utils.study.tables import read_manifest, read_table
+from dvol_utils.wording.numbers import hour
 
 _TOLERANCE = 1e-9
 _MOST_FAULTS = 5  # where much differs, a few lines say so
@@ -55,7 +57,8 @@ def run_checks(study: StudyParams, recompute: Callable[[StudyParams], Results]) 
         again, and the page shows these sentences; `parameters`: the run was made with today's
         parameters;
         `raw files`: those still there have the recorded hashes; `notebooks`: every cell has run;
-        `README`: its block of results is that of `results.json`.
+        `after the study`, where the run has that page: its numbers come out of its forecasts
+        again; `README`: its blocks of results are those of the run.
 
     Raises
     ------
@@ -65,13 +68,16 @@ def run_checks(study: StudyParams, recompute: Callable[[StudyParams], Results]) 
     results = read_results(study)
     manifest = read_manifest(study)
     recorded = recorded_study(study, manifest)
+    has_after = AFTER.name in manifest["stages"]
+    after = [_check("after the study", lambda: _after(recorded, results))] if has_after else []
     return [
         _check("scores", lambda: _scores(recorded, results)),
         _check("claims", lambda: _claims(recorded, results, manifest, recompute)),
         _check("parameters", lambda: _parameters(study, recorded, results, manifest)),
         _check("raw files", lambda: _raw_files(recorded, manifest)),
         _check("notebooks", lambda: _notebooks(study)),
-        _check("README", lambda: _readme(study, results, recorded.significance.coverage)),
+        *after,
+        _check("README", lambda: _readme(recorded, results, has_after=has_after)),
     ]
 
 
@@ -197,11 +203,32 @@ def _notebooks(study: StudyParams) -> tuple[list[str], str]:
     return [], f"{len(paths)} executed to the end"
 
 
-def _readme(study: StudyParams, results: Results, coverage: float) -> tuple[list[str], str]:
-    readme = study.root / "README.md"
-    block = readme_block(readme, study.name)
+def _after(recorded: StudyParams, results: Results) -> tuple[list[str], str]:
+    """What came after the study, judged again from its forecasts there."""
+    forecasts, stated = (read_table(recorded, name) for name in ("after_forecasts", "after"))
+    again = after_table(forecasts, recorded, results.chosen)
+    both = (
+        table.astype(object).where(table.notna(), None).to_dict("records")
+        for table in (stated, again)
+    )
+    faults = [fault.replace("results.json", "after.parquet") for fault in _stated_otherwise(*both)]
+    if stated.empty:
+        return faults, "the data hold too few hours after the study's end"
+    until = hour(forecasts["target_time"].max())
+    return faults[:_MOST_FAULTS], f"{stated['n'].max():,} hours, outcomes up to {until}"
+
+
+def _readme(recorded: StudyParams, results: Results, *, has_after: bool) -> tuple[list[str], str]:
+    readme = recorded.root / "README.md"
+    block = readme_block(readme, recorded.name)
     if block is None:
-        return [], f"holds no results of {study.name}"
-    if block != results_block(results, coverage):
-        return [f"{readme.name}: other results; run `dvol readme --study {study.name}`"], ""
-    return [], "its results are those of results.json"
+        return [], f"holds no results of {recorded.name}"
+    blocks = {recorded.name: results_block(results, recorded.significance.coverage)}
+    after = after_block(recorded) if has_after else None
+    if after is not None:
+        blocks[after_name(recorded.name)] = after
+    if any(readme_block(readme, name) != body for name, body in blocks.items()):
+        return [f"{readme.name}: other results; run `dvol readme --study {recorded.name}`"], ""
+    return [], "its results are those of results.json" + (
+        "" if after is None else " and of what came after the study"
+    )

@@ -4,8 +4,10 @@ import lazy_loader as lazy
 
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
-    submodules={"significance_table"},
+    submodules={"edge", "significance_table"},
     submod_attrs={
+        "after_study": ["after_sentences", "after_table", "reach_line"],
+        "attainable": ["attainable", "oracle_result", "oracle_table"],
         "judging": ["LEVEL"],
         "metrics": ["metrics_table"],
         "persistence": ["hourly_levels", "study_ended", "study_rows"],

@@ -15,7 +15,9 @@ from dvol_utils.results.results_json import (
     Scores,
     TestRows,
 )
+from dvol_utils.study.model_names import ORACLE
 from dvol_utils.wording.numbers import (
+    MISSING,
     coverage_text,
     hour,
     hours_text,
@@ -45,6 +47,7 @@ HEADLINE_COLUMNS = {
     "dm_p_bartlett": ShownColumn("DM p, Bartlett", "", 3, None),
 }
 P_VALUES = ("dm_p_value", "dm_p_bartlett")
+SHARE_COLUMN = ShownColumn("Attained", "%", 0, None)
 COMPARED_COLUMNS = {
     **{name: HEADLINE_COLUMNS[name] for name in ("rmse", "r2", "mae", "mape", "direction")},
     "consecutive": ShownColumn("Consecutive direction", "%", 1, None),
@@ -62,12 +65,31 @@ def headline_table(results: Results) -> pd.DataFrame:
         Indexed by `model`: `label`, `rmse` and `mae` (index points), `r2`, `mape`, `direction` and
         `skill` (percent), `skill_low` and `skill_high` (its interval, percent), `dm_p_value` and
         `dm_p_bartlett` (Diebold-Mariano against persistence by both variances) and `in_mcs`; NaN
-        where a number is not defined.
+        where a number is not defined. Where the oracle is known also `share`, what a model reaches
+        of it (percent).
     """
     rows = {name: _row(result) for name, result in results.models.items()}
+    if results.oracle is not None:
+        for name, row in rows.items():
+            row["share"] = in_percent(results.oracle.shares.get(name))
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
     numbers = table.columns.difference(["label", "in_mcs"])
     return table.astype(dict.fromkeys(numbers, float))
+
+
+def oracle_row(results: Results) -> pd.DataFrame:
+    """The oracle as a row of `headline_table`; no row where it is not known. Nothing tests it."""
+    if results.oracle is None:
+        return pd.DataFrame()
+    row = {**_scores_row(results.oracle), **dict.fromkeys(P_VALUES), "share": 100.0}
+    table = pd.DataFrame.from_dict({ORACLE: row}, orient="index").rename_axis("model")
+    return table.astype(dict.fromkeys(table.columns.difference(["label"]), float))
+
+
+def shown_columns(results: Results) -> dict[str, ShownColumn]:
+    """The columns of the headline table that a study has, but for the confidence set."""
+    known = {} if results.oracle is None else {"share": SHARE_COLUMN}
+    return HEADLINE_COLUMNS | known
 
 
 def compared_table(comparison: Comparison) -> pd.DataFrame:
@@ -116,6 +138,13 @@ def bounds(row: Any) -> str:
     return f"({written(row.skill_low, decimals)} to {written(row.skill_high, decimals)})"
 
 
+def in_set_text(row: Any) -> str:
+    """Whether a row of `headline_table` is in the confidence set; a dash for the oracle."""
+    if row.Index == ORACLE:
+        return MISSING
+    return "yes" if row.in_mcs else "no"
+
+
 def persistence_words(results: Results) -> str:
     """What persistence is in these results."""
     if results.persistence_hours is None:
@@ -134,10 +163,12 @@ def markdown_table(results: Results, coverage: float) -> str:
     """The headline table in Markdown, the best of each column in bold, with a line on its rows."""
     table = headline_table(results)
     best = best_models(table)
-    heads = ["Model", *_heads(HEADLINE_COLUMNS, coverage), "In MCS"]
-    rows = [_markdown_row(row, best) for row in table.itertuples()]
+    columns = shown_columns(results)
+    heads = ["Model", *_heads(columns, coverage), "In MCS"]
+    every = [*table.itertuples(), *oracle_row(results).itertuples()]
+    rows = [_markdown_row(row, columns, best) for row in every]
     data = "Simulated data: " if results.simulated else ""
-    marks = [*["---:"] * len(HEADLINE_COLUMNS), ":---:"]
+    marks = [*["---:"] * len(columns), ":---:"]
     return f"{_markdown(heads, marks, rows)}\n\n*{data}{_origins(results.test)}*"
 
 
@@ -152,6 +183,15 @@ def compared_markdown(results: Results, comparison: Comparison, coverage: float)
 
 def _row(result: ModelResult) -> dict[str, Any]:
     return {
+        **_scores_row(result),
+        "dm_p_value": result.dm_p_value,
+        "dm_p_bartlett": result.dm_p_bartlett,
+        "in_mcs": result.in_mcs,
+    }
+
+
+def _scores_row(result: Scores) -> dict[str, Any]:
+    return {
         "label": result.label,
         "rmse": result.rmse.estimate,
         "r2": result.r2.estimate,
@@ -159,9 +199,6 @@ def _row(result: ModelResult) -> dict[str, Any]:
         "mape": result.mape.estimate,
         "direction": in_percent(result.direction.estimate),
         **_skill_bounds(result),
-        "dm_p_value": result.dm_p_value,
-        "dm_p_bartlett": result.dm_p_bartlett,
-        "in_mcs": result.in_mcs,
     }
 
 
@@ -197,15 +234,17 @@ def _markdown(heads: list[str], marks: list[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _markdown_row(row: Any, best: dict[str, set[str]]) -> list[str]:
+def _markdown_row(
+    row: Any, columns: dict[str, ShownColumn], best: dict[str, set[str]]
+) -> list[str]:
     cells = [row.label.replace("|", r"\|")]
-    for name, column in HEADLINE_COLUMNS.items():
+    for name, column in columns.items():
         value = getattr(row, name)
         text = written_p(value) if name in P_VALUES else written(value, column.decimals)
         text = f"**{text}**" if row.Index in best.get(name, ()) else text
         text += f" {bounds(row)}" if name == "skill" else ""
         cells.append(text.strip())
-    return [*cells, "yes" if row.in_mcs else "no"]
+    return [*cells, in_set_text(row)]
 
 
 def _compared_markdown_row(row: Any) -> list[str]:

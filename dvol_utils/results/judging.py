@@ -5,10 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from dvol_utils.results.significance_table import look_up
-from dvol_utils.significance.losses import LOSSES
 from dvol_utils.wording.columns import LOSS_NAMES
 from dvol_utils.wording.numbers import interval_text, number, p_text, percent
 
@@ -78,11 +78,26 @@ def loss_verdicts(table: pd.DataFrame, model: str, coverage: float) -> list[Loss
     coverage : float
         Coverage of its intervals.
     """
-    return [_loss_verdict(table, model, loss, coverage) for loss in LOSSES]
+    share = look_up(table, "interval", model, "direction")
+    right = np.nan if share is None else share["estimate"]
+    rows = {loss: look_up(table, "loss", model, loss) for loss in LOSS_NAMES}
+    return [loss_verdict(row, loss, right, coverage) for loss, row in rows.items()]
 
 
-def _loss_verdict(table: pd.DataFrame, model: str, loss: str, coverage: float) -> LossVerdict:
-    row = look_up(table, "loss", model, loss)
+def loss_verdict(row: pd.Series | None, loss: str, right: float, coverage: float) -> LossVerdict:
+    """What one loss says of a model beside persistence, and the sentence that says so.
+
+    Parameters
+    ----------
+    row : Series or None
+        `estimate, low, high, p_value, p_holm` of the gain; None where there is none.
+    loss : str
+        One of `LOSSES`.
+    right : float
+        Share of moves whose direction the model calls.
+    coverage : float
+        Coverage of the interval.
+    """
     if row is None or pd.isna(row["p_value"]):
         why = "one direction is called only" if loss == "direction" else "there is no test of it"
         said = f"The {LOSS_NAMES[loss]} cannot be judged: {why}"
@@ -90,10 +105,12 @@ def _loss_verdict(table: pd.DataFrame, model: str, loss: str, coverage: float) -
     interval = interval_text(row, coverage, ".1f", 100, " %")
     gain = row["estimate"]
     if loss == "direction":
-        share = percent(estimate(table, model, "direction"))
         more = "more" if gain > 0 else "less"
         points = number(100 * abs(gain), ".1f")
-        what = f"The direction is right in {share} of the moves, {points} points {more} than chance"
+        what = (
+            f"The direction is right in {percent(right)} of the moves, {points} points {more} than "
+            "chance"
+        )
         test = "test of independence"
     else:
         size = "smaller" if gain > 0 else "larger"

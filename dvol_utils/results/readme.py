@@ -1,13 +1,21 @@
-"""The README's blocks of results, one a study, made from `results.json`."""
+"""The README's blocks of results: one a study, made from `results.json`, and one of what came after
+it where its run holds that.
+"""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+from dvol_utils.evaluation import score
+from dvol_utils.results.after_study import after_markdown, after_sentences
 from dvol_utils.results.headline import compared_markdown, markdown_table
+from dvol_utils.results.persistence import study_rows
 from dvol_utils.results.results_json import Results
 from dvol_utils.study.files import ArtefactError, replacing
+from dvol_utils.study.params import StudyParams
+from dvol_utils.study.stages import AFTER, study_stages
+from dvol_utils.study.tables import read_table
 
 
 def results_block(results: Results, coverage: float) -> str:
@@ -19,11 +27,36 @@ def results_block(results: Results, coverage: float) -> str:
     return markdown_table(results, coverage)
 
 
-def readme_block(readme: Path, study_name: str) -> str | None:
-    """The study's result table as the README has it; None where it has none."""
+def after_name(study_name: str) -> str:
+    """The name of a study's second block; no study's name holds a colon."""
+    return f"{study_name}:after"
+
+
+def after_block(study: StudyParams) -> str | None:
+    """What the README says of the hours after a study; None where its run holds too few.
+
+    Raises
+    ------
+    ArtefactError
+        A table of the run is missing, or was made with other parameters.
+    """
+    if AFTER not in study_stages(study):
+        return None
+    table = read_table(study, "after")
+    if table.empty:
+        return None
+    _, test = study_rows(study)
+    skills = score(test).set_index("model")["skill"]
+    test_skill = float(skills.reindex(table.loc[table["chosen"], "model"]).mean())
+    sentences = after_sentences(table, study.significance.coverage, test_skill)
+    return after_markdown(table, study, sentences)
+
+
+def readme_block(readme: Path, name: str) -> str | None:
+    """A block as the README has it, by the study's name or `after_name`; None where it has none."""
     if not readme.is_file():
         return None
-    found = _block(study_name).search(readme.read_text(encoding="utf-8"))
+    found = _block(name).search(readme.read_text(encoding="utf-8"))
     return found["body"].strip() if found else None
 
 
@@ -35,22 +68,26 @@ def rewrite_readme(readme: Path, results: Results, coverage: float) -> None:
     ArtefactError
         The README has no such block.
     """
-    if readme_block(readme, results.study) is None:
+    rewrite_block(readme, results.study, results_block(results, coverage))
+
+
+def rewrite_block(readme: Path, name: str, body: str) -> None:
+    """Put a text into a block; errors are those of `rewrite_readme`."""
+    if readme_block(readme, name) is None:
         raise ArtefactError(
             f"{readme}: no place for the table; should have a line "
-            f"<!-- results:{results.study} --> and after it a line <!-- /results -->"
+            f"<!-- results:{name} --> and after it a line <!-- /results -->"
         )
-    body = results_block(results, coverage)
     text = readme.read_text(encoding="utf-8")
-    text = _block(results.study).sub(
+    text = _block(name).sub(
         lambda found: f"{found['start']}\n{body}\n{found['end']}", text, count=1
     )
     with replacing(readme) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def _block(study_name: str) -> re.Pattern[str]:
-    start, end = re.escape(f"<!-- results:{study_name} -->"), re.escape("<!-- /results -->")
+def _block(name: str) -> re.Pattern[str]:
+    start, end = re.escape(f"<!-- results:{name} -->"), re.escape("<!-- /results -->")
     return re.compile(
         rf"(?P<start>{start})\n(?P<body>(?:(?!<!-- results:).)*?)(?P<end>{end})", re.DOTALL
     )

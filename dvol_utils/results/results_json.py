@@ -62,6 +62,18 @@ class ModelResult(Scores):
     in_mcs: bool
 
 
+class OracleResult(Scores):
+    """The best forecast that a simulated market allows, and what the models reach of it.
+
+    `expected_skill` is its skill without the luck of the outcomes, `expected_skill_se` the standard
+    error of that through the number of simulated paths, `shares` the share of it by model.
+    """
+
+    expected_skill: _Number
+    expected_skill_se: _Number
+    shares: dict[str, _Number]
+
+
 class ComparedResult(Scores):
     """A forecast of the page on the published numbers; `consecutive` is the published direction."""
 
@@ -117,6 +129,7 @@ class Results(BaseModel):
     persistence_hours: int | None = None
     late_hours: int | None = None
     comparison: Comparison | None = None
+    oracle: OracleResult | None = None
 
 
 @dataclass(frozen=True)
@@ -141,6 +154,7 @@ def study_results(
     claims: Sequence[str],
     answer: Sequence[str],
     chosen: str | None = None,
+    oracle: OracleResult | None = None,
 ) -> Results:
     """The headline numbers of a study.
 
@@ -156,6 +170,8 @@ def study_results(
         Sentences of `pages.claims` and `pages.first_page`.
     chosen : str, optional
         The model chosen on validation rows, if there is one beside persistence.
+    oracle : OracleResult, optional
+        `attainable.oracle_result`, where the market's law is known.
     """
     models = {model: _model(table, model) for model in pd.unique(forecasts["model"])}
     if study.late_hours is not None:
@@ -176,6 +192,7 @@ def study_results(
         published=PUBLISHED_FIGURES,
         claims=list(claims),
         answer=list(answer),
+        oracle=oracle,
     )
 
 
@@ -193,7 +210,7 @@ def _model(table: pd.DataFrame, model: str) -> ModelResult:
 
 def write_results(study: StudyParams, results: Results) -> None:
     """Write `results.json` of a run; `read_results` gives the same back."""
-    left_out = {"comparison"} if results.comparison is None else None
+    left_out = {name for name in ("comparison", "oracle") if getattr(results, name) is None}
     content = results.model_dump(exclude=left_out)
     write_json(study.run_dir / "results.json", sealed(json.loads(json.dumps(content))))
 

@@ -16,7 +16,8 @@ from dvol_utils.study.fitting_section import WalkParams
 from dvol_utils.study.params import StudyParams
 
 _MONTHS = {"monthly": 1, "quarterly": 3}
-_SCORED = ("validation", "test")  # splits of the study that are forecast
+LATER = "later"  # hours after the study's test, which `later_folds` is asked about
+_SCORED = ("validation", "test", LATER)  # splits that are forecast
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +47,8 @@ def study_folds(samples: Samples, study: StudyParams) -> list[Fold]:
         rows is left out. One fold where models are fitted once.
     """
     split, walk = study.split, study.walk
-    end = samples.times[-1] + pd.Timedelta(hours=1)
+    last = samples.times[-1] if split.test_end is None else min(samples.times[-1], split.test_end)
+    end = last + pd.Timedelta(hours=1)
     if walk.is_fixed:
         return [Fold(0, split.validation_start, end)]
     starts = [
@@ -58,8 +60,36 @@ def study_folds(samples: Samples, study: StudyParams) -> list[Fold]:
     return [dataclasses.replace(fold, number=number) for number, fold in enumerate(used)]
 
 
+def later_folds(samples: Samples, study: StudyParams, last: int) -> list[Fold]:
+    """The walk over the test rows gone on after `split.test_end`, by the month.
+
+    Parameters
+    ----------
+    samples : Samples
+        Its `split` is `LATER` at the hours that are to be forecast.
+    study : StudyParams
+        A study with `split.test_end`.
+    last : int
+        Number of the study's last fold.
+
+    Returns
+    -------
+    list of Fold
+        In order of time, numbered from `last + 1`. They begin where monthly folds of the test would
+        have begun; later hours before the first of them are still the last fold's. A fold without
+        rows is left out.
+    """
+    split = study.split
+    assert split.test_end is not None
+    end = samples.times[-1] + pd.Timedelta(hours=1)
+    starts = [s for s in _starts(split.test_start, end, "monthly") if s > split.test_end]
+    stretches = [Fold(0, *edges) for edges in pairwise([*starts, end])]
+    used = [fold for fold in stretches if len(fold_rows(samples, fold))]
+    return [dataclasses.replace(fold, number=last + 1 + place) for place, fold in enumerate(used)]
+
+
 def fold_rows(samples: Samples, fold: Fold) -> np.ndarray:
-    """Positions of the study's scored validation and test origins in a fold, in time order."""
+    """Positions of the scored validation, test and later origins in a fold, in time order."""
     scored = np.isin(samples.split.astype(str), _SCORED) & samples.scored
     return np.flatnonzero(scored & _between(samples.times, fold.start, fold.end))
 

@@ -165,13 +165,15 @@ def split_labels(times: pd.DatetimeIndex, split: SplitParams, horizon: int) -> n
     """Split of every origin (train, validation, test, None), shape (rows,).
 
     An origin belongs to a split only if its target lies before the next split's first origin: the
-    embargo of one horizon.
+    embargo of one horizon. Origins after `split.test_end` belong to none.
     """
     target_times = _target_times(times, horizon)
     labels = np.full(len(times), None, dtype=object)
     labels[target_times < split.validation_start] = "train"
     labels[(times >= split.validation_start) & (target_times < split.test_start)] = "validation"
     labels[times >= split.test_start] = "test"
+    if split.test_end is not None:
+        labels[times > split.test_end] = None
     return labels
 
 

@@ -3,5 +3,7 @@
 import lazy_loader as lazy
 
 __getattr__, __dir__, __all__ = lazy.attach(
-    __name__, submodules={"forecast"}, submod_attrs={"later_scores": ["score_later"]}
+    __name__,
+    submodules={"forecast"},
+    submod_attrs={"after_study": ["after_the_study"], "later_scores": ["score_later"]},
 )

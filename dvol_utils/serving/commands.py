@@ -27,7 +27,7 @@ RunSettings = Annotated[
 ]
 AllowChanged = Annotated[
     bool,
-    typer.Option("--allow-changed", help="Take a history that is not the one models learnt from."),
+    typer.Option("--allow-changed", help="Take another history or other models, and name them."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 

@@ -16,6 +16,7 @@ from dvol_utils.forecasting.inputs import readers, release_sentences
 from dvol_utils.results.chosen_model import choose
 from dvol_utils.samples.features import FEATURE_SOURCES
 from dvol_utils.samples.samples import Samples
+from dvol_utils.serving.changed_models import other_code_notes
 from dvol_utils.serving.market import (
     Market,
     broken_sources,
@@ -69,7 +70,8 @@ def forecast(
     max_age_hours : int
         How much older than the moment the origin, the last complete hour, may be.
     allow_changed : bool
-        Take a history that differs from the one that the models were fitted on.
+        Take a history that differs from the one that the models were fitted on, and models that
+        differ from those of the study's forecasts; the notes say what differs.
 
     Returns
     -------
@@ -91,10 +93,13 @@ def forecast(
     fold = fold_at(finished, origin)
     samples = serving_samples(market, finished.study)
     row = len(samples.times) - 1
-    for member in members(finished) if name == ENSEMBLE else [name]:
+    single = members(finished) if name == ENSEMBLE else [name]
+    for member in single:
         check_inputs(load_models(finished, member, fold)[0], market, samples, row)
     rows = _recent(samples, finished, fold, row)
-    new = new_rows(finished, market, samples, name, fold, rows, allow_changed=allow_changed)
+    new, allowed = new_rows(
+        finished, market, samples, name, fold, rows, allow_changed=allow_changed
+    )
     past = finished.own[
         (finished.own["model"] == name) & (finished.own["origin"] < new["origin"].min())
     ]
@@ -116,6 +121,9 @@ def forecast(
             *_ended_notes(market.panel, name),
             *release_sentences(finished.study, [name], origin, origin),
             *_age_note(fold, origin),
+            *allowed,
+            *finished.notes,
+            *other_code_notes(finished, single, fold),
         ],
     }
 

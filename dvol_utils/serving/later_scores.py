@@ -9,27 +9,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dvol_utils.data.checks.ticks import wrong_ticks
 from dvol_utils.evaluation import METRICS, average_seeds, score
 from dvol_utils.evaluation.ended import ended_scores
 from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.forecasting.inputs import release_sentences
-from dvol_utils.models.naive import SeasonalNaive
-from dvol_utils.samples.samples import Samples
-from dvol_utils.serving.market import Market, read_market, serving_samples, tick_words
-from dvol_utils.serving.new_forecasts import lacking_inputs, members, new_rows
-from dvol_utils.serving.saved_models import (
-    Finished,
-    ServedFold,
-    ServingError,
-    load_models,
-    load_run,
-    newest_fold,
+from dvol_utils.results.later_losses import fewest_hours, later_losses
+from dvol_utils.serving.changed_models import other_code_notes
+from dvol_utils.serving.later_hours import (
+    LaterHours,
+    later_hours,
+    saved_forecasts,
+    with_quantiles_since,
 )
 from dvol_utils.significance import Resampling, bootstrap_interval, equal_loss
-from dvol_utils.study.model_names import ENSEMBLE, label
+from dvol_utils.study.model_names import ENSEMBLE
 from dvol_utils.study.params import StudyParams
-from dvol_utils.wording.numbers import hour
 
 SCORE_COLUMNS = (
     "jump_regime",
@@ -41,7 +35,6 @@ SCORE_COLUMNS = (
     "dm_p_bartlett",
     "n",
 )
-_HORIZONS = 10  # fewer than so many horizons of hours carry no interval and no test
 
 
 @dataclass(frozen=True)
@@ -49,13 +42,16 @@ class LaterScores:
     """What saved models are worth on some hours.
 
     `scores` has the columns `SCORE_COLUMNS`, one row a model and jump regime (`all`, `normal`,
-    `jump`); `forecasts` is the forecast table they come from, seeds averaged; `ended` has
-    `ended_scores` of models whose inputs ended, each on the hours up to there. `left_out` says by
-    model why it has no scores, `facts` where the hours and the models come from, `notes` what else
-    a reader should know, `doubts` those among them of values that seem to be wrong ticks.
+    `jump`). `losses` is `later_losses`: the same models by three losses, as the page on what came
+    after the study shows them. `forecasts` is the forecast table they come from, seeds averaged,
+    with quantiles. `ended` has `ended_scores` of models whose inputs ended, each on the hours up to
+    there. `left_out` says by model why it has no scores, `facts` where the hours and the models
+    come from, `notes` what else a reader should know, `doubts` those among them of values that
+    seem to be wrong ticks.
     """
 
     scores: pd.DataFrame
+    losses: pd.DataFrame
     forecasts: pd.DataFrame
     ended: pd.DataFrame
     left_out: dict[str, str]
@@ -84,13 +80,15 @@ def score_later(
         Raw store with later months; otherwise the study's. It may begin before them: the longer
         the history, the sooner every input is there.
     first, last : Timestamp, optional
-        First and last origin (UTC); otherwise from the end of the study's data to the store's.
+        First and last origin (UTC); otherwise from the end of the study's test, which is
+        `split.test_end` or the end of its data, to the store's.
     asset : str, optional
         Another index, such as ETH. Models whose inputs the store does not hold are left out.
     in_sample : bool
         Also take origins from before the time up to which the models have seen outcomes.
     allow_changed : bool
-        Take a history that differs from the one that the models were fitted on.
+        Take a history that differs from the one that the models were fitted on, and models that
+        differ from those of the study's forecasts; the notes say what differs.
 
     Raises
     ------
@@ -98,129 +96,29 @@ def score_later(
         The study was not run or has changed, the hours are not out of sample, none can be scored,
         or the data are not the study's.
     """
-    finished = load_run(study)
-    fold = newest_fold(finished)
-    until = finished.panel["time"].max()
-    first = first or until + pd.Timedelta(hours=1)
-    notes = _sample_notes(first, fold, until, in_sample)
-    market = read_market(finished, raw_dir, asset=asset, allow_changed=allow_changed)
-    ticks = wrong_ticks(market.raw_dir, market.params, market.panel)
-    doubts = [tick_words(tick) for tick in ticks.itertuples()]
-    notes += doubts
-    samples = serving_samples(market, finished.study)
-    rows, counted = _rows(samples, first, last, market, finished)
-    made: dict[str, pd.DataFrame] = {}
-    left_out = {}
-    for name in _order(finished.study.models):
-        reason, own = _lack(finished, samples, name, fold, rows)
-        if reason is None:
-            table = new_rows(
-                finished, market, samples, name, fold, own, made=made, allow_changed=allow_changed
-            )
-            blank = int(table["y_pred"].isna().sum())
-            reason = f"no forecast at {blank} of {len(table)} rows" if blank else None
-        if reason is None:
-            made[name] = table
-        else:
-            left_out[name] = reason
-    forecasts = average_seeds(pd.concat(made.values(), ignore_index=True))
+    hours = later_hours(
+        study,
+        raw_dir=raw_dir,
+        first=first,
+        last=last,
+        asset=asset,
+        in_sample=in_sample,
+        allow_changed=allow_changed,
+    )
+    made, left_out, allowed = saved_forecasts(hours, allow_changed=allow_changed)
+    rows = pd.concat(made.values(), ignore_index=True)
+    forecasts = average_seeds(with_quantiles_since(hours, rows))
+    finished = hours.finished
+    losses = later_losses(forecasts, finished.study)
     ended = ended_scores(forecasts)
     forecasts = forecasts[~forecasts["model"].isin(ended["model"])]
     scores, few = _scores(forecasts, finished.study)
-    facts = _facts(finished, market, fold, forecasts)
-    notes += release_sentences(finished.study, made, *samples.times[rows[[0, -1]]])
-    notes = market.notes + notes + counted + few
-    return LaterScores(scores, forecasts, ended, left_out, facts, notes, doubts)
-
-
-def _sample_notes(
-    first: pd.Timestamp, fold: ServedFold, until: pd.Timestamp, in_sample: bool
-) -> list[str]:
-    if first < fold.known_before:
-        if not in_sample:
-            raise ServingError(
-                f"--from {hour(first)}: the newest models have seen outcomes up to "
-                f"{hour(fold.known_before)}, so earlier hours are no test; begin there, or pass "
-                "--in-sample"
-            )
-        return [
-            f"NOT OUT OF SAMPLE: the models have seen outcomes up to {hour(fold.known_before)}, "
-            f"these hours begin at {hour(first)}"
-        ]
-    if first <= until:
-        return [f"hours up to {hour(until)} are in the study's own test rows too"]
-    return []
-
-
-def _rows(
-    samples: Samples,
-    first: pd.Timestamp,
-    last: pd.Timestamp | None,
-    market: Market,
-    finished: Finished,
-) -> tuple[np.ndarray, list[str]]:
-    """Hours that can be scored, and how many of those asked for cannot."""
-    asked = np.asarray(samples.times >= first)
-    if last is not None:
-        asked &= np.asarray(samples.times <= last)
-    # A week after a gap its hours are what the seasonal model would repeat.
-    a_week_ago = np.isfinite(SeasonalNaive().predict(samples))
-    rows = np.flatnonzero(asked & samples.scored & a_week_ago)
-    horizon = pd.Timedelta(hours=samples.horizon)
-    panel_last = samples.times[-1]
-    if not len(rows):
-        until = "" if last is None else f" to {hour(last)}"
-        raise ServingError(
-            f"no hour from {hour(first)}{until} can be scored: {market.raw_dir} holds "
-            f"{market.asset} from {hour(samples.times[0])} to {hour(panel_last)}, of which the "
-            f"last {samples.horizon} hours have no outcome yet and the first weeks fill the "
-            "inputs' windows; bring more months, or begin earlier with --from"
-        )
-    notes = []
-    due = int((asked & np.asarray(samples.times <= panel_last - horizon)).sum())
-    if due > len(rows):
-        notes.append(
-            f"{due - len(rows):,} of {due:,} hours could not be scored: imputed, or inputs missing"
-        )
-    longest = max(
-        finished.study.evaluation.level_window_hours,
-        finished.study.features.scaling_window_hours,
-        finished.study.target.volatility_window_hours,
-        720,
-    )
-    if rows[0] < longest:
-        notes.append(
-            f"the first hour scored has {rows[0]:,} hours of history, the study's longest window "
-            f"is {longest:,}: until it is full, inputs and regimes differ a little from those "
-            "that a longer raw store gives"
-        )
-    return rows, notes
-
-
-def _order(models: list[Any]) -> list[str]:
-    """The study's models, the one that is made of others last."""
-    return sorted(models, key=lambda name: name == ENSEMBLE)
-
-
-def _lack(
-    finished: Finished, samples: Samples, name: str, fold: ServedFold, rows: np.ndarray
-) -> tuple[str | None, np.ndarray]:
-    """Why a model cannot be scored, None where it can; and the rows up to the end of its inputs."""
-    if not (finished.own["model"] == name).any():
-        return "the study has no forecasts of it: it could not be trained", rows
-    if name not in finished.living:
-        return "one of its inputs ended within the study", rows
-    for member in members(finished) if name == ENSEMBLE else [name]:
-        forecaster = load_models(finished, member, fold)[0]
-        there = np.flatnonzero(samples.as_far_as(getattr(forecaster, "columns", ())).scored)
-        own = rows[np.isin(rows, there)]
-        columns = lacking_inputs(forecaster, samples, int(own[-1] if len(own) else rows[-1]))
-        if columns:
-            more = f" and {len(columns) - 3} more" if len(columns) > 3 else ""
-            of = f" of its member {label(member)}" if name == ENSEMBLE else ""
-            return f"inputs{of} are not in the raw store: {', '.join(columns[:3])}{more}", own
-        rows = own
-    return None, rows
+    facts = _facts(hours, forecasts)
+    ends = hours.samples.times[hours.rows[[0, -1]]]
+    notes = [*hours.notes, *allowed, *release_sentences(finished.study, made, *ends)]
+    notes += [*hours.counted, *few, *finished.notes]
+    notes += other_code_notes(finished, [name for name in made if name != ENSEMBLE], hours.fold)
+    return LaterScores(scores, losses, forecasts, ended, left_out, facts, notes, hours.doubts)
 
 
 def _scores(forecasts: pd.DataFrame, study: StudyParams) -> tuple[pd.DataFrame, list[str]]:
@@ -228,7 +126,7 @@ def _scores(forecasts: pd.DataFrame, study: StudyParams) -> tuple[pd.DataFrame, 
     scores = pd.concat([whole, score(forecasts, ("model", "jump_regime"))], ignore_index=True)
     order = {"all": 0, "normal": 1, "jump": 2}
     scores = scores.sort_values("jump_regime", key=lambda c: c.map(order), kind="stable")
-    rows, needed = int(whole["n"].max()), _HORIZONS * max(24, study.target.horizon_hours)
+    rows, needed = int(whole["n"].max()), fewest_hours(study)
     if rows < needed:
         missing = ("skill_low", "skill_high", "dm_p_value", "dm_p_bartlett")
         scores = scores.assign(**dict.fromkeys(missing, np.nan))
@@ -256,18 +154,17 @@ def _with_tests(scores: pd.DataFrame, forecasts: pd.DataFrame, study: StudyParam
     return scores.merge(p_values, on=keys, how="left").merge(bounds, on=keys, how="left")
 
 
-def _facts(
-    finished: Finished, market: Market, fold: ServedFold, forecasts: pd.DataFrame
-) -> dict[str, Any]:
-    origins = forecasts["origin"]
+def _facts(hours: LaterHours, forecasts: pd.DataFrame) -> dict[str, Any]:
+    finished, origins = hours.finished, forecasts["origin"]
     return {
         "study": finished.study.name,
         "simulated": finished.study.is_simulated,
-        "asset": market.asset,
-        "raw_dir": str(market.raw_dir),
-        "fold": fold.number,
-        "fitted_before": fold.known_before.isoformat(),
+        "asset": hours.market.asset,
+        "raw_dir": str(hours.market.raw_dir),
+        "fold": hours.fold.number,
+        "fitted_before": hours.fold.known_before.isoformat(),
         "study_data_end": finished.panel["time"].max().isoformat(),
+        "study_until": finished.until.isoformat(),
         "first_origin": origins.min().isoformat(),
         "last_origin": origins.max().isoformat(),
         "rows": int(origins.nunique()),

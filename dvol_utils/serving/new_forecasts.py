@@ -14,6 +14,7 @@ from dvol_utils.forecasting.forecast_rows import forecast_rows
 from dvol_utils.forecasting.intervals import add_quantiles
 from dvol_utils.models import Forecaster
 from dvol_utils.samples.samples import Samples
+from dvol_utils.serving.changed_models import changed_weights
 from dvol_utils.serving.market import Market, broken_sources, missing_inputs
 from dvol_utils.serving.saved_models import Finished, ServedFold, ServingError, load_models
 from dvol_utils.study.model_names import ENSEMBLE
@@ -35,7 +36,7 @@ def new_rows(
     *,
     made: Mapping[str, pd.DataFrame] = MappingProxyType({}),
     allow_changed: bool = False,
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, list[str]]:
     """Forecasts of a saved model at some hours, a row an hour and seed.
 
     Parameters
@@ -53,39 +54,51 @@ def new_rows(
     made : mapping
         By model, rows that were made before and need not be made again for the ensemble.
     allow_changed : bool
-        Go on where the saved models do not give the study's own forecasts again.
+        Go on where the saved models are not those of the study's forecasts, or do not give them
+        again.
 
     Returns
     -------
-    DataFrame
+    table : DataFrame
         Columns of the forecast table, `split` "later"; `y_true` is missing where the target lies
         ahead, `y_pred` where inputs are missing.
+    notes : list of str
+        What was allowed, a sentence each.
 
     Raises
     ------
     ServingError
-        The model left no checkpoint, or it does not give the study's own forecasts again.
+        The model left no checkpoint, or another one than made the study's forecasts, or it does not
+        give them again.
     """
     if name == ENSEMBLE:
-        parts = [
-            made[member]
-            if member in made
-            else new_rows(
+        asked = [member for member in members(finished) if member not in made]
+        new = {
+            member: new_rows(
                 finished, market, samples, member, fold, rows, allow_changed=allow_changed
             )
-            for member in members(finished)
-        ]
-        return ensemble_rows(pd.concat(parts, ignore_index=True), finished, fold)
+            for member in asked
+        }
+        every = {**made, **{member: table for member, (table, _) in new.items()}}
+        joined = pd.concat([every[member] for member in members(finished)], ignore_index=True)
+        notes = [note for _, notes in new.values() for note in notes]
+        return ensemble_rows(joined, finished, fold), notes
+    notes = changed_weights(finished, name, fold, allow_changed=allow_changed)
     seeds = finished.own.loc[finished.own["model"] == name, "seed"].unique()
     tables = []
     for seed, forecaster in zip(seeds, load_models(finished, name, fold), strict=True):
         stored = _stored(finished, samples, name, int(seed), fold)
         forecast = _predict(forecaster, samples, rows, stored["row"].to_numpy())
-        if not allow_changed:
-            _check_reproduces(stored, forecast, finished.study, name)
-        made = {"model": name, "seed": int(seed), "fold": fold.number, "split": "later"}
-        tables.append(forecast_rows(samples, rows, forecast[rows], **made))
-    return pd.concat(tables, ignore_index=True)
+        if fault := _not_reproduced(stored, forecast, name, int(seed)):
+            if not allow_changed:
+                raise ServingError(
+                    f"{fault}: inputs or checkpoints have changed since; run `make report "
+                    f"STUDY={finished.study.name}` again, or pass --allow-changed"
+                )
+            notes.append(fault)
+        own = {"model": name, "seed": int(seed), "fold": fold.number, "split": "later"}
+        tables.append(forecast_rows(samples, rows, forecast[rows], **own))
+    return pd.concat(tables, ignore_index=True), notes
 
 
 def members(finished: Finished) -> list[str]:
@@ -202,16 +215,15 @@ def _stored(
     return first.assign(row=row)[row >= 0]
 
 
-def _check_reproduces(
-    stored: pd.DataFrame, forecast: np.ndarray, study: StudyParams, name: str
-) -> None:
+def _not_reproduced(stored: pd.DataFrame, forecast: np.ndarray, name: str, seed: int) -> str | None:
+    """Where a saved model does not give the study's forecasts again, in words."""
     again = forecast[stored["row"].to_numpy()]
     off = ~(np.abs(again - stored["y_pred"].to_numpy()) <= _TOLERANCE)
-    if off.any():
-        at = int(off.argmax())
-        row = stored.iloc[at]
-        raise ServingError(
-            f"{name}: forecasts {again[at]:.3f} at {hour(row['origin'])} with the data as they are "
-            f"now, the study forecast {row['y_pred']:.3f} there: inputs or checkpoints have "
-            f"changed since; run `make report STUDY={study.name}` again, or pass --allow-changed"
-        )
+    if not off.any():
+        return None
+    at = int(off.argmax())
+    row = stored.iloc[at]
+    return (
+        f"{name} seed {seed}: forecasts {again[at]:.3f} at {hour(row['origin'])} with the data as "
+        f"they are now, the study forecast {row['y_pred']:.3f} there"
+    )

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from dvol_utils.evaluation.forecast_table import ended_models
-from dvol_utils.forecasting.forecasters import checkpoint_folder, make_forecaster
+from dvol_utils.forecasting.forecasters import make_forecaster, saved_folder
 from dvol_utils.models import Forecaster
 from dvol_utils.study.bounded import OversizeError
 from dvol_utils.study.effective import changed, effective
+from dvol_utils.study.made_by import other_code
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.parquet import read_whole
 from dvol_utils.study.recorded import recorded_study
+from dvol_utils.study.stages import TRAINING
 from dvol_utils.study.tables import read_manifest, read_table, sections_of
 from dvol_utils.training import NetworkForecaster
 from dvol_utils.training.checkpoints.networks import load_weights, read_config
@@ -29,11 +32,17 @@ class ServingError(RuntimeError):
 
 @dataclass(frozen=True)
 class Finished:
-    """A study that was run: its parameters then, its forecasts, the panel they were made from."""
+    """A study that was run: its parameters then, its forecasts, the panel they were made from.
+
+    `checkpoints` are the SHA-256 of the weights that made the forecasts, as `checkpoint_hashes`
+    names them; `notes` sentences on the code that the run was made by.
+    """
 
     study: StudyParams
     forecasts: pd.DataFrame
     panel: pd.DataFrame
+    checkpoints: Mapping[str, str]
+    notes: list[str]
 
     @property
     def asset(self) -> str:
@@ -44,6 +53,12 @@ class Finished:
     def own(self) -> pd.DataFrame:
         """Forecasts of that asset."""
         return self.forecasts[self.forecasts["asset"] == self.asset]
+
+    @property
+    def until(self) -> pd.Timestamp:
+        """Last hour that is the study's own: its test's last origin, or the end of its data."""
+        last, test_end = self.panel["time"].max(), self.study.split.test_end
+        return last if test_end is None else min(last, test_end)
 
     @property
     def living(self) -> list[str]:
@@ -76,13 +91,14 @@ def load_run(study: StudyParams) -> Finished:
     ArtefactError
         `forecasts.parquet` is missing, damaged, or was not made from the panel that is there.
     """
-    path = study.run_dir / "manifest.json"
+    path = study.artefact("manifest.json")
     if not path.is_file():
         raise ServingError(
             f"study {study.name} has not been run: {path} is missing; "
             f"run `make report STUDY={study.name}`"
         )
-    recorded = recorded_study(study, read_manifest(study))
+    manifest = read_manifest(study)
+    recorded = recorded_study(study, manifest)
     changed = _differences(study, recorded)
     if changed:
         raise ServingError(
@@ -94,7 +110,10 @@ def load_run(study: StudyParams) -> Finished:
     data = study.data.model_copy(update={"raw_dir": recorded.data.raw_dir})
     served = study.model_copy(update={"data": data})
     forecasts = read_table(served, "forecasts")  # and with it the panel's hash
-    return Finished(served, forecasts, _panel(study.run_dir / "panel.parquet"))
+    checkpoints = manifest["stages"].get(TRAINING.name, {}).get("checkpoints", {})
+    note = other_code(manifest, study.root)
+    panel = _panel(study.artefact("panel.parquet"))
+    return Finished(served, forecasts, panel, checkpoints, [note] if note else [])
 
 
 def _panel(path: Path) -> pd.DataFrame:
@@ -154,7 +173,7 @@ def load_models(finished: Finished, name: str, fold: ServedFold) -> list[Forecas
 
 
 def _load(study: StudyParams, name: str, seed: int, fold: int) -> Forecaster:
-    folder = checkpoint_folder(study, name, seed, fold)
+    folder = saved_folder(study, name, seed, fold)
     if not (folder / "config.json").is_file():
         raise ServingError(
             f"{folder} holds no fitted model: delete {study.run_dir}/notebooks/"
@@ -191,18 +210,9 @@ def _differences(study: StudyParams, recorded: StudyParams) -> list[str]:
 
 
 def _check_leak_free(study: StudyParams) -> None:
-    """Refuse published rules that need hours after the origin, or rows that are no hours."""
-    target = study.target
-    late = {
-        "features.lags_from": study.late_hours is not None,
-        "target.scaled_at": target.kind == "scaled_level" and target.scaled_at == "target",
-        "jumps.rule": study.jumps.rule == "published",
-        "data.incomplete_bars": study.data.incomplete_bars == "drop",
-        "data.publication_lag_hours": study.data.publication_lag_hours < 0,
-    }
-    found = [key for key, is_late in late.items() if is_late]
-    if found:
+    """Refuse published rules (`StudyParams.late_rules`)."""
+    if study.late_rules:
         raise ServingError(
             f"study {study.name} keeps published rules that use more than is known at the origin "
-            f"({', '.join(found)}), so there is no forecast to use; choose another study"
+            f"({', '.join(study.late_rules)}), so there is no forecast to use; choose another study"
         )

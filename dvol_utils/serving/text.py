@@ -9,10 +9,13 @@ import pandas as pd
 
 from dvol_utils.results.headline import HEADLINE_COLUMNS, P_VALUES
 from dvol_utils.study.model_names import label
+from dvol_utils.wording.columns import LOSS_NAMES
 from dvol_utils.wording.numbers import MISSING, hour, number, percent, written, written_p
 
 if TYPE_CHECKING:  # importing it takes a second that a forecast can do without
     from dvol_utils.serving.later_scores import LaterScores
+
+_ENDS = ["first_origin", "last_origin"]
 
 
 def forecast_text(found: dict[str, Any]) -> str:
@@ -50,6 +53,12 @@ def score_text(found: LaterScores) -> str:
     for regime, part in found.scores.groupby("jump_regime", sort=False):
         name = "All hours" if regime == "all" else f"Origins in the {regime} regime"
         blocks.append(f"{name}, {part['n'].iloc[0]:,}\n{_text_table(part, regime == 'all')}")
+    if found.losses["p_value"].notna().any():
+        blocks.append(
+            "Gain over persistence by three losses, %; of direction: moves called right less those "
+            "that chance gives\n"
+            f"{_losses_table(found.losses)}"
+        )
     lines = [
         f"ended: {label(row.model)}: one of its inputs ended, so it is scored on {row.n:,} hours, "
         f"to {hour(row.last_origin)}: RMSE {number(row.rmse, '.3f')} points, persistence "
@@ -66,10 +75,34 @@ def score_json(found: LaterScores) -> dict[str, Any]:
     records = found.scores.astype(object).where(found.scores.notna(), None).to_dict("records")
     return found.facts | {
         "scores": records,
+        "losses": _plain_losses(found.losses),
         "ended": json.loads(found.ended.to_json(orient="records", date_format="iso")),
         "left_out": found.left_out,
         "notes": found.notes,
     }
+
+
+def _plain_losses(losses: pd.DataFrame) -> list[dict[str, Any]]:
+    times = {name: losses[name].map(lambda time: time.isoformat()) for name in _ENDS}
+    plain = losses.assign(**times).astype(object)
+    return plain.where(losses.notna(), None).to_dict("records")
+
+
+def _losses_table(losses: pd.DataFrame) -> str:
+    """A row a model: gain with its interval and the test's p by each loss, and the coverage."""
+    shown: dict[str, list[str]] = {}
+    for loss, rows in losses.groupby("loss", sort=False):
+        shown.setdefault("Model", [label(name) for name in rows["model"]])
+        shown[LOSS_NAMES[str(loss)]] = [
+            f"{written(100 * row.loss_gain, 1)} ({written(100 * row.low, 1)} to "
+            f"{written(100 * row.high, 1)})"
+            for row in rows.itertuples()
+        ]
+        shown[f"p{' ' * len(shown)}"] = [written_p(p) for p in rows["p_value"]]
+    covered = losses.drop_duplicates("model")["covered_90"]
+    shown["in the 90 % interval, %"] = [written(100 * share, 1) for share in covered]
+    heads = [head.strip() for head in shown]
+    return pd.DataFrame(shown).to_string(index=False, header=heads)
 
 
 def _interval(bounds: list[float] | None) -> str:

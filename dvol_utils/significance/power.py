@@ -11,7 +11,7 @@ from dvol_utils.significance.hac import degrees, periodogram_variance
 from dvol_utils.significance.losses import gain_moments
 
 POWER = 0.8
-YEARS = (1, 2, 4)
+SETTLED_AFTER = (1, 2, 4)
 HOURS_A_YEAR = 8766
 HOURS_A_MONTH = HOURS_A_YEAR / 12
 _LONGEST = 200 * HOURS_A_YEAR  # a gain that needs more is as good as none
@@ -129,9 +129,11 @@ def time_to_know(forecasts: pd.DataFrame, model: str, *, level: float = 0.05) ->
     for loss, series in moments.items():
         variance = periodogram_variance(series.to_numpy()[:, None]).item()
         gain, hours = float(series.mean()), len(series)
-        settled = [detectable_gain(variance, years * HOURS_A_YEAR, level=level) for years in YEARS]
+        settled = [
+            detectable_gain(variance, years * HOURS_A_YEAR, level=level) for years in SETTLED_AFTER
+        ]
         needed = hours_needed(variance, gain, level=level)
         more = max(needed - hours, 0)
         rows.append((loss, gain, hours, *settled, needed / HOURS_A_MONTH, more / HOURS_A_MONTH))
-    columns = ["loss", "loss_gain", "hours", *(f"year_{years}" for years in YEARS)]
+    columns = ["loss", "loss_gain", "hours", *(f"year_{years}" for years in SETTLED_AFTER)]
     return pd.DataFrame(rows, columns=[*columns, "months_needed", "months_more"])

@@ -36,6 +36,11 @@ class SplitParams(Section):
 
     validation_start: Hour = Field(description="first validation origin (UTC)")
     test_start: Hour = Field(description="first test origin (UTC)")
+    test_end: Hour | None = Field(
+        None,
+        description="last test origin (UTC), whatever data come after it; hours after it choose "
+        "nothing and have a page of their own. Without it the test goes on to the end of the data",
+    )
     separate_scaling: bool = Field(
         False,
         description="rolling scaling starts anew in each split, whose first window is lost "
@@ -48,6 +53,10 @@ class SplitParams(Section):
             raise ValueError(
                 f"validation_start {self.validation_start} should lie before "
                 f"test_start {self.test_start}"
+            )
+        if self.test_end is not None and self.test_end <= self.test_start:
+            raise ValueError(
+                f"test_end {self.test_end} should lie after test_start {self.test_start}"
             )
         return self
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic import model_validator as validator
 
-from dvol_utils.study.data_section import Section
+from dvol_utils.study.data_section import Day, Hour, Section
 
 
 class EvaluationParams(Section):
@@ -108,6 +108,28 @@ class TradingParams(Section):
             values = getattr(self, name)
             if values != sorted(set(values)):
                 raise ValueError(f"{name} {values} should be in ascending order, each once")
+        return self
+
+
+class EdgeParams(Section):
+    """The page on the years before the test: whether the edge lasts."""
+
+    start: Hour | None = Field(
+        None,
+        description="first origin (UTC) of models that are refitted every quarter up to the end of "
+        "the test; without it there is no such page",
+    )
+    chose: list[Annotated[list[Day], Field(min_length=2, max_length=2)]] = Field(
+        [],
+        description="first and last day of stretches before split.validation_start whose rows once "
+        "chose settings, and are marked as such; the validation rows always are",
+    )
+
+    @validator(mode="after")
+    def _ordered(self) -> EdgeParams:
+        for first, last in self.chose:
+            if first > last:
+                raise ValueError(f"chose [{first}, {last}] should begin before it ends")
         return self
 
 

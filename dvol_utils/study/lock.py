@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dvol_utils.study.bounded import read_json
+from dvol_utils.study.files import remove_unfinished
 
 WAIT_SECONDS = 3.0  # for a process that is about to end
 _TOKENS = "DVOL_LOCKS"  # environment: the locks that this process works under, held by its parents
@@ -79,6 +80,8 @@ def take_lock(folder: Path, command: str, *, shared: bool = False) -> int | None
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
+        if _nobody_holds(handle):
+            remove_unfinished(folder, but="trials")  # which are written beside everything
         if _ours(handle, path, shared):
             _sign(handle, command)
             return handle
@@ -102,6 +105,29 @@ def _ours(handle: int, path: Path, shared: bool) -> bool:
                 "works there"
             )
         time.sleep(0.1)
+    return True
+
+
+def is_abandoned(folder: Path) -> bool:
+    """Whether whoever made a folder and locked it has ended; not where there are no locks."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        return _nobody_holds(handle)
+    finally:
+        os.close(handle)
+
+
+def _nobody_holds(handle: int) -> bool:
+    """Whether an open file or folder could be locked against everybody; locked it is then."""
+    try:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError):
+        return False
     return True
 
 

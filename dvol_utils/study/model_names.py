@@ -49,8 +49,13 @@ LADDER_NAMES = names_of("ladder")  # the published study's three sizes, the smal
 LSTM_NAMES = names_of("ladder", "lstm")
 NETWORK_NAMES = names_of("ladder", "lstm", "attention")
 (ENSEMBLE,) = names_of("combination")  # no forecaster: made of the forecasts of others
+# No model: the best forecast that a simulated market allows; chosen, tested and served nowhere.
+ORACLE = "oracle"
+_ORACLE_LABEL = "Oracle (the market's law)"
 
 
 def label(model: str) -> str:
-    """A model's name for readers; one that is not in `MODELS` stands as it is."""
+    """A model's name for readers, or the oracle's; one that is neither stands as it is."""
+    if model == ORACLE:
+        return _ORACLE_LABEL
     return MODELS[model].label if model in MODELS else model

@@ -21,6 +21,7 @@ from dvol_utils.study.fitting_section import (
     WalkParams,
 )
 from dvol_utils.study.judging_section import (
+    EdgeParams,
     EvaluationParams,
     JudgementParams,
     SignificanceParams,
@@ -67,11 +68,13 @@ class StudyParams(Section):
     horizons: list[Annotated[int, Field(ge=1, le=720)]] = Field(
         [], description="hours ahead that the page on horizons compares, made where there are any"
     )
+    edge: EdgeParams = EdgeParams()
     published_page: bool = Field(
         False, description="whether the page on the published numbers is made"
     )
     judgement: JudgementParams = JudgementParams()
     _root: Path = PrivateAttr(Path("."))
+    _checkpoints: str = PrivateAttr("checkpoints")
     _trial: Trial | None = PrivateAttr(None)
 
     @property
@@ -89,6 +92,11 @@ class StudyParams(Section):
     def trial(self) -> Trial | None:
         """What a notebook tries in place of the parameters of the study's run, if it does."""
         return self._trial
+
+    @property
+    def checkpoints(self) -> str:
+        """Folder of the run in which models are kept; a walk beside the study's has its own."""
+        return self._checkpoints
 
     def artefact(self, name: str) -> Path:
         """A file or folder of `runs/<study>/` to read: a trial's own where there is one."""
@@ -149,6 +157,21 @@ class StudyParams(Section):
         horizon = self.target.horizon_hours
         return horizon if horizon < self.persistence_hours else None
 
+    @property
+    def late_rules(self) -> list[str]:
+        """Keys by which the study keeps published rules that use more than is known at an origin,
+        or has rows that are no hours: saved models of it give no forecast to use.
+        """
+        target = self.target
+        late = {
+            "features.lags_from": self.late_hours is not None,
+            "target.scaled_at": target.kind == "scaled_level" and target.scaled_at == "target",
+            "jumps.rule": self.jumps.rule == "published",
+            "data.incomplete_bars": self.data.incomplete_bars == "drop",
+            "data.publication_lag_hours": self.data.publication_lag_hours < 0,
+        }
+        return [key for key, is_late in late.items() if is_late]
+
     @validator(mode="after")
     def _consistent(self) -> StudyParams:
         if "persistence" not in self.models:
@@ -180,6 +203,12 @@ class StudyParams(Section):
             raise ValueError(
                 f"significance.block_hours {block} should be at least "
                 f"target.horizon_hours {self.target.horizon_hours}: targets overlap that long"
+            )
+        start = self.edge.start
+        if start is not None and start >= self.split.validation_start:
+            raise ValueError(
+                f"edge.start {start} should lie before split.validation_start "
+                f"{self.split.validation_start}: the page is on the years before"
             )
         if self.horizons != sorted(set(self.horizons)):
             raise ValueError(f"horizons {self.horizons} should be in ascending order, each once")

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from dvol_utils.study.model_names import ENSEMBLE, LADDER_NAMES, NETWORK_NAMES, SIMPLE_NAMES
+from dvol_utils.study.model_names import (
+    ENSEMBLE,
+    LADDER_NAMES,
+    NETWORK_NAMES,
+    SIMPLE_NAMES,
+    names_of,
+)
 from dvol_utils.study.networks_section import OWN_TRAINING, NetworksParams
 
 _OWN = tuple(NetworksParams.model_fields)
 _OF_STOPPING = ("training.lr_factor", "training.lr_patience", "walk.warm_epochs")
-_OFF_WHEN_EMPTY = ("walk.warm_epochs", "walk.half_life_days", "horizons")
+_OFF_WHEN_EMPTY = ("walk.warm_epochs", "walk.half_life_days", "horizons", "edge.start")
 # Section or key: the key, and its value, without which it has no effect.
 _ASKED_FOR: dict[str, tuple[str, Any]] = {
     "judgement": ("published_page", True),
@@ -49,6 +55,8 @@ def without_effect(
                 found[key] = (
                     f"counts only with {other} {_yaml(needed)}, found {_yaml(values[other])}"
                 )
+        if key == "edge.chose" and values[key] and values["edge.start"] is None:
+            found[key] = "counts only with edge.start, found null"
     return found
 
 
@@ -67,6 +75,8 @@ def _reached(key: str, values: Mapping[str, Any]) -> tuple[str, ...] | None:
         return LADDER_NAMES if name in OWN_TRAINING else NETWORK_NAMES
     if key == "walk.half_life_days":
         return NETWORK_NAMES
+    if key == "edge.start":
+        return names_of("linear", "trees", "lstm")
     if key == "horizons":
         return tuple(name for name in SIMPLE_NAMES if name != "persistence")
     return None

@@ -48,9 +48,10 @@ class Stage:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Every table and file of the run that it reads."""
+        """Every table and file of the run that it reads and does not leave itself."""
         made_from = [name for table in self.tables for name in table.inputs]
-        return tuple(dict.fromkeys([*made_from, *self.reads]))
+        own = {table.name for table in self.tables}
+        return tuple(name for name in dict.fromkeys([*made_from, *self.reads]) if name not in own)
 
 
 # What features, target and models of a study depend on, beside the data.
@@ -77,6 +78,7 @@ REGIMES = Stage(
     (
         Table("metrics", ("forecasts",), ("evaluation",)),
         Table("months", ("forecasts",), _TESTED),
+        Table("oracle", ("forecasts",), ("data", "target")),  # empty but for simulated markets
     ),
     reads=("panel",),
 )
@@ -84,7 +86,7 @@ SIGNIFICANCE = Stage(
     "05_bootstrap_significance",
     (Table("significance", ("forecasts",), ("significance", "target")),),
     files=("results.json",),  # with what the stages before it have found
-    reads=("metrics", "months", "panel"),
+    reads=("metrics", "months", "oracle", "panel"),
 )
 TRADING = Stage(
     "06_trading_simulation",
@@ -112,14 +114,30 @@ ASSETS = Stage(
     (Table("assets", ("panel", "jumps"), (*_FITTED, "significance")),),
     asked=lambda study: len(study.data.assets) > 1,
 )
+YEARS_BEFORE = Stage(
+    "12_years_before",
+    (
+        Table("years", ("panel", "jumps"), (*_FITTED, "uncertainty", "edge")),
+        Table("edge", ("years",), ("significance",)),
+    ),
+    asked=lambda study: study.edge.start is not None,
+)
 CARD = Stage(
     "10_model_card",
     (Table("regimes", ("forecasts",), _TESTED),),
     reads=("metrics", "months", "significance", "results.json", "manifest.json"),
 )
+AFTER = Stage(
+    "13_after_the_study",
+    tuple(
+        Table(name, ("panel", "jumps", "forecasts"), (*_FITTED, "uncertainty", "significance"))
+        for name in ("after_forecasts", "after")
+    ),
+    asked=lambda study: study.split.test_end is not None and not study.late_rules,
+)
 STAGES = (
     *(DATA, JUMPS, TRAINING, REGIMES, SIGNIFICANCE),
-    *(TRADING, PUBLISHED, HORIZONS, ASSETS, CARD),
+    *(TRADING, PUBLISHED, HORIZONS, ASSETS, CARD, YEARS_BEFORE, AFTER),
 )
 TABLES = {table.name: table for stage in STAGES for table in stage.tables}
 MADE_BY = {table.name: stage for stage in STAGES for table in stage.tables}

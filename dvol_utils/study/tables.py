@@ -10,8 +10,7 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from dvol_utils.study.bounded import OversizeError
 from dvol_utils.study.effective import changed, effective, parameters_hash
 from dvol_utils.study.files import ArtefactError, file_hash, read_json, replacing, write_json
 from dvol_utils.study.lock import run_lock
+from dvol_utils.study.made_by import made_by, this_code
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.parquet import read_whole
 from dvol_utils.study.stages import MADE_BY, TABLES
@@ -110,6 +110,9 @@ def read_table(study: StudyParams, name: str) -> pd.DataFrame:
 def read_manifest(study: StudyParams) -> dict[str, Any]:
     """`manifest.json` of a run: `parameters`, what each of `stages` noted, versions, seeds.
 
+    `made_by` has version and commit of the code by stage, `version` and `git_commit` those of the
+    stage that was run last.
+
     Raises
     ------
     ArtefactError
@@ -141,7 +144,10 @@ def _formats(version: str) -> list[str]:
 
 
 def record(study: StudyParams, stage: str, facts: dict[str, Any]) -> None:
-    """Add a stage's facts (durations, devices, file hashes) to `runs/<study>/manifest.json`."""
+    """Add a stage's facts (durations, devices, file hashes) to `runs/<study>/manifest.json`.
+
+    The version and commit of the code that runs now are noted as the stage's own.
+    """
     _write_manifest(study, {stage: facts})
 
 
@@ -218,37 +224,23 @@ def _store_hash(folder: Path) -> str:
 def _write_manifest(study: StudyParams, facts: dict[str, dict[str, Any]]) -> None:
     path = study.artefact("manifest.json")
     with _in_run(study):
-        stages = read_manifest(study)["stages"] if path.is_file() else {}
-        content = {**_provenance(study), "stages": {**stages, **facts}}
+        old = read_manifest(study) if path.is_file() else {"stages": {}}
+        code = this_code(study.root)
+        content = {
+            **_provenance(study),
+            **code,
+            "stages": {**old["stages"], **facts},
+            "made_by": made_by(old) | dict.fromkeys(facts, code),
+        }
         write_json(study.run_dir / "manifest.json", content)
 
 
 def _provenance(study: StudyParams) -> dict[str, Any]:
     return {
         "study": study.name,
-        "version": __version__,
         "parameters": effective(study),
         "parameters_hash": parameters_hash(study),
-        "git_commit": _git_commit(study.root),
         "python": platform.python_version(),
         "packages": package_versions(),
         "seeds": study.training.seeds,
     }
-
-
-def _git_commit(root: Path) -> str | None:
-    command: Callable[..., subprocess.CompletedProcess[str]] = subprocess.run
-    try:
-        head = command(
-            ["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True
-        ).stdout.strip()
-        changed = command(
-            ["git", "status", "--porcelain", "--untracked-files=no"],
-            cwd=root,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return head + (" with local changes" if changed else "")

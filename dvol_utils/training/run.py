@@ -10,13 +10,14 @@ import torch
 
 from dvol_utils.models.networks import network_size
 from dvol_utils.samples.samples import Samples
-from dvol_utils.training.checkpoints.networks import load_finished, save_finished
+from dvol_utils.study.files import remove_unfinished
+from dvol_utils.training.checkpoints.code import network_code
+from dvol_utils.training.checkpoints.networks import load_finished, save_finished, why_anew
 from dvol_utils.training.checkpoints.resume import TrainState, remove_state
 from dvol_utils.training.checkpoints.sealed import (
     CheckpointError,
     emptied,
     locked,
-    remove_unfinished,
     writing,
 )
 from dvol_utils.training.devices import (
@@ -33,7 +34,7 @@ from dvol_utils.training.progress import ProgressWriter
 
 
 def take_finished(trainable: TrainableNetwork, samples: Samples, processes: int | None) -> bool:
-    """Load the finished checkpoint, if there is one of these data, parameters and processes.
+    """Load the finished checkpoint, if it is of these data, parameters, code and processes.
 
     `processes` is the number that trained it; None takes any. With `training.precision: auto`, one
     in either arithmetic is taken. Errors are those of `load_finished`.
@@ -145,14 +146,17 @@ def _begun(
 ) -> Iterator[ProgressWriter]:
     """The folder ready for training that goes on after the epochs of `past`."""
     folder, training = trainable.checkpoint, trainable.study.training
+    reason = why_anew(folder, trainable.name)
     with ExitStack() as held:
-        with writing(folder, "training cannot begin there"):
+        with writing(folder, "training cannot begin"):
             if past:
                 remove_unfinished(folder)
             else:
                 emptied(folder)
             writer = ProgressWriter(folder, training, trainable.title, past=past, echo=echo)
             held.enter_context(writer)
+        if reason is not None:
+            writer.say(reason)
         yield writer
 
 
@@ -175,4 +179,5 @@ def _facts(trainable: TrainableNetwork, processes: int, chosen: Arithmetic) -> d
     named = {"model": trainable.name, **size, "inputs": trainable.columns}
     fold = {} if trainable.fold is None else {"fold": trainable.fold}
     how = {"arithmetic": chosen.name, "arithmetic_because": chosen.reason}
-    return named | fold | {"seed": trainable.seed, "processes": processes} | how
+    code = {"code": network_code(trainable.name)}
+    return named | fold | {"seed": trainable.seed, "processes": processes} | how | code

@@ -29,9 +29,8 @@ def own_files(study: StudyParams) -> str | None:
 
 def missing_data(study: StudyParams) -> str | None:
     """Why the raw store cannot serve the study as it is; None where it can."""
-    needed = study.data.end or study.split.test_start + pd.Timedelta(
-        hours=study.target.horizon_hours
-    )
+    last = study.split.test_end or study.split.test_start
+    needed = study.data.end or last + pd.Timedelta(hours=study.target.horizon_hours)
     for asset in study.data.assets:
         path = series_file(study.raw_dir, asset, "dvol", study.data)
         if path is None:

@@ -40,12 +40,39 @@ def hour_of_week_factor(
     return (hour / hour.mean())[slot] * (day / day.mean())[weekday(stamps)]
 
 
+def increments(
+    rng: np.random.Generator,
+    shape: tuple[int, ...],
+    memory: float,
+    sd: float,
+    *,
+    begins: bool,
+) -> np.ndarray:
+    """What chance adds to a first-order autoregression of standard deviation `sd`, (..., n).
+
+    Where it `begins`, its first value is drawn as any later one is spread.
+    """
+    phi = np.exp(-1.0 / memory)
+    noise = sd * rng.standard_normal(shape)
+    noise[..., int(begins) :] *= np.sqrt(1 - phi**2)
+    return noise
+
+
+def decaying_sum(values: np.ndarray, memory: float, before: np.ndarray | float = 0.0) -> np.ndarray:
+    """Sum of the values up to each step, decaying with a time constant in steps, (..., n).
+
+    `before` (...) is the sum at the step before the first; it broadcasts with the values.
+    """
+    phi = np.exp(-1.0 / memory)
+    shape = np.broadcast_shapes(values.shape[:-1], np.shape(before))
+    carried = np.broadcast_to(phi * np.asarray(before), shape)[..., np.newaxis]
+    values = np.broadcast_to(values, (*shape, values.shape[-1]))
+    return lfilter([1.0], [1.0, -phi], values, zi=carried)[0]
+
+
 def autoregression(rng: np.random.Generator, n: int, memory: float, sd: float) -> np.ndarray:
     """Stationary first-order autoregression, (n,): time constant in steps, standard deviation."""
-    phi = np.exp(-1.0 / memory)
-    noise = sd * rng.standard_normal(n)
-    noise[1:] *= np.sqrt(1 - phi**2)
-    return lfilter([1.0], [1.0, -phi], noise)
+    return decaying_sum(increments(rng, (n,), memory, sd, begins=True), memory)
 
 
 def bars(

@@ -25,7 +25,17 @@ from dvol_utils.samples.samples import Samples
 from dvol_utils.study.effective import effective, flat, neutral_keys
 from dvol_utils.study.files import file_hash, replacing
 from dvol_utils.study.params import StudyParams
-from dvol_utils.training.checkpoints.sealed import check_file, read_sealed, write_sealed, writing
+from dvol_utils.study.source_code import changed_code
+from dvol_utils.training.checkpoints.code import network_code
+from dvol_utils.training.checkpoints.sealed import (
+    CheckpointError,
+    advice,
+    as_os_error,
+    check_file,
+    read_sealed,
+    write_sealed,
+    writing,
+)
 from dvol_utils.training.loop import History
 from dvol_utils.training.progress import write_history
 
@@ -45,8 +55,8 @@ def fingerprint(
 ) -> str:
     """Hash of everything that the trained weights depend on.
 
-    Among it are the arithmetic of the products, whatever made it so, and the weights of the
-    checkpoint `begins_with`, from which training starts.
+    Among it are the code that it is trained by, the arithmetic of the products, whatever made it
+    so, and the weights of the checkpoint `begins_with`, from which training starts.
     """
     digest = hashlib.sha256()
     settings = flat(effective(study, ("features", "target", "training")))
@@ -55,7 +65,8 @@ def fingerprint(
     if processes == 1:
         del settings["training.lr_scaling"]
     size = dict(network_size(name, study.networks))
-    digest.update(json.dumps([name, seed, size, settings, processes, arithmetic]).encode())
+    told = [name, seed, size, settings, processes, arithmetic, network_code(name)]
+    digest.update(json.dumps(told).encode())
     columns = feature_columns(study.features.groups)
     weight = samples.loss_weights(study.training.jump_weight)
     for rows in (samples.rows("train"), samples.rows("validation"), samples.fitting_rows()):
@@ -104,8 +115,8 @@ def save_finished(
 def _save_weights(weights: dict[str, Tensor], path: Path) -> None:
     try:
         save_file(weights, path)
-    except SafetensorError as error:  # a full disk
-        raise OSError(str(error)) from None
+    except SafetensorError as error:
+        raise as_os_error(error) from None
 
 
 def load_finished(
@@ -132,8 +143,8 @@ def load_finished(
     Returns
     -------
     list of dict or None
-        None where there is no finished checkpoint, or its data, parameters or arithmetic were
-        others, or it is of a version that did not note its arithmetic: then it has to be trained.
+        None where there is no finished checkpoint, or its data, parameters, code or arithmetic
+        were others, or it is of a version that did not note them: then it has to be trained.
 
     Raises
     ------
@@ -157,10 +168,26 @@ def load_weights(folder: Path, network: nn.Module) -> None:
     Raises
     ------
     CheckpointError
-        As `read_config`.
+        As `read_config`; or they are those of a network of another size.
     """
     read_config(folder)
-    network.load_state_dict(load_file(folder / "model.safetensors"))
+    try:
+        network.load_state_dict(load_file(folder / "model.safetensors"))
+    except RuntimeError:  # names every layer
+        raise CheckpointError(
+            f"{folder / 'model.safetensors'} holds the weights of a network of another size or "
+            f"kind; {advice(folder)}"
+        ) from None
+
+
+def why_anew(folder: Path, name: str) -> str | None:
+    """Why a network that was trained before is trained again, where its code is the reason."""
+    try:
+        config = read_sealed(folder / "config.json")
+    except CheckpointError:  # there is none, or nobody asks for that one any more
+        return None
+    changed = changed_code(config.get("code"), network_code(name))
+    return changed and f"trained anew: the code was another one when it was trained ({changed})"
 
 
 def read_config(folder: Path) -> dict[str, Any]:

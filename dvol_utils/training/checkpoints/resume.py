@@ -38,7 +38,7 @@ class TrainState:
     folder : Path
         The checkpoint's folder.
     of : str
-        Fingerprint; a state of other data or parameters is not taken up.
+        Fingerprint; a state of other data, parameters or code is not taken up.
     keep_seconds : float
         Least time between two states that are kept; with 0 it is every epoch's.
 
@@ -88,7 +88,7 @@ class TrainState:
         except OSError as error:
             self.say(
                 f"{self.folder}: the state of epoch {len(plain['history'])} could not be kept "
-                f"({error}); training goes on, but a crash would cost more"
+                f"({error.strerror or error}); training goes on, but a crash would cost more"
             )
         self.kept_at = time.monotonic()
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from dvol_utils.study import limits
 from dvol_utils.study.bounded import OversizeError, check_size, read_json
-from dvol_utils.study.files import SEAL, file_hash, seal_holds, sealed, write_json
+from dvol_utils.study.files import SEAL, explained, file_hash, seal_holds, sealed, write_json
 from dvol_utils.study.lock import try_lock
 
 _FIRST = ("config.json", "train_state.json")  # name other files, so they must not outlive them
@@ -74,9 +77,16 @@ def writing(folder: Path, what: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise CheckpointError(
-            f"{folder}: {what}: {error}; make room there and start again, training goes on from "
-            "its last kept epoch"
+            f"{what}: {explained(error, folder)}: training goes on from its last kept epoch"
         ) from None
+
+
+def as_os_error(error: SafetensorError) -> OSError:
+    """What safetensors says of a full disk, as everybody else says it."""
+    number = re.search(r"\(os error (\d+)\)", str(error))
+    if number is None:
+        return OSError(str(error))
+    return OSError(int(number[1]), os.strerror(int(number[1])))
 
 
 @contextmanager
@@ -91,7 +101,7 @@ def locked(folder: Path) -> Iterator[None]:
     CheckpointError
         Another process goes on training there.
     """
-    with writing(folder, "training cannot begin there"):
+    with writing(folder, "training cannot begin"):
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder, os.O_RDONLY)
     until = time.monotonic() + LOCK_SECONDS
@@ -116,10 +126,3 @@ def emptied(folder: Path) -> None:
     for old in folder.iterdir():
         if old.is_file():
             old.unlink(missing_ok=True)
-
-
-def remove_unfinished(folder: Path) -> None:
-    """Remove files that a killed process was writing."""
-    for path in folder.glob(".*.tmp"):
-        with suppress(FileNotFoundError):
-            path.unlink()

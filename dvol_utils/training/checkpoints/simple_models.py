@@ -19,9 +19,11 @@ from dvol_utils.study.effective import parameters_hash
 from dvol_utils.study.files import file_hash, replacing
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.tables import sections_of
+from dvol_utils.training.checkpoints.code import simple_code
 from dvol_utils.training.checkpoints.sealed import (
     CheckpointError,
     advice,
+    as_os_error,
     check_file,
     read_sealed,
     write_sealed,
@@ -53,6 +55,7 @@ def save_simple(
             "numbers": sum(value.size for value in state.values()),
             "parameters_hash": parameters_hash(study, sections_of("forecasts")),
             "state_sha256": file_hash(path),
+            "code": simple_code(forecaster),
         }
         write_sealed(folder / "config.json", config)
 
@@ -99,5 +102,5 @@ def _inputs(forecaster: Restorable) -> list[str]:
 def _save(state: dict[str, np.ndarray], path: Path) -> None:
     try:
         save_file(state, path)
-    except SafetensorError as error:  # a full disk
-        raise OSError(str(error)) from None
+    except SafetensorError as error:
+        raise as_os_error(error) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from dvol_utils.training.network import TrainableNetwork
 
 _ATTRIBUTES = ("asset", "horizon", "ended")  # of samples: what is no column
 _JOB, _SAMPLES = "job.json", "samples.parquet"
-_ERROR, _TROUBLE = "error.txt", "trouble-{}.txt"
+_ERROR, _TROUBLE, _START = "error.txt", "trouble-{}.txt", "start-{}"
 _FEATURE = "feature:"  # marks the columns of `Samples.features`
 
 
@@ -69,9 +70,24 @@ def read_error(folder: Path) -> TrainingError | None:
     return kind(left["message"])
 
 
+def note_start(folder: Path) -> None:
+    """Leave a sign of this start of the processes, for `restarts` to count."""
+    with suppress(OSError):  # the disk is full
+        (folder / _START.format(_restart())).touch()
+
+
+def restarts(folder: Path) -> int:
+    """How often the processes of this machine were started again."""
+    return max(0, len(list(folder.glob(_START.format("*")))) - 1)
+
+
+def _restart() -> str:
+    return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+
+
 def write_trouble(folder: Path, error: Exception) -> None:
     """Leave the message of an error that a restart may mend; the first of each start is kept."""
-    path = folder / _TROUBLE.format(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+    path = folder / _TROUBLE.format(_restart())
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(f"{type(error).__name__}: {error}\n")

@@ -10,7 +10,6 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from dvol_utils.samples.samples import Samples
@@ -18,8 +17,9 @@ from dvol_utils.training.checkpoints.sealed import emptied
 from dvol_utils.training.devices import process_count
 from dvol_utils.training.errors import InterruptedTrainingError, TrainingError
 from dvol_utils.training.network import TrainableNetwork
-from dvol_utils.training.processes.job import last_trouble, read_error, write_job
+from dvol_utils.training.processes.job import last_trouble, read_error, restarts, write_job
 from dvol_utils.training.processes.parent import PARENT
+from dvol_utils.training.processes.scratch import scratch_folder
 
 RESTARTS = 3  # of the processes of one machine, before it gives up
 
@@ -59,8 +59,7 @@ def train_with_torchrun(
         raise TrainingError(f"{nnodes} machines need a rendezvous HOST:PORT that all of them reach")
     if fresh:  # here and not in the processes, which may be started again
         emptied(trainable.checkpoint)
-    with tempfile.TemporaryDirectory(prefix="dvol-", ignore_cleanup_errors=True) as folder:
-        job = Path(folder)
+    with scratch_folder() as job:
         write_job(job, trainable, samples)
         processes = process_count(trainable.study.training.devices)
         status = _run(_torchrun(job, processes, nnodes, rendezvous), quiet)
@@ -68,7 +67,7 @@ def train_with_torchrun(
         if error:
             raise error
         if status:
-            raise InterruptedTrainingError(_last_words(trainable.title, status, last_trouble(job)))
+            raise InterruptedTrainingError(_last_words(trainable.title, status, job))
 
 
 def _torchrun(job: Path, processes: int, nnodes: int, rendezvous: str | None) -> list[str]:
@@ -128,9 +127,11 @@ def _run(command: list[str], quiet: bool) -> int:
                 process.wait()
 
 
-def _last_words(name: str, status: int, trouble: str | None) -> str:
+def _last_words(name: str, status: int, job: Path) -> str:
+    trouble, count = last_trouble(job), restarts(job)
+    after = {0: "without a restart", 1: "after 1 restart"}.get(count, f"after {count} restarts")
     return (
-        f"{name}: the processes that train it ended with status {status}, after {RESTARTS} "
-        f"restarts{f' ({trouble})' if trouble else ''}; start again to go on from the last kept "
+        f"{name}: the processes that train it ended with status {status}, {after}"
+        f"{f' ({trouble})' if trouble else ''}; start again to go on from the last kept "
         "epoch, or try training.devices cpu"
     )

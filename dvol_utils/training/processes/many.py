@@ -9,7 +9,6 @@ its worker.
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -23,6 +22,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from dvol_utils.study.threads import one_thread
 from dvol_utils.training.processes.parent import end_with_parent
+from dvol_utils.training.processes.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -90,26 +90,30 @@ def default_workers() -> int:
 
 
 def _on_cores(tasks: Sequence[Callable[[], T]], count: int) -> list[T | Failure]:
-    jobs = [joblib.delayed(_attempt)(task, parent=os.getpid()) for task in tasks]
+    jobs = [joblib.delayed(_attempt)(task) for task in tasks]
     for _ in range(_ROUNDS):
         # A worker that is killed, perhaps for want of memory, takes the others with it: all begin
         # again, and those that had finished find their checkpoints.
         with suppress(TerminatedWorkerError):
-            return joblib.Parallel(n_jobs=count, backend="loky")(jobs)
+            return _parallel(count)(jobs)
     return [_alone(job) for job in jobs]
+
+
+def _parallel(count: int) -> joblib.Parallel:
+    """Workers that end with this process, even before their first task."""
+    watch = {"initializer": end_with_parent, "initargs": (os.getpid(),)}
+    return joblib.Parallel(n_jobs=count, backend="loky", **watch)
 
 
 def _alone(job: object) -> object:
     """One task in a process of its own, so that what kills it costs no other."""
     try:
-        return joblib.Parallel(n_jobs=2, backend="loky")([job])[0]
+        return _parallel(2)([job])[0]
     except TerminatedWorkerError:
         return Failure(_KILLED)
 
 
-def _attempt(task: Callable[[], T], *, parent: int | None = None) -> T | Failure:
-    if parent is not None:
-        end_with_parent(parent)
+def _attempt(task: Callable[[], T]) -> T | Failure:
     try:
         with _ALONE, one_thread():
             return task()
@@ -156,12 +160,12 @@ def _client(cluster: str, count: int) -> Iterator[Client]:
     with ExitStack() as stack:
         if cluster == "local":
             stack.enter_context(_same_environment())
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="dvol-"))
+            folder = stack.enter_context(scratch_folder())
             own = LocalCluster(
                 n_workers=count,
                 threads_per_worker=1,
                 dashboard_address="127.0.0.1:0",
-                local_directory=folder,
+                local_directory=str(folder),
             )
             yield stack.enter_context(Client(stack.enter_context(own)))
             return
