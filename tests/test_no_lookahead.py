@@ -16,7 +16,7 @@ from dvol_utils.data.simulated.market import dvol_states
 from dvol_utils.data.simulated.oracle import oracle_forecasts
 from dvol_utils.evaluation.forecast_table import QUANTILES
 from dvol_utils.forecasting.combination import combine
-from dvol_utils.forecasting.forecasters import make_forecaster
+from dvol_utils.forecasting.forecasters import checkpoint_hashes, make_forecaster
 from dvol_utils.forecasting.horizons import horizon_forecasts
 from dvol_utils.forecasting.intervals import add_quantiles
 from dvol_utils.forecasting.pooling import LABELLED, POOLED, Fit, fit_forecaster, fit_samples
@@ -454,7 +454,8 @@ def ended(panel, tmp_path_factory):
         study._root = tmp_path_factory.mktemp("ended")
         samples = build_samples(panel, small_jumps(panel, study), study)
         own, _ = forecast_table(samples, study, log=lambda line: None)
-        finished = Finished(study, add_quantiles(own, samples, study.uncertainty), panel)
+        own = add_quantiles(own, samples, study.uncertainty)
+        finished = Finished(study, own, panel, checkpoint_hashes(study, own), [])
 
         def both_ways(market):
             held = Market(study.root, "BTC", market, study.data, [])
