@@ -331,11 +331,14 @@ def test_differences_are_of_skill_pooled_and_alone(market, forecasts):
         assert row.skill == pytest.approx(skill, rel=1e-12)
         assert row.n == len(own)
         if row.way == ALONE:
-            assert np.isnan([row.difference, row.low, row.high, row.p_value, row.p_holm]).all()
+            assert np.isnan([row.difference, row.low, row.high]).all()
+            assert np.isnan([row.p_value, row.p_bartlett, row.p_holm]).all()
             continue
         assert row.difference == pytest.approx(skill - score(alone, ()).loc[0, "skill"], abs=1e-12)
         losses = [((each["y_true"] - each["y_pred"]) ** 2).to_numpy() for each in (own, alone)]
-        assert row.p_value == pytest.approx(diebold_mariano(*losses, horizon=24)[1])
+        for p, way in ((row.p_value, "periodogram"), (row.p_bartlett, "bartlett")):
+            expected = diebold_mariano(*losses, horizon=24, variance=way)[1]
+            assert p == pytest.approx(expected)
         assert row.low <= row.high
     for _, part in table[table["p_value"].notna()].groupby("split"):
         p = part["p_value"].sort_values()
