@@ -51,6 +51,7 @@ def small_study(**overrides: object) -> StudyParams:
             "split.validation_start": "2022-04-18 00:00",
             "split.test_start": "2022-05-09 00:00",
             "edge.start": None,
+            "edge.chose": [],
             "features.groups": list(GROUPS),
             "features.scaling_window_hours": 240,
             "target.volatility_window_hours": 240,
