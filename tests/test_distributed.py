@@ -210,7 +210,8 @@ def test_a_full_disk_of_the_one_that_writes_stops_all(ranks, tmp_path):
     job = tiny_job(tmp_path / "job", **TWO_EPOCHS)
     assert ranks(job, each=({"limit": 1_000}, {})) == [1, 1]
     first, second = errors(tmp_path)
-    assert first.startswith(f"CheckpointError: {job}/checkpoint: the trained network could not be")
+    said = "CheckpointError: the trained network could not be saved: "
+    assert first.startswith(f"{said}{job}/checkpoint/")
     assert second == "TrainingError: 1 of 2 processes could not go on"
 
 
