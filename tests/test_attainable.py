@@ -138,7 +138,7 @@ def test_the_table_has_a_row_and_a_column_more():
     results = with_oracle(persistence=0.0, har=0.126, har_calendar=-0.3)
     cells = headline_cells(results, 0.95)
     assert [column.heading for column in cells["columns"]][-3:] == [
-        "DM p",
+        "DM p, Bartlett",
         "Attained",
         "In MCS",
     ]
@@ -146,7 +146,7 @@ def test_the_table_has_a_row_and_a_column_more():
     assert [row["cells"][-2]["text"] for row in models] == ["0", "13", "−30"]
     shown = [cell["text"] for cell in oracle["cells"]]
     assert oracle["label"] == "Oracle (the market's law)"
-    assert shown == ["1.500", "0.9700", "1.100", "2.30", "60.0", "19.0", "–", "100", "–"]
+    assert shown == ["1.500", "0.9700", "1.100", "2.30", "60.0", "19.0", "–", "–", "100", "–"]
     assert not any(cell["best"] for cell in oracle["cells"])  # the best of the models are marked
     assert "a reference and no model" in cells["caption"]
     assert "| Oracle (the market's law) | 1.500 |" in markdown_table(results, 0.95)
