@@ -74,6 +74,8 @@ def study_over(panel: pd.DataFrame, **overrides: object) -> StudyParams:
         "jumps.window": 94,
         "features.scaling_window_hours": 48,
         "target.volatility_window_hours": 48,
+        "edge.start": None,
+        "edge.chose": [],
     }
     return load_study("smoke", splits | overrides)
 
