@@ -95,4 +95,5 @@ def test_the_site_has_no_figure_and_all_tables(pages):
     _, _, index = pages
     assert index.find("figure") is None
     headline = index.find("table", class_="sortable")
-    assert [row.th.text for row in headline.tbody.find_all("tr")] == ["Persistence"]
+    named = [row.th.text for row in headline.tbody.find_all("tr")]
+    assert named == ["Persistence", "Oracle (the market's law)"]

@@ -92,8 +92,8 @@ def test_a_manifest_that_is_lost_or_damaged(study, text):
 @pytest.mark.parametrize(
     ("table", "stages"),
     [
-        ("panel", {"01", "02", "03", "06", "08"}),
-        ("jumps", {"02", "03", "08"}),
+        ("panel", {"01", "02", "03", "06", "08", "12"}),
+        ("jumps", {"02", "03", "08", "12"}),
         ("forecasts", {"03", "04", "05", "06", "10"}),
         ("metrics", {"04"}),
         ("significance", {"05"}),
