@@ -277,7 +277,7 @@ def test_a_part_that_lasts_is_named():
     first = after_sentences(rows, 0.95, 0.07)[0]
     assert first.startswith(
         "After the study, HAR as it was is better than persistence beyond chance by direction, but "
-        "not by squared error and absolute error (skill"
+        "not by squared error and absolute error: skill"
     )
     assert page.finding(rows, 0.95).endswith("as it was beyond chance by direction")
 

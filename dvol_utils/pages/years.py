@@ -21,6 +21,7 @@ from dvol_utils.study.model_names import label
 from dvol_utils.study.params import StudyParams
 from dvol_utils.wording.columns import LOSS_NAMES
 from dvol_utils.wording.numbers import day, interval_text, number, p_text, percent
+from dvol_utils.wording.text import listed
 
 _UNITS = {"squared_error": " %", "absolute_error": " %", "direction": " points"}
 
@@ -35,19 +36,14 @@ def years_finding(table: pd.DataFrame) -> str:
     lost = decayed(table)
     fading = f"the gain by {losses_text(lost)} fades" if lost else "no decay is found"
     return (
-        f"{label(halves['model'].iloc[0])} is ahead in {_listed(list(map(str, ahead)))} of {count} "
+        f"{label(halves['model'].iloc[0])} is ahead in {listed(list(map(str, ahead)))} of {count} "
         f"half-years by {losses_text(list(LOSSES))}; {fading}"
     )
 
 
 def losses_text(losses: list[str], none: str = "none of the losses") -> str:
     """Losses in words: `squared error and direction`."""
-    return _listed([LOSS_NAMES[loss] for loss in losses]) if losses else none
-
-
-def _listed(words: list[str]) -> str:
-    *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last
+    return listed([LOSS_NAMES[loss] for loss in losses]) if losses else none
 
 
 def years_answer(table: pd.DataFrame, *, coverage: float, simulated: bool) -> list[str]:
@@ -151,7 +147,7 @@ def chose_text(study: StudyParams) -> str:
     hours = pd.Timedelta(hours=1)
     spans = [f"{day(start)} to {day(end - hours)}" for start, end in chosen_spans(study)]
     return (
-        f"Rows of {_listed(spans)} once chose settings, so that gains there flatter by an unknown "
+        f"Rows of {listed(spans)} once chose settings, so that gains there flatter by an unknown "
         "part, and intervals do not allow for it. A fall from there to the test may be that part, "
         "not decay."
     )

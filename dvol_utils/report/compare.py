@@ -34,6 +34,7 @@ from dvol_utils.study.params import ParameterError, StudyParams
 from dvol_utils.study.recorded import recorded_study
 from dvol_utils.study.tables import read_manifest
 from dvol_utils.wording.numbers import MISSING, coverage_text, hour, number, written, written_p
+from dvol_utils.wording.text import listed
 
 # A study's own names, and where its raw files lie, which changes no result.
 _NO_DIFFERENCE = ("name", "title", "data.raw_dir")
@@ -105,8 +106,7 @@ def finished_run(study: StudyParams) -> ComparedRun:
 
 def comparison_html(runs: Sequence[ComparedRun]) -> str:
     """The page of finished studies; the same runs give the same text."""
-    *first, last = (run.study.name for run in runs)
-    templates = page_templates(title=f"{', '.join(first)} and {last}")
+    templates = page_templates(title=listed(run.study.name for run in runs))
     return templates.get_template("compare.html.j2").render(
         studies=[_study_facts(run) for run in runs],
         headline=headline_tables(runs),

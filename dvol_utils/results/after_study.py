@@ -13,6 +13,7 @@ from dvol_utils.study.model_names import label
 from dvol_utils.study.params import StudyParams
 from dvol_utils.wording.columns import LOSS_NAMES
 from dvol_utils.wording.numbers import coverage_text, hour, percent, written, written_p
+from dvol_utils.wording.text import listed
 
 MADE = {"saved": "as it was", "refitted": "refitted every month"}
 AFTER_COLUMNS = ("way", "chosen", *LATER_COLUMNS)
@@ -146,13 +147,13 @@ def _lasting(name: str, verdicts: list[LossVerdict], skill: float, test_skill: f
     if len(won) == len(verdicts):
         return (
             f"After the study too, {name} as it was is better than persistence beyond chance by "
-            f"{_listed(won)} ({both})."
+            f"{listed(won)} ({both})."
         )
     if won:
         lost = [LOSS_NAMES[found.loss] for found in verdicts if LOSS_NAMES[found.loss] not in won]
         return (
             f"After the study, {name} as it was is better than persistence beyond chance by "
-            f"{_listed(won)}, but not by {_listed(lost)} ({both})."
+            f"{listed(won)}, but not by {listed(lost)}: {both}."
         )
     if skill > 0:
         return (
@@ -163,11 +164,6 @@ def _lasting(name: str, verdicts: list[LossVerdict], skill: float, test_skill: f
         f"This disappoints: {name} as it was is no better than persistence, its squared error is "
         f"{percent(-skill)} larger ({both})."
     )
-
-
-def _listed(words: list[str]) -> str:
-    *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _lowered(sentence: str) -> str:
