@@ -15,7 +15,6 @@ import pandas as pd
 
 from dvol_utils.evaluation import average_seeds
 from dvol_utils.evaluation.forecast_columns import FORECAST_COLUMNS
-from dvol_utils.forecasting.combination import combine
 from dvol_utils.forecasting.inputs import release_sentences
 from dvol_utils.forecasting.walk import walk_models
 from dvol_utils.results.later_losses import fewest_hours
@@ -28,7 +27,7 @@ from dvol_utils.serving.later_hours import (
     saved_forecasts,
     with_quantiles_since,
 )
-from dvol_utils.serving.new_forecasts import members
+from dvol_utils.serving.new_forecasts import ensemble_rows, members
 from dvol_utils.study.model_names import ENSEMBLE, NAIVE_NAMES, NETWORK_NAMES, label
 from dvol_utils.study.params import StudyParams
 
@@ -154,7 +153,8 @@ def refitted_forecasts(
         if lost:
             failed[ENSEMBLE] = f"without its member {', '.join(lost)}"
         else:
-            made[ENSEMBLE] = _combined(hours, made)
+            new = pd.concat([made[name] for name in members(hours.finished)], ignore_index=True)
+            made[ENSEMBLE] = ensemble_rows(new, hours.finished, hours.fold)
     return folds, made, failed
 
 
@@ -174,20 +174,6 @@ def _untrained(own: pd.DataFrame, names: list[str], study: StudyParams) -> dict[
         for name in names
         if name in NETWORK_NAMES and seeds[name] < wanted
     }
-
-
-def _combined(hours: LaterHours, made: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The ensemble of refitted members, its weights learnt anew before each month."""
-    finished = hours.finished
-    names = members(finished)
-    new = pd.concat([made[name] for name in names], ignore_index=True)
-    own = finished.own
-    past = own[own["model"].isin(names) & (own["origin"] < new["origin"].min())]
-    # Weights go by split and fold: hours that join the study's last period get that period's.
-    period = own.loc[own["fold"] == hours.fold.number, "split"].iloc[-1]
-    both = pd.concat([past[list(new)], new.assign(split=period)], ignore_index=True)
-    rows = combine(both, **finished.study.ensemble.model_dump())
-    return rows[rows["origin"].isin(new["origin"])].assign(split=LATER)[list(new)]
 
 
 def _with_way(hours: LaterHours, way: str, made: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

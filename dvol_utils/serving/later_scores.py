@@ -11,7 +11,6 @@ import pandas as pd
 
 from dvol_utils.evaluation import METRICS, average_seeds, score
 from dvol_utils.evaluation.ended import ended_scores
-from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.forecasting.inputs import release_sentences
 from dvol_utils.results.later_losses import fewest_hours, later_losses
 from dvol_utils.serving.changed_models import other_code_notes
@@ -21,7 +20,7 @@ from dvol_utils.serving.later_hours import (
     saved_forecasts,
     with_quantiles_since,
 )
-from dvol_utils.significance import Resampling, bootstrap_interval, equal_loss
+from dvol_utils.significance import Resampling, bootstrap_interval
 from dvol_utils.study.model_names import ENSEMBLE
 from dvol_utils.study.params import StudyParams
 
@@ -112,7 +111,7 @@ def score_later(
     losses = later_losses(forecasts, finished.study)
     ended = ended_scores(forecasts)
     forecasts = forecasts[~forecasts["model"].isin(ended["model"])]
-    scores, few = _scores(forecasts, finished.study)
+    scores, few = _scores(forecasts, losses, finished.study)
     facts = _facts(hours, forecasts)
     ends = hours.samples.times[hours.rows[[0, -1]]]
     notes = [*hours.notes, *allowed, *release_sentences(finished.study, made, *ends)]
@@ -121,7 +120,10 @@ def score_later(
     return LaterScores(scores, losses, forecasts, ended, left_out, facts, notes, hours.doubts)
 
 
-def _scores(forecasts: pd.DataFrame, study: StudyParams) -> tuple[pd.DataFrame, list[str]]:
+def _scores(
+    forecasts: pd.DataFrame, losses: pd.DataFrame, study: StudyParams
+) -> tuple[pd.DataFrame, list[str]]:
+    """`SCORE_COLUMNS`, the tests being those of `later_losses`, and a note where there are none."""
     whole = score(forecasts).assign(jump_regime="all")
     scores = pd.concat([whole, score(forecasts, ("model", "jump_regime"))], ignore_index=True)
     order = {"all": 0, "normal": 1, "jump": 2}
@@ -132,25 +134,22 @@ def _scores(forecasts: pd.DataFrame, study: StudyParams) -> tuple[pd.DataFrame, 
         scores = scores.assign(**dict.fromkeys(missing, np.nan))
         notes = [f"{rows} hours carry no interval and no test; {needed} would"]
     else:
-        scores, notes = _with_tests(scores, forecasts, study), []
+        scores, notes = _with_tests(scores, forecasts, losses, study), []
     return scores[list(SCORE_COLUMNS)].reset_index(drop=True), notes
 
 
-def _with_tests(scores: pd.DataFrame, forecasts: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
+def _with_tests(
+    scores: pd.DataFrame, forecasts: pd.DataFrame, losses: pd.DataFrame, study: StudyParams
+) -> pd.DataFrame:
     settings = {"resampling": Resampling.of(study.significance)}
     draws = bootstrap_interval(forecasts, "skill", **settings).assign(jump_regime="all")
     regimes = bootstrap_interval(forecasts, "skill", by="jump_regime", **settings)
     bounds = pd.concat([draws, regimes])[["model", "jump_regime", "low", "high"]]
     bounds = bounds.rename(columns={"low": "skill_low", "high": "skill_high"})
-    losses = squared_errors(forecasts)
-    hours = study.target.horizon_hours
-    tests = [
-        (name, "all", *equal_loss(losses[name], losses["persistence"], horizon=hours)[1:])
-        for name in losses
-        if name != "persistence" and "persistence" in losses
-    ]
+    squared = losses[losses["loss"] == "squared_error"].assign(jump_regime="all")
+    tests = {"p_value": "dm_p_value", "p_bartlett": "dm_p_bartlett"}
     keys = ["model", "jump_regime"]
-    p_values = pd.DataFrame(tests, columns=[*keys, "dm_p_value", "dm_p_bartlett"])
+    p_values = squared.rename(columns=tests)[[*keys, *tests.values()]]
     return scores.merge(p_values, on=keys, how="left").merge(bounds, on=keys, how="left")
 
 

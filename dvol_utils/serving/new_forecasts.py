@@ -13,6 +13,7 @@ from dvol_utils.evaluation.forecast_table import QUANTILES
 from dvol_utils.forecasting.forecast_rows import forecast_rows
 from dvol_utils.forecasting.intervals import add_quantiles
 from dvol_utils.models import Forecaster
+from dvol_utils.samples.folds import LATER
 from dvol_utils.samples.samples import Samples
 from dvol_utils.serving.changed_models import changed_weights
 from dvol_utils.serving.market import Market, broken_sources, missing_inputs
@@ -60,7 +61,7 @@ def new_rows(
     Returns
     -------
     table : DataFrame
-        Columns of the forecast table, `split` "later"; `y_true` is missing where the target lies
+        Columns of the forecast table, `split` `LATER`; `y_true` is missing where the target lies
         ahead, `y_pred` where inputs are missing.
     notes : list of str
         What was allowed, a sentence each.
@@ -96,7 +97,7 @@ def new_rows(
                     f"STUDY={finished.study.name}` again, or pass --allow-changed"
                 )
             notes.append(fault)
-        own = {"model": name, "seed": int(seed), "fold": fold.number, "split": "later"}
+        own = {"model": name, "seed": int(seed), "fold": fold.number, "split": LATER}
         tables.append(forecast_rows(samples, rows, forecast[rows], **own))
     return pd.concat(tables, ignore_index=True), notes
 
@@ -131,7 +132,7 @@ def ensemble_rows(new: pd.DataFrame, finished: Finished, fold: ServedFold) -> pd
     period = own.loc[own["fold"] == fold.number, "split"].iloc[-1]
     both = pd.concat([past[list(new)], new.assign(split=period)], ignore_index=True)
     rows = combine(both, **finished.study.ensemble.model_dump())
-    return rows[rows["origin"].isin(new["origin"])].assign(split="later")[list(new)]
+    return rows[rows["origin"].isin(new["origin"])].assign(split=LATER)[list(new)]
 
 
 def lacking_inputs(forecaster: Forecaster, samples: Samples, row: int) -> list[str]:
