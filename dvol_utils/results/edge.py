@@ -14,12 +14,12 @@ from dvol_utils.results.chosen_model import choose
 from dvol_utils.results.judging import LEVEL
 from dvol_utils.significance import LOSSES, Resampling, three_losses
 from dvol_utils.significance.decay import A_YEAR, LAST_YEAR, decay_tests
+from dvol_utils.significance.regimes import LEAST_HORIZONS
 from dvol_utils.study.params import StudyParams
 
 WHOLE, BEFORE, TEST = "all years", "before the test", "the test"
 HALF_YEAR = "half-year"
 CHANGES = (A_YEAR, LAST_YEAR)
-_LEAST_HORIZONS = 10  # fewer leave nothing to draw an interval from
 
 
 class Stretch(NamedTuple):
@@ -82,7 +82,7 @@ def stretches(forecasts: pd.DataFrame, overlap_hours: int) -> Iterator[Stretch]:
     test = forecasts["split"] == "test"
     parts += [(BEFORE, BEFORE, forecasts[~test]), (TEST, TEST, forecasts[test])]
     parts += [(WHOLE, WHOLE, forecasts)]
-    least = _LEAST_HORIZONS * overlap_hours
+    least = LEAST_HORIZONS * overlap_hours
     for part in parts:
         if part[-1]["origin"].nunique() >= least:
             yield Stretch(*part)

@@ -13,6 +13,7 @@ from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.results.judging import LEVEL, test_text
 from dvol_utils.significance.accuracy import equal_loss
 from dvol_utils.significance.bootstrap import bootstrap_difference
+from dvol_utils.significance.regimes import LEAST_HORIZONS
 from dvol_utils.significance.resampling import Resampling
 from dvol_utils.study.judging_section import SignificanceParams
 from dvol_utils.study.model_names import label
@@ -23,7 +24,6 @@ DIFFERENCE_COLUMNS = (
     *("model_a", "model_b", "rmse_a", "rmse_b", "skill_a", "skill_b"),
     *("difference", "low", "high", "p_value", "p_bartlett", "p_holm"),
 )
-_HORIZONS = 10  # fewer leave the long-run variance of overlapping errors to a handful of blocks
 _DAY = 24  # the shortest block that `block_length` takes by itself
 _ROUNDING = 1e-9  # index points: the same outcome by another order of additions
 
@@ -71,7 +71,7 @@ def rows_mismatch(a: pd.DataFrame, b: pd.DataFrame, least: int) -> str | None:
 def least_rows(settings: SignificanceParams, overlap_hours: int) -> int:
     """Rows that a comparison needs: ten times the hours by which errors overlap, and one block."""
     block = _DAY if settings.block_hours == "auto" else settings.block_hours
-    return max(_HORIZONS * overlap_hours, block)
+    return max(LEAST_HORIZONS * overlap_hours, block)
 
 
 def prefixed(study: str, model: str) -> str:

@@ -11,12 +11,12 @@ from scipy import stats
 from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.evaluation.twins import settled
 from dvol_utils.significance.hac import degrees, mean_test, standard_error
-from dvol_utils.significance.losses import LOSSES
+from dvol_utils.significance.losses import LOSSES, hourly_gains
+from dvol_utils.significance.power import detectable_gain
 from dvol_utils.significance.regimes import holm
 
 A_YEAR, LAST_YEAR = "change a year", "last year less the years before"
 _YEAR = pd.Timedelta(days=365.25)
-_LEVEL, _POWER = 0.05, 0.8
 
 
 class Change(NamedTuple):
@@ -76,9 +76,9 @@ def decay_tests(forecasts: pd.DataFrame, model: str, *, coverage: float) -> pd.D
     late = _years(rows) > last - 1
     table = []
     for loss in LOSSES:
-        years, *sums = hourly_gains(rows, loss)
+        years, *sums = _gains(rows, loss)
         table.append((loss, A_YEAR, *gain_change(*sums, years), len(years)))
-        parts = [hourly_gains(part, loss) for part in (rows[~late], rows[late]) if len(part)]
+        parts = [_gains(part, loss) for part in (rows[~late], rows[late]) if len(part)]
         years, *sums = map(np.concatenate, zip(*parts, strict=True))
         later = (years > last - 1).astype(float)
         table.append((loss, LAST_YEAR, *gain_change(*sums, later), len(years)))
@@ -90,36 +90,11 @@ def decay_tests(forecasts: pd.DataFrame, model: str, *, coverage: float) -> pd.D
     return found[[*names, "found_from"]]
 
 
-def hourly_gains(rows: pd.DataFrame, loss: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """One model's gain hour by hour: mean of what is saved by mean of what persistence loses.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        One row an origin.
-    loss : str
-        One of `LOSSES`.
-
-    Returns
-    -------
-    years, saved, naive : ndarray of shape (T,)
-        Time of the origin, and what the hour adds to both. For the errors these are persistence's
-        loss less the model's, and persistence's loss. For direction they are twice the product of
-        rise and upward call, each less its share, whose mean is the share of right calls less that
-        by chance, and 1; hours that stood still are left out.
-    """
-    years = _years(rows)
-    move, called = (
-        (rows[name] - rows["y_origin"]).to_numpy(float) for name in ("y_true", "y_pred")
-    )
-    if loss == "direction":
-        moved = move != 0
-        rose, up = (values[moved] > 0 for values in (move, called))
-        rose, up = (calls - calls.sum() / max(len(calls), 1) for calls in (rose, up))
-        return years[moved], 2 * rose * up, np.ones(len(up))
-    power = {"squared_error": 2, "absolute_error": 1}[loss]
-    naive = np.abs(move) ** power
-    return years, naive - np.abs(move - called) ** power, naive
+def _gains(rows: pd.DataFrame, loss: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Time of the origins (years), and their `hourly_gains`, without hours that say nothing."""
+    saved, naive = hourly_gains(rows, loss)
+    told = naive > 0 if loss == "direction" else np.ones(len(rows), bool)
+    return _years(rows)[told], saved[told], naive[told]
 
 
 def _years(rows: pd.DataFrame) -> np.ndarray:
@@ -172,6 +147,6 @@ def gain_change(saved: np.ndarray, naive: np.ndarray, at: np.ndarray) -> Change:
         return Change(*[np.nan] * 5)
     estimate = float(np.mean(centred * saved) / spread)
     moments = centred * (saved - saved.sum() / naive.sum() * naive)
-    error, freedom = standard_error(moments, 1 / spread), degrees(len(moments))
-    reach = stats.t.ppf(1 - _LEVEL / 2, freedom) + stats.t.ppf(_POWER, freedom)
-    return Change(estimate, error, *mean_test(moments, estimate, 1 / spread), float(reach * error))
+    error, count = standard_error(moments, 1 / spread), len(moments)
+    found_from = detectable_gain(count * error**2, count)
+    return Change(estimate, error, *mean_test(moments, estimate, 1 / spread), found_from)

@@ -16,8 +16,9 @@ from dvol_utils.significance.accuracy import equal_loss
 from dvol_utils.significance.regimes import holm
 from dvol_utils.significance.regressions import direction_test
 from dvol_utils.significance.resampling import Resampling
+from dvol_utils.wording.columns import LOSS_NAMES
 
-LOSSES = ("squared_error", "absolute_error", "direction")
+LOSSES = tuple(LOSS_NAMES)
 LOSS_COLUMNS = ("model", "loss", "loss_gain", "low", "high", "statistic", "p_value", "p_bartlett")
 
 
@@ -114,19 +115,44 @@ def gain_moments(forecasts: pd.DataFrame, model: str) -> pd.DataFrame:
     [0.23, 0.11, 0.15]
     """
     rows = settled(forecasts).sort_values("origin")
-    own = rows[rows["model"] == model].set_index("origin")
-    error = own["y_true"] - own["y_pred"]
-    naive = own["y_true"] - own["y_origin"]
-    moved = naive != 0
-    rose, called = naive > 0, own["y_pred"] > own["y_origin"]
-    centred = [(side - side[moved].mean()).where(moved, 0.0) for side in (rose, called)]
+    own = rows[rows["model"] == model]
+    gains = {loss: hourly_gains(own, loss) for loss in LOSSES}
+    origins = pd.DatetimeIndex(own["origin"])
     return pd.DataFrame(
-        {
-            "squared_error": (naive**2 - error**2) / (naive**2).mean(),
-            "absolute_error": (naive.abs() - error.abs()) / naive.abs().mean(),
-            "direction": 2 * centred[0] * centred[1] / moved.mean(),
-        }
+        {loss: saved / naive.mean() for loss, (saved, naive) in gains.items()}, index=origins
     )
+
+
+def hourly_gains(rows: pd.DataFrame, loss: str) -> tuple[np.ndarray, np.ndarray]:
+    """One model's gain hour by hour: mean of what is saved by mean of what persistence loses.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        One row an origin.
+    loss : str
+        One of `LOSSES`.
+
+    Returns
+    -------
+    saved, naive : ndarray of shape (T,)
+        What the hour adds to both. For the errors these are persistence's loss less the model's,
+        and persistence's loss. For direction they are twice the product of rise and upward call,
+        each less its share, whose sum is the number of right calls less that by chance, and 1; in
+        hours that stood still both are 0.
+    """
+    move, called = (
+        (rows[name] - rows["y_origin"]).to_numpy(float) for name in ("y_true", "y_pred")
+    )
+    if loss == "direction":
+        moved = move != 0
+        count = max(int(moved.sum()), 1)
+        rose, up = (np.where(moved, values > 0, 0.0) for values in (move, called))
+        rose, up = (np.where(moved, calls - calls.sum() / count, 0.0) for calls in (rose, up))
+        return 2 * rose * up, moved.astype(float)
+    power = {"squared_error": 2, "absolute_error": 1}[loss]
+    naive = np.abs(move) ** power
+    return naive - np.abs(move - called) ** power, naive
 
 
 def _calls(called: np.ndarray, naive: np.ndarray) -> np.ndarray:
