@@ -15,7 +15,9 @@ from dvol_utils.results.judging import LEVEL, test_text
 from dvol_utils.significance import Resampling, bootstrap_interval, equal_loss
 from dvol_utils.study.model_names import label
 from dvol_utils.study.params import StudyParams
+from dvol_utils.wording.columns import readable, with_interval
 from dvol_utils.wording.numbers import interval_text, p_text, percent
+from dvol_utils.wording.text import listed
 
 _COLUMNS = [
     *("horizon_hours", "model", "chosen", "skill", "low", "high", "direction"),
@@ -61,6 +63,18 @@ def horizon_table(forecasts: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
     return table[[*(name for name in table if name not in last), *last]]
 
 
+def shown_skills(table: pd.DataFrame) -> pd.DataFrame:
+    """Every row of `horizon_table` as readers see it: scores, and the test against persistence."""
+    scores = ["horizon_hours", "model", "skill", "low", "high", "direction", "rmse"]
+    return with_interval(table[[*scores, "rmse_persistence", "p_value", "p_bartlett"]], "skill")
+
+
+def shown_tests(table: pd.DataFrame) -> pd.DataFrame:
+    """The chosen models of `horizon_table` with their tests, as readers see them."""
+    columns = ["horizon_hours", "model", "p_value", "p_bartlett", "p_holm", "n", "apart"]
+    return readable(table.loc[table["chosen"].astype(bool), columns])
+
+
 def beyond_persistence(table: pd.DataFrame) -> list[int]:
     """Horizons at which the chosen model beats persistence, after Holm's correction."""
     found = table[table["chosen"] & (table["skill"] > 0) & (table["p_holm"] < LEVEL)]
@@ -77,9 +91,7 @@ def horizons_text(hours: list[int], none: str = "none") -> str:
     """Horizons in words: `6, 24 and 72 hours`."""
     if not hours:
         return none
-    *first, last = map(str, hours)
-    listed = f"{', '.join(first)} and {last}" if first else last
-    return f"{listed} {'hour' if hours == [1] else 'hours'}"
+    return f"{listed(map(str, hours))} {'hour' if hours == [1] else 'hours'}"
 
 
 def horizon_answer(table: pd.DataFrame, *, coverage: float, simulated: bool) -> list[str]:
