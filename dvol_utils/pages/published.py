@@ -51,19 +51,19 @@ def meaning(intervals: pd.DataFrame, steps: pd.DataFrame, hours: int, coverage: 
         f"What was claimed: that the largest network forecasts DVOL a day ahead with R² "
         f"{theirs['r2']} and RMSE {theirs['rmse']:.2f} points, on {theirs['n']:,} test hours.",
         f"What it is worth: on those hours as rebuilt here ({hours:,}), DVOL a day before the "
-        f"target, taken as the forecast, has R² {r2[day]:.3f} and RMSE {rmse[day]:.2f}, so the "
+        f"target, taken as the forecast, has R² {r2[day]:.3f} and RMSE {rmse[day]:.2f}. The "
         f"published skill against that persistence is {percent(skill['Published'])}: "
         + _ratio(1 - skill["Published"]),
-        f"Why the R² is high all the same: the level moves slowly, so that a rolling mean of 720 "
-        f"hours alone, which the published mapping back to points hands to every forecast, has "
-        f"{r2[ROLLING]:.3f}, {_beside(r2[ROLLING], theirs['r2'])} the published figure, and "
-        f"persistence has {r2[old]:.3f} at {INFORMATION_AGE} hours, the age of the newest lagged "
-        f"input, and {r2[hour]:.3f} at one hour.",
+        f"Why the R² is high all the same: the level moves slowly. A rolling mean of 720 hours "
+        f"alone has {r2[ROLLING]:.3f}, {_beside(r2[ROLLING], theirs['r2'])} the published figure; "
+        f"the published mapping back to points hands it to every forecast. Persistence has "
+        f"{r2[old]:.3f} at {INFORMATION_AGE} hours, the age of the newest lagged input, and "
+        f"{r2[hour]:.3f} at one hour.",
         f"By the same rules our largest network has RMSE {rmse[REPRODUCED]:.2f}, but its inputs "
-        f"reach up to one hour before the target: with lags and on-chain values alone the smallest "
-        f"network goes from {rmse[ALL_INPUTS]:.2f} to {rmse[LAGS_ONLY]:.2f}, and to the rolling "
-        f"mean and the day-old level the largest adds {number(network, '.4f')} of R² where the "
-        f"single level one hour before the target adds {number(level, '.4f')}.",
+        f"reach up to one hour before the target. With lags and on-chain values alone the smallest "
+        f"network goes from {rmse[ALL_INPUTS]:.2f} to {rmse[LAGS_ONLY]:.2f}. To the rolling mean "
+        f"and the day-old level the largest adds {number(network, '.4f')} of R², where the single "
+        f"level one hour before the target adds {number(level, '.4f')}.",
         f"Without the leaks, and with the forecast made a full day ahead, a linear model (HAR + "
         f"calendar) has a skill of {percent(ours['estimate'])} "
         f"({interval_text(ours, coverage, '.1f', 100, ' %')}): {_left(ours)}.",
