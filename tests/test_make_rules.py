@@ -217,3 +217,16 @@ def test_a_table_that_a_module_reads_makes_its_stage_run_again():
     table = PACKAGE / "samples/releases.csv"
     assert table in imported_files(PACKAGE / "samples/features.py")
     assert table not in imported_files(PACKAGE / "data/panel.py")
+
+
+def test_a_room_taken_whole_brings_all_that_it_hands_on(tmp_path):
+    asking = tmp_path / "asking.py"
+    asking.write_text("from dvol_utils import data\n")
+    brought = imported_files(asking)
+    nested = (
+        "data/panel.py",
+        "data/raw/store.py",
+        "data/checks/__init__.py",
+        "data/checks/ticks.py",
+    )
+    assert {PACKAGE / name for name in nested} <= brought

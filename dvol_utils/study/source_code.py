@@ -154,10 +154,21 @@ def _files(name: str) -> Iterator[Path]:
     yield place / "__init__.py"
     for part in parts:
         place = place.joinpath(*_face(place).get(part, part).split("."))
-        candidates = (place.with_suffix(".py"), place / "__init__.py")
-        yield from (file for file in candidates if file.is_file())
-    # A room that is taken whole stands for all that it hands on.
-    yield from (place / f"{module}.py" for module in _face(place).values())
+        yield from _module(place)
+    yield from _handed_on(place)
+
+
+def _handed_on(room: Path) -> Iterator[Path]:
+    """All that a room hands on, for which it stands where it is taken whole."""
+    for module in sorted(set(_face(room).values())):
+        place = room.joinpath(*module.split("."))
+        yield from _module(place)
+        yield from _handed_on(place)
+
+
+def _module(place: Path) -> Iterator[Path]:
+    candidates = (place.with_suffix(".py"), place / "__init__.py")
+    yield from (file for file in candidates if file.is_file())
 
 
 @cache
