@@ -55,7 +55,7 @@ def where_gained(test: pd.DataFrame, model: str, study: StudyParams) -> Where | 
 
 
 def where_sentences(found: Where, coverage: float, regime_hours: int) -> list[str]:
-    """Where the gain comes from: weekday, direction, weeks, level and jumps, and how far to trust it.
+    """Where the gain comes from: weekday, direction, weeks, level, jumps, and a caution.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def where_sentences(found: Where, coverage: float, regime_hours: int) -> list[st
 
 
 def where_line(found: Where) -> str:
-    """What most of the gain comes from, in one sentence for the first page; empty without a gain."""
+    """What most of the gain comes from, for the first page; empty without a gain."""
     without = found.without.set_index("without")
     whole = without.loc["all", "skill"]
     if not whole > 0 or "best_weekday" not in without.index:
@@ -97,7 +97,9 @@ def where_line(found: Where) -> str:
         f"{percent(without.loc['best_weekday', 'skill'])} in place of {percent(whole)}"
     )
     if "best_two_weeks" in without.index:
-        line += f", and without the best two weeks {percent(without.loc['best_two_weeks', 'skill'])}"
+        line += (
+            f", and without the best two weeks {percent(without.loc['best_two_weeks', 'skill'])}"
+        )
     return f"{line}."
 
 

@@ -21,7 +21,7 @@ _WEEKS = 2
 
 @styled
 def gain_parts(parts: pd.DataFrame, *, title: str) -> Figure:
-    """What each group of hours adds to the skill: bars with intervals, and by hour of the day below.
+    """What each group of hours adds to the skill: bars with intervals, hours of the day below.
 
     Parameters
     ----------
@@ -72,7 +72,9 @@ def _bars(rows: pd.DataFrame, ax: Axes) -> None:
     ax.hlines(rows["place"], 100 * rows["low"], 100 * rows["high"], color=GREY, linewidth=1.2)
     ax.axvline(0, color=BLACK, linewidth=0.8)
     for row in rows.itertuples():
-        share = "" if pd.isna(row.gain_share) else f"{number(100 * row.gain_share, '.0f')} % of gain, "
+        share = (
+            "" if pd.isna(row.gain_share) else f"{number(100 * row.gain_share, '.0f')} % of gain, "
+        )
         ax.annotate(
             f"{share}{number(100 * row.hours_share, '.0f')} % of hours",
             (1.01, row.place),

@@ -87,8 +87,8 @@ def gain_parts(gains: pd.DataFrame, kind: str, *, resampling: Resampling) -> pd.
     DataFrame
         One row a group in its usual order: `kind`, `group`, `n` and `hours_share` (of all hours),
         `part` with `low` and `high` (share of persistence's squared error on all hours; parts sum
-        to the skill), `gain_share` (of the whole gain; missing where there is none), `skill` (within
-        the group) and `direction` (share of its moves called right).
+        to the skill), `gain_share` (of the whole gain; missing where there is none), `skill`
+        (within the group) and `direction` (share of its moves called right).
     """
     groups = _groups(gains, kind)
     inside = np.column_stack([(gains[kind] == group).to_numpy(float) for group in groups])
