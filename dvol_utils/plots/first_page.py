@@ -119,8 +119,7 @@ def three_panels(
     top, middle, bottom = figure.subplots(3, 1, height_ratios=heights)
     week_close_up(recent, model, title=titles[0], legend=False, ax=top)
     top.set_xlabel("")
-    columns = 2 if width < WIDTH else 4
-    top.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=columns, fontsize=8.5)
+    top.legend(loc="best", ncols=1 if width < WIDTH else 2, fontsize=8.5)
     cumulative_gain(path, title=titles[1], ax=middle)
     skill_intervals(table, title=titles[2], chosen=model, ax=bottom)
     return figure

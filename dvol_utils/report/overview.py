@@ -184,6 +184,8 @@ def _headline_row(
         text = written_p(value) if name in P_VALUES else written(value, column.decimals)
         note = bounds(row) if name == "skill" else ""
         marks = significance_mark(row) if name == "dm_p_value" else None
+        if marks and marks[0]:
+            note = marks[1].partition(" ")[0]  # stars say how sure, not which way
         cells.append(cell(value, text, note, row.Index in best.get(name, ()), marks))
     inside = in_set_text(row)
     cells.append(cell(math.nan if inside == MISSING else float(row.in_mcs), inside, "", False))

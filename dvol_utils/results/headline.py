@@ -121,15 +121,14 @@ def significance_mark(row: Any) -> tuple[str, str]:
     """How sure it is that a `headline_table` row differs from persistence: a mark and its meaning.
 
     Two stars where the Diebold-Mariano test and the interval of the skill agree that it does, one
-    where the test alone says so, none otherwise. A model that is worse says so before its stars.
+    where the test alone says so, none otherwise. The meaning begins with better or worse.
     """
     if not row.dm_p_value < LEVEL:
         return "", ""
     word = "better" if row.skill > 0 else "worse"
-    lead = "" if row.skill > 0 else " worse "
     if row.skill_low > 0 or row.skill_high < 0:
-        return f"{lead}**", f"{word} beyond chance by test and interval"
-    return f"{lead}*", f"{word} beyond chance by the test alone"
+        return "**", f"{word} beyond chance by test and interval"
+    return "*", f"{word} beyond chance by the test alone"
 
 
 def bounds(row: Any) -> str:
