@@ -27,7 +27,7 @@ def test_too_long_a_sentence_is_seen():
 
 
 def test_what_is_no_prose_is_left_out():
-    text = "# Heading\n\n```\ncode. here\n```\n<!-- a\nremark -->\nSee [a, b](c.md) and `x y. z`: 0.5.\n"
+    text = "# A b\n\n```\ncode. here\n```\n<!-- c\nd -->\nSee [a, b](c.md) and `x y. z`: 0.5.\n"
     assert running_sentences(text) == ["See link and code: 0.5."]
     assert cell_sentences("| a | b \\| c |\n|:---|---:|\n| one. Two. | 3 |") == [
         "a", "b / c", "one.", "Two.", "3",
