@@ -44,13 +44,10 @@ def study_header(study: StudyParams) -> None:
     if study.is_simulated:
         parts.append(f'<p class="simulated" role="note">{SIMULATED_NOTICE}</p>')
     if study.trial:
-        changes = "; ".join(
-            f"{key} is {now} in place of {then}" for key, (now, then) in study.trial.changes.items()
-        )
         parts.append(
-            f'<p class="trial" role="note">Trial: {html.escape(changes)}. What this notebook makes '
-            f"goes to runs/{study.name}/trials/{study.trial.name}; the study's run and its pages "
-            "stay as they are.</p>"
+            f'<p class="trial" role="note">Trial: {html.escape(study.trial.words)}. What this '
+            f"notebook makes goes to runs/{study.name}/trials/{study.trial.name}; the study's run "
+            "and its pages stay as they are.</p>"
         )
     first, *others = study.data.assets
     if others:

@@ -1,4 +1,4 @@
-"""An executed notebook as the body of a page: folded code, anchors, tables that scroll."""
+"""An executed notebook as the body of a page: answer first, anchors, tables that scroll."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from markupsafe import Markup
 from nbconvert import HTMLExporter
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
+from dvol_utils.report.arranged import answer_first, making_last
 from dvol_utils.report.execute import NotebookError, read_executed
+from dvol_utils.report.glossary import link_terms
 
 TEMPLATES = Path(__file__).with_name("templates")
 _HELD = re.compile(r"(?<=\d) (?=%)|(?<=\bp) (?=[=<])|(?<=[=<]) (?=\d)")
@@ -66,10 +68,14 @@ def notebook_page(path: Path) -> Page:
     _refuse_loading(soup, path)
     _describe_images(soup, path)
     first = title.find_next("p")
+    question = _question(_text(first)) if first else ""
+    answer_first(soup)
+    making_last(soup)
     contents = [_anchor(heading, soup) for heading in soup.find_all(["h2", "h3"])]
     for kind, name in (("Figure", "figcaption"), ("Table", "caption")):
         for number, caption in enumerate(soup.find_all(name), start=1):
             _number(caption, f"{kind} {number}.", soup)
+    link_terms(soup)
     _hold_together(soup)
     for table in soup.find_all("table"):
         _tidy_table(table, soup)
@@ -82,7 +88,7 @@ def notebook_page(path: Path) -> Page:
         number=number,
         short=name.replace("_", " ").replace("lstm", "LSTM"),
         title=_text(title),
-        question=_question(_text(first)) if first else "",
+        question=question,
         contents=contents,
         body=Markup(soup.decode(formatter="minimal")),  # noqa: S704 a page shows its notebook
     )
