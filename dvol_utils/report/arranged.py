@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+
 from bs4 import BeautifulSoup, Tag
 
 _HEADINGS = ["h1", "h2", "h3"]
@@ -20,6 +23,28 @@ def answer_first(soup: BeautifulSoup) -> None:
     box["class"] = "answer"
     box.extend([found[-1].extract(), *(prose.extract() for prose in said)])
     (title.find_next("p") or title).insert_after(box)
+
+
+def without_empty(soup: BeautifulSoup) -> None:
+    """Drop sections that have nothing to show, as `display.leave_out` marks them, but their code.
+
+    A section reaches from its heading to the next of its level or above.
+    """
+    for mark in soup.select(".left-out"):
+        heading = mark.find_previous(["h2", "h3"])
+        ends = _HEADINGS[: _HEADINGS.index(heading.name) + 1]
+        cell = heading.find_parent(class_="cell")
+        while cell is not None:
+            following = cell.find_next_sibling(class_="cell")
+            _empty(cell)
+            cell = None if following is None or following.find(ends) else following
+
+
+def _empty(cell: Tag) -> None:
+    if "prose" in cell["class"]:
+        cell.decompose()
+    for output in cell.select(".output") if not cell.decomposed else ():
+        output.decompose()
 
 
 def making_last(soup: BeautifulSoup) -> None:
@@ -45,6 +70,37 @@ def making_last(soup: BeautifulSoup) -> None:
     for cell in soup.select(".output, .cell"):  # outputs first, cells after them
         if not cell.get_text(strip=True) and not cell.find(["img", "table"]):
             cell.decompose()
+
+
+def downloads(soup: BeautifulSoup, stem: str) -> dict[str, str]:
+    """A CSV file for each table with a caption, linked below it: text by path from the page.
+
+    A table of class `full` is what the table before it is an extract of. Its rows go to the file,
+    and it leaves the page.
+    """
+    files: dict[str, str] = {}
+    for number, caption in enumerate(soup.find_all("caption"), start=1):
+        table = caption.parent
+        full = table.find_next_sibling("table", class_="full")
+        name = f"tables/{stem}-{number}.csv"
+        files[name] = _csv(full or table)
+        if full is not None:
+            full.decompose()
+        line, link = soup.new_tag("p"), soup.new_tag("a", href=name, download="")
+        line["class"] = "csv"
+        link.string = f"Table {number} as CSV" + (", all rows and columns" if full else "")
+        line.append(link)
+        table.insert_after(line)
+    return files
+
+
+def _csv(table: Tag) -> str:
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    for row in table.find_all("tr"):
+        cells = row.find_all(["th", "td"])
+        rows.writerow([" ".join(cell.get_text().split()) for cell in cells])
+    return text.getvalue()
 
 
 def _comes_after(element: Tag, heading: Tag) -> bool:

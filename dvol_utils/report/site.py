@@ -80,10 +80,14 @@ def build_site(study: StudyParams) -> Path:
     texts[study.report_dir / glossary.FILE] = templates.get_template("glossary.html.j2").render(
         terms=glossary.TERMS, models=glossary.model_rows(recorded_study(study, manifest))
     )
+    recorded = recorded_study(study, manifest)
+    texts = {path: _without_places(text, recorded) for path, text in texts.items()}
     texts |= _sources(study)
-    remove_unfinished(study.report_dir)  # of a build that was killed
+    texts |= {study.report_dir / name: text for page in pages for name, text in page.tables.items()}
+    remove_unfinished(study.report_dir, but="trials")  # of a build that was killed
     _replace_all(texts, last=index)
-    for old in set(study.report_dir.glob("*.html")) - set(texts):
+    kinds = ("*.html", "tables/*.csv", "notebooks/*.ipynb")
+    for old in {path for kind in kinds for path in study.report_dir.glob(kind)} - set(texts):
         old.unlink()
     return index
 
@@ -113,6 +117,12 @@ def executed_notebooks(study: StudyParams) -> list[Path]:
         if not path.is_file():
             raise ArtefactError(f"{path} is missing: run `make report STUDY={study.name}`")
     return executed
+
+
+def _without_places(text: str, study: StudyParams) -> str:
+    """The text without where a raw store lies on this machine: its folder's name alone."""
+    raw = study.data.raw_dir
+    return text.replace(str(raw), raw.name) if raw.is_absolute() else text
 
 
 def _sources(study: StudyParams) -> dict[Path, str]:
