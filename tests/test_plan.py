@@ -76,6 +76,10 @@ def test_a_study_that_can_be_run_is_left_alone():
             r"published_page: found true; models should name one of lstm_baseline, lstm_large, ",
         ),
         (
+            {"published_page": True},
+            r"published_page: found true with target\.kind log_change; the published rules ",
+        ),
+        (
             {"walk.test": "monthly", "walk.stop_days": 104},
             r"fold 0, from 2022-04-18 .*: no usable row to learn from: ",
         ),

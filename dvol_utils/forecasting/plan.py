@@ -137,6 +137,11 @@ def _pages(panel: pd.DataFrame, jumps: pd.DataFrame, study: StudyParams) -> Iter
             f"published_page: found true; models should name one of {', '.join(LADDER_NAMES)}, "
             f"found {', '.join(study.models)}"
         )
+    if study.published_page and study.target.kind != "scaled_level":
+        yield (
+            f"published_page: found true with target.kind {study.target.kind}; the published rules "
+            "forecast a scaled_level"
+        )
     _, *others = study.data.assets
     if others:
         try:

@@ -13,6 +13,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 from IPython.display import HTML, Markdown, display
+from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pandas.api.types import (
@@ -22,8 +23,10 @@ from pandas.api.types import (
     is_integer_dtype,
     is_numeric_dtype,
 )
+from PIL import Image
 
 from dvol_utils.plots.style import fit_titles, plain
+from dvol_utils.plots.variants import make_narrow, on_dark, pixels
 from dvol_utils.study.effective import describe
 from dvol_utils.study.params import StudyParams
 from dvol_utils.wording.numbers import MISSING, TIME_FORM, written
@@ -35,7 +38,9 @@ SIMULATED_NOTICE = (
 _NUMBER = re.compile(r"(< )?[-+\N{MINUS SIGN}]?[\d,]*\.?\d+(e[-+]?\d+)?\s?%?|–|nan|NaN", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d(-\d\d( \d\d:\d\d)?)?|–", re.ASCII)
 _WORDS, _SENTENCE = 12, 60  # characters from which a column of words gets a least width
-_SHOWN = 0.7  # pixels of a page for each of an image, which stays sharp on dense screens
+_INCH = 100  # pixels of a page for an inch of a figure
+_DPI, _NARROW_DPI = 144, 180  # pixels of an image an inch, for dense screens and denser ones
+_SCREEN_DARK, _PHONE = "screen and (prefers-color-scheme: dark)", "(max-width: 600px)"
 
 
 def study_header(study: StudyParams) -> None:
@@ -64,29 +69,52 @@ def study_header(study: StudyParams) -> None:
 def figure(plot: Axes | Figure, caption: str, alt: str) -> None:
     """Show a figure with its caption and its text for readers who cannot see it, then close it."""
     image = picture(plot if isinstance(plot, Figure) else plot.get_figure())
-    display(
-        HTML(
-            f'<figure><img src="data:image/png;base64,{image["image"]}" '
-            f'width="{image["width"]}" height="{image["height"]}" alt="{html.escape(alt)}">'
-            f"<figcaption>{html.escape(caption)}</figcaption></figure>"
-        )
-    )
+    said = f"<figcaption>{html.escape(caption)}</figcaption>"
+    display(HTML(f"<figure>{picture_html(image, alt)}{said}</figure>"))
 
 
 def picture(figure: Figure) -> dict[str, Any]:
     """A figure as pages hold it, and closed: `image` (PNG, base64), `width`, `height` (CSS pixels).
 
-    All figures have letters of the same size, whatever their width.
+    All figures have letters of the same size, whatever their width. `variants` are the same for
+    narrow and for dark screens, by the media query that asks for each.
     """
-    buffer = io.BytesIO()
-    settings = {"dpi": 144, "bbox_inches": "tight", "pil_kwargs": {"optimize": True}}
     with plain():
         fit_titles(figure)
-        figure.savefig(buffer, format="png", **settings, metadata={"Software": None})
+        wide = pixels(figure, _DPI)
+        make_narrow(figure)
+        narrow = pixels(figure, _NARROW_DPI)
     plt.close(figure)  # a notebook's own, made by pyplot
-    png = buffer.getvalue()
-    width, height = (round(_SHOWN * int.from_bytes(png[i : i + 4])) for i in (16, 20))
-    return {"image": base64.b64encode(png).decode(), "width": width, "height": height}
+    variants = {
+        f"{_SCREEN_DARK} and {_PHONE}": _variant(on_dark(narrow), _NARROW_DPI),
+        f"screen and {_PHONE}": _variant(narrow, _NARROW_DPI),
+        _SCREEN_DARK: _variant(on_dark(wide), _DPI),
+    }
+    return _variant(wide, _DPI) | {"variants": variants}
+
+
+def picture_html(image: Mapping[str, Any], alt: str) -> Markup:
+    """A `picture` as an element of a page, with the text for readers who cannot see it."""
+    sources = "".join(
+        f'<source media="{media}" width="{own["width"]}" height="{own["height"]}" '
+        f'srcset="data:image/png;base64,{own["image"]}">'
+        for media, own in image["variants"].items()
+    )
+    return Markup(  # noqa: S704 all but the text is made here, and that is escaped
+        f'<picture>{sources}<img src="data:image/png;base64,{image["image"]}" '
+        f'width="{image["width"]}" height="{image["height"]}" alt="{html.escape(alt)}"></picture>'
+    )
+
+
+def _variant(image: Image.Image, dpi: int) -> dict[str, Any]:
+    buffer = io.BytesIO()
+    image.save(buffer, format="png", optimize=True)
+    width, height = (round(_INCH * side / dpi) for side in image.size)
+    return {
+        "image": base64.b64encode(buffer.getvalue()).decode(),
+        "width": width,
+        "height": height,
+    }
 
 
 def table(
@@ -220,6 +248,11 @@ def _percent_places(values: pd.Series, decimals: int, asked: int | None) -> int:
     if asked is not None:
         return asked
     return min(decimals, 1 if values.abs().max() >= 10 else 2)
+
+
+def picture_element(text: Markup) -> None:
+    """Show a picture that is made of marks of its own, such as `plots.weeks.weeks_html`."""
+    display(HTML(str(text)))
 
 
 def answer(text: str) -> None:
