@@ -161,11 +161,11 @@ app.command("score")(serving.score_command)
 
 
 @app.command()
-def site(study: Study) -> None:
+def site(study: Study, raw: Raw = None, settings: Settings = None) -> None:
     """Build the HTML pages from executed notebooks."""
     from dvol_utils.report.site import build_site
 
-    loaded = load_study(study)
+    loaded = study_of(study, raw, settings)
     with run_lock(loaded.run_dir, f"dvol site --study {study}"):
         index = build_site(loaded)
         _tell_other_code("site: ", loaded)
@@ -176,7 +176,7 @@ def site(study: Study) -> None:
 def compare(
     studies: Annotated[
         list[str],
-        typer.Argument(metavar="STUDY", help="Finished ones, two or more, by name or path."),
+        typer.Argument(metavar="STUDY", help="Finished ones, by name, path or trial folder."),
     ],
     output: Annotated[
         Path | None, typer.Option(help="The page; otherwise reports/compare-STUDY-STUDY.html.")

@@ -113,7 +113,7 @@ def _variant_words(compared: pd.DataFrame) -> str:
 
 def _truth_words(quality: pd.DataFrame) -> str:
     if quality.empty:
-        return "The true jumps are not known here; the simulated market says what flags are worth."
+        return ""
     exact = quality[quality["tolerance_hours"] == quality["tolerance_hours"].min()]
     overall, largest = exact.iloc[0], exact[exact["true_jumps"] > 0].iloc[-1:]
     if not overall["flags"]:

@@ -33,7 +33,7 @@ from dvol_utils.wording.numbers import MISSING, TIME_FORM, written
 
 SIMULATED_NOTICE = (
     "Simulated data: every number on this page comes from a simulated market with known jumps. "
-    "It shows that the method works, not how Bitcoin's DVOL behaves."
+    "It shows what the method finds where the truth is known, not how Bitcoin's DVOL behaves."
 )
 _NUMBER = re.compile(r"(< )?[-+\N{MINUS SIGN}]?[\d,]*\.?\d+(e[-+]?\d+)?\s?%?|–|nan|NaN", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d(-\d\d( \d\d:\d\d)?)?|–", re.ASCII)
@@ -49,13 +49,10 @@ def study_header(study: StudyParams) -> None:
     if study.is_simulated:
         parts.append(f'<p class="simulated" role="note">{SIMULATED_NOTICE}</p>')
     if study.trial:
-        changes = "; ".join(
-            f"{key} is {now} in place of {then}" for key, (now, then) in study.trial.changes.items()
-        )
         parts.append(
-            f'<p class="trial" role="note">Trial: {html.escape(changes)}. What this notebook makes '
-            f"goes to runs/{study.name}/trials/{study.trial.name}; the study's run and its pages "
-            "stay as they are.</p>"
+            f'<p class="trial" role="note">Trial: {html.escape(study.trial.words)}. What this '
+            f"notebook makes goes to runs/{study.name}/trials/{study.trial.name}; the study's run "
+            "and its pages stay as they are.</p>"
         )
     first, *others = study.data.assets
     if others:
@@ -126,16 +123,34 @@ def table(
     *,
     decimals: int = 3,
     percent_decimals: int | None = None,
+    full: pd.DataFrame | None = None,
 ) -> None:
     """Show a table with its caption; numbers rounded for reading, the files keep them whole.
 
     Times are UTC and shown to the minute; `share_pct` heads its column as "share, %". Percentages
     have no more than two decimals, and one where a column reaches ten, unless `percent_decimals`
-    says how many. A table without rows is words: its caption, and that there is none.
+    says how many. The column of models comes first. A table without rows is words: its caption,
+    and that there is none. `full` is a longer table that this is an extract of: pages offer it as
+    a file.
     """
     if frame.empty:
         display(HTML(f"<p>{html.escape(caption)}: none in this study.</p>"))
         return
+    shown = _table_html(_columns(_model_first(frame), decimals, percent_decimals), caption)
+    if full is not None:
+        rest = _table_html(_columns(full, decimals, percent_decimals))
+        shown += rest.replace('class="dataframe data"', 'class="full" hidden', 1)
+    display(HTML(shown))
+
+
+def _model_first(frame: pd.DataFrame) -> pd.DataFrame:
+    """The column that stays in sight on a narrow screen says which model a row is about."""
+    return frame[["model", *frame.columns.drop("model")]] if "model" in frame else frame
+
+
+def _columns(
+    frame: pd.DataFrame, decimals: int, percent_decimals: int | None
+) -> dict[str, list[str]]:
     columns = {}
     for name, values in frame.items():
         head, places = _head(name), decimals
@@ -144,7 +159,7 @@ def table(
         elif ", %" in head and is_float_dtype(values):
             places = _percent_places(values, decimals, percent_decimals)
         columns[head] = _texts(values, places)
-    display(HTML(_table_html(columns, caption)))
+    return columns
 
 
 def _texts(values: pd.Series, decimals: int) -> list[str]:
@@ -192,6 +207,11 @@ def _kind(texts: list[str]) -> str:
     if longest > _SENTENCE:
         return ' class="sentence"'
     return ' class="words"' if longest > _WORDS else ""
+
+
+def leave_out() -> None:
+    """Say to the page that this section has nothing to show in this study: it is not rendered."""
+    display(HTML('<p class="left-out" hidden>Nothing to show in this study.</p>'))
 
 
 def failures(messages: Mapping[str, str]) -> None:

@@ -9,10 +9,11 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 
-from dvol_utils.study.loading import load_study, study_file
+from dvol_utils.study.loading import study_file
 from dvol_utils.study.params import ParameterError, StudyParams
 from dvol_utils.study.settings import parse_settings
 from dvol_utils.study.times import read_time
+from dvol_utils.study.trials import commanded_study
 
 Study = Annotated[str, typer.Option(help="A file of params/, without .yaml.")]
 Raw = Annotated[Path | None, typer.Option(help="Folder of the raw store (data.raw_dir).")]
@@ -25,8 +26,8 @@ Settings = Annotated[
 def study_of(
     name: str, raw: Path | None, settings: list[str] | None, trained: str | None = None
 ) -> StudyParams:
-    """The study that `--study`, `--raw` and `--set` name."""
-    study = load_study(name, overrides_of(name, raw, settings), trained=trained)
+    """The study that `--study`, `--raw` and `--set` name; a trial where they change a result."""
+    study = commanded_study(name, overrides_of(name, raw, settings), trained=trained)
     check_raw_dir(study, raw)
     return study
 

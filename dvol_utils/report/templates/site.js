@@ -41,18 +41,6 @@ for (const figure of document.querySelectorAll("figure.weeks")) {
   figure.prepend(label);
 }
 
-// One switch for all code of the page.
-const codeSwitch = document.getElementById("code-switch");
-const codeBlocks = document.querySelectorAll("details.code");
-if (codeSwitch && codeBlocks.length) {
-  codeSwitch.hidden = false;
-  codeSwitch.addEventListener("click", () => {
-    const show = codeSwitch.getAttribute("aria-pressed") !== "true";
-    codeSwitch.setAttribute("aria-pressed", String(show));
-    codeBlocks.forEach((block) => { block.open = show; });
-  });
-}
-
 // The first column stays where it is; a line sets it off from what has moved under it.
 for (const box of document.querySelectorAll(".scroll")) {
   const mark = () => box.classList.toggle("scrolled", box.scrollLeft > 0);
