@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.ticker import FixedFormatter
+from matplotlib.ticker import FixedLocator
 from PIL import Image
 
 from dvol_utils.plots.style import fit_labels, fit_titles, is_title, styled
@@ -92,7 +92,7 @@ def _stack_legends(holder: Figure | Axes) -> None:
 def _break_names(ax: Axes) -> None:
     """Long names of rows on several lines, so that they leave room for what is drawn."""
     names = [name.get_text() for name in ax.get_yticklabels()]
-    if isinstance(ax.yaxis.get_major_formatter(), FixedFormatter) and names:
+    if isinstance(ax.yaxis.get_major_locator(), FixedLocator) and any(names):
         broken = [textwrap.fill(name, _NAME) for name in names]
         ax.set_yticks(ax.get_yticks(), broken, fontsize=_SMALLER * 9 if broken != names else None)
 
