@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 from datetime import date
 
 import numpy as np
@@ -31,7 +32,7 @@ from dvol_utils.jumps.quality import (
     mark_true,
     periodicity_variants,
 )
-from dvol_utils.pages.jumps import describe_jumps, readable_jumps
+from dvol_utils.pages.jumps import busiest_slots, describe_jumps, readable_jumps
 from dvol_utils.plots import jumps as plots
 from dvol_utils.study.data_section import DataParams
 from dvol_utils.study.fitting_section import JumpParams
@@ -252,8 +253,9 @@ def test_words_and_figures_of_a_whole_study(market):
     drawn = plots.plot_hours_of_week(counts).collections[0].get_array()
     assert drawn.sum() == jumps["is_jump"].sum()
     slot = int(counts.idxmax())
-    day = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[slot // 24]
-    assert plots.fullest_slots(counts).startswith(f"{day} {slot % 24:02d}:00 ({counts.max():.0f})")
+    day = calendar.day_name[slot // 24]
+    assert busiest_slots(counts, 7.2).startswith(f"Most flags at {day} {slot % 24:02d}:00 and ")
+    assert busiest_slots(counts, 7.2).endswith("UTC; 7 % on weekends (29 % if even)")
     lines = plots.plot_periodicity(pd.DataFrame({k: f["BTC"] for k, f in factors.items()}))
     assert {text.get_text() for text in lines.texts} == {"by day", "by week"}
     figure = plots.plot_events(event_windows(panel, jumps, event_days(jumps, [])), title="Days")

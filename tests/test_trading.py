@@ -19,6 +19,7 @@ from dvol_utils.plots import trading as plots
 from dvol_utils.study.judging_section import TradingParams
 from dvol_utils.study.loading import load_study
 from dvol_utils.study.params import ParameterError
+from dvol_utils.trading import performance
 from dvol_utils.trading.costs import FEES_UNTIL
 
 DAYS = trading.schedule(
@@ -248,9 +249,7 @@ def test_tiny_positions_hardly_count():
 def test_the_interval_of_the_sharpe_ratio_is_about_as_wide_as_theory_says():
     """Independent normal returns: standard error sqrt((1 + SR^2 / 2) / T) of a day's ratio."""
     net = 0.1 + np.random.default_rng(2).standard_normal(2_000)
-    low, high = trading.performance.sharpe_interval(
-        net, 1, block=1, reps=2_000, coverage=0.95, seed=0
-    )
+    low, high = performance.sharpe_interval(net, 1, block=1, reps=2_000, coverage=0.95, seed=0)
     width = 2 * 1.96 * math.sqrt((1 + 0.1**2 / 2) / len(net))
     assert high - low == pytest.approx(width, rel=0.08)
 
@@ -259,18 +258,16 @@ def test_the_interval_of_the_sharpe_ratio_counts_resamples_without_a_trade():
     """One good day of 300 is missing from a third of the resamples: zero is in the interval."""
     net = np.zeros(300)
     net[100] = 5.0
-    low, high = trading.performance.sharpe_interval(
-        net, 365.25, block=10, reps=500, coverage=0.95, seed=0
-    )
+    low, high = performance.sharpe_interval(net, 365.25, block=10, reps=500, coverage=0.95, seed=0)
     assert low == 0
     assert high > 1
 
 
 def test_blocks_are_days_where_decisions_are_a_week_apart(monkeypatch):
     blocks = []
-    drawn = trading.performance._resamples
+    drawn = performance._resamples
     monkeypatch.setattr(
-        trading.performance,
+        performance,
         "_resamples",
         lambda values, block, *rest: (blocks.append(block), drawn(values, block, *rest))[1],
     )

@@ -130,7 +130,9 @@ def protocol_timeline(
         start, end = mdates.date2num([row["first_origin"], row["last_origin"]])
         ax.broken_barh([(start, end - start)], (0, 1), facecolors=colour, hatch=hatch, ec="white")
         text = f"{row['split']}\n{row['rows']:,} h"
-        ax.annotate(text, ((start + end) / 2, 0.5), ha="center", va="center", bbox=PAPER)
+        ax.annotate(
+            text, ((start + end) / 2, 0.5), ha="center", va="center", bbox=PAPER, fontsize=7.5
+        )
     starts = mdates.date2num(folds["first_origin"])
     ax.plot(starts, np.full(len(starts), -0.25), "|", color=BLACK, ms=9, mew=1.2)
     ax.xaxis_date()
@@ -195,7 +197,7 @@ def input_weights(table: pd.DataFrame, *, largest: int = 15, ax: Axes | None = N
     ax.set_ylim(len(shown) - 0.5, -0.5)
     ax.set_xlim(left=0)
     ax.set(xlabel=f"mean weight, % (of {len(weights)} inputs)", title=weight_finding(table))
-    ax.legend(loc="lower right")
+    ax.legend(loc="best")
     return ax
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.ticker import FixedLocator
 from PIL import Image
 
 from dvol_utils.plots.style import fit_labels, fit_titles, is_title, styled
@@ -21,6 +22,7 @@ _COLOURS = 255  # of a palette; letters and lines need few, maps of heat some mo
 DARK_PAPER = np.array([21, 24, 28]) / 255  # the pages' own dark background
 _LIFT = 0.75  # an exponent below one keeps pale bands visible on dark paper
 _MOST_DATES = 5
+_NAME = 20  # letters of a row's name on a line
 _LETTERS = 50  # of a title's line on a phone, before it is measured
 
 
@@ -64,6 +66,8 @@ def make_narrow(figure: Figure) -> None:
             locator.minticks = 2
     for holder in [figure, *figure.axes]:
         _stack_legends(holder)
+    for ax in figure.axes:
+        _break_names(ax)
     figure.draw_without_rendering()
     for ax in figure.axes:
         _thin_ticks(ax)
@@ -83,6 +87,14 @@ def _stack_legends(holder: Figure | Axes) -> None:
         old.remove()
         # within axes it may lie on other things, but not squeeze them
         holder.legend(handles, words, **form).set_in_layout(below)
+
+
+def _break_names(ax: Axes) -> None:
+    """Long names of rows on several lines, so that they leave room for what is drawn."""
+    names = [name.get_text() for name in ax.get_yticklabels()]
+    if isinstance(ax.yaxis.get_major_locator(), FixedLocator) and any(names):
+        broken = [textwrap.fill(name, _NAME) for name in names]
+        ax.set_yticks(ax.get_yticks(), broken, fontsize=_SMALLER * 9 if broken != names else None)
 
 
 def _thin_ticks(ax: Axes) -> None:
