@@ -207,8 +207,17 @@ def params(study: Study, raw: Raw = None, settings: Settings = None) -> None:
 
 
 @app.command()
-def reference() -> None:
+def reference(
+    house: Annotated[
+        bool, typer.Option("--house", help="Print the picture of the rooms and their imports.")
+    ] = False,
+) -> None:
     """Print docs/parameters.md: every parameter there is, with its type, range and default."""
+    if house:
+        from dvol_utils.study.house import house_picture
+
+        typer.echo(house_picture())
+        return
     from dvol_utils.study.reference import parameter_reference
 
     typer.echo(parameter_reference(), nl=False)

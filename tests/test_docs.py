@@ -132,6 +132,14 @@ def without_code(text: str) -> str:
     return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
 
 
+def test_the_picture_of_the_house_is_what_the_code_imports():
+    """A change on purpose: `.venv/bin/dvol reference --house`, into docs/extending.md."""
+    printed = CliRunner().invoke(app, ["reference", "--house"]).output
+    assert printed in (ROOT / "docs/extending.md").read_text(encoding="utf-8")
+    assert "study --> samples" in printed
+    assert "study --> forecasting" not in printed  # follows from the way over samples
+
+
 def test_the_citation_is_of_this_version():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert citation["cff-version"] == "1.2.0"
