@@ -16,6 +16,7 @@ import pandas as pd
 
 from dvol_utils.results.chosen_model import choose
 from dvol_utils.results.judging import (
+    LEVEL,
     LossVerdict,
     Verdict,
     accuracy_test,
@@ -28,6 +29,7 @@ from dvol_utils.results.judging import (
 )
 from dvol_utils.results.published_figures import PUBLISHED_FIGURES
 from dvol_utils.results.significance_table import look_up
+from dvol_utils.significance.regimes import holm
 from dvol_utils.study.model_names import LADDER_NAMES, LSTM_NAMES, label
 from dvol_utils.wording.numbers import hours_text, interval_text, number, p_text, percent
 
@@ -35,7 +37,7 @@ _ANSWERS = {
     Verdict.HOLDS: "Yes",
     Verdict.IN_PART: "In part",
     Verdict.NOT_SETTLED: "Not settled",
-    Verdict.NOT_CONTRADICTED: "Not contradicted",
+    Verdict.NOT_TOLD_APART: "The two cannot be told apart",
     Verdict.DOES_NOT_HOLD: "No",
     Verdict.NOT_BEYOND_CHANCE: "Not beyond chance",
     Verdict.OPPOSITE: "No, the opposite holds",
@@ -103,11 +105,14 @@ def claims(
 
 
 def ladder_verdict(table: pd.DataFrame) -> Verdict:
-    """Whether larger LSTMs forecast better: each of them, some of them, or none, beyond chance."""
-    sizes = _sizes(table)
-    if len(sizes) < 2:
+    """Whether larger LSTMs forecast better: each of them, some, or none, beyond chance.
+
+    Holm's correction is over all pairs of sizes that are compared.
+    """
+    tests = _ladder_tests(table)
+    if not tests:
         return Verdict.UNJUDGED
-    tests = {step: accuracy_test(table, *step) for step in _steps(sizes)}
+    sizes = _sizes(table)
     gained = {
         (large, small): is_gain(test)
         and not doubt(test, look_up(table, "difference", large, "skill", small))
@@ -119,6 +124,19 @@ def ladder_verdict(table: pd.DataFrame) -> Verdict:
         return Verdict.IN_PART
     ahead = tests[sizes[-1], sizes[0]]["estimate"] < 0
     return Verdict.NOT_BEYOND_CHANCE if ahead else Verdict.DOES_NOT_HOLD
+
+
+def _ladder_tests(table: pd.DataFrame) -> dict[tuple[str, str], pd.Series]:
+    """The test of each (larger, smaller) pair, its `p_value` after Holm's correction over them."""
+    sizes = _sizes(table)
+    if len(sizes) < 2:
+        return {}
+    tests = {step: accuracy_test(table, *step) for step in _steps(sizes)}
+    corrected = holm(pd.Series({step: test["p_value"] for step, test in tests.items()}))
+    return {
+        step: test.where(test.index != "p_value", p)
+        for (step, test), p in zip(tests.items(), corrected, strict=True)
+    }
 
 
 def _beats_persistence(
@@ -161,13 +179,20 @@ def _larger_is_better(table: pd.DataFrame) -> Claim:
     if len(sizes) < 2:
         return Claim(question, Verdict.UNJUDGED, f"LSTM sizes trained: {len(sizes)}")
     rmse = ", ".join(f"{label(m)} {estimate(table, m, 'rmse'):.3f}" for m in sizes)
-    steps = []
-    for large, small in _steps(sizes):
-        test = accuracy_test(table, large, small)
-        word = "better" if test["estimate"] < 0 else "worse"
-        steps.append(f"{label(large)} is {word} than {label(small)} with {p_text(test['p_value'])}")
-    evidence = f"Test RMSE in points: {rmse}. By the Diebold-Mariano test, {', '.join(steps)}"
+    steps = [_compared(*step, test) for step, test in _ladder_tests(table).items()]
+    evidence = (
+        f"Test RMSE in points: {rmse}. By the Diebold-Mariano test, after Holm's correction over "
+        f"these pairs: {'; '.join(steps)}"
+    )
     return Claim(question, ladder_verdict(table), evidence)
+
+
+def _compared(large: str, small: str, test: pd.Series) -> str:
+    """What a test of two models shows: which is better, or that it does not separate them."""
+    if not test["p_value"] < LEVEL:
+        return f"{label(large)} and {label(small)} cannot be told apart ({p_text(test['p_value'])})"
+    word = "better" if test["estimate"] < 0 else "worse"
+    return f"{label(large)} is {word} than {label(small)} ({p_text(test['p_value'])})"
 
 
 def _sizes(table: pd.DataFrame) -> list[str]:
@@ -183,22 +208,30 @@ def _steps(sizes: list[str]) -> list[tuple[str, str]]:
 
 
 def _same_in_jumps(table: pd.DataFrame, best: str | None, coverage: float) -> Claim:
-    question = "Is accuracy the same in jump and in normal hours?"
-    gap = look_up(table, "jump_minus_normal", best, "rmse") if best else None
+    """On skill: errors tell of the hours, which are as much harder for persistence."""
+    question = "Is the skill the same in jump and in normal hours?"
+    gap = look_up(table, "jump_minus_normal", best, "skill") if best else None
     if gap is None or not np.isfinite(gap["estimate"]):
         return Claim(question, Verdict.UNJUDGED, "One of the two has no test rows")
-    regimes = ("interval_jump", "interval_normal")
-    rmse = [look_up(table, kind, best, "rmse")["estimate"] for kind in regimes]
-    skill = [look_up(table, kind, best, "skill")["estimate"] for kind in regimes]
+    own, naive = (_by_regime(table, model, "rmse") for model in (best, "persistence"))
+    skill = [percent(value) for value in _by_regime(table, best, "skill")]
     apart = gap["low"] > 0 or gap["high"] < 0
     evidence = (
-        f"The RMSE of {label(best)} is {rmse[0]:.3f} points in jump hours and {rmse[1]:.3f} in "
-        f"normal ones (difference {number(gap['estimate'], '+.3f')}, "
-        f"{interval_text(gap, coverage, '.3f')}); its skill is {percent(skill[0])} in jump hours "
-        f"and {percent(skill[1])} in normal ones"
+        f"The skill of {label(best)} is {skill[0]} in jump hours and {skill[1]} in normal ones "
+        f"(difference {number(100 * gap['estimate'], '+.1f')} percentage points, "
+        f"{interval_text(gap, coverage, '.1f', 100)}). Its errors are "
+        f"{'larger' if own[0] > own[1] else 'smaller'} in jump hours (RMSE {own[0]:.2f} against "
+        f"{own[1]:.2f} points), and those of persistence "
+        f"{'larger' if naive[0] > naive[1] else 'smaller'} ({naive[0]:.2f} against {naive[1]:.2f})"
     )
-    holds = Verdict.DOES_NOT_HOLD if apart else Verdict.NOT_CONTRADICTED
-    return Claim(question, holds, evidence, on_skill=False)
+    holds = Verdict.DOES_NOT_HOLD if apart else Verdict.NOT_TOLD_APART
+    return Claim(question, holds, evidence)
+
+
+def _by_regime(table: pd.DataFrame, model: str, metric: str) -> list[float]:
+    """A model's metric in jump and in normal hours."""
+    kinds = ("interval_jump", "interval_normal")
+    return [float(look_up(table, kind, model, metric)["estimate"]) for kind in kinds]
 
 
 def _lstm_beats_har(table: pd.DataFrame, lstm: str | None, coverage: float) -> Claim:
@@ -253,7 +286,7 @@ def _published(table: pd.DataFrame, simulated: bool) -> Claim:
     if simulated:
         return Claim(question, Verdict.UNJUDGED, f"{ours}, so R² by itself says little about skill")
     own_rows = "though the published figures stem from test rows of their own"
-    holds = Verdict.NOT_CONTRADICTED
+    holds = Verdict.UNJUDGED
     if r2 > theirs["r2"] and rmse < theirs["rmse"]:
         holds, ours = Verdict.DOES_NOT_HOLD, f"{ours}, better on both counts"
     return Claim(question, holds, f"{ours}, {own_rows}", on_skill=False)

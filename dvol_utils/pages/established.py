@@ -128,11 +128,11 @@ def established_summary(found: pd.DataFrame, model: str, *, rows: int, simulated
     if ESTABLISHED in listed:
         said = [f"{lead} this is established about {label(model)}: {listed[ESTABLISHED]}."]
     if DISPUTED in listed:
-        said.append(f"The tests disagree on this: {listed[DISPUTED]}.")
+        said.append(f"The tests disagree on whether {listed[DISPUTED]}.")
     if NOT in listed:
-        said.append(f"Not established: {listed[NOT]}.")
+        said.append(f"It is not established that {listed[NOT]}.")
     if OPEN in listed:
-        said.append(f"Cannot be judged: {listed[OPEN]}.")
+        said.append(f"It cannot be judged whether {listed[OPEN]}.")
     return " ".join(said)
 
 
@@ -192,13 +192,14 @@ def _everywhere(regimes: pd.DataFrame, model: str, kind: str, text: str) -> _Jud
 def _months(months: pd.DataFrame, model: str) -> _Judged:
     text = "it is ahead of persistence in more months than chance gives"
     own = months[months["model"] == model].dropna(subset=["skill"])
-    if own.empty:
-        return text, OPEN, "There is no month with a skill"
-    ahead = int((own["skill"] > 0).sum())
-    chance = float(binomtest(ahead, len(own), alternative="greater").pvalue)
-    part = int((own["n"] < _WHOLE * 24 * own["month"].dt.days_in_month).sum())
-    which = f" ({part} of them in part)" if part else ""
-    evidence = f"{ahead} of {len(own)} months{which}, sign test {p_text(chance)}"
+    whole = own[own["n"] >= _WHOLE * 24 * own["month"].dt.days_in_month]
+    if whole.empty:
+        return text, OPEN, "There is no whole month with a skill"
+    ahead = int((whole["skill"] > 0).sum())
+    chance = float(binomtest(ahead, len(whole), alternative="greater").pvalue)
+    part = len(own) - len(whole)
+    which = f" ({part} more in part, not counted)" if part else ""
+    evidence = f"{ahead} of {len(whole)} whole months{which}, sign test {p_text(chance)}"
     return text, ESTABLISHED if chance < LEVEL else NOT, evidence
 
 

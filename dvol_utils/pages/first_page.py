@@ -8,29 +8,35 @@ from dvol_utils.pages.attainable import attainable_sentence
 from dvol_utils.pages.claims import ladder_verdict
 from dvol_utils.results.chosen_model import choose
 from dvol_utils.results.judging import (
+    LEVEL,
+    LossVerdict,
     Verdict,
     accuracy_test,
     doubt,
     estimate,
     is_gain,
     loss_verdicts,
-    skill_text,
-    test_text,
 )
 from dvol_utils.results.published_figures import PUBLISHED_FIGURES
 from dvol_utils.results.results_json import OracleResult
 from dvol_utils.results.significance_table import look_up
-from dvol_utils.study.model_names import LSTM_NAMES, label
-from dvol_utils.wording.columns import LOSS_NAMES
-from dvol_utils.wording.numbers import day, hours_text
+from dvol_utils.study.model_names import LADDER_NAMES, LSTM_NAMES, NETWORK_NAMES, label
+from dvol_utils.wording.numbers import coverage_text, day, hours_text, number, p_text, percent
 
-SETTLED_WORDS = {
-    Verdict.HOLDS: "settled",
-    Verdict.NOT_SETTLED: "not settled, test and interval disagree",
-    Verdict.NOT_BEYOND_CHANCE: "not settled",
-    Verdict.DOES_NOT_HOLD: "no gain",
-    Verdict.OPPOSITE: "a loss, beyond chance",
-    Verdict.UNJUDGED: "not judged",
+_LEADS = {
+    Verdict.HOLDS: "Yes, a little.",
+    Verdict.NOT_SETTLED: "A little, perhaps.",
+    Verdict.NOT_BEYOND_CHANCE: "A little, perhaps.",
+    Verdict.DOES_NOT_HOLD: "No better than assuming no change.",
+    Verdict.OPPOSITE: "No, it is worse than assuming no change.",
+    Verdict.UNJUDGED: "It cannot be judged.",
+}
+_SIZE = {
+    Verdict.HOLDS: "Larger networks forecast better.",
+    Verdict.IN_PART: "Some larger networks forecast better.",
+    Verdict.NOT_BEYOND_CHANCE: "That size helps is not shown.",
+    Verdict.DOES_NOT_HOLD: "Size does not help.",
+    Verdict.UNJUDGED: "One size was trained.",
 }
 
 
@@ -44,9 +50,10 @@ def study_answer(
     late_hours: int | None = None,
     oracle: OracleResult | None = None,
 ) -> list[str]:
-    """The study's answer: what is settled, by each of three losses, the LSTM, how far to trust it.
+    """The study's answer: how well it can be forecast, whether size helps, how far to trust it.
 
-    Where the oracle is known, what could be reached follows.
+    Each begins with its gist in bold (Markdown). Where the oracle is known, what could be reached
+    follows.
 
     Parameters
     ----------
@@ -66,77 +73,108 @@ def study_answer(
     oracle : OracleResult, optional
         The best forecast by a simulated market's law.
     """
-    where = "In the simulated market, DVOL" if simulated else "DVOL"
-    ahead = forecasts["horizon_hours"].iloc[0]
-    target, last = f"{where} {hours_text(ahead)} ahead", "its last value"
+    ahead = hours_text(forecasts["horizon_hours"].iloc[0])
+    still = f"DVOL stays where it is for {ahead}"
     if late_hours is not None:
-        target = f"{where} with inputs up to {hours_text(late_hours)} before the target"
-        last = f"its value {hours_text(ahead)} before it"
+        still = (
+            f"DVOL is what it was {ahead} before, though its inputs reach up to "
+            f"{hours_text(late_hours)} before the target"
+        )
     return [
-        *_on_forecast(table, choose(validation), coverage, target, last),
-        _on_lstm(table, choose(validation, LSTM_NAMES), coverage),
+        _on_forecast(table, choose(validation), coverage, still),
+        _on_lstm(table, choose(validation, LSTM_NAMES)),
         _on_trust(table, forecasts["origin"], simulated, late_hours),
         *([attainable_sentence(oracle, choose(validation), coverage)] if oracle else []),
     ]
 
 
-def _on_forecast(
-    table: pd.DataFrame, best: str | None, coverage: float, target: str, last: str
-) -> list[str]:
-    """What is settled about the chosen model, then a sentence for each loss."""
+def _on_forecast(table: pd.DataFrame, best: str | None, coverage: float, still: str) -> str:
+    """How much the chosen model removes of persistence's squared error, and its direction."""
     if best is None:
-        return [f"{target} was forecast by persistence alone, so there is nothing to compare."]
-    judged = loss_verdicts(table, best, coverage)
-    sides = [
-        [LOSS_NAMES[found.loss] for found in judged if (found.verdict is Verdict.HOLDS) is side]
-        for side in (True, False)
-    ]
-    settled, open_ = (", ".join(names) or "nothing" for names in sides)
-    return [
-        f"{target}, forecast by {label(best)}, the model chosen on validation rows, against {last} "
-        f"(persistence): settled is a gain in {settled}; not settled: {open_}.",
-        *(f"{found.sentence}: {SETTLED_WORDS[found.verdict]}." for found in judged),
-    ]
+        return "**There is nothing to compare.** DVOL was forecast by persistence alone."
+    judged = {found.loss: found for found in loss_verdicts(table, best, coverage)}
+    row = look_up(table, "interval", best, "skill")
+    skill, low, high = (100 * row[name] for name in ("estimate", "low", "high"))
+    verb = "removes" if skill >= 0 else "adds"
+    return (
+        f"**{_LEADS[judged['squared_error'].verdict]}** The best model picked in advance, "
+        f"{label(best)}, {verb} {number(abs(skill), '.1f')} % of the squared error of assuming "
+        f"that {still}. The uncertainty ({coverage_text(coverage)} interval) runs from "
+        f"{number(low, '.1f')} to {number(high, '.1f')} %.{_on_direction(table, best, judged)}"
+    )
 
 
-def _on_lstm(table: pd.DataFrame, lstm: str | None, coverage: float) -> str:
+def _on_direction(table: pd.DataFrame, best: str, judged: dict[str, LossVerdict]) -> str:
+    """Whether it calls the direction, in a sentence; empty where that cannot be judged."""
+    found, share = judged["direction"].verdict, look_up(table, "interval", best, "direction")
+    if found is Verdict.UNJUDGED or share is None:
+        return ""
+    gain = look_up(table, "loss", best, "direction")["estimate"]
+    more = "more" if gain > 0 else "less"
+    sure = "beyond chance" if found in (Verdict.HOLDS, Verdict.OPPOSITE) else "not beyond chance"
+    return (
+        f" It is right about up or down in {percent(share['estimate'])} of the moves, "
+        f"{number(100 * abs(gain), '.1f')} points {more} than chance gives ({sure})."
+    )
+
+
+def _on_lstm(table: pd.DataFrame, lstm: str | None) -> str:
+    """Whether size helps, the skill of every network, and the best one beside a linear model."""
     if lstm is None:
-        return "No LSTM was trained in this study."
-    best = f"the best on validation rows, {label(lstm)}, has"
-    start = {
-        Verdict.HOLDS: f"Larger LSTMs forecast better; {best}",
-        Verdict.IN_PART: f"Some larger LSTMs forecast better than smaller ones; {best}",
-        Verdict.NOT_BEYOND_CHANCE: "Larger LSTMs do not forecast better than smaller ones "
-        f"beyond chance; {best}",
-        Verdict.DOES_NOT_HOLD: f"Larger LSTMs do not forecast better than smaller ones; {best}",
-        Verdict.UNJUDGED: f"One LSTM size was trained; {label(lstm)} has",
-    }[ladder_verdict(table)]
+        return "**No network decides.** No LSTM was trained in this study."
+    said = _on_networks(table)
     test = accuracy_test(table, lstm, "har_calendar")
-    rival = ""
-    if test is not None:
-        words = "beats" if is_gain(test) else "does not beat"
-        if doubt(test, look_up(table, "difference", lstm, "skill", "har_calendar")):
-            words = "the tests disagree whether it beats"
-        rival = f", and {words} the linear HAR model with calendar terms ({test_text(test)})"
-    return f"{start} a skill of {skill_text(table, lstm, coverage)}{rival}."
+    if test is None:
+        return f"**{_SIZE[ladder_verdict(table)]}** {said}"
+    words = "is better than"
+    if not is_gain(test):
+        words = "is worse than" if test["p_value"] < LEVEL else "cannot be told apart from"
+    elif doubt(test, look_up(table, "difference", lstm, "skill", "har_calendar")):
+        words = "may or may not be better (the tests disagree) than"
+    return (
+        f"**{_SIZE[ladder_verdict(table)]}** {said} The LSTM picked in advance, {label(lstm)}, "
+        f"{words} a linear model that knows the hour of the week ({p_text(test['p_value'])})."
+    )
+
+
+def _on_networks(table: pd.DataFrame) -> str:
+    """The skill of every network: the published sizes, then the others."""
+    kinds = [LADDER_NAMES, [name for name in NETWORK_NAMES if name not in LADDER_NAMES]]
+    listed = []
+    for names in kinds:
+        rows = {name: look_up(table, "interval", name, "skill") for name in names}
+        listed.append(
+            ", ".join(
+                f"{label(name)} {percent(row['estimate'])}"
+                for name, row in rows.items()
+                if row is not None
+            )
+        )
+    published, others = listed
+    said = [
+        f"The published network, smallest size first, removes: {published}." if published else "",
+        f"Other networks remove: {others}." if others else "",
+    ]
+    return " ".join(filter(None, said))
 
 
 def _on_trust(
     table: pd.DataFrame, origins: pd.Series, simulated: bool, late_hours: int | None
 ) -> str:
     span = (
-        f"the same {origins.nunique():,} hourly test rows, {day(origins.min())} to "
+        f"the same {origins.nunique():,} hourly forecasts, {day(origins.min())} to "
         f"{day(origins.max())}"
     )
     if simulated:
         return (
-            f"All models stand on {span}; the market is simulated, so this shows that the method "
-            "works and nothing about Bitcoin."
+            f"**The market is simulated.** All models stand on {span}. That shows what the method "
+            "finds in a market whose law is known, and nothing about Bitcoin."
         )
     r2, theirs = estimate(table, "persistence", "r2"), PUBLISHED_FIGURES["overall"]["r2"]
-    compare = "above" if r2 > theirs else "below"
+    known = "" if late_hours is None else " Judge it by what the inputs could know, too."
     return (
-        f"All models stand on {span}, one market in one period, where persistence alone has an R² "
-        f"of {r2:.3f}, {compare} the published {theirs}: judge by skill, not by R²"
-        + ("." if late_hours is None else ", and skill by what the inputs could know.")
+        f"**A high R² proves nothing here.** R² is the share of the ups and downs that a forecast "
+        f"explains. Assuming no change alone has {r2:.3f}; the "
+        f"published network has {theirs} on hours of its own. All models stand on {span}: one "
+        f"market in one period.{known}"
     )

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import matplotlib.dates as mdates
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from dvol_utils.plots.style import BLACK, MODEL_COLOURS, axes, styled
-from dvol_utils.study.model_names import ORACLE
+from dvol_utils.plots.card import week_close_up
+from dvol_utils.plots.style import BLACK, BLUE, GREY, WIDTH, axes, new_figure, styled
+from dvol_utils.study.model_names import MODELS, ORACLE
 from dvol_utils.wording.numbers import written
 
 LEFT_END = -30.0
+_GROUPS = {"naive": 0, "linear": 0, "trees": 1, "ladder": 2, "lstm": 2, "attention": 2}
+_TOGETHER, _ORACLE, _GAP = 3, 4, 0.6
+_WIDE = 600.0  # hours between points that a line of a year needs no more than
+_TOP, _MIDDLE = 2.6, 2.4  # inches
 
 
 @styled
 def skill_intervals(
-    table: pd.DataFrame, *, title: str, left_end: float = LEFT_END, ax: Axes | None = None
+    table: pd.DataFrame,
+    *,
+    title: str,
+    chosen: str | None = None,
+    left_end: float = LEFT_END,
+    ax: Axes | None = None,
 ) -> Axes:
-    """Skill of each model with its interval, the best on top.
+    """Skill of each model with its interval, grouped by kind of model, the best of each on top.
 
     Parameters
     ----------
@@ -26,34 +39,123 @@ def skill_intervals(
         model, is drawn hollow.
     title : str
         The finding.
+    chosen : str, optional
+        The model that is drawn in colour; the others are grey.
     left_end : float
         Where the axis ends at the latest (percent), so that a very bad model does not flatten the
-        others; one beyond it is written at the edge with an arrow and does not set the scale.
+        others; one beyond it is named at the edge and does not set the scale.
     """
-    ax = axes(ax, height=0.9 + 0.36 * max(len(table), 1))
+    ordered = _grouped(table)
+    ax = axes(ax, height=forest_height(table))
     seen = table.loc[table["skill"] > left_end, ["skill", "skill_low"]]
     left = max(left_end, 1.15 * min(seen.min().min(), 0)) if len(seen) else left_end
-    ordered = table.sort_values("skill")
-    for place, row in enumerate(ordered.itertuples()):
-        colour = MODEL_COLOURS.get(row.Index, BLACK)
-        ax.plot([row.skill_low, row.skill_high], [place, place], color=colour, linewidth=2.2)
-        face = "white" if row.Index == ORACLE else colour
-        ax.plot(row.skill, place, "o", color=colour, markersize=6, markerfacecolor=face)
-        inside = row.skill > left
-        label = f"{written(row.skill, 1)} %"
-        ax.annotate(
-            label if inside else f"\N{LEFTWARDS ARROW} {label}",
-            (max(row.skill, left), place),
-            xytext=(0, 6) if inside else (3, 4),
-            textcoords="offset points",
-            ha="center" if inside else "left",
-            fontsize=8.5,
-        )
+    for row in ordered.itertuples():
+        _interval(ax, row, BLUE if row.Index == chosen else GREY, left)
     ax.axvline(0, color=BLACK, linewidth=0.8)
-    ax.set_yticks(range(len(ordered)), ordered["label"])
+    ax.set_yticks(ordered["place"], ordered["label"])
+    for tick, name in zip(ax.get_yticklabels(), ordered.index, strict=True):
+        tick.set_fontweight("bold" if name == chosen else "normal")
     ax.set_xlim(left, max(1.15 * table[["skill", "skill_high"]].max().max(), 2.0))
-    ax.set_ylim(-0.6, len(ordered) - 0.2)
+    ax.set_ylim(ordered["place"].min() - 0.6, ordered["place"].max() + 0.6)
     ax.grid(visible=False, axis="y")
-    ax.set_xlabel("skill against persistence, % of its squared error")
+    ax.set_xlabel("skill: part of the squared error of no change that is removed, %")
     ax.set_title(title)
     return ax
+
+
+def forest_height(table: pd.DataFrame) -> float:
+    """Inches that the panel of all models takes."""
+    return 0.9 + 0.24 * max(_grouped(table)["place"].max() + 1, 1)
+
+
+@styled
+def cumulative_gain(path: pd.DataFrame, *, title: str, ax: Axes | None = None) -> Axes:
+    """The gain in squared error over persistence, summed over time, with its interval.
+
+    Parameters
+    ----------
+    path : DataFrame
+        `results.where.cumulative_gain`.
+    title : str
+        The finding.
+    """
+    ax = axes(ax, height=_MIDDLE)
+    thin = path.iloc[:: max(1, round(len(path) / _WIDE))]
+    ax.fill_between(thin["origin"], thin["low"], thin["high"], color=BLUE, alpha=0.15, linewidth=0)
+    ax.plot(thin["origin"], thin["gain"], color=BLUE)
+    ax.axhline(0, color=BLACK, linewidth=0.8)
+    ax.xaxis.set_major_formatter(mdates.ConciseDateFormatter(ax.xaxis.get_major_locator()))
+    ax.set(ylabel="gain so far, points²", title=title)
+    return ax
+
+
+@styled
+def three_panels(
+    recent: pd.DataFrame,
+    path: pd.DataFrame,
+    table: pd.DataFrame,
+    model: str,
+    titles: tuple[str, str, str],
+    *,
+    width: float = WIDTH,
+) -> Figure:
+    """The last weeks, the gain over time and all models: one figure, three panels.
+
+    Parameters
+    ----------
+    recent : DataFrame
+        Forecasts of the last weeks, for `week_close_up`.
+    path, table : DataFrame
+        As in `cumulative_gain` and `skill_intervals`.
+    model : str
+        The chosen model.
+    titles : tuple of str
+        The finding of each panel, from the top.
+    width : float
+        Inches.
+    """
+    heights = [_TOP, _MIDDLE, forest_height(table)]
+    figure = new_figure(width, sum(heights))
+    top, middle, bottom = figure.subplots(3, 1, height_ratios=heights)
+    week_close_up(recent, model, title=titles[0], legend=False, ax=top)
+    top.set_xlabel("")
+    columns = 2 if width < WIDTH else 4
+    top.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=columns, fontsize=8.5)
+    cumulative_gain(path, title=titles[1], ax=middle)
+    skill_intervals(table, title=titles[2], chosen=model, ax=bottom)
+    return figure
+
+
+def _grouped(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows in order with their `place` from the bottom, groups a gap apart."""
+    ranks = [_rank(str(name)) for name in table.index]
+    ordered = table.assign(rank=ranks).sort_values(
+        ["rank", "skill"], ascending=[False, True], kind="stable"
+    )
+    gaps = (ordered["rank"] != ordered["rank"].shift()).cumsum() - 1
+    return ordered.assign(place=np.arange(len(ordered)) + _GAP * gaps.to_numpy())
+
+
+def _rank(name: str) -> int:
+    if name == ORACLE:
+        return _ORACLE
+    known = MODELS.get(name)
+    return 0 if known is None else _GROUPS.get(known.kind, _TOGETHER)
+
+
+def _interval(ax: Axes, row: tuple, colour: str, left: float) -> None:
+    ax.plot([row.skill_low, row.skill_high], [row.place] * 2, color=colour, linewidth=2)
+    face = "white" if row.Index == ORACLE else colour
+    inside = row.skill > left
+    if inside:
+        ax.plot(row.skill, row.place, "o", color=colour, markersize=6, markerfacecolor=face)
+    text = f"{written(row.skill, 1)} %"
+    ax.annotate(
+        text if inside else f"off scale: {text}",
+        (1.01, row.place),
+        xycoords=ax.get_yaxis_transform(),
+        va="center",
+        fontsize=8.5,
+        color=BLACK,
+        annotation_clip=False,
+    )

@@ -33,7 +33,7 @@ from dvol_utils.wording.numbers import MISSING, TIME_FORM, written
 
 SIMULATED_NOTICE = (
     "Simulated data: every number on this page comes from a simulated market with known jumps. "
-    "It shows that the method works, not how Bitcoin's DVOL behaves."
+    "It shows what the method finds where the truth is known, not how Bitcoin's DVOL behaves."
 )
 _NUMBER = re.compile(r"(< )?[-+\N{MINUS SIGN}]?[\d,]*\.?\d+(e[-+]?\d+)?\s?%?|–|nan|NaN", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d(-\d\d( \d\d:\d\d)?)?|–", re.ASCII)

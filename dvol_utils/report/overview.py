@@ -13,6 +13,8 @@ from matplotlib.axes import Axes
 from dvol_utils.plots.first_page import LEFT_END, skill_intervals
 from dvol_utils.plots.style import fit_titles, plain
 from dvol_utils.report.display import picture, picture_html
+from dvol_utils.report.first_picture import ORACLE_FIGURE, three_panel_figure
+from dvol_utils.report.front import Front
 from dvol_utils.results.headline import (
     COMPARED_COLUMNS,
     HEADLINE_COLUMNS,
@@ -35,9 +37,6 @@ from dvol_utils.study.files import ArtefactError, replacing
 from dvol_utils.study.model_names import ORACLE, label
 from dvol_utils.wording.numbers import MISSING, coverage_text, hour, hours_text, written, written_p
 
-_ORACLE_FIGURE = (
-    "Oracle, hollow: what the simulated market's own law forecasts from its state; no model."
-)
 _ORACLE_TABLE = (
     "Oracle: the best forecast by the simulated market's own law from its state at the origin, a "
     "reference and no model; it is not among those that are tested. Attained: the share of the "
@@ -48,9 +47,11 @@ _ORACLE_TABLE = (
 _HOURS = {"overall": "all hours", "normal": "normal hours", "jump": "jump hours"}
 
 
-def skill_figure(results: Results, coverage: float) -> dict[str, Any] | None:
+def skill_figure(
+    results: Results, coverage: float, front: Front | None = None
+) -> dict[str, Any] | None:
     """Skill of every model but persistence: `html`, `alt`, `caption`; None where persistence is the
-    only model.
+    only model. With `front`, below the last weeks and the gain over time.
     """
     rivals = _rivals(results)
     if rivals.empty:
@@ -60,6 +61,8 @@ def skill_figure(results: Results, coverage: float) -> dict[str, Any] | None:
     ]
     against = persistence_words(results)
     alt = f"Skill against {against}, in percent with its interval: {'; '.join(shown)}."
+    if front is not None and results.chosen in rivals.index:
+        return three_panel_figure(results, rivals, coverage, front)
     return {
         "html": picture_html(picture(_skill_axes(results, rivals).get_figure()), alt),
         "alt": alt,
@@ -68,7 +71,7 @@ def skill_figure(results: Results, coverage: float) -> dict[str, Any] | None:
             f"the test hours, with its {coverage_text(coverage)} bootstrap interval. Zero is that "
             "persistence itself; right of zero is better."
             + (" Chosen: on the validation rows." if results.chosen in rivals.index else "")
-            + (f" {_ORACLE_FIGURE}" if ORACLE in rivals.index else "")
+            + (f" {ORACLE_FIGURE}" if ORACLE in rivals.index else "")
         ),
     }
 
@@ -114,7 +117,7 @@ def _skill_axes(results: Results, rivals: pd.DataFrame) -> Axes:
         title = f"{best['label']}, chosen beforehand: {written(best['skill'], 1)} %; {title}"
         names = rivals["label"].mask(rivals.index == results.chosen, f"{best['label']} (chosen)")
         rivals = rivals.assign(label=names)
-    return skill_intervals(rivals, title=title)
+    return skill_intervals(rivals, title=title, chosen=results.chosen)
 
 
 def headline_cells(results: Results, coverage: float) -> dict[str, Any]:
@@ -134,8 +137,9 @@ def headline_cells(results: Results, coverage: float) -> dict[str, Any]:
             f"{persistence_words(results)}. DM p: Diebold-Mariano test against it; * below "
             f"{LEVEL:g}, ** with an interval of the skill that leaves zero out as well. Bartlett: "
             "the same test as others print it, which finds too much. MCS: model "
-            "confidence set, the models that no other one beats beyond chance. Bold: best of "
-            "its column."
+            "confidence set, the models that no other one beats beyond chance; one can drop out "
+            "with a smaller error than one that stays, where its differences are measured more "
+            "precisely. Bold: best of its column."
             + (" Chosen: on the validation rows, before the test." if results.chosen else "")
             + (f" {_ORACLE_TABLE}" if results.oracle else "")
         ),
@@ -233,7 +237,7 @@ def _regime_caption(results: Results) -> str:
 def published(results: Results) -> dict[str, Any]:
     """The published scores, then this study's of persistence and the same networks."""
     study = results.published
-    if not study:
+    if not study or results.simulated:  # figures of another market say nothing about this one
         return {"rows": []}
     main, ladder = study["model"], study.get("ladder", [])
     rows = [
@@ -251,7 +255,7 @@ def published(results: Results) -> dict[str, Any]:
         for name, result in results.models.items()
         if name in ("persistence", *(row["model"] for row in ladder))
     ]
-    names = ("rmse", "r2", "mae", "mape", "direction")
+    names = ("skill", "rmse", "r2", "mae", "mape", "direction")
     return {
         "columns": [ShownColumn("Hours", "", 0, None), *(HEADLINE_COLUMNS[name] for name in names)],
         "rows": [{"label": name, "cells": _scores(scores, names)} for name, scores in rows],
@@ -279,7 +283,7 @@ def _scores(scores: dict[str, Any], names: tuple[str, ...]) -> list[str]:
     cells = [f"{scores['n']:,}" if "n" in scores else MISSING]
     for name in names:
         value = scores.get(name)
-        if value is not None and name == "direction":
+        if value is not None and name in ("direction", "skill"):
             value *= 100
         cells.append(MISSING if value is None else written(value, HEADLINE_COLUMNS[name].decimals))
     return cells

@@ -11,11 +11,12 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from dvol_utils.report import glossary, overview
+from dvol_utils.report import front, glossary, overview
 from dvol_utils.report.display import SIMULATED_NOTICE, failures_by_reason
 from dvol_utils.report.execute import read_executed
 from dvol_utils.report.notebook_html import TEMPLATES, Page, held_together, notebook_page
 from dvol_utils.report.provenance import provenance
+from dvol_utils.results.headline import headline_table
 from dvol_utils.results.results_json import NoResults, Results, read_results
 from dvol_utils.study.effective import describe
 from dvol_utils.study.files import ArtefactError, remove_unfinished, replacing
@@ -76,11 +77,11 @@ def build_site(study: StudyParams) -> Path:
         for page in pages
     }
     index = study.report_dir / "index.html"
-    texts[index] = _index_html(templates, recorded_study(study, manifest), results, manifest)
-    texts[study.report_dir / glossary.FILE] = templates.get_template("glossary.html.j2").render(
-        terms=glossary.TERMS, models=glossary.model_rows(recorded_study(study, manifest))
-    )
     recorded = recorded_study(study, manifest)
+    texts[index] = _index_html(templates, recorded, results, manifest, study.report_dir)
+    texts[study.report_dir / glossary.FILE] = templates.get_template("glossary.html.j2").render(
+        terms=glossary.TERMS, models=glossary.model_rows(recorded)
+    )
     texts = {path: _without_places(text, recorded) for path, text in texts.items()}
     texts |= _sources(study)
     texts |= {study.report_dir / name: text for page in pages for name, text in page.tables.items()}
@@ -236,12 +237,15 @@ def _index_html(
     study: StudyParams,
     results: Results | NoResults,
     manifest: dict[str, Any],
+    folder: Path,
 ) -> str:
     coverage = study.significance.coverage
-    shown: dict[str, Any] = {"figure": None, "headline": None}
+    shown: dict[str, Any] = {"figure": None, "headline": None, "where": None}
     if isinstance(results, Results):
+        told = front.read_front(study, results)
         shown = {
-            "figure": overview.skill_figure(results, coverage),
+            **_front(told, study, results, manifest, folder),
+            "figure": overview.skill_figure(results, coverage, told),
             "headline": overview.headline_cells(results, coverage),
             "regimes": overview.regimes(results),
             "published": overview.published(results),
@@ -256,3 +260,24 @@ def _index_html(
         provenance=provenance(study, results, manifest, _durations(study)),
         parameters=describe(study).to_dict("records"),
     )
+
+
+def _front(
+    told: front.Front | None,
+    study: StudyParams,
+    results: Results,
+    manifest: dict[str, Any],
+    folder: Path,
+) -> dict[str, Any]:
+    """What the first page shows of the chosen model; its downloads are written on the way."""
+    if told is None:
+        return {"where": None}
+    rows = front.established_rows(told, study, manifest)
+    files = front.write_downloads(told, headline_table(results), rows, folder / "downloads")
+    return {
+        "where": front.where_section(told, study),
+        "established": rows,
+        "limits": front.limit_sentences(study, told.where.model),
+        "cited": front.cited(study),
+        "downloads": files,
+    }

@@ -4,7 +4,7 @@ import lazy_loader as lazy
 
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
-    submodules={"edge", "significance_table"},
+    submodules={"edge", "significance_table", "where"},
     submod_attrs={
         "after_study": ["after_sentences", "after_table", "reach_line"],
         "attainable": ["attainable", "oracle_result", "oracle_table"],

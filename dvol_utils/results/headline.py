@@ -37,13 +37,13 @@ class ShownColumn(NamedTuple):
 
 
 HEADLINE_COLUMNS = {
-    "rmse": ShownColumn("RMSE", "points", 3, "low"),
-    "r2": ShownColumn("R²", "", 4, "high"),
-    "mae": ShownColumn("MAE", "points", 3, "low"),
-    "mape": ShownColumn("MAPE", "%", 2, "low"),
-    "direction": ShownColumn("Direction", "%", 1, "high"),
     "skill": ShownColumn("Skill", "%", 1, "high"),
     "dm_p_value": ShownColumn("DM p", "", 3, None),
+    "rmse": ShownColumn("RMSE", "points", 3, "low"),
+    "mae": ShownColumn("MAE", "points", 3, "low"),
+    "direction": ShownColumn("Direction", "%", 1, "high"),
+    "mape": ShownColumn("MAPE", "%", 2, "low"),
+    "r2": ShownColumn("R²", "", 4, "high"),
     "dm_p_bartlett": ShownColumn("DM p, Bartlett", "", 3, None),
 }
 P_VALUES = ("dm_p_value", "dm_p_bartlett")
@@ -121,13 +121,15 @@ def significance_mark(row: Any) -> tuple[str, str]:
     """How sure it is that a `headline_table` row differs from persistence: a mark and its meaning.
 
     Two stars where the Diebold-Mariano test and the interval of the skill agree that it does, one
-    where the test alone says so, none otherwise.
+    where the test alone says so, none otherwise. A model that is worse says so before its stars.
     """
     if not row.dm_p_value < LEVEL:
         return "", ""
+    word = "better" if row.skill > 0 else "worse"
+    lead = "" if row.skill > 0 else " worse "
     if row.skill_low > 0 or row.skill_high < 0:
-        return "**", "beyond chance by test and interval"
-    return "*", "beyond chance by the test alone"
+        return f"{lead}**", f"{word} beyond chance by test and interval"
+    return f"{lead}*", f"{word} beyond chance by the test alone"
 
 
 def bounds(row: Any) -> str:

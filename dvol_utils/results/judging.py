@@ -21,7 +21,7 @@ class Verdict(StrEnum):
     HOLDS = "holds"
     IN_PART = "holds in part"
     NOT_SETTLED = "is not settled"
-    NOT_CONTRADICTED = "is not contradicted"
+    NOT_TOLD_APART = "cannot be told from chance"
     DOES_NOT_HOLD = "does not hold"
     NOT_BEYOND_CHANCE = "does not hold beyond chance"
     OPPOSITE = "does not hold, the opposite does"
