@@ -19,7 +19,11 @@ from dvol_utils.study.params import StudyParams
 from dvol_utils.study.reference import parameter_reference
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
+    ROOT / "findings/README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 ROW = re.compile(r"^\| `([\w.]+)` \| (.+?) \| (.+?) \| (.+) \|$", re.MULTILINE)
 
 
@@ -133,6 +137,9 @@ def test_the_citation_is_of_this_version():
     assert citation["cff-version"] == "1.2.0"
     assert {"message", "title", "authors"} <= set(citation)
     assert citation["version"] == dvol_utils.__version__
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    released = f"{citation['version']} – {citation['date-released']}"
+    assert re.findall(r"^## (.*)$", changes, re.M)[:2] == ["Unreleased", released]
 
 
 def test_every_model_and_group_of_inputs_is_described():

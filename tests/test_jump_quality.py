@@ -243,11 +243,17 @@ def test_words_and_figures_of_a_whole_study(market):
     assert f"Of the 3 known events, {(events['flags'] > 0).sum()} have a flag" in unknown
     assert "nan" not in known + unknown
 
-    assert plots.plot_flags(panel, jumps, title="t").get_title(loc="left") == "t"
+    figure = plots.plot_flags(panel, jumps, title="t")
+    assert figure.get_suptitle() == "t"
+    bars = [patch.get_height() for patch in figure.axes[1].patches]
+    assert sum(map(abs, bars)) == jumps["is_jump"].sum()
     assert plots.plot_sizes(jumps).get_xlabel().endswith("%")
     counts = flags_by_slot(flags, panel["time"])["Lee-Mykland"]
     drawn = plots.plot_hours_of_week(counts).collections[0].get_array()
     assert drawn.sum() == jumps["is_jump"].sum()
+    slot = int(counts.idxmax())
+    day = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[slot // 24]
+    assert plots.fullest_slots(counts).startswith(f"{day} {slot % 24:02d}:00 ({counts.max():.0f})")
     lines = plots.plot_periodicity(pd.DataFrame({k: f["BTC"] for k, f in factors.items()}))
     assert {text.get_text() for text in lines.texts} == {"by day", "by week"}
     figure = plots.plot_events(event_windows(panel, jumps, event_days(jumps, [])), title="Days")

@@ -26,6 +26,9 @@ def test_skill_differences_are_those_from_the_chosen_model():
     assert [name.get_text() for name in ax.get_yticklabels()] == ["LSTM large", "HAR"]
     assert [text.get_text() for text in ax.texts] == ["1.0", "−5.0"]
     assert "Time-weighted ridge" in ax.get_xlabel()
+    assert plots.differences_finding(table, "ridge_decay") == (
+        "Of 2 models none has more skill than Time-weighted ridge beyond its interval, 1 less"
+    )
 
 
 def test_pair_matrix_is_coloured_by_effect_and_dotted_by_holm():

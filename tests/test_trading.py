@@ -645,14 +645,19 @@ def test_figures_draw_what_they_get(market):
     band = trading.equity_band(mine, block_days=5, reps=50, coverage=0.9, seed=0)
     assert (band["low"] <= band["high"]).all()
     ax = plots.equity_curves({"HAR": band, "other": mine}, title="t")
-    np.testing.assert_allclose(ax.lines[0].get_ydata(), mine["net"].cumsum())
+    curve = next(line for line in ax.lines if len(line.get_xdata()) == len(mine))
+    np.testing.assert_allclose(curve.get_ydata(), mine["net"].cumsum())
+    assert len(ax.containers) == 1
     assert {"HAR", "other"} <= {text.get_text() for text in ax.texts}
     ax = plots.straddle_parts(mine, title="t")
     total = sum(ax.lines[i].get_ydata()[-1] for i in range(3))
     assert ax.lines[3].get_ydata()[-1] == pytest.approx(total)
     grid = trading.cost_grid(test, hours, study, ("har", "mean"))
-    ax = plots.cost_lines(grid, title="t")
-    np.testing.assert_allclose(ax.lines[0].get_ydata(), grid["annual_return"][:3])
+    ax = plots.cost_lines(grid, 0.5, title="t")
+    first = grid[grid["instrument"] == grid["instrument"].iloc[0]].head(3)
+    expected = [first["annual_gross"].iloc[0], *first["annual_return"]]
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), expected)
+    assert ax.lines[0].get_xdata()[0] == 0
     clock = pd.DataFrame(
         {"hour": range(24), "annual_return": -1.0, "annual_gross": np.arange(24.0)}
     )

@@ -7,7 +7,6 @@ import pandas as pd
 from dvol_utils.jumps.quality import PLAIN
 from dvol_utils.wording.numbers import written_p
 
-_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _HEADS = {
     "up_pct": "upward, %",
     "median_pct": "median size, %",
@@ -66,21 +65,6 @@ def describe_jumps(
     return f"**When did DVOL jump?** {when}\n\n**Can the test be trusted?** " + " ".join(
         filter(None, trust)
     )
-
-
-def busiest_slots(counts: pd.Series, weekend_pct: float) -> str:
-    """The two hours of the week with most flags, from `flags_by_slot` of one test.
-
-    Parameters
-    ----------
-    counts : Series
-        Flags by hour of the week, from Monday 00:00 UTC.
-    weekend_pct : float
-        Share of the flags that fall on weekends, percent.
-    """
-    most = counts.sort_values(ascending=False, kind="stable").index[:2]
-    named = " and ".join(f"{_WEEKDAYS[slot // 24]} {slot % 24:02d}:00" for slot in most)
-    return f"Most flags at {named} UTC; {weekend_pct:.0f} % on weekends (29 % if even)"
 
 
 def _when_words(

@@ -42,6 +42,17 @@ def skill_differences(
     return ax
 
 
+def differences_finding(differences: pd.DataFrame, best: str) -> str:
+    """How many of the models shown differ in skill from the chosen one, by their intervals."""
+    rows = differences[(differences["metric"] == "skill") & (differences["model_b"] == best)]
+    rows = rows[rows["model_a"] != _LEFT_OUT]
+    worse, better = int((rows["high"] < 0).sum()), int((rows["low"] > 0).sum())
+    return (
+        f"Of {len(rows)} models {better or 'none'} has more skill than {label(best)} beyond its "
+        f"interval, {worse or 'none'} less"
+    )
+
+
 @styled
 def size_and_skill(
     sizes: pd.DataFrame, intervals: pd.DataFrame, *, title: str, ax: Axes | None = None
@@ -61,12 +72,13 @@ def size_and_skill(
     """
     ax = axes(ax, height=3.4)
     rows = intervals[intervals["metric"] == "skill"].merge(sizes, on="model")
-    for row in rows.sort_values("parameters").itertuples():
+    for place, row in enumerate(rows.sort_values("parameters").itertuples()):
         values = 100 * np.array([row.low, row.estimate, row.high])
         reach = [[values[1] - values[0]], [values[2] - values[1]]]
         marker = MODEL_MARKERS.get(row.model, "o")
         ax.errorbar(row.parameters, values[1], reach, fmt=marker, color=BLUE, ecolor=GREY, ms=7)
-        at = {"xytext": (7, 5), "textcoords": "offset points", "fontsize": 9}
+        below = place % 2 == 0  # neighbours' names do not meet
+        at = {"xytext": (7, -22 if below else 5), "textcoords": "offset points", "fontsize": 9}
         ax.annotate(f"{label(row.model)}\n{row.parameters:,}", (row.parameters, values[1]), **at)
     ax.axhline(0, color=BLACK, linewidth=0.9)
     ax.set_xscale("log")
