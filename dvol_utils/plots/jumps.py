@@ -94,6 +94,14 @@ def plot_hours_of_week(counts: pd.Series, *, title: str = "", ax: Axes | None = 
     return ax
 
 
+def fullest_slots(counts: pd.Series) -> str:
+    """The two hours of the week with most flags, in words, from counts per slot 0 .. 167."""
+    slots = counts.sort_values(ascending=False, kind="stable").head(2)
+    return " and ".join(
+        f"{_WEEKDAYS[slot // 24]} {slot % 24:02d}:00 ({count:.0f})" for slot, count in slots.items()
+    )
+
+
 @styled
 def plot_periodicity(factors: pd.DataFrame, *, title: str = "", ax: Axes | None = None) -> Axes:
     """Factors per slot, one line a column, named at the right end."""
