@@ -117,7 +117,7 @@ def three_panels(
     heights = [_TOP, _MIDDLE, forest_height(table)]
     figure = new_figure(width, sum(heights))
     top, middle, bottom = figure.subplots(3, 1, height_ratios=heights)
-    week_close_up(recent, model, title=titles[0], legend=False, ax=top)
+    week_close_up(recent, model, title=titles[0], ax=top)
     top.set_xlabel("")
     columns = 2 if width < WIDTH else 4
     top.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=columns, fontsize=8.5)
