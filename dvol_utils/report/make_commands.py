@@ -18,7 +18,6 @@ from dvol_utils.study.command_line import (
     study_of,
 )
 from dvol_utils.study.limits import check_limits
-from dvol_utils.study.loading import load_study
 from dvol_utils.study.lock import take_lock
 
 # Heavy imports stand in the commands, as in `cli`.
@@ -33,6 +32,7 @@ def notebook_command(
 ) -> None:
     """Run a notebook; the output appears only when every cell has run."""
     from dvol_utils.report.execute import execute_notebook
+    from dvol_utils.study.loading import load_study
 
     overrides = overrides_of(study, raw, settings)
     check_raw_dir(load_study(study, overrides), raw)

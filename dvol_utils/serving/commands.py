@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dvol_utils.study.command_line import overrides_of, time_of
-from dvol_utils.study.loading import load_study
-from dvol_utils.study.params import StudyParams
 
-# Heavy imports stand in the commands: `dvol params` should answer at once.
+# Heavy imports stand in the commands: `dvol --help` should answer at once.
+if TYPE_CHECKING:
+    from dvol_utils.study.params import StudyParams
 
 FinishedStudy = Annotated[
     str, typer.Option(help="A study that was run: a file of params/, without .yaml.")
@@ -136,4 +136,6 @@ def score_command(
 
 
 def _study(name: str, settings: list[str] | None) -> StudyParams:
+    from dvol_utils.study.loading import load_study
+
     return load_study(name, overrides_of(name, None, settings))
