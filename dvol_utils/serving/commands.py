@@ -11,6 +11,7 @@ import typer
 from dvol_utils.study.command_line import study_of, time_of
 
 # Heavy imports stand in the commands: `dvol --help` should answer at once.
+
 FinishedStudy = Annotated[
     str, typer.Option(help="A study that was run: a file of params/, without .yaml.")
 ]
