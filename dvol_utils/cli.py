@@ -60,8 +60,7 @@ def data(
         str | None, typer.Option(help="Assets, as BTC,ETH; otherwise the study's.")
     ] = None,
     first: Annotated[
-        str | None,
-        typer.Option("--from", help="First moment wanted, UTC; otherwise all."),
+        str | None, typer.Option("--from", help="First moment wanted, UTC; otherwise all.")
     ] = None,
     last: Annotated[
         str | None, typer.Option("--to", help="Last moment wanted, likewise; otherwise until now.")

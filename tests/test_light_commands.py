@@ -5,8 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from served import run_study
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from dvol_utils.models.linear import PENALTY, WeightedRidge
+from dvol_utils.study.threads import one_thread
 
 _RUN = """
 import sys
@@ -42,3 +49,18 @@ def test_a_forecast_of_a_simple_model_loads_nothing_that_draws_fits_or_trains(st
     heavy = ["matplotlib", "seaborn", "arch", "statsmodels", "sklearn", "torch", "nbconvert"]
     path = study.root / "params/served.yaml"
     assert_light(heavy, "forecast", "--study", str(path), "--model", model)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_ridge_forecasts_have_the_bits_of_scikit_learns_pipeline(order):
+    drawn = np.random.default_rng(0)
+    inputs = np.asarray(drawn.normal(3, 2, (2_000, 9)), order=order)
+    target, weight = inputs @ drawn.normal(size=9) + drawn.normal(size=2_000), drawn.random(2_000)
+    ours, theirs = WeightedRidge(), make_pipeline(StandardScaler(), Ridge(alpha=PENALTY))
+    ours.fit(inputs, target, weight)
+    with one_thread():
+        theirs.fit(
+            inputs, target, standardscaler__sample_weight=weight, ridge__sample_weight=weight
+        )
+        expected = theirs.predict(inputs)
+    np.testing.assert_array_equal(ours.predict(inputs), expected)
