@@ -26,6 +26,7 @@ PYTHON ?= python3
 BIN    := .venv/bin
 VENV   := .venv/.installed
 PEERS  := .venv-peers/.installed
+# A trial, which SET makes, has others: the rules below name them.
 RUN    := runs/$(STUDY)
 SITE   := reports/$(STUDY)/index.html
 
@@ -51,7 +52,7 @@ help: ## say what there is
 	@printf '\nSTUDY=%s, one of:' '$(STUDY)'; for file in params/*.yaml; do name=$$(basename "$$file" .yaml); \
 	  case "$$name" in *[!A-Za-z0-9_-]*) ;; *) printf ' %s' "$$name";; esac; done; echo
 	@printf '%s\n' 'RAW=folder      raw store in place of the study'"'"'s data.raw_dir' \
-	  'SET="key=value" parameters in place of the study'"'"'s, e.g. SET="training.epochs=3"'
+	  'SET="key=value" a trial beside the study'"'"'s run, e.g. SET="training.epochs=3"'
 
 report: ## run the study and build its pages: reports/STUDY/index.html
 
@@ -67,12 +68,12 @@ hold: | $(VENV)
 	  $(MAKE) --no-print-directory HELD=1 $(BUILDS)
 else
 
-report: $(SITE)
-	@echo "report: $(SITE) is up to date"
-
 # What each stage reads and by which code it runs, from the study itself: `dvol rules` writes it where
 # parameters, notebooks or package have changed, by content. Only what builds a report reads it.
 include $(RULES)
+
+report: $(SITE)
+	@echo "report: $(SITE) is up to date$(if $(findstring /trials/,$(SITE)),; a trial: the study's own run and pages stay as they are)"
 
 $(RULES): FORCE | $(VENV)
 	@now="# $$({ printf '%s\n' $(call quote,$(RAW)) $(call quote,$(SET)); \
@@ -83,7 +84,7 @@ $(RULES): FORCE | $(VENV)
 	fi
 
 $(SITE): $(EXECUTED) | $(VENV)
-	@$(BIN)/dvol site --study $(call quote,$(STUDY))
+	@$(BIN)/dvol site $(OPTIONS)
 
 $(EXECUTED): $(RUN)/notebooks/%.ipynb: notebooks/%.ipynb $(RUN)/.inputs | $(VENV)
 	@$(BIN)/dvol notebook $< --output $@ $(OPTIONS)
@@ -142,7 +143,7 @@ lab: $(VENV) ## open the notebooks in JupyterLab (ARGS="--no-browser" and the li
 	  --KernelManager.transport_encryption=auto $(ARGS)
 
 monitor: $(VENV) ## watch STUDY's networks train, in TensorBoard (ARGS="--port 6007")
-	$(BIN)/tensorboard --logdir $(RUN)/checkpoints $(ARGS)
+	$(BIN)/tensorboard --logdir $(RUN) $(ARGS)
 
 verify: $(VENV) ## run a study with expected numbers (demo) again and compare; check others' finished run
 	@$(BIN)/dvol verify $(OPTIONS) $(if $(wildcard params/$(STUDY).expected.json),--rerun)
@@ -161,7 +162,11 @@ $(PEERS): benchmarks/peers/requirements.txt pyproject.toml constraints.txt
 	  -r $< -e .
 	@touch $@
 
-clean: ## remove what STUDY has produced
+CLEANS = clean: would remove the study's own run too; leave SET out, or remove one trial by \
+         rm -r $(RUN)/trials/HASH $(dir $(SITE))trials/HASH
+
+clean: ## remove what STUDY has produced, its trials too
+	@$(if $(strip $(SET)),$(error $(CLEANS)))
 	rm -rf $(RUN) $(dir $(SITE)) $(RULES)
 
 distclean: ## remove what all studies have produced, .venv and .venv-peers

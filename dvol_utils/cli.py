@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -13,17 +13,15 @@ from typer.core import TyperGroup
 from dvol_utils.report import make_commands as make
 from dvol_utils.serving import commands as serving
 from dvol_utils.study.command_line import Raw, Settings, Study, overrides_of, study_of, time_of
-from dvol_utils.study.effective import describe, effective, flat
 from dvol_utils.study.files import explained
 from dvol_utils.study.limits import check_limits
-from dvol_utils.study.loading import load_study
 from dvol_utils.study.lock import run_lock
-from dvol_utils.study.params import ParameterError, StudyParams
-from dvol_utils.study.reach import without_effect
 from dvol_utils.study.threads import stay_on_one_thread
 from dvol_utils.wording.text import printable
 
-# Heavy imports stand in the commands that need them: `dvol params` should answer at once.
+# Heavy imports stand in the commands that need them: `dvol --help` should answer at once.
+if TYPE_CHECKING:
+    from dvol_utils.study.params import StudyParams
 
 
 class _Commands(TyperGroup):
@@ -62,8 +60,7 @@ def data(
         str | None, typer.Option(help="Assets, as BTC,ETH; otherwise the study's.")
     ] = None,
     first: Annotated[
-        str | None,
-        typer.Option("--from", help="First moment wanted, UTC; otherwise all."),
+        str | None, typer.Option("--from", help="First moment wanted, UTC; otherwise all.")
     ] = None,
     last: Annotated[
         str | None, typer.Option("--to", help="Last moment wanted, likewise; otherwise until now.")
@@ -161,11 +158,11 @@ app.command("score")(serving.score_command)
 
 
 @app.command()
-def site(study: Study) -> None:
+def site(study: Study, raw: Raw = None, settings: Settings = None) -> None:
     """Build the HTML pages from executed notebooks."""
     from dvol_utils.report.site import build_site
 
-    loaded = load_study(study)
+    loaded = study_of(study, raw, settings)
     with run_lock(loaded.run_dir, f"dvol site --study {study}"):
         index = build_site(loaded)
         _tell_other_code("site: ", loaded)
@@ -176,7 +173,7 @@ def site(study: Study) -> None:
 def compare(
     studies: Annotated[
         list[str],
-        typer.Argument(metavar="STUDY", help="Finished ones, two or more, by name or path."),
+        typer.Argument(metavar="STUDY", help="Finished ones, by name, path or trial folder."),
     ],
     output: Annotated[
         Path | None, typer.Option(help="The page; otherwise reports/compare-STUDY-STUDY.html.")
@@ -192,6 +189,8 @@ def compare(
 def params(study: Study, raw: Raw = None, settings: Settings = None) -> None:
     """Show a study's effective parameters, which have no effect in it, and the precision here."""
     from dvol_utils.forecasting.train_command import training_device
+    from dvol_utils.study.effective import describe, effective, flat
+    from dvol_utils.study.reach import without_effect
 
     loaded = study_of(study, raw, settings)
     table = describe(loaded)
@@ -207,8 +206,17 @@ def params(study: Study, raw: Raw = None, settings: Settings = None) -> None:
 
 
 @app.command()
-def reference() -> None:
+def reference(
+    house: Annotated[
+        bool, typer.Option("--house", help="Print the picture of the rooms and their imports.")
+    ] = False,
+) -> None:
     """Print docs/parameters.md: every parameter there is, with its type, range and default."""
+    if house:
+        from dvol_utils.study.house import house_picture
+
+        typer.echo(house_picture())
+        return
     from dvol_utils.study.reference import parameter_reference
 
     typer.echo(parameter_reference(), nl=False)
@@ -235,6 +243,7 @@ def verify(
     from dvol_utils.pages.recomputed import recomputed_results
     from dvol_utils.report import expected
     from dvol_utils.report.verify import run_checks
+    from dvol_utils.study.params import ParameterError
 
     loaded = study_of(study, raw, settings)
     if accept and not rerun:
@@ -271,6 +280,7 @@ def readme(study: Study) -> None:
     from dvol_utils.report.overview import write_picture
     from dvol_utils.results.readme import after_block, after_name, rewrite_block, rewrite_readme
     from dvol_utils.results.results_json import read_results
+    from dvol_utils.study.loading import load_study
     from dvol_utils.study.recorded import recorded_study
     from dvol_utils.study.tables import read_manifest
 
@@ -298,6 +308,9 @@ def _tell_other_code(before: str, study: StudyParams) -> None:
 
 
 def _raw_store_study(name: str, raw: Path | None, settings: list[str] | None) -> StudyParams:
+    from dvol_utils.study.loading import load_study
+    from dvol_utils.study.params import ParameterError
+
     study = load_study(name, overrides_of(name, raw, settings))
     if study.is_simulated:
         raise ParameterError(

@@ -349,12 +349,15 @@ def test_weights_of_groups_are_sums():
 
 def test_the_figure_shows_the_largest_weights_by_regime():
     ax = plots.input_weights(TABLE, largest=2)
-    assert [text.get_text() for text in ax.get_yticklabels()] == ["gap_24h", "gap_6h"]
+    names = [text.get_text() for text in ax.get_yticklabels()]
+    assert names == [f"DVOL against its mean of {hours} hours" for hours in (24, 6)]
     dots = {line.get_label(): list(line.get_xdata()) for line in ax.lines}
     assert dots["normal hours"] == pytest.approx([55, 35])
     assert dots["jump hours"] == pytest.approx([30, 20])
-    title = "The largest weight, 50.0 %, goes to gap_24h: 1.5 times an equal share"
-    assert ax.get_title(loc="left") == title
+    assert ax.get_title(loc="left") == (
+        "On average most weight, 50.0 %, goes to DVOL against its mean of 24 hours: 1.5 times an "
+        "equal share"
+    )
 
 
 def test_columns_belong_to_their_group():

@@ -280,20 +280,20 @@ def test_every_image_has_alt_text_and_is_drawn(opened, name):
 def test_on_a_phone_menus_are_folded_and_open_by_a_tap(opened):
     page = opened(DATA, width=390)
     pages, contents = page.locator("header details"), page.locator("nav.contents details")
-    assert page.get_by_role("link", name="02 jump detection").is_hidden()
+    assert page.get_by_role("link", name="Jump detection").is_hidden()
     assert contents.get_by_role("link", name="Detail").is_hidden()
     contents.locator("summary").click()
     assert contents.get_by_role("link", name="Detail").is_visible()
-    pages.locator("summary", has_text="Pages: 01 data preparation").click()
-    pages.get_by_role("link", name="02 jump detection").click()
+    pages.locator("summary", has_text="Pages: Data preparation").click()
+    pages.get_by_role("link", name="Jump detection").click()
     assert page.url.endswith("02_jump_detection.html")
     page.set_viewport_size({"width": 1280, "height": 800})
-    sync_api.expect(page.get_by_role("link", name="01 data preparation")).to_be_visible()
+    sync_api.expect(page.get_by_role("link", name="Data preparation")).to_be_visible()
 
 
 def test_without_script_menus_are_open_and_nothing_is_out_of_reach(opened):
     page = opened(DATA, width=390, script=False)
-    assert page.locator("header").get_by_role("link", name="02 jump detection").is_visible()
+    assert page.locator("header").get_by_role("link", name="Jump detection").is_visible()
     assert page.locator("nav.contents").get_by_role("link", name="Detail").is_visible()
 
 
@@ -312,39 +312,13 @@ def test_on_a_phone_a_figure_can_be_enlarged_and_scrolls_by_itself(opened):
     assert opened(DATA).get_by_role("button", name="Enlarge figure 1").is_hidden()
 
 
-def test_one_switch_unfolds_and_folds_all_code(opened):
-    page = opened(DATA)
-    code = page.locator("details.code")
-    switch = page.get_by_role("button", name="Show all code")
-    states = "all => all.map(e => e.open)"
-    assert code.evaluate_all(states) == [False] * 7
-    assert page.get_by_text('study = "tiny"').is_hidden()
-    for pressed in (True, False):
-        switch.press("Enter")
-        assert code.evaluate_all(states) == [pressed] * 7
-        assert switch.get_attribute("aria-pressed") == str(pressed).lower()
-        assert page.get_by_text('study = "tiny"').is_visible() == pressed
-    assert page.locator("details:not(.code, .menu)[open]").count() == 0
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", SMOKE[1:])
-def test_the_switch_unfolds_and_folds_the_code_of_a_real_page(opened, name):
-    page = opened(name)
-    blocks = page.locator("details.code pre")
-    count = blocks.count()
-    assert count > 4
-    page.get_by_role("button", name="Show all code").click()
-    assert blocks.filter(visible=True).count() == count
-    page.get_by_role("button", name="Show all code").click()
-    assert blocks.filter(visible=True).count() == 0
-
-
-def test_without_script_code_unfolds_one_by_one_and_no_dead_switch_is_shown(opened):
-    page = opened(DATA, script=False)
-    assert page.locator("#code-switch").is_hidden()
-    page.locator("summary", has_text="Parameters of this run").click()
-    assert page.get_by_text('study = "tiny"').is_visible()
+def test_parameters_and_code_unfold_at_the_end_without_script_too(opened):
+    for script in (True, False):
+        page = opened(DATA, script=script)
+        shown = page.get_by_text('study = "tiny"')
+        assert shown.is_hidden()
+        page.locator("summary", has_text="Parameters and code").click()
+        assert shown.is_visible()
 
 
 def column(page, number):
@@ -440,7 +414,7 @@ def test_print_shows_everything_but_navigation(opened):
     assert page.locator("main h1").is_visible()
     assert page.locator("figure img").is_visible()
     assert page.locator("aside.simulated").is_visible()
-    gone = page.locator("nav.contents, nav.turn, header.site, #code-switch")
+    gone = page.locator("nav.contents, nav.turn, header.site, .made")
     assert gone.filter(visible=True).count() == 0
     boxes = page.locator(".scroll").evaluate_all(
         "all => all.map(e => getComputedStyle(e).overflow)"

@@ -400,7 +400,7 @@ def test_figures_draw_what_the_tables_say():
     close = worst.rows_of_weeks(table, weeks)
     figure = plots.week_close_ups(close, "har", dict.fromkeys(weeks["week"], "a week"))
     assert [ax.get_title(loc="left") for ax in figure.axes] == ["a week", "a week"]
-    assert [len(ax.collections) for ax in figure.axes] == [1, 1]
+    assert [len(ax.collections) for ax in figure.axes] == [2, 2]
     bare = plots.week_close_up(rows([50, 52], [51, 51]), "har", title="t")
     assert len(bare.collections) == 0
     moves = worst.error_by_move(rows([50.5, 49, 52, 46], [50, 49.5, 51, 51]), "har", bins=2)
@@ -408,10 +408,16 @@ def test_figures_draw_what_the_tables_say():
         text.get_text() for text in plots.move_errors(moves, "har", title="t").get_xticklabels()
     ]
     assert labels == ["0.5 to 1.0", "2.0 to 4.0"]
-    covered = failing.coverage_by_month(metrics_table(table), "har")
-    assert failing.coverage_title(covered).endswith("in 0 of 1 months")
+    covered = pd.DataFrame(
+        {"month": ["2024-12", "2025-01"], "covered_90": [0.95, 0.7], "low": [0.88, 0.55],
+         "high": [1.0, 0.85], "n": [744, 744]}
+    )  # fmt: skip
+    assert failing.coverage_title(covered) == (
+        "The 90 % interval holds 70 to 95 % by month; 1 of 2 months beyond chance"
+    )
     ax = plots.monthly_coverage(covered, title="t")
-    assert [text.get_text() for text in ax.texts] == ["100"]
+    assert [float(bars[0].get_ydata()[0]) for bars in ax.containers] == pytest.approx([95, 70])
+    assert ax.get_xticklabels()[0].get_text() == "2024-12\n744 h"
 
 
 def test_months_and_regimes_go_into_one_grid_with_p():

@@ -340,8 +340,8 @@ def test_train_makes_panel_and_jumps_where_there_are_none(tmp_project):
     assert re.match(r"train: lstm_baseline seed 0 on \w+: (float32|bfloat16) \(.+\)\n", shown)
     assert re.search(r"^train: lstm_baseline seed 0, 212,609 parameters, best epoch 1 of 1, "
                      r"validation loss \d\.\d+, in \w+: "
-                     r"\S+/runs/tiny/checkpoints/lstm_baseline/0-0$",
+                     r"\S+/runs/tiny/trials/\w+/checkpoints/lstm_baseline/0-0$",
                      shown, re.M)  # fmt: skip
-    folder = tmp_project / "runs/tiny/checkpoints/lstm_baseline/0-0"
+    (folder,) = tmp_project.glob("runs/tiny/trials/*/checkpoints/lstm_baseline/0-0")
     assert (folder / "model.safetensors").is_file()
     assert not (tmp_project / "runs/tiny/panel.parquet").exists()

@@ -4,79 +4,63 @@ import numpy as np
 import pandas as pd
 import pytest
 from forecast_tables import forecast_table
+from scipy import stats
 
-from dvol_utils.evaluation import average_seeds, score
+from dvol_utils.evaluation import average_seeds
 from dvol_utils.evaluation.diagnostics import (
-    calibration,
     error_distribution,
-    error_histogram,
-    liveliest,
-    rolling_skill,
+    gain_by_hour_of_week,
+    telling_weeks,
 )
+from dvol_utils.evaluation.forecast_table import squared_errors
+from dvol_utils.pages import figure_titles
+from dvol_utils.significance import summed_gain
+from dvol_utils.significance.hac import degrees, standard_error
+from dvol_utils.significance.resampling import Resampling
 
 FORECASTS = average_seeds(forecast_table(300))
-HOUR = pd.Timedelta(hours=1)
+DRAWS = Resampling(48, reps=200, seed=0)
 
 
-def test_rolling_skill_is_the_skill_of_each_window():
-    rolling = rolling_skill(FORECASTS, 48)
-    for row in rolling.sample(20, random_state=0).itertuples():
-        times = FORECASTS["target_time"]
-        inside = (times <= row.time) & (times > row.time - 48 * HOUR)
-        window = FORECASTS[inside & (FORECASTS["model"] == row.model)]
-        assert len(window) == 48
-        assert row.skill == pytest.approx(score(window)["skill"].item(), abs=1e-9)
-
-
-def test_rolling_skill_starts_with_the_first_full_window():
-    rolling = rolling_skill(FORECASTS, 48)
-    first = FORECASTS["target_time"].min() + 47 * HOUR
-    assert rolling.groupby("model")["time"].min().unique().tolist() == [first]
-    assert (rolling.groupby("model").size() == 300 - 47).all()
-
-
-def test_rolling_skill_over_a_gap_counts_hours_not_rows():
-    gap = FORECASTS["target_time"].between(*FORECASTS["target_time"].iloc[[100, 149]])
-    rolling = rolling_skill(FORECASTS[~gap], 48)
-    after = FORECASTS["target_time"].iloc[150]
-    found = rolling[(rolling["model"] == "har") & (rolling["time"] == after)]["skill"].item()
-    one_hour = FORECASTS[(FORECASTS["target_time"] == after) & (FORECASTS["model"] == "har")]
-    assert found == pytest.approx(score(one_hour)["skill"].item())
-
-
-@pytest.mark.parametrize("hours", [0, 301])
-def test_a_window_longer_than_the_rows_is_refused(hours):
-    message = f"window_hours: found {hours}; should be 1 to 300, the hours spanned by the targets"
-    with pytest.raises(ValueError, match=message):
-        rolling_skill(FORECASTS, hours)
-
-
-def test_calibration_bins_are_means_of_equal_counts():
-    bins = calibration(FORECASTS, 5)
-    assert "persistence" not in set(bins["model"])
+def test_gains_by_hour_of_week_add_up_to_the_gain():
+    gains = gain_by_hour_of_week(FORECASTS, "har")
     own = FORECASTS[FORECASTS["model"] == "har"]
-    forecast = (own["y_pred"] - own["y_origin"]).to_numpy()
-    outcome = (own["y_true"] - own["y_origin"]).to_numpy()
-    order = np.argsort(forecast)
-    found = bins[bins["model"] == "har"]
-    assert found["n"].tolist() == [60] * 5
-    np.testing.assert_allclose(
-        found["forecast_change"], [forecast[part].mean() for part in np.split(order, 5)]
+    saved = (own["y_true"] - own["y_origin"]) ** 2 - (own["y_true"] - own["y_pred"]) ** 2
+    assert gains["gain"].sum() == pytest.approx(saved.sum())
+    assert gains["share"].sum() == pytest.approx(np.sign(saved.sum()))
+    assert (len(gains), gains["n"].sum()) == (168, 300)
+    friday = saved[own["origin"].dt.day_of_week == 4].sum()
+    assert gains.loc[gains["weekday"] == 4, "gain"].sum() == pytest.approx(friday)
+    flat = FORECASTS.assign(y_pred=FORECASTS["y_origin"])
+    assert (gain_by_hour_of_week(flat, "har")["share"] == 0).all()
+
+
+def test_telling_weeks_are_the_best_the_middle_and_the_worst_whole_ones():
+    start = pd.date_range("2025-01-06", periods=6, freq="7D", tz="UTC")
+    weeks = pd.DataFrame(
+        {"week": start, "n": [30, 168, 168, 168, 168, 168], "excess": [-99, 5, -7, 1, 0, -2]}
     )
-    np.testing.assert_allclose(
-        found["outcome_change"], [outcome[part].mean() for part in np.split(order, 5)]
-    )
+    told = telling_weeks(weeks).set_index("kind")["week"]
+    assert told["Best week"] == start[2]
+    assert told["Typical week"] == start[4]
+    assert told["Worst week"] == start[1]
+    assert list(telling_weeks(weeks.tail(2))["kind"]) == ["Best week"]
+    titles = figure_titles.week_kind_titles(telling_weeks(weeks))
+    assert titles[start[2]] == "Best week, from 2025-01-20: +7 points² over persistence"
 
 
-def test_calibration_without_a_model_that_calls_changes_is_empty():
-    only = FORECASTS[FORECASTS["model"] == "persistence"]
-    assert calibration(only).empty
-    assert list(calibration(only)) == list(calibration(FORECASTS))
-
-
-def test_calibration_needs_two_bins():
-    with pytest.raises(ValueError, match="bins: found 1; should be at least 2"):
-        calibration(FORECASTS, 1)
+def test_the_band_of_the_summed_gain_ends_as_wide_as_the_variance_of_the_hours_asks_for():
+    curve = summed_gain(FORECASTS, "har", resampling=DRAWS)
+    losses = squared_errors(FORECASTS)
+    saved = (losses["persistence"] - losses["har"]).to_numpy()
+    last = curve.iloc[-1]
+    assert last["gain"] == pytest.approx(saved.sum())
+    reach = stats.t.ppf(0.975, degrees(300)) * 300 * standard_error(saved - saved.mean())
+    assert last["high"] - last["low"] == pytest.approx(2 * reach)
+    first = curve.iloc[0]
+    assert first["high"] - first["low"] < 0.3 * (last["high"] - last["low"])
+    pd.testing.assert_frame_equal(curve, summed_gain(FORECASTS, "har", resampling=DRAWS))
+    assert list(summed_gain(FORECASTS, "har").columns) == ["origin", "gain"]
 
 
 def test_error_distribution():
@@ -94,33 +78,9 @@ def test_error_distribution():
     np.testing.assert_allclose(table.loc["har"], expected)
 
 
-def test_error_histogram_is_a_density_of_what_it_shows():
-    histogram = error_histogram(FORECASTS, 40, trim=0)
-    for _, rows in histogram.groupby("model"):
-        width = rows["error"].diff().iloc[1]
-        assert (rows["density"] * width).sum() == pytest.approx(1)
-    trimmed = error_histogram(FORECASTS, 40, trim=0.05)
-    assert trimmed["error"].abs().max() < histogram["error"].abs().max()
-    width = trimmed["error"].diff().iloc[1]
-    shares = trimmed.groupby("model")["density"].sum() * width
-    assert shares.mean() == pytest.approx(0.9, abs=0.005)
-
-
-def test_the_liveliest_stretch_has_the_widest_range():
-    lively = liveliest(FORECASTS, 48)
-    times = sorted(lively["target_time"].unique())
-    assert (len(times), times[-1] - times[0]) == (48, 47 * HOUR)
-    outcome = FORECASTS.groupby("target_time")["y_true"].first().to_numpy()
-    ranges = [np.ptp(outcome[i : i + 48]) for i in range(len(outcome) - 47)]
-    assert np.ptp(lively["y_true"]) == max(ranges)
-
-
 STATISTICS = {
-    "rolling": lambda rows: rolling_skill(rows, 24),
-    "calibration": calibration,
+    "hours": lambda rows: gain_by_hour_of_week(rows, "persistence"),
     "distribution": error_distribution,
-    "histogram": error_histogram,
-    "liveliest": liveliest,
 }
 
 
@@ -134,13 +94,57 @@ def test_missing_values_and_no_rows_are_refused(name):
         STATISTICS[name](FORECASTS.head(0))
 
 
-def test_errors_that_never_change_lie_in_one_bin():
-    table = error_histogram(FORECASTS.assign(y_pred=FORECASTS["y_true"] + 2.0), 5)
-    own = table[table["model"] == "har"]
-    assert own["density"].tolist() == pytest.approx([0, 0, 5, 0, 0])
-    assert own["error"].iloc[2] == pytest.approx(-2)
+GAINS = pd.DataFrame(
+    {"weekday": [0, 5, 5], "hour": [0, 0, 1], "share": [-0.2, 0.9, 0.3], "n": [60, 20, 20]}
+)
 
 
-def test_an_outcome_that_never_moves_has_no_rolling_skill():
-    flat = FORECASTS.assign(y_true=50.0, y_origin=50.0)
-    assert rolling_skill(flat, 24)["skill"].isna().all()
+def test_titles_are_made_of_the_numbers():
+    assert figure_titles.weekday_title(GAINS, "har") == (
+        "120.0 % of the gain of HAR comes from Saturdays, 40.0 % of the hours; Mondays: a loss"
+    )
+    lost = GAINS.assign(share=-GAINS["share"])
+    assert figure_titles.weekday_title(lost, "har").startswith("HAR saves no squared error")
+    curve = pd.DataFrame({"gain": [50.0], "low": [-10.0], "high": [110.0]})
+    weeks = pd.DataFrame({"excess": [-30.0, 10.0, -20.0, -10.0]})
+    assert figure_titles.cumulative_title(curve, weeks, "har") == (
+        "HAR saves 50 points² over the test (−10\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}110), "
+        "100.0 % of it net in its two best weeks"
+    )
+    months = pd.DataFrame({"model": "har", "skill": [0.1, 0.2, -0.1], "n": [90, 700, 744]})
+    assert figure_titles.month_title(months, "har", 400) == (
+        "HAR is ahead of persistence in 1 of 2 months of at least 400 hours"
+    )
+    shares = {(1, 1): 0.4, (-1, -1): 0.2, (1, -1): 0.3, (-1, 1): 0.1}
+    assert figure_titles.direction_title(shares, 0.25, "har") == (
+        "HAR calls 60.0 % of the moves right; forecast and change correlate by 0.25"
+    )
+    assert figure_titles.slope_title(0.77, 0.1, "har").endswith(
+        "(standard error 0.10): beyond chance of 1"
+    )
+    assert figure_titles.slope_title(0.77, 0.2, "har").endswith("within chance of 1")
+    skills = pd.DataFrame(
+        {"model": ["har", "ridge_decay"], "validation": [0.1, 0.2], "test": [0.3, 0.05]}
+    )
+    assert figure_titles.ranking_title(skills, "ridge_decay") == (
+        "Time-weighted ridge, chosen on validation rows, is number 2 of 2 on test rows: skill "
+        "20.0 % there, 5.0 % here"
+    )
+
+
+def test_the_title_on_coverage_names_the_farthest_share():
+    row = {"share": "within", "nominal": 0.5, "observed": 0.4, "low": 0.3, "high": 0.45, "n": 9}
+    other = row | {"nominal": 0.9, "observed": 0.88, "low": 0.8, "high": 0.95}
+    shares = {"all\n9 h": pd.DataFrame([row, other])}
+    assert figure_titles.intervals_title(shares) == (
+        "1 of 2 shares differs from what is meant beyond chance; farthest: 40.0 % in the 50 % "
+        "interval (all)"
+    )
+
+
+def test_the_title_on_errors_has_middle_and_tail():
+    said = figure_titles.error_title(FORECASTS, "har")
+    error = (FORECASTS["y_true"] - FORECASTS["y_pred"]).abs()
+    own = error[FORECASTS["model"] == "har"]
+    assert f"median {own.median():.2f} points" in said
+    assert f"above {own.quantile(0.95):.2f}" in said

@@ -70,15 +70,38 @@ def test_figure_is_embedded_with_caption_and_alt_and_then_closed():
     figure = shown(lambda: display.figure(ax, HOSTILE, f'A "line" {HOSTILE}')).figure
     assert figure.figcaption.text == HOSTILE
     assert figure.img["alt"] == f'A "line" {HOSTILE}'
-    kind, _, image = figure.img["src"].partition(",")
-    assert kind == "data:image/png;base64"
-    height, width, _ = matplotlib.image.imread(io.BytesIO(base64.b64decode(image))).shape
+    assert figure.find(["script", "b"]) is None
+    height, width, _ = read(figure.img["src"]).shape
     assert width > height > 50
     assert (figure.img["width"], figure.img["height"]) == (
-        str(round(0.7 * width)),
-        str(round(0.7 * height)),
+        str(round(100 * width / 144)),
+        str(round(100 * height / 144)),
     )
     assert plt.get_fignums() == []
+
+
+def read(source: str) -> np.ndarray:
+    kind, _, image = source.partition(",")
+    assert kind == "data:image/png;base64"
+    return matplotlib.image.imread(io.BytesIO(base64.b64decode(image)))
+
+
+def test_a_figure_has_a_narrow_and_a_dark_picture_for_screens_alone():
+    ax = plt.figure(figsize=(7, 2)).add_subplot()
+    ax.plot([1, 2], color="black")
+    figure = shown(lambda: display.figure(ax, "c", "a")).figure
+    sources = {source["media"]: source for source in figure.picture.find_all("source")}
+    assert list(sources) == [
+        "screen and (prefers-color-scheme: dark) and (max-width: 600px)",
+        "screen and (max-width: 600px)",
+        "screen and (prefers-color-scheme: dark)",
+    ]
+    assert all(int(source["width"]) < 400 for place, source in sources.items() if "600" in place)
+    light, dark = read(figure.img["src"]), read(list(sources.values())[2]["srcset"])
+    assert light.shape == dark.shape
+    assert light[0, 0, :3].min() > 0.97
+    assert dark[0, 0, :3].max() < 0.15
+    assert dark[..., :3].min(axis=2).max() > 0.9  # what was black
 
 
 def test_figure_is_the_same_bytes_twice():

@@ -19,7 +19,11 @@ from dvol_utils.study.params import StudyParams
 from dvol_utils.study.reference import parameter_reference
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
+    ROOT / "findings/README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 ROW = re.compile(r"^\| `([\w.]+)` \| (.+?) \| (.+?) \| (.+) \|$", re.MULTILINE)
 
 
@@ -128,11 +132,22 @@ def without_code(text: str) -> str:
     return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
 
 
+def test_the_picture_of_the_house_is_what_the_code_imports():
+    """A change on purpose: `.venv/bin/dvol reference --house`, into docs/extending.md."""
+    printed = CliRunner().invoke(app, ["reference", "--house"]).output
+    assert printed in (ROOT / "docs/extending.md").read_text(encoding="utf-8")
+    assert "study --> samples" in printed
+    assert "study --> forecasting" not in printed  # follows from the way over samples
+
+
 def test_the_citation_is_of_this_version():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert citation["cff-version"] == "1.2.0"
     assert {"message", "title", "authors"} <= set(citation)
     assert citation["version"] == dvol_utils.__version__
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    released = f"{citation['version']} – {citation['date-released']}"
+    assert re.findall(r"^## (.*)$", changes, re.M)[:2] == ["Unreleased", released]
 
 
 def test_every_model_and_group_of_inputs_is_described():

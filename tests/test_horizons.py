@@ -229,28 +229,25 @@ def test_readers_see_names_units_and_intervals(run):
     assert shown["skill, %"].iloc[1].endswith(f" ({low}\u00a0to\u00a0{high})")
 
 
-def test_the_figure_draws_each_model_at_each_horizon_and_marks_the_chosen_one():
+def test_the_figure_has_a_panel_a_model_and_marks_the_chosen_one():
     table = table_of(har=(0.3, 0.1, 1), seasonal_naive=(0.0, 9.0, 1), har_calendar=(0.1, 0.1, 1))
-    ax = skill_by_horizon(table, title="t")
-    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["6", "24"]
-    drawn = {tuple(np.round(line.get_ydata(), 9)) for line in ax.lines}
-    for model in ("har", "har_calendar"):
-        assert tuple(np.round(100 * table.loc[table["model"] == model, "skill"], 9)) in drawn
-    full = [line for line in ax.lines if line.get_markersize() == 9 and len(line.get_xdata())]
-    assert len(full) == 1
-    assert len(full[0].get_xdata()) == 2
-    texts = [text.get_text() for text in ax.texts]
-    assert {"HAR", "HAR + calendar"} <= set(texts)
-    assert texts[-1].startswith("not shown: Seasonal naive (week) −")
-    whiskers = {
-        tuple(segment[:, 1]) for lines in ax.collections for segment in lines.get_segments()
-    }
-    own = table[table["model"] == "har"].iloc[0]
-    assert (100 * own["low"], 100 * own["high"]) in whiskers
+    figure = skill_by_horizon(table, title="t")
+    assert figure.get_suptitle() == "t"
+    panels = [ax for ax in figure.axes if ax.get_title(loc="left")]
+    assert [ax.get_title(loc="left") for ax in panels] == ["HAR", "HAR + calendar"]
+    for ax, model in zip(panels, ("har", "har_calendar"), strict=True):
+        assert [tick.get_text() for tick in ax.get_xticklabels()] == ["6", "24"]
+        own = table[table["model"] == model]
+        points = [bars[0] for bars in ax.containers]
+        drawn = [float(point.get_ydata()[0]) for point in points]
+        assert drawn == pytest.approx((100 * own["skill"]).tolist())
+        full = [point.get_markerfacecolor() != "white" for point in points]
+        assert full == own["chosen"].tolist()
 
 
-def test_a_model_that_leaves_the_scale_is_named_where_its_line_ends():
+def test_a_horizon_below_the_scale_has_no_point():
     table = table_of(har=(0.3, 0.1, 1))
     table.loc[table["horizon_hours"] == 24, "skill"] = -0.9
-    ax = skill_by_horizon(table, title="t")
-    assert [text.get_text() for text in ax.texts] == ["HAR", "not shown: HAR −90 % at 24 h"]
+    ax = skill_by_horizon(table, title="t").axes[0]
+    assert len(ax.containers) == 1
+    assert len(ax.get_xticklabels()) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 from datetime import date
 
 import numpy as np
@@ -31,7 +32,7 @@ from dvol_utils.jumps.quality import (
     mark_true,
     periodicity_variants,
 )
-from dvol_utils.pages.jumps import describe_jumps, readable_jumps
+from dvol_utils.pages.jumps import busiest_slots, describe_jumps, readable_jumps
 from dvol_utils.plots import jumps as plots
 from dvol_utils.study.data_section import DataParams
 from dvol_utils.study.fitting_section import JumpParams
@@ -239,15 +240,22 @@ def test_words_and_figures_of_a_whole_study(market):
     assert "events" not in known
     events = jump_events(jumps, [*event_days(jumps, [])[:2], panel["time"].iloc[200].date()])
     unknown = describe_jumps(**tables, quality=detection_quality(jumps, {}), events=events)
-    assert "The true jumps are not known here" in unknown
+    assert "true jumps" not in unknown
     assert f"Of the 3 known events, {(events['flags'] > 0).sum()} have a flag" in unknown
     assert "nan" not in known + unknown
 
-    assert plots.plot_flags(panel, jumps, title="t").get_title(loc="left") == "t"
+    figure = plots.plot_flags(panel, jumps, title="t")
+    assert figure.get_suptitle() == "t"
+    bars = [patch.get_height() for patch in figure.axes[1].patches]
+    assert sum(map(abs, bars)) == jumps["is_jump"].sum()
     assert plots.plot_sizes(jumps).get_xlabel().endswith("%")
     counts = flags_by_slot(flags, panel["time"])["Lee-Mykland"]
     drawn = plots.plot_hours_of_week(counts).collections[0].get_array()
     assert drawn.sum() == jumps["is_jump"].sum()
+    slot = int(counts.idxmax())
+    day = calendar.day_name[slot // 24]
+    assert busiest_slots(counts, 7.2).startswith(f"Most flags at {day} {slot % 24:02d}:00 and ")
+    assert busiest_slots(counts, 7.2).endswith("UTC; 7 % on weekends (29 % if even)")
     lines = plots.plot_periodicity(pd.DataFrame({k: f["BTC"] for k, f in factors.items()}))
     assert {text.get_text() for text in lines.texts} == {"by day", "by week"}
     figure = plots.plot_events(event_windows(panel, jumps, event_days(jumps, [])), title="Days")

@@ -20,8 +20,10 @@ from study_files import TINY_STUDY, source_notebook
 from trainers import until
 
 from dvol_utils.report.make_rules import make_rules
+from dvol_utils.study.files import read_json
 from dvol_utils.study.loading import load_study
 from dvol_utils.study.settings import parse_settings
+from dvol_utils.study.trials import commanded_study
 
 ROOT = Path(__file__).parents[1]
 STAGES = ("01_first", "02_second", "03_third")
@@ -427,7 +429,7 @@ def test_two_reports_at_once_leave_nothing_that_needs_make_clean(real):
     source_notebook(real / "notebooks/01_first.ipynb", WAIT)
     target = "runs/tiny/notebooks/01_first.ipynb"
     with started(real, target) as first:
-        said = make(real, target, "STUDY=tiny", SET="training.epochs=3", status=2)
+        said = make(real, target, "STUDY=tiny", status=2)
         who = rf"`make {target} STUDY=tiny` \(process \d+ on .*\) is at work there; wait"
         assert re.search(who, said)
         (real / "go").touch()
@@ -435,8 +437,31 @@ def test_two_reports_at_once_leave_nothing_that_needs_make_clean(real):
     assert first.returncode == 0
     assert (real / target).exists()
     assert not (real / "runs/tiny/trials").exists()
-    other = make(real, target, "STUDY=tiny", SET="training.epochs=3")
-    assert "01_first: running" in other
+
+
+def test_settings_make_a_trial_and_the_run_comes_back_without_work(real):
+    """Of notebooks and tables; `dvol site` has tests of its own."""
+    write = "from pathlib import Path\nfrom dvol_utils.study import open_study, record\n"
+    write += "record(open_study(study, overrides), '01_first', {'left': 1})"
+    source_notebook(real / "notebooks/01_first.ipynb", write)
+    target = "runs/tiny/notebooks/01_first.ipynb"
+    make(real, target, "STUDY=tiny")
+    before = {path: path.read_bytes() for path in (real / "runs/tiny").rglob("*.*")}
+    settings = {"training.epochs": 3}
+    trial = commanded_study(real / "params/tiny.yaml", settings).run_dir.relative_to(real)
+    tried = f"{trial}/notebooks/01_first.ipynb"
+    assert "01_first: running" in make(real, tried, "STUDY=tiny", SET="training.epochs=3")
+    assert read_json(real / trial / "manifest.json")["stages"] == {"01_first": {"left": 1}}
+    assert {path: path.read_bytes() for path in before} == before
+    assert "01_first: running" not in make(real, target, "STUDY=tiny")
+    assert "01_first: running" not in make(real, tried, "STUDY=tiny", SET="training.epochs=3")
+
+
+def test_clean_with_settings_is_refused(project):
+    report(project)
+    said = make(project, "clean", "STUDY=tiny", SET="training.epochs=3", status=2)
+    assert "would remove the study's own run too" in said
+    assert (project / "runs/tiny").is_dir()
 
 
 def test_a_stage_whose_make_was_killed_still_holds_the_run(real):

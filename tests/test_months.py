@@ -80,6 +80,15 @@ def made_up(skills: list[float]) -> pd.DataFrame:
     return pd.DataFrame({"model": "har", "month": month, **columns})
 
 
+def test_no_month_too_short_for_an_interval_is_crowned():
+    months = made_up([0.05, 0.2, 0.9, -0.1])
+    months.loc[months["skill"] == 0.9, ["low", "high"]] = None
+    text = month_finding(months, "har")
+    assert "2025-03" not in text
+    assert "best month is 2025-02" in text
+    assert text.endswith(", of those long enough for an interval.")
+
+
 def test_the_finding_counts_months_and_tosses_a_coin():
     text = month_finding(made_up([0.05, 0.2, 0.3, -0.1]), "har")
     assert text == (

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from market import small_jumps, small_panel, small_study
+from sklearn.linear_model import LinearRegression
 from trainers import TINY
 
 from dvol_utils.data.simulated import market
@@ -19,6 +22,7 @@ from dvol_utils.forecasting.combination import combine
 from dvol_utils.forecasting.forecasters import checkpoint_hashes, make_forecaster
 from dvol_utils.forecasting.horizons import horizon_forecasts
 from dvol_utils.forecasting.intervals import add_quantiles
+from dvol_utils.forecasting.own_model import own_forecasts
 from dvol_utils.forecasting.pooling import LABELLED, POOLED, Fit, fit_forecaster, fit_samples
 from dvol_utils.forecasting.walk import fold_networks, forecast_table
 from dvol_utils.forecasting.years import year_forecasts
@@ -36,6 +40,7 @@ from dvol_utils.study.model_names import MODEL_NAMES, NETWORK_NAMES, SIMPLE_NAME
 from dvol_utils.study.params import SimulatedParams
 from dvol_utils.trading import hourly, simulate, strategies
 
+NOTEBOOK = Path(__file__).parents[1] / "notebooks/11_your_own_model.ipynb"
 CUTS = (1_100, 1_999, 3_100)
 FORECASTERS = [name for name in MODEL_NAMES if name != "ensemble"]  # it has a test of its own
 
@@ -246,6 +251,34 @@ def test_a_later_fold_does_learn_from_it(walk, tmp_path, monkeypatch, name):
         study._root = tmp_path / folder
         forecasts.append(forecasts_of_a_fold(name, study, 2, learnt_from, samples))
     assert (forecasts[0] != forecasts[1]).all()
+
+
+@pytest.mark.parametrize("number", FOLDS)
+def test_the_notebooks_own_model_learns_and_sees_nothing_of_what_comes_after(walk, number):
+    """Neither what it learns from nor what it is asked about may move an earlier forecast."""
+    study, samples, others = walk
+    one, two = (
+        own_forecasts(notebook_model(), rows, study, name="mine").set_index("origin")["y_pred"]
+        for rows in (samples, others[number])
+    )
+    fold = study_folds(samples, study)[number]
+    early = one.index[one.index < fold.start].intersection(two.index)  # but for what is imputed
+    assert len(early) > 0 or number == 0
+    np.testing.assert_array_equal(one[early], two[early])
+    forecasts = []
+    for rows in (samples, others[number]):
+        model = notebook_model()()
+        model.fit(fold_samples(rows, fold, study.walk))
+        forecasts.append(model.predict(samples))
+    np.testing.assert_array_equal(*forecasts)
+
+
+def notebook_model():
+    """The class that notebook 11 adds, from its own cell."""
+    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    names = {"pd": pd, "LinearRegression": LinearRegression}
+    exec("".join(next(cell for cell in cells if cell["id"] == "own-model")["source"]), names)
+    return names["ClosingGap"]
 
 
 def test_the_ensemble_learns_nothing_of_a_fold_before_it_is_over(walk):

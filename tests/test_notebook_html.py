@@ -63,7 +63,7 @@ def test_columns_are_set_by_what_their_cells_hold(page):
         }
     )
     classes = [cell.get("class", []) for cell in page(frame).select("thead th")]
-    assert classes == [["date"], ["date"], ["num"], ["words"], [], ["sentence"]]
+    assert classes == [["words"], ["date"], ["date"], ["num"], [], ["sentence"]]
 
 
 @pytest.mark.parametrize(
@@ -86,3 +86,63 @@ def test_captions_are_numbered_and_name_their_box(page):
 
 def test_long_lines_of_code_scroll_by_the_keyboard(page):
     assert [pre["tabindex"] for pre in page(pd.DataFrame({"a": [1.0]})).find_all("pre")] == ["0"]
+
+
+@pytest.fixture
+def sections(tmp_path):
+    """Makes the page of a notebook of some cells."""
+
+    def make(*cells):
+        for cell in cells:
+            if cell.cell_type == "code":
+                cell.execution_count = 1
+        path = write(new_notebook(cells=list(cells)), tmp_path / "04_sections.ipynb")
+        return BeautifulSoup(notebook_page(path).body, "html.parser")
+
+    return make
+
+
+def test_the_closing_answer_stands_under_the_question_and_nowhere_else(sections):
+    page = sections(
+        new_markdown_cell("# Title\n\nWhat is it?\n\nMore words."),
+        new_markdown_cell("## Detail"),
+        code_cell("display.answer(found)", lambda: display.answer("A finding.")),
+        new_markdown_cell("## Answer"),
+        code_cell("display.answer(text)", lambda: display.answer("It is this.")),
+    )
+    assert page.get_text().count("It is this.") == 1
+    words = [element.get_text().strip() for element in page.find_all(["h2", "p"])]
+    assert words[:5] == ["What is it?", "Answer#", "It is this.", "More words.", "Detail#"]
+
+
+def test_a_section_with_nothing_to_show_is_not_rendered_but_its_code_is_kept(sections):
+    page = sections(
+        new_markdown_cell("# Title\n\nWhat is it?"),
+        new_markdown_cell("## Empty\n\nWords about it."),
+        code_cell("empty()", display.leave_out),
+        new_markdown_cell("## Full\n\nOther words."),
+        code_cell("display.answer(text)", lambda: display.answer("Seen.")),
+    )
+    shown = page.get_text()
+    assert "Words about it." not in shown
+    assert "Other words." in shown
+    assert "Seen." in shown
+    assert "empty()" in page.select_one(".made").get_text()
+
+
+def test_a_term_is_linked_where_it_is_used_first_and_not_in_code(sections):
+    page = sections(new_markdown_cell("# Title\n\nWhat?\n\n`skill` and skill, then skill again."))
+    assert [link["href"] for link in page.select("a.term")] == ["glossary.html#skill"]
+    assert page.code.get_text() == "skill"
+
+
+def test_a_longer_table_goes_to_the_file_of_its_extract(tmp_path):
+    short, long = pd.DataFrame({"a": [1]}), pd.DataFrame({"a": [1, 2], "b": [3, 4]})
+    shown = code_cell("display.table(short)", lambda: display.table(short, "Some", full=long))
+    shown.execution_count = 1
+    path = tmp_path / "03_x.ipynb"
+    page = notebook_page(
+        write(new_notebook(cells=[new_markdown_cell("# T\n\nWhat?"), shown]), path)
+    )
+    assert page.tables == {"tables/03_x-1.csv": "a,b\n1,3\n2,4\n"}
+    assert str(page.body).count("<table") == 1

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import matplotlib as mpl
@@ -19,9 +20,11 @@ from dvol_utils.plots.style import (
     MODEL_MARKERS,
     axes,
     fit_titles,
+    is_title,
     label_ends,
     styled,
 )
+from dvol_utils.plots.variants import NARROW, dark_colours, make_narrow
 from dvol_utils.report.display import picture
 from dvol_utils.study.model_names import MODEL_NAMES
 
@@ -143,3 +146,43 @@ def test_figures_are_drawn_without_the_users_backend(tmp_path):
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True
     )
     assert done.stdout.strip() == drawn()["image"], done.stderr
+
+
+def test_dark_colours_turn_lightness_and_keep_hues():
+    light = np.array([[255, 255, 255], [0, 0, 0], [0, 114, 178], [217, 234, 244]])
+    paper, ink, blue, pale = dark_colours(light)
+    assert paper.tolist() == [21, 24, 28]
+    assert ink.min() >= 254
+    assert np.argsort(blue).tolist() == [0, 1, 2]
+    assert blue.mean() > 114
+    assert (pale > paper + 10).any()  # a pale band is still seen
+
+
+def test_a_narrow_figure_fits_a_phone_and_keeps_all_words():
+    ax = axes()
+    times = pd.date_range("2024-11-01", periods=300, tz="UTC")
+    ax.plot(times, np.linspace(0, 1, 300), label="a line with a long name")
+    ax.legend(ncols=3)
+    title = "A title that is wide enough for a desktop and much too wide for any phone at all"
+    ax.set_title(title, loc="left")
+    ax.set_xlabel("a name of an axis that is far too long for the screen of a phone, and more")
+    fit_titles(ax.figure)
+    make_narrow(ax.figure)
+    assert ax.figure.get_figwidth() == NARROW
+    assert ax.get_title(loc="left").split() == title.split()
+    ax.figure.draw_without_rendering()
+    for text in (ax.xaxis.label, *ax.figure.findobj(is_title)):
+        box = text.get_window_extent()
+        assert -1 <= box.x0 < box.x1 <= ax.figure.bbox.x1 + 1
+    boxes = [name.get_window_extent() for name in ax.get_xticklabels() if name.get_visible()]
+    assert all(a.x1 < b.x0 for a, b in pairwise(boxes))
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a line with a long name"]
+
+
+def test_names_below_an_axis_are_thinned_on_a_phone():
+    ax = axes()
+    ax.set_xticks(range(24), [f"hour {hour}" for hour in range(24)])
+    make_narrow(ax.figure)
+    shown = [name.get_text() for name in ax.get_xticklabels() if name.get_visible()]
+    assert 1 < len(shown) < 12
+    assert shown[0] == "hour 0"

@@ -13,11 +13,9 @@ from periodogram import literal_error
 from scipy import stats
 
 from dvol_utils.evaluation import average_seeds, check_forecasts, coverage, crps, with_quantiles
-from dvol_utils.evaluation.diagnostics import liveliest
 from dvol_utils.evaluation.forecast_table import QUANTILES
 from dvol_utils.evaluation.quantile_scores import crps_losses, pinball_losses
 from dvol_utils.pages.significance import coverage_sentences, crps_sentence
-from dvol_utils.plots import intervals as plots
 from dvol_utils.results.metrics import metrics_table
 from dvol_utils.results.persistence import against_level
 from dvol_utils.significance import (
@@ -320,28 +318,3 @@ def test_sentences_where_there_is_nothing_to_say():
         FORECASTS.assign(q05=np.nan), 24, resampling=Resampling(24, reps=5, seed=0)
     )
     assert crps_sentence(empty, None) == "There is no CRPS to set beside that of persistence."
-
-
-def test_figures_show_what_the_tables_say():
-    shares = reliability(FORECASTS, by="jump_regime")
-    shares = shares[shares["model"] == "har"]
-    ax = plots.reliability_lines(shares, "jump_regime", title="t")
-    for line in ax.lines[1:]:
-        regime = line.get_label().split(",")[0]
-        own = shares[(shares["jump_regime"] == regime) & (shares["share"] == "below")]
-        np.testing.assert_allclose(line.get_ydata(), 100 * own["observed"])
-    lively = liveliest(FORECASTS, 96, after=24)
-    ax = plots.fan_chart(lively, "har", title="t")
-    forecast, outcome = ax.lines
-    own = lively[lively["model"] == "har"]
-    np.testing.assert_allclose(outcome.get_ydata(), own["y_true"])
-    np.testing.assert_allclose(forecast.get_ydata(), own["y_pred"])
-    assert len(ax.collections) == 2
-
-
-def test_the_liveliest_hours_may_go_on():
-    short = liveliest(FORECASTS, 48)
-    longer = liveliest(FORECASTS, 48, after=12)
-    last = short["target_time"].max() + pd.Timedelta(hours=12)
-    expected = FORECASTS[FORECASTS["target_time"].between(short["target_time"].min(), last)]
-    pd.testing.assert_frame_equal(longer, expected)

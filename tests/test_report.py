@@ -15,6 +15,7 @@ from study_files import HOSTILE, executed_notebook, source_notebook, write
 
 from dvol_utils.report import display
 from dvol_utils.report.execute import NotebookError
+from dvol_utils.report.glossary import TERMS
 from dvol_utils.report.notebook_html import notebook_page
 from dvol_utils.report.overview import _rivals, _skill_axes
 from dvol_utils.report.site import build_site
@@ -24,8 +25,9 @@ from dvol_utils.study.effective import describe
 from dvol_utils.study.files import ArtefactError, read_json, write_json
 from dvol_utils.study.loading import load_study
 from dvol_utils.study.tables import record
+from dvol_utils.study.trials import commanded_study
 
-PAGES = ["01_data_preparation.html", "02_jump_detection.html", "index.html"]
+PAGES = ["01_data_preparation.html", "02_jump_detection.html", "glossary.html", "index.html"]
 
 
 @pytest.fixture
@@ -51,7 +53,7 @@ def built(study) -> dict[str, BeautifulSoup]:
     index = build_site(study)
     return {
         path.name: BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
-        for path in sorted(index.parent.glob("*"))
+        for path in sorted(index.parent.glob("*.html"))
     }
 
 
@@ -72,6 +74,7 @@ def test_site_has_a_page_for_each_notebook_and_an_overview(pages):
     assert [page.title.text for page in pages.values()] == [
         "Data – Tiny <study> & market",
         "Jumps – Tiny <study> & market",
+        "Glossary – Tiny <study> & market",
         "Tiny <study> & market",
     ]
 
@@ -107,25 +110,33 @@ def test_no_page_asks_another_host_for_anything(pages):
 
 def test_what_the_data_hold_is_text_and_never_markup(pages):
     for name, page in pages.items():
-        assert HOSTILE in page.get_text(), name
+        assert HOSTILE in page.get_text() or name == "glossary.html", name
         assert "alert" not in "".join(script.text for script in page.find_all("script"))
         assert [element for element in page.find_all("b") if element.text == "bold"] == []
 
 
-def test_code_is_folded_under_its_name(pages):
+def test_parameters_and_code_are_folded_at_the_end(pages):
     page = pages["01_data_preparation.html"]
-    folded = page.select("details.code")
-    names = [block.summary.text for block in folded]
-    assert names == ["Default parameters", "Parameters of this run", *["Code"] * 5]
+    (folded,) = page.select("details.code")
+    assert folded.find_parent("section").h2.text.startswith("How this page was made")
+    assert [line.text for line in folded.select(".part > p")] == [
+        "Effective parameters", "Default parameters", "Parameters of this run", "Data",
+        "Results", "Detail", "Results", "Results",
+    ]  # fmt: skip
     assert page.select("details[open]:not(.menu)") == []
-    assert 'study = "tiny"' in folded[1].pre.text
-    assert len(page.select("button#code-switch")) == 1
+    assert 'study = "tiny"' in folded.get_text()
+    assert folded.find_all_next("table") == folded.find_all("table")
 
 
 def test_contents_lead_to_headings_even_of_the_same_name(pages):
     page = pages["01_data_preparation.html"]
     entries = [(link.text, link["href"]) for link in page.select("nav.contents a")]
-    assert entries == [("Results", "#results"), ("Detail", "#detail"), ("Results", "#results-2")]
+    assert entries == [
+        ("Results", "#results"),
+        ("Detail", "#detail"),
+        ("Results", "#results-2"),
+        ("How this page was made", "#how-this-page-was-made"),
+    ]
     headings = page.main.find_all(["h2", "h3"])
     assert [f"#{heading['id']}" for heading in headings] == [target for _, target in entries]
 
@@ -135,7 +146,7 @@ def test_pages_are_linked_in_their_order(site):
     turns = {name: page.select("nav.turn a") for name, page in pages.items()}
     links = {name: [link["href"] for link in turn] for name, turn in turns.items()}
     assert links == {PAGES[0]: ["index.html", PAGES[1]], PAGES[1]: [PAGES[0], "index.html"],
-                     "index.html": []}  # fmt: skip
+                     "glossary.html": [], "index.html": []}  # fmt: skip
     for page in pages.values():
         targets = {link["href"].partition("#")[0] for link in page.find_all("a")} - {""}
         assert all((study.report_dir / target).is_file() for target in targets)
@@ -177,9 +188,9 @@ def test_same_cells_and_outputs_are_the_same_page(study):
 
 def test_site_is_the_same_bytes_twice(study):
     build_site(study)
-    first = {path.name: path.read_bytes() for path in study.report_dir.iterdir()}
+    first = {path.name: path.read_bytes() for path in study.report_dir.glob("*.html")}
     build_site(study)
-    assert {path.name: path.read_bytes() for path in study.report_dir.iterdir()} == first
+    assert {path.name: path.read_bytes() for path in study.report_dir.glob("*.html")} == first
 
 
 def test_overview_gives_the_headline_numbers(site):
@@ -349,7 +360,10 @@ def test_notebook_that_was_not_executed_is_missed(study):
 def test_page_of_a_notebook_that_is_gone_is_removed(study):
     build_site(study)
     (study.root / "notebooks/02_jump_detection.ipynb").unlink()
-    assert list(built(study)) == [PAGES[0], "index.html"]
+    assert list(built(study)) == [PAGES[0], *PAGES[2:]]
+    assert [path.name for path in study.report_dir.glob("notebooks/*")] == [
+        "01_data_preparation.ipynb"
+    ]
 
 
 def test_incomplete_notebook_leaves_the_old_site(study):
@@ -367,7 +381,7 @@ def test_incomplete_notebook_leaves_the_old_site(study):
 
 def test_full_disk_leaves_the_old_site(study, monkeypatch):
     build_site(study)
-    old = {path.name: path.read_bytes() for path in study.report_dir.iterdir()}
+    old = {path.name: path.read_bytes() for path in study.report_dir.glob("*.html")}
     executed_notebook(study, study.run_dir / "notebooks/01_data_preparation.ipynb", "New title")
 
     def full_disk(_handle):
@@ -376,7 +390,7 @@ def test_full_disk_leaves_the_old_site(study, monkeypatch):
     monkeypatch.setattr(os, "fsync", full_disk)
     with pytest.raises(OSError, match="No space left on device"):
         build_site(study)
-    assert {path.name: path.read_bytes() for path in study.report_dir.iterdir()} == old
+    assert {path.name: path.read_bytes() for path in study.report_dir.glob("*.html")} == old
 
 
 def page_of(folder, output):
@@ -459,3 +473,46 @@ def test_notebook_without_a_title_is_refused(tmp_path):
     path = write(new_notebook(cells=[new_markdown_cell("Prose.")]), tmp_path / "01_first.ipynb")
     with pytest.raises(NotebookError, match=r"01_first\.ipynb: no title; should begin with a Mark"):
         notebook_page(path)
+
+
+def test_pages_of_a_trial_say_what_was_changed_and_leave_the_study_alone(study):
+    before = {path: path.read_bytes() for path in study.report_dir.rglob("*.*")}
+    trial = commanded_study("tiny", {"significance.reps": 999})
+    shutil.copytree(study.run_dir, trial.run_dir, ignore=shutil.ignore_patterns("trials"))
+    index = build_site(trial)
+    assert index == study.report_dir / "trials" / trial.trial.name / "index.html"
+    for page in index.parent.glob("*.html"):
+        notice = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser").select_one(".trial")
+        assert "significance.reps is 999 in place of" in notice.text
+        assert (page.parent / notice.a["href"]).resolve() == (study.report_dir / "index.html")
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_no_page_says_where_the_raw_store_lies_on_this_machine(study, tmp_path):
+    manifest = read_json(study.run_dir / "manifest.json")
+    manifest["parameters"]["data"]["raw_dir"] = "/somebody/home/store"
+    write_json(study.run_dir / "manifest.json", manifest)
+    for page in built(study).values():
+        assert "/somebody" not in str(page)
+
+
+def test_every_page_describes_itself_for_previews(pages):
+    for page in pages.values():
+        names = [tag.get("name") or tag.get("property") for tag in page.select("meta[content]")]
+        assert {"description", "og:title", "og:description"} <= set(names)
+        assert page.find("meta", attrs={"name": "description"})["content"]
+
+
+def test_tables_are_offered_as_files(site):
+    study, pages = site
+    (link,) = pages[PAGES[0]].select(".csv a")
+    lines = (study.report_dir / link["href"]).read_text(encoding="utf-8").splitlines()
+    assert lines[0].startswith("text,value,long column 0")
+    assert len(lines) == 3
+
+
+def test_the_glossary_has_every_term_and_model(site):
+    study, pages = site
+    page = pages["glossary.html"]
+    assert len(page.select("dl.terms dt")) == len(TERMS)
+    assert len(page.select("tbody tr")) == len(study.models)

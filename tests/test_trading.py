@@ -19,6 +19,7 @@ from dvol_utils.plots import trading as plots
 from dvol_utils.study.judging_section import TradingParams
 from dvol_utils.study.loading import load_study
 from dvol_utils.study.params import ParameterError
+from dvol_utils.trading import performance
 from dvol_utils.trading.costs import FEES_UNTIL
 
 DAYS = trading.schedule(
@@ -248,9 +249,7 @@ def test_tiny_positions_hardly_count():
 def test_the_interval_of_the_sharpe_ratio_is_about_as_wide_as_theory_says():
     """Independent normal returns: standard error sqrt((1 + SR^2 / 2) / T) of a day's ratio."""
     net = 0.1 + np.random.default_rng(2).standard_normal(2_000)
-    low, high = trading.performance.sharpe_interval(
-        net, 1, block=1, reps=2_000, coverage=0.95, seed=0
-    )
+    low, high = performance.sharpe_interval(net, 1, block=1, reps=2_000, coverage=0.95, seed=0)
     width = 2 * 1.96 * math.sqrt((1 + 0.1**2 / 2) / len(net))
     assert high - low == pytest.approx(width, rel=0.08)
 
@@ -259,18 +258,16 @@ def test_the_interval_of_the_sharpe_ratio_counts_resamples_without_a_trade():
     """One good day of 300 is missing from a third of the resamples: zero is in the interval."""
     net = np.zeros(300)
     net[100] = 5.0
-    low, high = trading.performance.sharpe_interval(
-        net, 365.25, block=10, reps=500, coverage=0.95, seed=0
-    )
+    low, high = performance.sharpe_interval(net, 365.25, block=10, reps=500, coverage=0.95, seed=0)
     assert low == 0
     assert high > 1
 
 
 def test_blocks_are_days_where_decisions_are_a_week_apart(monkeypatch):
     blocks = []
-    drawn = trading.performance._resamples
+    drawn = performance._resamples
     monkeypatch.setattr(
-        trading.performance,
+        performance,
         "_resamples",
         lambda values, block, *rest: (blocks.append(block), drawn(values, block, *rest))[1],
     )
@@ -645,14 +642,19 @@ def test_figures_draw_what_they_get(market):
     band = trading.equity_band(mine, block_days=5, reps=50, coverage=0.9, seed=0)
     assert (band["low"] <= band["high"]).all()
     ax = plots.equity_curves({"HAR": band, "other": mine}, title="t")
-    np.testing.assert_allclose(ax.lines[0].get_ydata(), mine["net"].cumsum())
+    curve = next(line for line in ax.lines if len(line.get_xdata()) == len(mine))
+    np.testing.assert_allclose(curve.get_ydata(), mine["net"].cumsum())
+    assert len(ax.containers) == 1
     assert {"HAR", "other"} <= {text.get_text() for text in ax.texts}
     ax = plots.straddle_parts(mine, title="t")
     total = sum(ax.lines[i].get_ydata()[-1] for i in range(3))
     assert ax.lines[3].get_ydata()[-1] == pytest.approx(total)
     grid = trading.cost_grid(test, hours, study, ("har", "mean"))
-    ax = plots.cost_lines(grid, title="t")
-    np.testing.assert_allclose(ax.lines[0].get_ydata(), grid["annual_return"][:3])
+    ax = plots.cost_lines(grid, 0.5, title="t")
+    first = grid[grid["instrument"] == grid["instrument"].iloc[0]].head(3)
+    expected = [first["annual_gross"].iloc[0], *first["annual_return"]]
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), expected)
+    assert ax.lines[0].get_xdata()[0] == 0
     clock = pd.DataFrame(
         {"hour": range(24), "annual_return": -1.0, "annual_gross": np.arange(24.0)}
     )

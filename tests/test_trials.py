@@ -12,7 +12,7 @@ from dvol_utils.study.effective import effective
 from dvol_utils.study.files import ArtefactError, file_hash, read_json, write_json
 from dvol_utils.study.loading import load_study
 from dvol_utils.study.tables import claim, read_table, record, write_table
-from dvol_utils.study.trials import open_study
+from dvol_utils.study.trials import commanded_study, open_study, trial_at
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 PANEL, JUMPS, FORECASTS = (pd.DataFrame({"value": [number]}) for number in range(3))
@@ -107,11 +107,56 @@ def test_before_there_is_a_run_overrides_are_a_trial_and_their_lack_is_none(tmp_
     assert open_study("tiny", ALPHA).trial.changes == {"jumps.alpha": (0.05, 0.01)}
 
 
-def test_a_run_with_settings_is_left_alone_by_a_notebook_without(tmp_project):
-    """As after `make report SET="jumps.alpha=0.05"`."""
+def test_a_run_with_the_parameters_of_an_earlier_file_is_left_alone_by_a_notebook(tmp_project):
     claim(load_study("tiny", ALPHA))
-    assert open_study("tiny", ALPHA).trial is None
+    assert open_study("tiny", ALPHA).trial.changes == {"jumps.alpha": (0.05, 0.01)}
     assert open_study("tiny").trial.changes == {"jumps.alpha": (0.01, 0.05)}
+
+
+def test_a_command_with_other_parameters_works_on_the_trial_of_a_notebook_with_them(study):
+    """So that notebook, report, forecast and score find what each has left."""
+    trial = commanded_study("tiny", ALPHA)
+    assert trial.run_dir == open_study("tiny", ALPHA).run_dir != study.run_dir
+    assert trial.report_dir == study.report_dir / "trials" / trial.trial.name
+    assert trial.trial.words == "jumps.alpha is 0.05 in place of 0.01"
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [None, {"jumps.alpha": 0.01}, {"training.cluster": "local"}, {"data.raw_dir": "/elsewhere"}],
+)
+def test_a_command_that_changes_no_result_works_on_the_run(study, overrides):
+    assert commanded_study("tiny", overrides).run_dir == study.run_dir
+
+
+def test_a_trial_reads_the_raw_store_that_the_run_was_given(tmp_project):
+    claim(load_study("tiny", {"data.raw_dir": "/elsewhere"}))
+    assert str(commanded_study("tiny", ALPHA).data.raw_dir) == "/elsewhere"
+    assert str(commanded_study("tiny").data.raw_dir) == "data/raw"
+
+
+def test_a_command_claims_a_trial_without_the_stages_of_the_run(study):
+    before = hashes(study)
+    trial = commanded_study("tiny", ALPHA)
+    claim(trial)
+    assert read_json(trial.run_dir / "manifest.json")["stages"] == {}
+    record(trial, "01_data_preparation", {"rows": 2})
+    claim(trial)
+    assert read_json(trial.run_dir / "manifest.json")["stages"] == {
+        "01_data_preparation": {"rows": 2}
+    }
+    assert {path: hash_ for path, hash_ in hashes(study).items() if path in before} == before
+
+
+def test_a_trial_is_found_by_its_folder(study, tmp_path):
+    trial = commanded_study("tiny", ALPHA)
+    claim(trial)
+    found = trial_at(trial.run_dir)
+    assert (found.run_dir, found.trial) == (trial.run_dir, trial.trial)
+    assert effective(found) == effective(trial)
+    for folder in (study.run_dir, tmp_path):
+        with pytest.raises(ArtefactError, match="no finished trial; should be a folder"):
+            trial_at(folder)
 
 
 def test_a_claim_keeps_the_stages_and_changes_nothing_twice(study):

@@ -7,7 +7,13 @@ __getattr__, __dir__, __all__ = lazy.attach(
     submodules={"diagnostics", "worst"},
     submod_attrs={
         "ended": ["ended_scores"],
-        "forecast_table": ["add_calendar", "average_seeds", "check_forecasts", "evaluation_rows"],
+        "forecast_table": [
+            "add_calendar",
+            "average_seeds",
+            "check_forecasts",
+            "evaluation_rows",
+            "squared_errors",
+        ],
         "quantile_scores": ["coverage", "crps", "with_quantiles"],
         "scores": ["METRICS", "SUMS", "contributions", "metrics_from_sums", "score"],
     },

@@ -205,8 +205,10 @@ def _check_same_rows(forecasts: pd.DataFrame) -> None:
         [forecasts["model"].to_numpy(), forecasts["seed"].to_numpy()]
     ):
         lacking = all_rows[np.setdiff1d(np.arange(len(all_rows)), its_places)]
-        lacking = [row for row in lacking if row[1] <= last.get((row[0], model), row[1])]
-        if lacking:
+        ends = last.xs(model, level="model").reindex(lacking.get_level_values(0))
+        origins = lacking.get_level_values(1)
+        lacking = lacking[np.asarray(ends.isna()) | np.asarray(origins <= pd.DatetimeIndex(ends))]
+        if len(lacking):
             asset, origin = lacking[0]
             raise ValueError(
                 f"forecasts: model {model}, seed {seed}: found no forecast for {asset}, origin "

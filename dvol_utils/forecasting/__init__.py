@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "horizons": ["horizon_forecasts"],
         "inputs": ["absent_inputs", "model_inputs", "release_sentences"],
         "intervals": ["add_quantiles"],
+        "own_model": ["own_forecasts"],
         "plan": ["check_plan"],
         "pooling": ["asset_samples", "asset_summary", "pooling_forecasts"],
         "walk": ["forecast_table"],

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from dvol_utils.models import Forecaster
 from dvol_utils.models.linear import RidgeForecaster, ridge_decay
 from dvol_utils.models.naive import Persistence, SeasonalNaive
-from dvol_utils.models.networks import with_epochs
 from dvol_utils.models.trees import boosted_trees
 from dvol_utils.study.model_names import ENSEMBLE, NETWORK_NAMES
 from dvol_utils.study.params import StudyParams
-from dvol_utils.training import NetworkForecaster
 from dvol_utils.training.checkpoints.sealed import read_sealed
+
+if TYPE_CHECKING:
+    from dvol_utils.training import NetworkForecaster
 
 
 def make_forecaster(
@@ -56,6 +58,10 @@ def make_forecaster(
 def _network(
     name: str, study: StudyParams, seed: int, fold: int | None, after: int | None
 ) -> NetworkForecaster:
+    # torch takes seconds to load, and only networks need it.
+    from dvol_utils.models.networks import with_epochs
+    from dvol_utils.training import NetworkForecaster
+
     place = {"fold": fold, "checkpoint": checkpoint_folder(study, name, seed, fold or 0)}
     if after is None:
         return NetworkForecaster(name, study, seed=seed, **place)

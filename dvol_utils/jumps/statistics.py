@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import erfc
-from scipy.stats import false_discovery_control
 
 MEAN_ABSOLUTE_NORMAL = math.sqrt(2 / math.pi)  # c: without jumps c * L is standard normal
 
@@ -157,6 +156,8 @@ def benjamini_hochberg(p_values: ArrayLike, alpha: float) -> Mask:
     adjusted = np.full(len(p), np.inf)
     tested = ~np.isnan(p)
     if tested.any():
+        from scipy.stats import false_discovery_control  # takes a second to load
+
         adjusted[tested] = false_discovery_control(p[tested])
     return adjusted <= alpha
 

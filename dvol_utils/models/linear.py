@@ -9,9 +9,6 @@ Financial Econometrics 7(2). doi:10.1093/jjfinec/nbp001
 from __future__ import annotations
 
 import numpy as np
-from sklearn.linear_model import Ridge
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from dvol_utils.models import State
 from dvol_utils.models.decay import MONTH_EXPIRY, DecayForecaster
@@ -35,13 +32,15 @@ class RidgeForecaster:
 
     def __init__(self, groups: list[str], penalty: float = PENALTY) -> None:
         self.columns = feature_columns(groups)
-        self.pipeline: Pipeline = make_pipeline(StandardScaler(), Ridge(alpha=penalty))
+        self.penalty = penalty
+        self.learnt: State = {}
 
     @one_thread()
     def fit(self, samples: Samples) -> None:
         """Fit on every row that may be learnt from, each with the same weight."""
         rows = samples.fitting_rows()
-        self.pipeline.fit(samples.features[self.columns].to_numpy()[rows], samples.target[rows])
+        inputs = samples.features[self.columns].to_numpy()[rows]
+        self.learnt = _fit(self.penalty, inputs, samples.target[rows])
 
     @one_thread()
     def predict(self, samples: Samples) -> np.ndarray:
@@ -49,16 +48,16 @@ class RidgeForecaster:
         inputs = samples.features[self.columns].to_numpy()
         known = ~np.isnan(inputs).any(axis=1)
         forecast = np.full(len(inputs), np.nan)
-        forecast[known] = self.pipeline.predict(inputs[known])
+        forecast[known] = _predict(self.learnt, inputs[known])
         return samples.to_points(forecast)
 
     def state(self) -> State:
         """Means and deviations of the inputs, coefficients and intercept."""
-        return _state(self.pipeline)
+        return self.learnt
 
     def restore(self, state: State) -> None:
         """Take over what another has learnt."""
-        _restore(self.pipeline, state)
+        self.learnt = state
 
 
 class WeightedRidge:
@@ -71,26 +70,26 @@ class WeightedRidge:
     """
 
     def __init__(self, penalty: float = PENALTY) -> None:
-        self.pipeline: Pipeline = make_pipeline(StandardScaler(), Ridge(alpha=penalty))
+        self.penalty = penalty
+        self.learnt: State = {}
 
     @one_thread()
     def fit(self, inputs: np.ndarray, target: np.ndarray, weight: np.ndarray) -> None:
         """Learn from weighted rows."""
-        weights = {f"{step}__sample_weight": weight for step, _ in self.pipeline.steps}
-        self.pipeline.fit(inputs, target, **weights)
+        self.learnt = _fit(self.penalty, inputs, target, weight)
 
     @one_thread()
     def predict(self, inputs: np.ndarray) -> np.ndarray:
         """Forecast of the target, shape (N,)."""
-        return self.pipeline.predict(inputs)
+        return _predict(self.learnt, inputs)
 
     def state(self) -> State:
         """Means and deviations of the inputs, coefficients and intercept."""
-        return _state(self.pipeline)
+        return self.learnt
 
     def restore(self, state: State) -> None:
         """Take over what another has learnt."""
-        _restore(self.pipeline, state)
+        self.learnt = state
 
 
 def ridge_decay() -> DecayForecaster:
@@ -99,8 +98,15 @@ def ridge_decay() -> DecayForecaster:
     return DecayForecaster(columns, WeightedRidge())
 
 
-def _state(pipeline: Pipeline) -> State:
-    scaler, ridge = (step for _, step in pipeline.steps)
+def _fit(
+    penalty: float, inputs: np.ndarray, target: np.ndarray, weight: np.ndarray | None = None
+) -> State:
+    # Only who fits waits for scikit-learn: forecasts from saved models do without.
+    from sklearn.linear_model import Ridge
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler().fit(inputs, sample_weight=weight)
+    ridge = Ridge(alpha=penalty).fit(scaler.transform(inputs), target, sample_weight=weight)
     return {
         "mean": scaler.mean_,
         "scale": scaler.scale_,
@@ -109,9 +115,7 @@ def _state(pipeline: Pipeline) -> State:
     }
 
 
-def _restore(pipeline: Pipeline, state: State) -> None:
-    """Leave the pipeline as fitting would have: it forecasts with the same operations."""
-    scaler, ridge = (step for _, step in pipeline.steps)
-    scaler.mean_, scaler.scale_ = state["mean"], state["scale"]
-    ridge.coef_, ridge.intercept_ = state["coefficients"], float(state["intercept"][0])
-    scaler.n_features_in_ = ridge.n_features_in_ = len(state["mean"])
+def _predict(learnt: State, inputs: np.ndarray) -> np.ndarray:
+    """Forecast of the target, shape (N,), by the operations of scikit-learn's own models."""
+    scaled = (inputs - learnt["mean"]) / learnt["scale"]
+    return scaled @ learnt["coefficients"] + learnt["intercept"][0]

@@ -8,15 +8,17 @@ Neural Information Processing Systems 30. The histogram method that scikit-learn
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.ensemble import HistGradientBoostingRegressor
 
 from dvol_utils.models import State
 from dvol_utils.models.decay import MONTH_EXPIRY, DecayForecaster
 from dvol_utils.samples.features import feature_columns
 from dvol_utils.study.threads import one_thread
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import HistGradientBoostingRegressor
 
 # Few, small and slow trees: a day's change is nearly all noise, and hours overlap, so that 400 of
 # them are some 17 independent days.
@@ -33,14 +35,18 @@ class BoostedTrees:
     """Histogram gradient boosting with squared error, to a fixed number of trees, on one thread."""
 
     def __init__(self) -> None:
-        # Early stopping would set aside random rows, neighbours of those it learns from.
-        self.trees = HistGradientBoostingRegressor(early_stopping=False, random_state=0, **_SIZE)
+        self.trees: HistGradientBoostingRegressor | None = None
         self.restored: State | None = None
 
     @one_thread()
     def fit(self, inputs: np.ndarray, target: np.ndarray, weight: np.ndarray) -> None:
         """Grow the trees on weighted rows."""
+        # Only who fits waits for scikit-learn: forecasts from saved models do without.
+        from sklearn.ensemble import HistGradientBoostingRegressor
+
         self.restored = None
+        # Early stopping would set aside random rows, neighbours of those it learns from.
+        self.trees = HistGradientBoostingRegressor(early_stopping=False, random_state=0, **_SIZE)
         self.trees.fit(inputs, target, sample_weight=weight)
 
     @one_thread()
@@ -48,6 +54,7 @@ class BoostedTrees:
         """Forecast of the target, shape (N,)."""
         if self.restored is not None:
             return _predict(self.restored, inputs)
+        assert self.trees is not None
         return self.trees.predict(inputs)
 
     def state(self) -> State:
@@ -56,7 +63,10 @@ class BoostedTrees:
         `left` and `right` are the nodes that follow `feature <= threshold` and its opposite, or the
         node itself where it is a leaf; `depth` is the largest of all trees.
         """
-        return _nodes(self.trees) if self.restored is None else self.restored
+        if self.restored is not None:
+            return self.restored
+        assert self.trees is not None
+        return _nodes(self.trees)
 
     def restore(self, state: State) -> None:
         """Take over the trees that another has grown."""

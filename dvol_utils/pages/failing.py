@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from dvol_utils.evaluation.forecast_table import add_calendar
+from dvol_utils.significance.crps import reliability
 from dvol_utils.study.model_names import label
 from dvol_utils.wording.numbers import day, hour, number, percent
 
@@ -49,26 +51,32 @@ def move_title(table: pd.DataFrame) -> str:
     )
 
 
-def coverage_by_month(metrics: pd.DataFrame, model: str) -> pd.DataFrame:
-    """Share of outcomes in a model's 90 % interval: `month` (text), `covered_90`, `n`.
+def coverage_by_month(judged: pd.DataFrame, model: str) -> pd.DataFrame:
+    """Share of outcomes in a model's 90 % interval: `month` (text), `covered_90, low, high, n`.
 
     Parameters
     ----------
-    metrics : DataFrame
-        `metrics_table` of the test rows; without quantiles there are no rows here.
+    judged : DataFrame
+        Forecasts with quantiles (`with_quantiles`); without any there are no rows here.
     model : str
     """
-    rows = metrics[(metrics["model"] == model) & (metrics["metric"] == "covered_90")]
-    rows = rows[rows["regime_type"] == "month"].dropna(subset=["value"])
-    return rows.rename(columns={"regime": "month", "value": "covered_90"})[
-        ["month", "covered_90", "n"]
-    ].reset_index(drop=True)
+    columns = ["month", "covered_90", "low", "high", "n"]
+    own = add_calendar(judged[judged["model"] == model])
+    if own.empty:
+        return pd.DataFrame(columns=columns)
+    shares = reliability(own.assign(month=own["month"].dt.strftime("%Y-%m")), by="month")
+    rows = shares[(shares["share"] == "within") & (shares["nominal"] == 0.9)]
+    return rows.rename(columns={"observed": "covered_90"})[columns].reset_index(drop=True)
 
 
 def coverage_title(covered: pd.DataFrame) -> str:
-    """In how many months the 90 % interval held too few outcomes, from `coverage_by_month`."""
-    low = int((covered["covered_90"] < 0.9).sum())
-    return f"Fewer outcomes than meant in the 90 % interval in {low} of {len(covered)} months"
+    """The range of monthly shares, and how many differ from 90 %, from `coverage_by_month`."""
+    out = int(((covered["low"] > 0.9) | (covered["high"] < 0.9)).sum())
+    low, high = 100 * covered["covered_90"].min(), 100 * covered["covered_90"].max()
+    return (
+        f"The 90 % interval holds {low:.0f} to {high:.0f} % by month; {out or 'none'} of "
+        f"{len(covered)} months beyond chance"
+    )
 
 
 def move_finding(table: pd.DataFrame, model: str) -> str:

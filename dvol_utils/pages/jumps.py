@@ -7,6 +7,7 @@ import pandas as pd
 from dvol_utils.jumps.quality import PLAIN
 from dvol_utils.wording.numbers import written_p
 
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _HEADS = {
     "up_pct": "upward, %",
     "median_pct": "median size, %",
@@ -67,6 +68,21 @@ def describe_jumps(
     )
 
 
+def busiest_slots(counts: pd.Series, weekend_pct: float) -> str:
+    """The two hours of the week with most flags, from `flags_by_slot` of one test.
+
+    Parameters
+    ----------
+    counts : Series
+        Flags by hour of the week, from Monday 00:00 UTC.
+    weekend_pct : float
+        Share of the flags that fall on weekends, percent.
+    """
+    most = counts.sort_values(ascending=False, kind="stable").index[:2]
+    named = " and ".join(f"{_WEEKDAYS[slot // 24]} {slot % 24:02d}:00" for slot in most)
+    return f"Most flags at {named} UTC; {weekend_pct:.0f} % on weekends (29 % if even)"
+
+
 def _when_words(
     dvol: pd.Series, near: pd.Series, plain: pd.Series, companions: pd.DataFrame
 ) -> str:
@@ -113,7 +129,7 @@ def _variant_words(compared: pd.DataFrame) -> str:
 
 def _truth_words(quality: pd.DataFrame) -> str:
     if quality.empty:
-        return "The true jumps are not known here; the simulated market says what flags are worth."
+        return ""
     exact = quality[quality["tolerance_hours"] == quality["tolerance_hours"].min()]
     overall, largest = exact.iloc[0], exact[exact["true_jumps"] > 0].iloc[-1:]
     if not overall["flags"]:

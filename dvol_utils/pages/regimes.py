@@ -103,13 +103,18 @@ def month_finding(months: pd.DataFrame, model: str) -> str:
     tested = own[own["p_holm"] < LEVEL]
     better = int((tested["skill"] > 0).sum())
     chance = binomtest(ahead, len(own), alternative="greater").pvalue
-    best, worst = own.loc[own["skill"].idxmax()], own.loc[own["skill"].idxmin()]
+    long = own[own["low"].notna()]
+    ends = ""
+    if len(long) > 1:
+        best, worst = long.loc[long["skill"].idxmax()], long.loc[long["skill"].idxmin()]
+        counted = "" if len(long) == len(own) else ", of those long enough for an interval"
+        ends = (
+            f" Its best month is {best['month']:%Y-%m} (skill {percent(best['skill'])}), its worst "
+            f"{worst['month']:%Y-%m} ({percent(worst['skill'])}){counted}."
+        )
     return (
         f"{label(model)} is ahead of persistence in {ahead} of {len(own)} months; were each month "
         f"a toss of a coin, as many or more would be ahead with {p_text(chance)}. Its interval "
         f"lies above zero in {beyond or 'none'} of them; by the Diebold-Mariano test, after Holm's "
-        f"correction over the months, it is better at p < {LEVEL} in {better or 'none'}. Its best "
-        "month is "
-        f"{best['month']:%Y-%m} (skill {percent(best['skill'])}), its worst {worst['month']:%Y-%m} "
-        f"({percent(worst['skill'])})."
+        f"correction over the months, it is better at p < {LEVEL} in {better or 'none'}.{ends}"
     )

@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 from torch import nn
 
+from dvol_utils.forecasting.forecasters import trained_folders
 from dvol_utils.models.lstm import DVOLLSTM, LADDER
 from dvol_utils.samples.folds import Fold, fold_rows, fold_samples
 from dvol_utils.samples.samples import Samples
 from dvol_utils.study.fitting_section import WalkParams
 from dvol_utils.study.model_names import label
+from dvol_utils.study.params import StudyParams
 from dvol_utils.training.checkpoints.networks import read_config
 from dvol_utils.training.devices import Arithmetic
 
@@ -149,6 +151,14 @@ def training_overview(folders: Iterable[Path]) -> pd.DataFrame:
     )
     whole = {name: overview[name].round().astype(int) for name in ("epochs", "best_epoch")}
     return overview.assign(folds=overview["folds"] // overview["seeds"], **whole)
+
+
+def network_sizes(study: StudyParams, forecasts: pd.DataFrame) -> pd.DataFrame:
+    """Number of parameters of each trained network: `model, parameters`, the smallest first."""
+    folders = trained_folders(study, forecasts, newest=True)
+    one_each = {folder.parent.name: folder for folder in folders}  # seeds are of one size
+    sizes = training_summary(one_each.values()).reindex(columns=["model", "parameters"])
+    return sizes.sort_values("parameters", ignore_index=True)
 
 
 def training_history(folders: Iterable[Path]) -> pd.DataFrame:

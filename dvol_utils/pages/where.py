@@ -10,8 +10,8 @@ from dvol_utils.results.where import (
     KINDS,
     cumulative_gain,
     gain_parts,
-    hourly_gains,
     skill_without,
+    squared_gains,
 )
 from dvol_utils.significance.resampling import Resampling
 from dvol_utils.study.model_names import label
@@ -43,7 +43,7 @@ def where_gained(test: pd.DataFrame, model: str, study: StudyParams) -> Where | 
     """
     if model == "persistence":
         return None
-    gains = hourly_gains(test, model)
+    gains = squared_gains(test, model)
     resampling = Resampling.of(study.significance).fitted(test)
     parts = [gain_parts(gains, kind, resampling=resampling) for kind in KINDS]
     return Where(

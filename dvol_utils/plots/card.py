@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from dvol_utils.plots.style import BLACK, BLUE, GREY, VERMILION, WIDTH, axes, new_figure, styled
 from dvol_utils.study.model_names import label
 
-_BAND = ["q05", "q95"]
+_BANDS = (("q05", "q95", 0.16, "90 % interval"), ("q25", "q75", 0.32, "50 % interval"))
 _NAMED = 2
 
 
@@ -48,9 +48,9 @@ def week_gains(weeks: pd.DataFrame, *, title: str, ax: Axes | None = None) -> Ax
 
 @styled
 def week_close_up(
-    forecasts: pd.DataFrame, model: str, *, title: str, legend: bool = True, ax: Axes | None = None
+    forecasts: pd.DataFrame, model: str, *, title: str, ax: Axes | None = None
 ) -> Axes:
-    """Outcome, persistence and one model's forecast with its 90 % interval, by target hour.
+    """Outcome, persistence and one model's forecast with its intervals, by target hour.
 
     Parameters
     ----------
@@ -59,22 +59,18 @@ def week_close_up(
     model : str
     title : str
         The finding.
-    legend : bool
-        Whether the lines are named; once is enough where several weeks share a figure.
     """
     ax = axes(ax, height=3.2)
     own = forecasts[forecasts["model"] == model].sort_values("target_time")
     time = own["target_time"]
-    band = own.reindex(columns=_BAND).astype(float)
-    if band.notna().all(axis="columns").any():
-        ax.fill_between(
-            time, *band.to_numpy().T, color=BLUE, alpha=0.18, linewidth=0, label="90 % interval"
-        )
+    for low, high, alpha, text in _BANDS:
+        band = own.reindex(columns=[low, high]).astype(float)
+        if band.notna().all(axis="columns").any():
+            form = {"color": BLUE, "alpha": alpha, "linewidth": 0, "label": text}
+            ax.fill_between(time, *band.to_numpy().T, **form)
     ax.plot(time, own["y_origin"], color=GREY, linestyle="--", label="persistence")
     ax.plot(time, own["y_pred"], color=BLUE, label=label(model))
     ax.plot(time, own["y_true"], color=BLACK, linewidth=1.8, label="outcome")
-    if legend:
-        ax.legend(loc="best", ncols=4)
     _date_axis(ax)
     ax.set(xlabel="target hour, UTC", ylabel="DVOL, index points", title=title)
     return ax
@@ -86,11 +82,12 @@ def week_close_ups(
 ) -> Figure:
     """`week_close_up` of each `week` of the forecasts (`rows_of_weeks`), one below the other."""
     weeks = list(pd.unique(forecasts["week"]))
-    figure = new_figure(WIDTH, 2.7 * len(weeks))
-    panels = figure.subplots(len(weeks), 1, squeeze=False)
-    for place, (week, ax) in enumerate(zip(weeks, panels[:, 0], strict=True)):
-        rows = forecasts[forecasts["week"] == week]
-        week_close_up(rows, model, title=titles[week], legend=place == 0, ax=ax)
+    figure = new_figure(WIDTH, 0.4 + 2.4 * len(weeks))
+    panels = figure.subplots(len(weeks), 1, squeeze=False)[:, 0]
+    for week, ax in zip(weeks, panels, strict=True):
+        week_close_up(forecasts[forecasts["week"] == week], model, title=titles[week], ax=ax)
+        ax.set_xlabel("target hour, UTC" if ax is panels[-1] else "")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure
 
 
@@ -117,30 +114,22 @@ def move_errors(table: pd.DataFrame, model: str, *, title: str, ax: Axes | None 
 
 @styled
 def monthly_coverage(table: pd.DataFrame, *, title: str, ax: Axes | None = None) -> Axes:
-    """Share of outcomes within the 90 % interval by month: `month` (text), `covered_90`, `n`.
+    """Share of outcomes within the 90 % interval by month: `month, covered_90, low, high, n`.
 
-    Each month stands on as many hours as are written at its foot; the line is what is meant.
+    `month` is text; the whiskers allow for neighbouring hours that are nearly the same, and are
+    red where they leave out what is meant.
     """
-    ax = axes(ax, height=2.9)
-    place, shares = np.arange(len(table)), 100 * table["covered_90"]
-    colours = np.where(shares < 90, VERMILION, BLUE)
-    ax.vlines(place, 90, shares, color=colours, alpha=0.7)
-    ax.scatter(place, shares, color=colours, zorder=3)
+    ax = axes(ax, height=3.0)
+    for place, row in enumerate(table.itertuples()):
+        shares = 100 * np.array([row.low, row.covered_90, row.high])
+        colour = VERMILION if shares[2] < 90 or shares[0] > 90 else BLUE
+        reach = [[shares[1] - shares[0]], [shares[2] - shares[1]]]
+        marker = "D" if colour == VERMILION else "o"
+        ax.errorbar(place, shares[1], reach, fmt=marker, color=colour, capsize=2.5)
     ax.axhline(90, color=BLACK, linewidth=0.8)
-    for at, share in zip(place, shares, strict=True):
-        up = share >= 90
-        ax.annotate(
-            f"{share:.0f}",
-            (at, share),
-            (0, 6 if up else -6),
-            textcoords="offset points",
-            ha="center",
-            va="bottom" if up else "top",
-            fontsize=8.5,
-        )
     heads = zip(table["month"], table["n"], strict=True)
-    ax.set_xticks(place, [f"{month}\n{hours:,} h" for month, hours in heads], fontsize=8)
-    ax.margins(y=0.2)
+    names = [f"{month}\n{hours:,} h" for month, hours in heads]
+    ax.set_xticks(range(len(table)), names, fontsize=8)
     ax.set(xlabel="month of the origin", ylabel="in the interval, % of hours", title=title)
     return ax
 

@@ -25,6 +25,7 @@ from dvol_utils.plots.style import (
     styled,
 )
 
+_SHADES = ("#E6C98A", "#8FBBDB")
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _ACTIVITY = {
     "transfer_volume_usd": ("transfers, USD", VERMILION, "o-"),
@@ -141,7 +142,7 @@ def plot_series(
     log: bool = False,
     ax: Axes | None = None,
 ) -> Axes:
-    """One line over time, with named boundaries as dashed verticals.
+    """One line over time, with named stretches shaded from a dashed line each.
 
     Parameters
     ----------
@@ -152,7 +153,7 @@ def plot_series(
     title, unit : str
         The finding; the label of the vertical axis.
     boundaries : dict, optional
-        Times to mark, by their names.
+        Where stretches begin, in order of time, by their names.
     log : bool
         Logarithmic vertical axis.
     ax : Axes, optional
@@ -165,11 +166,13 @@ def plot_series(
         ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         ax.yaxis.set_minor_locator(LogLocator(subs=(2, 3, 5)))
         ax.yaxis.set_minor_formatter(StrMethodFormatter("{x:,.0f}"))
-    for name, time in (boundaries or {}).items():
+    starts = [*(boundaries or {}).values(), daily["time"].max()]
+    for place, (name, time) in enumerate((boundaries or {}).items()):
+        span = {"color": _SHADES[place % 2], "alpha": 0.3, "linewidth": 0, "zorder": 0}
+        ax.axvspan(time, starts[place + 1], **span)
         ax.axvline(time, color=GREY, linestyle="--", linewidth=1.0)
-        ax.annotate(
-            f" {name}", (time, 0.98), xycoords=("data", "axes fraction"), va="top", color=GREY
-        )
+        at = {"xycoords": ("data", "axes fraction"), "va": "top"}
+        ax.annotate(f" {name}", (time, 0.98), **at)
     _date_axis(ax)
     ax.set_ylabel(unit)
     ax.set_title(title)

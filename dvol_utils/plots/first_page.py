@@ -117,7 +117,7 @@ def three_panels(
     heights = [_TOP, _MIDDLE, forest_height(table)]
     figure = new_figure(width, sum(heights))
     top, middle, bottom = figure.subplots(3, 1, height_ratios=heights)
-    week_close_up(recent, model, title=titles[0], legend=False, ax=top)
+    week_close_up(recent, model, title=titles[0], ax=top)
     top.set_xlabel("")
     top.legend(loc="best", ncols=1 if width < WIDTH else 2, fontsize=8.5)
     cumulative_gain(path, title=titles[1], ax=middle)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import matplotlib.dates as mdates
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -27,17 +28,28 @@ _LINES = ((BLUE, "-"), (VERMILION, "--"), (GREY, ":"))
 
 
 @styled
-def plot_flags(
-    panel: pd.DataFrame, jumps: pd.DataFrame, *, title: str = "", ax: Axes | None = None
-) -> Axes:
-    """DVOL's level with upward and downward flags; the panel's first asset."""
-    ax = axes(ax)
+def plot_flags(panel: pd.DataFrame, jumps: pd.DataFrame, *, title: str = "") -> Figure:
+    """DVOL's level, and below it the flags of each month, upward and downward; the first asset."""
     first = (panel["asset"] == panel["asset"].iloc[0]).to_numpy()
-    _level(ax, panel.loc[first, "time"], panel.loc[first, "dvol_close"], jumps[first])
-    ax.set(title=title, ylabel="DVOL, index points", xlabel="bar close, UTC")
-    ax.xaxis.set_major_formatter(mdates.ConciseDateFormatter(ax.xaxis.get_major_locator()))
-    _name_directions(ax)
-    return ax
+    time, own = panel.loc[first, "time"], jumps[first]
+    figure = new_figure(WIDTH, 3.9)
+    ax, below = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [2, 1]})
+    ax.plot(time, panel.loc[first, "dvol_close"], color=GREY, linewidth=0.8)
+    ax.set_ylabel("DVOL, index points")
+    month = time.dt.normalize() - pd.to_timedelta(time.dt.day - 1, unit="D")
+    for name, sign, _, colour in _DIRECTIONS:
+        hit = (own["is_jump"] & (np.sign(own["jump_size"]) == sign)).to_numpy()
+        counts = sign * pd.Series(hit, index=month.array).groupby(level=0).sum()
+        form = {"width": pd.Timedelta(days=26), "align": "edge", "color": colour}
+        below.bar(counts.index, counts, **form, hatch="" if sign > 0 else "///", label=name)
+    below.axhline(0, color=BLACK, linewidth=0.8)
+    below.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    below.yaxis.set_major_formatter(lambda value, _: f"{abs(value):.0f}")
+    below.xaxis.set_major_formatter(mdates.ConciseDateFormatter(below.xaxis.get_major_locator()))
+    below.set(ylabel="flags a month", xlabel="bar close, UTC")
+    below.legend(loc="best", ncols=2)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    return figure
 
 
 @styled
@@ -64,17 +76,30 @@ def plot_sizes(jumps: pd.DataFrame, *, title: str = "", ax: Axes | None = None) 
 
 @styled
 def plot_hours_of_week(counts: pd.Series, *, title: str = "", ax: Axes | None = None) -> Axes:
-    """Number of flags in each hour of the week, from counts per slot 0 .. 167."""
-    ax = axes(ax, height=2.6)
+    """Number of flags in each hour of the week, from counts per slot 0 .. 167.
+
+    Cells with more than half as many as the fullest have their number.
+    """
+    ax = axes(ax, height=2.9)
     grid = counts.to_numpy().reshape(7, 24)
-    image = ax.pcolormesh(np.arange(25), np.arange(8), grid, cmap="cividis_r", edgecolor="white")
-    ticks = MaxNLocator(nbins=5, integer=True)
-    ax.figure.colorbar(image, ax=ax, label="flags", pad=0.01, ticks=ticks)
-    ax.set(title=title, xlabel="hour of the bar's open, UTC", xticks=np.arange(0, 25, 3))
-    ax.set_yticks(np.arange(7) + 0.5, _WEEKDAYS)
-    ax.invert_yaxis()
+    texts = np.where(grid > max(grid.max() / 2, 1), grid.astype(int).astype(str), "")
+    sns.heatmap(
+        grid, ax=ax, cmap="Blues", vmin=0, annot=texts, fmt="", linewidths=0.4,
+        cbar_kws={"label": "flags", "pad": 0.01, "ticks": MaxNLocator(nbins=5, integer=True)},
+    )  # fmt: skip
+    ax.set_xticks(np.arange(0, 24, 3) + 0.5, [f"{hour:02d}" for hour in range(0, 24, 3)])
+    ax.set_yticks(np.arange(7) + 0.5, _WEEKDAYS, rotation=0)
+    ax.set(title=title, xlabel="hour of the bar's open, UTC")
     ax.grid(visible=False)
     return ax
+
+
+def fullest_slots(counts: pd.Series) -> str:
+    """The two hours of the week with most flags, in words, from counts per slot 0 .. 167."""
+    slots = counts.sort_values(ascending=False, kind="stable").head(2)
+    return " and ".join(
+        f"{_WEEKDAYS[slot // 24]} {slot % 24:02d}:00 ({count:.0f})" for slot, count in slots.items()
+    )
 
 
 @styled
@@ -123,9 +148,3 @@ def _level(ax: Axes, time: pd.Series, level: pd.Series, jumps: pd.DataFrame) -> 
     for _, sign, marker, colour in _DIRECTIONS:
         hit = (jumps["is_jump"] & (np.sign(jumps["jump_size"]) == sign)).to_numpy()
         ax.plot(time[hit], level[hit], linestyle="", marker=marker, color=colour, markersize=3.5)
-
-
-def _name_directions(ax: Axes) -> None:
-    signs = ("\N{BLACK UP-POINTING TRIANGLE}", "\N{BLACK DOWN-POINTING TRIANGLE}")
-    for place, sign, (name, _, _, colour) in zip((0.99, 0.9), signs, _DIRECTIONS, strict=True):
-        ax.text(place, 0.93, f"{sign} {name}", color=colour, ha="right", transform=ax.transAxes)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib.dates as mdates
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from dvol_utils.plots.style import (
     BLACK,
@@ -15,19 +18,16 @@ from dvol_utils.plots.style import (
     GREY,
     MODEL_COLOURS,
     MODEL_DASHES,
-    MODEL_MARKERS,
-    PALE,
-    PAPER,
-    SKY,
     VERMILION,
     WIDTH,
     axes,
     label_ends,
     mark_off_scale,
+    new_figure,
     styled,
 )
 from dvol_utils.study.model_names import label
-from dvol_utils.wording.numbers import number, written
+from dvol_utils.wording.numbers import written
 
 # A model with less skill than this (percent) is named, not drawn: it would flatten all others.
 SKILL_FLOOR = -30.0
@@ -40,8 +40,7 @@ _REGIME_MARKERS = {
     "first": ("<", BLUE),
     "second": (">", VERMILION),
 }
-# Clouds of small points differ in lightness, which small markers could not show.
-_CLOUDS = {"normal": (".", SKY, 2.2), "jump": ("D", VERMILION, 1.3)}
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _REGIME_TITLES = {"jump_regime": "origin in hours", "level_regime": "level of DVOL"}
 
 
@@ -70,172 +69,133 @@ def skill_by_regime(
 
 
 @styled
-def hour_of_week_skill(scores: pd.DataFrame, *, title: str, ax: Axes | None = None) -> Axes:
-    """Skill of one model by weekday and hour of the origin: `score(..., ("weekday", "hour"))`.
-
-    A dash marks the cells in which it is behind persistence, for readers without colour.
-    """
-    ax = axes(ax, height=3.0)
-    grid = scores.pivot_table(index="weekday", columns="hour", values="skill", dropna=False)
-    grid = 100 * grid.reindex(index=range(7), columns=range(24))
-    # A single extreme cell should not take the colour from all others.
-    limit = max(1.0, float(np.nanquantile(np.abs(grid.to_numpy()), 0.95)))
-    image = ax.imshow(grid, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
-    for row, column in np.argwhere(grid.to_numpy() < 0):
-        dash = "white" if grid.iloc[row, column] < -0.7 * limit else BLACK
-        ax.annotate("−", (column, row), ha="center", va="center", color=dash)
-    ax.set_yticks(range(7), ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"])
-    ax.set_xticks(range(0, 24, 3), [f"{hour:02d}" for hour in range(0, 24, 3)])
-    ax.grid(visible=False)
-    ax.set(xlabel="hour of the origin, UTC", title=title)
-    ax.figure.colorbar(image, ax=ax, label="skill, %", extend="both", pad=0.01)
-    return ax
-
-
-@styled
-def skill_over_time(
-    rolling: pd.DataFrame,
-    *,
-    title: str,
-    shown: Sequence[str] | None = None,
-    ax: Axes | None = None,
-) -> Axes:
-    """Lines of `rolling_skill`, each labelled at its end.
+def hour_of_week_gain(gains: pd.DataFrame, *, title: str) -> Figure:
+    """Share of one model's gain by weekday and hour of the origin, with sums beside and above.
 
     Parameters
     ----------
-    rolling : DataFrame
-        `model, time, skill`.
+    gains : DataFrame
+        `weekday` (0 is Monday), `hour`, `share` (of the squared error saved in all hours; they add
+        up to one). Shares below zero, where persistence did better, have a dash.
     title : str
         The finding.
-    shown : sequence of str, optional
-        Models with a line of their own, the first a thick one; the others are pale and without a
-        name. All where it is left out.
+    """
+    grid = 100 * gains.pivot_table(index="weekday", columns="hour", values="share", dropna=False)
+    grid = grid.reindex(index=range(7), columns=range(24))
+    figure = new_figure(WIDTH, 4.4)
+    shape = {"width_ratios": [4, 1], "height_ratios": [1, 2.2]}
+    (top, corner), (ax, right) = figure.subplots(2, 2, gridspec_kw=shape, sharex="col")
+    corner.set_visible(False)
+    sns.heatmap(
+        grid, ax=ax, cmap="RdBu", center=0, robust=True, linewidths=0.3,
+        cbar_kws={"label": "share of the gain, %", "orientation": "horizontal", "extend": "both",
+                  "shrink": 0.7, "aspect": 40},
+    )  # fmt: skip
+    for row, column in np.argwhere(grid.to_numpy() < 0):
+        ax.annotate("−", (column + 0.5, row + 0.5), ha="center", va="center", fontsize=8)
+    ax.set_yticks(np.arange(7) + 0.5, DAYS, rotation=0)
+    ax.set_xticks(np.arange(0, 24, 3) + 0.5, [f"{hour:02d}" for hour in range(0, 24, 3)])
+    ax.set(xlabel="hour of the origin, UTC", ylabel="")
+    _signed_bars(top.bar, grid.sum().to_numpy())
+    _signed_bars(right.barh, grid.sum(axis=1).to_numpy())
+    right.set(ylim=(7, 0), yticks=[], xlabel="by day, %")
+    top.set_ylabel("by hour, %")
+    top.tick_params(labelbottom=False)
+    for side in (ax, top, right):
+        side.grid(visible=False)
+    top.axhline(0, color=BLACK, linewidth=0.8)
+    right.axvline(0, color=BLACK, linewidth=0.8)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    return figure
+
+
+def _signed_bars(bars: Callable, shares: np.ndarray) -> None:
+    hatches = np.where(shares < 0, "///", "")
+    for place, (share, hatch) in enumerate(zip(shares, hatches, strict=True)):
+        colour = BLUE if share >= 0 else VERMILION
+        bars(place + 0.5, share, 0.8, color=colour, hatch=hatch, edgecolor="white", linewidth=0)
+
+
+@styled
+def summed_gains(
+    curves: Mapping[str, pd.DataFrame],
+    jumps: pd.Series,
+    weeks: Sequence[pd.Timestamp],
+    *,
+    title: str,
+    ax: Axes | None = None,
+) -> Axes:
+    """Squared error saved over persistence, summed: a line a model of `summed_gain`.
+
+    Parameters
+    ----------
+    curves : mapping of model to DataFrame
+        The first is thick and has its band.
+    jumps : Series of times
+        Origins in the jump regime: a rug at the foot.
+    weeks : sequence of times
+        Mondays of weeks to be marked.
+    title : str
+        The finding.
     ax : Axes, optional
         Axes to draw on.
     """
-    ax = axes(ax, height=3.6)
-    ends, absent, others = [], [], []
-    for model, rows in rolling[rolling["model"] != "persistence"].groupby("model", sort=False):
-        skill = 100 * rows["skill"]
-        if skill.median() < SKILL_FLOOR:
-            absent.append(f"{label(model)}, median {number(skill.median(), '.0f')} %")
-            continue
-        if shown is not None and model not in shown:
-            ax.plot(rows["time"], skill, color=PALE, linewidth=0.8, zorder=1)
-            others.append((skill.iloc[-1], model))
-            continue
-        thick = 2.0 if shown is not None and model == shown[0] else 1.3
-        ax.plot(rows["time"], skill, color=_colour(model), ls=_dashes(model), linewidth=thick)
-        ends.append((skill.iloc[-1], label(model), _colour(model)))
-    ax.axhline(0, color=BLACK, linewidth=0.8)
-    if absent:
-        text = "not shown: " + "; ".join(absent)
-        ax.annotate(text, (0.01, 0.02), xycoords="axes fraction", color=GREY, bbox=PAPER)
-    if others:
-        ends.append((float(np.median([end for end, _ in others])), "others", GREY))
-    label_ends(ax, rolling["time"].max(), ends)
-    _date_axis(ax)
-    ax.set(ylabel="skill against persistence, %", title=title)
-    return ax
-
-
-@styled
-def month_skill(scores: pd.DataFrame, *, title: str, ax: Axes | None = None) -> Axes:
-    """Skill of each model in each month, percent: `score(add_calendar(...), ("month", "model"))`.
-
-    Blue where a model is ahead of persistence, red where it is behind, and the number in each cell.
-    """
-    shown = scores[scores["model"] != "persistence"]
-    models, months = pd.unique(shown["model"]), sorted(shown["month"].unique())
-    ax = axes(ax, height=1.5 + 0.36 * len(models), width=max(WIDTH, 2.2 + 0.42 * len(months)))
-    grid = 100 * shown.pivot_table(index="model", columns="month", values="skill", dropna=False)
-    grid = grid.reindex(index=models, columns=months).to_numpy()
-    # A hopeless model should not take the colour from all others.
-    limit = float(np.clip(np.nanquantile(np.abs(grid), 0.8), 1.0, -SKILL_FLOOR))
-    ax.imshow(grid, cmap="RdBu", vmin=-1.2 * limit, vmax=1.2 * limit, aspect="auto")
-    for (row, column), skill in np.ndenumerate(grid):
-        text = written(skill, 0)
-        colour = "white" if abs(skill) > 0.85 * limit else BLACK
-        ax.annotate(text, (column, row), ha="center", va="center", color=colour, fontsize=8.5)
-    _model_rows(ax, models)
-    ax.set_xticks(range(len(months)), _month_names(months))
-    ax.grid(visible=False)
-    ax.set(xlabel="month of the origin; skill against persistence, %", title=title)
-    return ax
-
-
-@styled
-def close_up(
-    forecasts: pd.DataFrame, models: Sequence[str], *, title: str, ax: Axes | None = None
-) -> Axes:
-    """Forecasts of some models against the outcome, by target hour."""
-    ax = axes(ax, height=3.4)
-    outcome = forecasts[forecasts["model"] == models[0]].sort_values("target_time")
-    ax.plot(outcome["target_time"], outcome["y_true"], color=GREY, linewidth=2.4, label="outcome")
-    for model in models:
-        rows = forecasts[forecasts["model"] == model].sort_values("target_time")
-        line = {"color": _colour(model), "ls": _dashes(model), "label": label(model)}
-        ax.plot(rows["target_time"], rows["y_pred"], **line)
-    ax.legend(loc="best", ncols=len(models) + 1)
-    _date_axis(ax)
-    ax.set(xlabel="target hour, UTC", ylabel="DVOL, index points", title=title)
-    return ax
-
-
-@styled
-def forecast_scatter(
-    forecasts: pd.DataFrame, model: str, *, title: str, ax: Axes | None = None
-) -> Axes:
-    """Outcome against forecast of one model, jump and normal origins apart."""
-    ax = axes(ax, height=4.6, width=0.85 * WIDTH)
-    rows = forecasts[forecasts["model"] == model]
-    for regime in ("normal", "jump"):
-        part = rows[rows["jump_regime"] == regime]
-        form, colour, size = _CLOUDS[regime]
-        ax.plot(part["y_pred"], part["y_true"], form, ms=size, color=colour, label=regime)
-    ends = [rows[["y_pred", "y_true"]].min().min(), rows[["y_pred", "y_true"]].max().max()]
-    ax.plot(ends, ends, color=BLACK, linewidth=0.8)
-    ax.legend(title="origin in hours", markerscale=2.5, loc="upper left")
-    ax.set(xlabel=f"forecast of {label(model)}, points", ylabel="outcome, points", title=title)
-    return ax
-
-
-@styled
-def error_lines(histogram: pd.DataFrame, *, title: str, ax: Axes | None = None) -> Axes:
-    """Densities of `error_histogram`, one line a model."""
-    ax = axes(ax)
-    for model, rows in histogram.groupby("model", sort=False):
-        line = {"color": _colour(model), "ls": _dashes(model), "label": label(model)}
-        ax.plot(rows["error"], rows["density"], **line)
-    ax.axvline(0, color=BLACK, linewidth=0.8)
-    ax.legend()
-    ax.set(xlabel="outcome less forecast, index points", ylabel="density, per point", title=title)
-    return ax
-
-
-@styled
-def calibration_bins(
-    bins: pd.DataFrame, slopes: Mapping[str, float], *, title: str, ax: Axes | None = None
-) -> Axes:
-    """Bins of `calibration`; `slopes` holds each shown model's slope for its label."""
     ax = axes(ax, height=3.8)
-    for model, slope in slopes.items():
-        rows = bins[bins["model"] == model]
-        text = f"{label(model)}, slope {number(slope, '.2f')}"
-        x, y = rows["forecast_change"], rows["outcome_change"]
-        form = {"color": _colour(model), "ls": _dashes(model), "marker": _marker(model)}
-        ax.plot(x, y, **form, ms=5, label=text)
-    shown = bins[bins["model"].isin(list(slopes.keys()))]["forecast_change"]
-    ends = [shown.min(), shown.max()]
-    ax.plot(ends, ends, color=BLACK, linewidth=0.8, linestyle="--")
-    ax.annotate("as forecast ", (ends[1], ends[1]), ha="right", va="bottom")
-    ax.legend(loc="upper left")
-    ax.set(
-        xlabel="mean change forecast, points; a marker a bin",
-        ylabel="mean change that came, points",
-        title=title,
-    )
+    ends = []
+    for place, (model, rows) in enumerate(curves.items()):
+        colour = BLUE if place == 0 else _colour(model)
+        if place == 0:
+            ax.fill_between(
+                rows["origin"], rows["low"], rows["high"], color=colour, alpha=0.15, lw=0
+            )
+        form = {"color": colour, "ls": "-" if place == 0 else _dashes(model)}
+        ax.plot(rows["origin"], rows["gain"], **form, linewidth=2.2 if place == 0 else 1.2)
+        ends.append((rows["gain"].iloc[-1], label(model), colour))
+    ax.axhline(0, color=BLACK, linewidth=0.8)
+    for week in weeks:
+        ax.axvspan(week, week + pd.Timedelta(days=7), color=GREY, alpha=0.25, linewidth=0)
+        place = {"xycoords": ("data", "axes fraction"), "va": "top", "ha": "right"}
+        ax.annotate(f"{week:%d %b} ", (week, 0.99), **place, fontsize=8.5, color=GREY)
+    rug = {"linestyle": "", "marker": "|", "ms": 5, "color": VERMILION, "alpha": 0.4}
+    ax.plot(jumps, np.full(len(jumps), 0.015), transform=ax.get_xaxis_transform(), **rug)
+    last = max(rows["origin"].max() for rows in curves.values())
+    label_ends(ax, last, ends)
+    _date_axis(ax)
+    ax.set(ylabel="squared error saved, points²", title=title)
+    ax.set_xlabel("origin; red marks at the foot: jump regime")
+    return ax
+
+
+@styled
+def month_skill(
+    scores: pd.DataFrame, *, title: str, least: int = 0, ax: Axes | None = None
+) -> Axes:
+    """Skill of each model in each month, percent: `month, model, skill, n` (`monthly_skill`).
+
+    Blue where a model is ahead of persistence, red where it is behind, the number in each cell and
+    the hours below the month. Months of fewer than `least` hours are hatched: too short to judge.
+    """
+    shown = scores[~scores["model"].isin(["persistence", "seasonal_naive"])]
+    models, months = pd.unique(shown["model"]), sorted(shown["month"].unique())
+    ax = axes(ax, height=2.2 + 0.36 * len(models), width=max(WIDTH, 2.2 + 0.42 * len(months)))
+    grid = 100 * shown.pivot_table(index="model", columns="month", values="skill", dropna=False)
+    grid = grid.reindex(index=models, columns=months)
+    hours = shown.groupby("month")["n"].max().reindex(months)
+    grid.columns = range(len(months))  # seaborn names them by its own rules otherwise
+    texts = grid.map(lambda skill: written(skill, 0)).to_numpy()
+    sns.heatmap(
+        grid, ax=ax, cmap="RdBu", center=0, vmin=SKILL_FLOOR, vmax=-SKILL_FLOOR, annot=texts,
+        fmt="", annot_kws={"fontsize": 8}, cbar_kws={"label": "skill, %", "extend": "both",
+        "orientation": "horizontal", "shrink": 0.6, "aspect": 40},
+    )  # fmt: skip
+    for place in np.flatnonzero(hours.to_numpy() < least):
+        cells = Rectangle((place, 0), 1, len(models), hatch="///", fill=False, ec=GREY, lw=0)
+        ax.add_patch(cells)
+    names = [f"{name}\n{count:,}" for name, count in zip(_month_names(months), hours, strict=True)]
+    ax.set_xticks(np.arange(len(months)) + 0.5, names, fontsize=8, rotation=0)
+    ax.set_yticks(np.arange(len(models)) + 0.5, [label(model) for model in models], rotation=0)
+    ax.grid(visible=False)
+    ax.set(xlabel="month of the origin, with its hours", ylabel="", title=title)
     return ax
 
 
@@ -263,7 +223,3 @@ def _colour(model: str) -> str:
 
 def _dashes(model: str) -> str | tuple:
     return MODEL_DASHES.get(model, "-")
-
-
-def _marker(model: str) -> str:
-    return MODEL_MARKERS.get(model, "o")

@@ -182,16 +182,34 @@ def mark_off_scale(ax: Axes, place: float, skill: float) -> None:
 def fit_titles(figure: Figure) -> None:
     """Break titles that would reach beyond the right edge of their figure."""
     figure.draw_without_rendering()
-    for text in figure.findobj(_is_title):
-        lines, box = text.get_text().splitlines(), text.get_window_extent()
+    for text in figure.findobj(is_title):
+        words, box = " ".join(text.get_text().split()), text.get_window_extent()
         room = 0.98 * (figure.bbox.x1 - max(box.x0, 0))
-        letters = max(len(line) for line in lines)
+        letters = max(len(line) for line in text.get_text().splitlines())
         while text.get_window_extent().width > room and letters > _FEWEST_LETTERS:
             letters -= 1
-            text.set_text("\n".join(textwrap.fill(line, letters) for line in lines))
+            text.set_text(textwrap.fill(words, letters))
 
 
-def _is_title(artist: object) -> bool:
+def fit_labels(figure: Figure) -> None:
+    """Break names of axes that are longer than the figure is wide, or their axis high."""
+    for ax in figure.axes:
+        for text, room in (
+            (ax.xaxis.label, 0.9 * figure.bbox.width),
+            (ax.yaxis.label, 1.05 * ax.bbox.height),
+        ):
+            letters = len(text.get_text())
+            while _length(text, ax) > room and letters > _FEWEST_LETTERS:
+                letters -= 1
+                text.set_text(textwrap.fill(" ".join(text.get_text().split()), letters))
+
+
+def _length(text: Text, ax: Axes) -> float:
+    box = text.get_window_extent()
+    return box.width if text is ax.xaxis.label else box.height
+
+
+def is_title(artist: object) -> bool:
     """Whether a text is a title on the left, or the one above all panels."""
     if not isinstance(artist, Text) or not artist.get_text():
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import matplotlib.dates as mdates
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
@@ -38,16 +39,17 @@ def equity_curves(
 ) -> Axes:
     """Summed net gains of several back-tests, each labelled at its end.
 
-    The first is drawn with its band: `equity_band`; of the others `exit, equity` are used.
+    The first has a whisker where it ends: where it might have ended, of `equity_band`. Of the
+    others `exit, equity` are used.
     """
     ax = axes(ax, height=3.8)
     ends = []
     for place, ((name, curve), line) in enumerate(zip(curves.items(), _LINES, strict=False)):
         colour, dashes = line
         if place == 0:
-            ax.fill_between(
-                curve["exit"], curve["low"], curve["high"], color=colour, alpha=0.15, lw=0
-            )
+            last = curve.iloc[-1]
+            reach = [[last["equity"] - last["low"]], [last["high"] - last["equity"]]]
+            ax.errorbar(last["exit"], last["equity"], reach, color=colour, capsize=4, lw=1.6)
         width = 2.0 if place == 0 else 1.2
         ax.plot(curve["exit"], curve["equity"], color=colour, ls=dashes, linewidth=width)
         ends.append((curve["equity"].iloc[-1], name, colour))
@@ -59,34 +61,34 @@ def equity_curves(
 
 
 @styled
-def cost_lines(grid: pd.DataFrame, *, title: str, ax: Axes | None = None) -> Axes:
-    """Annual return against the half-spread, a line an instrument and delay: `cost_grid`.
+def cost_lines(grid: pd.DataFrame, assumed: float, *, title: str, ax: Axes | None = None) -> Axes:
+    """Annual return against the half-spread, a line an instrument from no cost on: `cost_grid`.
 
-    The diamond on the left is the return before costs.
+    Rows of the shortest delay. A cross marks where a line meets zero, a shaded stripe the
+    half-spread that the study assumes.
     """
     ax = axes(ax, height=3.6)
     ends = []
-    for place, (name, rows) in enumerate(grid.groupby("instrument", sort=False)):
-        colour = (BLUE, ORANGE, VERMILION)[place % 3]
-        for style, (delay, part) in zip(
-            ("-", "--", ":"), rows.groupby("delay_hours"), strict=False
-        ):
-            ax.plot(
-                part["half_spread"],
-                part["annual_return"],
-                style,
-                marker=_MARKERS[place % len(_MARKERS)],
-                color=colour,
-                ms=5,
-            )
-            ax.plot(0, part["annual_gross"].iloc[0], "D", color=colour, ms=5, mfc="white")
-            text = f"{name}, {delay} h"
-            last = part.iloc[-1]
-            ends.append((last["annual_return"], text, colour))
+    rows = grid[grid["delay_hours"] == grid["delay_hours"].min()]
+    for place, (name, part) in enumerate(rows.groupby("instrument", sort=False)):
+        colour, dashes = _LINES[place % len(_LINES)]
+        spreads = np.array([0.0, *part["half_spread"]])
+        returns = np.array([part["annual_gross"].iloc[0], *part["annual_return"]])
+        form = {"color": colour, "ls": dashes, "marker": _MARKERS[place % len(_MARKERS)]}
+        ax.plot(spreads, returns, **form, ms=5)
+        for left, right in zip(range(len(spreads) - 1), range(1, len(spreads)), strict=True):
+            if returns[left] > 0 >= returns[right]:
+                share = returns[left] / (returns[left] - returns[right])
+                even = spreads[left] + share * (spreads[right] - spreads[left])
+                ax.plot(even, 0, "X", color=colour, ms=9, zorder=4)
+        ends.append((returns[-1], str(name), colour))
     ax.axhline(0, color=BLACK, linewidth=0.8)
-    label_ends(ax, grid["half_spread"].max(), ends)
+    ax.axvspan(0.9 * assumed, 1.1 * assumed, color=GREY, alpha=0.25, lw=0)
+    at = {"xycoords": ("data", "axes fraction"), "va": "top", "fontsize": 9, "color": GREY}
+    ax.annotate(" assumed here", (1.1 * assumed, 0.99), **at)
+    label_ends(ax, rows["half_spread"].max(), ends)
     ax.set(
-        xlabel="half-spread, points a side (diamonds: before any cost)",
+        xlabel="half-spread, points a side (0: before any cost; crosses: no gain left)",
         ylabel="return, % of capital a year",
         title=title,
     )

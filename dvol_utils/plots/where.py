@@ -20,7 +20,7 @@ _WEEKS = 2
 
 
 @styled
-def gain_parts(parts: pd.DataFrame, *, title: str) -> Figure:
+def gain_bars(parts: pd.DataFrame, *, title: str) -> Figure:
     """What each group of hours adds to the skill: bars with intervals, hours of the day below.
 
     Parameters

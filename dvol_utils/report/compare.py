@@ -33,6 +33,7 @@ from dvol_utils.study.model_names import label
 from dvol_utils.study.params import ParameterError, StudyParams
 from dvol_utils.study.recorded import recorded_study
 from dvol_utils.study.tables import read_manifest
+from dvol_utils.study.trials import trial_at
 from dvol_utils.wording.numbers import MISSING, coverage_text, hour, number, written, written_p
 from dvol_utils.wording.text import listed
 
@@ -56,7 +57,8 @@ def compare_studies(names: Sequence[str | Path], output: Path | None = None) -> 
     Parameters
     ----------
     names : sequence of str or Path
-        Two or more studies, as `load_study` takes them.
+        Two or more studies, as `load_study` takes them, or folders of trials,
+        `runs/<study>/trials/<hash>`.
     output : Path, optional
         The page, `.html`; otherwise `reports/compare-<study>-<study>.html` beside the first
         study's pages.
@@ -74,10 +76,9 @@ def compare_studies(names: Sequence[str | Path], output: Path | None = None) -> 
         A study is not finished; the message says which command makes it.
     """
     studies = [_known(name) for name in names]
-    _check_names([study.name for study in studies])
-    page = output or studies[0].report_dir.parent / (
-        f"compare-{'-'.join(study.name for study in studies)}.html"
-    )
+    labels = [_label(study) for study in studies]
+    _check_names(labels)
+    page = output or studies[0].root / "reports" / f"compare-{'-'.join(labels)}.html"
     if page.suffix != ".html" or page.is_dir():
         raise ParameterError(f"output {str(page)!r}: should be a file that ends in .html")
     html = comparison_html([finished_run(study) for study in studies])
@@ -101,7 +102,8 @@ def finished_run(study: StudyParams) -> ComparedRun:
     same_run(study, results, manifest)
     recorded = recorded_study(study, manifest)
     validation, test = study_rows(recorded)
-    return ComparedRun(recorded, results, code_words(manifest), test, choose(score(validation)))
+    named = recorded.model_copy(update={"name": _label(study)})
+    return ComparedRun(named, results, code_words(manifest), test, choose(score(validation)))
 
 
 def comparison_html(runs: Sequence[ComparedRun]) -> str:
@@ -202,9 +204,14 @@ def compared_pair(a: ComparedRun, b: ComparedRun) -> dict[str, Any]:
     }
 
 
+def _label(study: StudyParams) -> str:
+    """The name of a study, of a trial with what tells it from the study."""
+    return f"{study.name}-trial-{study.trial.name}" if study.trial else study.name
+
+
 def _known(name: str | Path) -> StudyParams:
     try:
-        return load_study(name)
+        return trial_at(Path(name)) if Path(name).is_dir() else load_study(name)
     except ParameterError as error:
         raise ParameterError(
             f"{error}\nOnly finished studies are compared: once its file is right, run "

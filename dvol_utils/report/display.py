@@ -13,6 +13,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 from IPython.display import HTML, Markdown, display
+from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pandas.api.types import (
@@ -22,8 +23,10 @@ from pandas.api.types import (
     is_integer_dtype,
     is_numeric_dtype,
 )
+from PIL import Image
 
 from dvol_utils.plots.style import fit_titles, plain
+from dvol_utils.plots.variants import make_narrow, on_dark, pixels
 from dvol_utils.study.effective import describe
 from dvol_utils.study.params import StudyParams
 from dvol_utils.wording.numbers import MISSING, TIME_FORM, written
@@ -35,7 +38,9 @@ SIMULATED_NOTICE = (
 _NUMBER = re.compile(r"(< )?[-+\N{MINUS SIGN}]?[\d,]*\.?\d+(e[-+]?\d+)?\s?%?|–|nan|NaN", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d(-\d\d( \d\d:\d\d)?)?|–", re.ASCII)
 _WORDS, _SENTENCE = 12, 60  # characters from which a column of words gets a least width
-_SHOWN = 0.7  # pixels of a page for each of an image, which stays sharp on dense screens
+_INCH = 100  # pixels of a page for an inch of a figure
+_DPI, _NARROW_DPI = 144, 180  # pixels of an image an inch, for dense screens and denser ones
+_SCREEN_DARK, _PHONE = "screen and (prefers-color-scheme: dark)", "(max-width: 600px)"
 
 
 def study_header(study: StudyParams) -> None:
@@ -44,13 +49,10 @@ def study_header(study: StudyParams) -> None:
     if study.is_simulated:
         parts.append(f'<p class="simulated" role="note">{SIMULATED_NOTICE}</p>')
     if study.trial:
-        changes = "; ".join(
-            f"{key} is {now} in place of {then}" for key, (now, then) in study.trial.changes.items()
-        )
         parts.append(
-            f'<p class="trial" role="note">Trial: {html.escape(changes)}. What this notebook makes '
-            f"goes to runs/{study.name}/trials/{study.trial.name}; the study's run and its pages "
-            "stay as they are.</p>"
+            f'<p class="trial" role="note">Trial: {html.escape(study.trial.words)}. What this '
+            f"notebook makes goes to runs/{study.name}/trials/{study.trial.name}; the study's run "
+            "and its pages stay as they are.</p>"
         )
     first, *others = study.data.assets
     if others:
@@ -67,29 +69,52 @@ def study_header(study: StudyParams) -> None:
 def figure(plot: Axes | Figure, caption: str, alt: str) -> None:
     """Show a figure with its caption and its text for readers who cannot see it, then close it."""
     image = picture(plot if isinstance(plot, Figure) else plot.get_figure())
-    display(
-        HTML(
-            f'<figure><img src="data:image/png;base64,{image["image"]}" '
-            f'width="{image["width"]}" height="{image["height"]}" alt="{html.escape(alt)}">'
-            f"<figcaption>{html.escape(caption)}</figcaption></figure>"
-        )
-    )
+    said = f"<figcaption>{html.escape(caption)}</figcaption>"
+    display(HTML(f"<figure>{picture_html(image, alt)}{said}</figure>"))
 
 
 def picture(figure: Figure) -> dict[str, Any]:
     """A figure as pages hold it, and closed: `image` (PNG, base64), `width`, `height` (CSS pixels).
 
-    All figures have letters of the same size, whatever their width.
+    All figures have letters of the same size, whatever their width. `variants` are the same for
+    narrow and for dark screens, by the media query that asks for each.
     """
-    buffer = io.BytesIO()
-    settings = {"dpi": 144, "bbox_inches": "tight", "pil_kwargs": {"optimize": True}}
     with plain():
         fit_titles(figure)
-        figure.savefig(buffer, format="png", **settings, metadata={"Software": None})
+        wide = pixels(figure, _DPI)
+        make_narrow(figure)
+        narrow = pixels(figure, _NARROW_DPI)
     plt.close(figure)  # a notebook's own, made by pyplot
-    png = buffer.getvalue()
-    width, height = (round(_SHOWN * int.from_bytes(png[i : i + 4])) for i in (16, 20))
-    return {"image": base64.b64encode(png).decode(), "width": width, "height": height}
+    variants = {
+        f"{_SCREEN_DARK} and {_PHONE}": _variant(on_dark(narrow), _NARROW_DPI),
+        f"screen and {_PHONE}": _variant(narrow, _NARROW_DPI),
+        _SCREEN_DARK: _variant(on_dark(wide), _DPI),
+    }
+    return _variant(wide, _DPI) | {"variants": variants}
+
+
+def picture_html(image: Mapping[str, Any], alt: str) -> Markup:
+    """A `picture` as an element of a page, with the text for readers who cannot see it."""
+    sources = "".join(
+        f'<source media="{media}" width="{own["width"]}" height="{own["height"]}" '
+        f'srcset="data:image/png;base64,{own["image"]}">'
+        for media, own in image["variants"].items()
+    )
+    return Markup(  # noqa: S704 all but the text is made here, and that is escaped
+        f'<picture>{sources}<img src="data:image/png;base64,{image["image"]}" '
+        f'width="{image["width"]}" height="{image["height"]}" alt="{html.escape(alt)}"></picture>'
+    )
+
+
+def _variant(image: Image.Image, dpi: int) -> dict[str, Any]:
+    buffer = io.BytesIO()
+    image.save(buffer, format="png", optimize=True)
+    width, height = (round(_INCH * side / dpi) for side in image.size)
+    return {
+        "image": base64.b64encode(buffer.getvalue()).decode(),
+        "width": width,
+        "height": height,
+    }
 
 
 def table(
@@ -98,16 +123,34 @@ def table(
     *,
     decimals: int = 3,
     percent_decimals: int | None = None,
+    full: pd.DataFrame | None = None,
 ) -> None:
     """Show a table with its caption; numbers rounded for reading, the files keep them whole.
 
     Times are UTC and shown to the minute; `share_pct` heads its column as "share, %". Percentages
     have no more than two decimals, and one where a column reaches ten, unless `percent_decimals`
-    says how many. A table without rows is words: its caption, and that there is none.
+    says how many. The column of models comes first. A table without rows is words: its caption,
+    and that there is none. `full` is a longer table that this is an extract of: pages offer it as
+    a file.
     """
     if frame.empty:
         display(HTML(f"<p>{html.escape(caption)}: none in this study.</p>"))
         return
+    shown = _table_html(_columns(_model_first(frame), decimals, percent_decimals), caption)
+    if full is not None:
+        rest = _table_html(_columns(full, decimals, percent_decimals))
+        shown += rest.replace('class="dataframe data"', 'class="full" hidden', 1)
+    display(HTML(shown))
+
+
+def _model_first(frame: pd.DataFrame) -> pd.DataFrame:
+    """The column that stays in sight on a narrow screen says which model a row is about."""
+    return frame[["model", *frame.columns.drop("model")]] if "model" in frame else frame
+
+
+def _columns(
+    frame: pd.DataFrame, decimals: int, percent_decimals: int | None
+) -> dict[str, list[str]]:
     columns = {}
     for name, values in frame.items():
         head, places = _head(name), decimals
@@ -116,7 +159,7 @@ def table(
         elif ", %" in head and is_float_dtype(values):
             places = _percent_places(values, decimals, percent_decimals)
         columns[head] = _texts(values, places)
-    display(HTML(_table_html(columns, caption)))
+    return columns
 
 
 def _texts(values: pd.Series, decimals: int) -> list[str]:
@@ -166,6 +209,11 @@ def _kind(texts: list[str]) -> str:
     return ' class="words"' if longest > _WORDS else ""
 
 
+def leave_out() -> None:
+    """Say to the page that this section has nothing to show in this study: it is not rendered."""
+    display(HTML('<p class="left-out" hidden>Nothing to show in this study.</p>'))
+
+
 def failures(messages: Mapping[str, str]) -> None:
     """Warn of models that could not be trained; nothing where all were."""
     if messages:
@@ -200,6 +248,11 @@ def _percent_places(values: pd.Series, decimals: int, asked: int | None) -> int:
     if asked is not None:
         return asked
     return min(decimals, 1 if values.abs().max() >= 10 else 2)
+
+
+def picture_element(text: Markup) -> None:
+    """Show a picture that is made of marks of its own, such as `plots.weeks.weeks_html`."""
+    display(HTML(str(text)))
 
 
 def answer(text: str) -> None:

@@ -19,10 +19,10 @@ from traitlets.config import Config
 
 from dvol_utils.study.files import ArtefactError, UnwritableError, explained
 from dvol_utils.study.limits import check_limits
-from dvol_utils.study.loading import load_study
 from dvol_utils.study.lock import run_lock
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.tables import claim
+from dvol_utils.study.trials import commanded_study
 from dvol_utils.training.processes.scratch import scratch_folder
 
 
@@ -62,7 +62,7 @@ def execute_notebook(
         The machine does not allow what a run needs.
     """
     plain = json.loads(json.dumps(dict(overrides or {}), default=str))
-    loaded = load_study(study, plain)
+    loaded = commanded_study(study, plain)
     _check_source(source)
     check_limits(loaded.run_dir)
     with run_lock(loaded.run_dir, f"notebook {source.stem}"):

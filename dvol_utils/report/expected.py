@@ -22,11 +22,11 @@ from dvol_utils.report.verify import Check
 from dvol_utils.results.results_json import read_results
 from dvol_utils.study.effective import parameters_hash
 from dvol_utils.study.files import ArtefactError, read_json, replacing, write_json
-from dvol_utils.study.loading import load_study
 from dvol_utils.study.model_names import ENSEMBLE, NETWORK_NAMES
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.stages import study_notebooks
 from dvol_utils.study.tables import package_versions, read_manifest
+from dvol_utils.study.trials import commanded_study
 
 # Largest difference allowed on another platform, in the number's own unit, by a part of its name:
 # three times or more what other instructions and float32 in place of bfloat16 were seen to change.
@@ -134,7 +134,7 @@ def run_again(study: StudyParams, overrides: Mapping[str, Any]) -> StudyParams:
         _copy(notebook, root / "notebooks" / notebook.name)
     if not study.is_simulated:
         overrides = {**overrides, "data.raw_dir": str(study.raw_dir.absolute())}
-    again = load_study(root / file, overrides)
+    again = commanded_study(root / file, overrides)
     with chdir(root):  # a study's name is looked up from here
         for notebook in study_notebooks(again):
             target = again.run_dir / "notebooks" / notebook.name

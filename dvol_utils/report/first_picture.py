@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from dvol_utils.plots.first_page import three_panels
-from dvol_utils.report.display import picture
+from dvol_utils.report.display import picture, picture_html
 from dvol_utils.report.front import Front, recent
 from dvol_utils.results.headline import bounds
 from dvol_utils.results.results_json import Results
@@ -17,14 +17,13 @@ from dvol_utils.wording.numbers import coverage_text, written
 ORACLE_FIGURE = (
     "Oracle, hollow: what the simulated market's own law forecasts from its state; no model."
 )
-_NARROW = 4.2  # inches: letters stay readable on a phone
 _MILLION = 1_000_000
 
 
 def three_panel_figure(
     results: Results, rivals: pd.DataFrame, coverage: float, front: Front
 ) -> dict[str, Any]:
-    """The picture (`image`, its size, `alt`, `caption`), and one for narrow screens (`narrow`).
+    """The picture: `html`, `alt`, `caption`.
 
     Parameters
     ----------
@@ -41,10 +40,10 @@ def three_panel_figure(
     shown = "; ".join(
         f"{row.label} {written(row.skill, 1)} {bounds(row)}".strip() for row in rivals.itertuples()
     )
+    alt = f"Three panels. {'. '.join(titles)}. Skill in percent with its interval: {shown}."
     return {
-        **picture(three_panels(*drawn)),
-        "narrow": picture(three_panels(*drawn, width=_NARROW))["image"],
-        "alt": f"Three panels. {'. '.join(titles)}. Skill in percent with its interval: {shown}.",
+        "html": picture_html(picture(three_panels(*drawn)), alt),
+        "alt": alt,
         "caption": _caption(coverage, oracle=ORACLE in rivals.index),
     }
 

@@ -17,7 +17,7 @@ from dvol_utils.forecasting.inputs import model_inputs
 from dvol_utils.pages.card import limits, simple_rival
 from dvol_utils.pages.established import DISPUTED, ESTABLISHED, NOT, established
 from dvol_utils.pages.where import Where, where_gained, where_line, where_sentences, where_title
-from dvol_utils.plots.where import gain_parts
+from dvol_utils.plots.where import gain_bars
 from dvol_utils.report.display import picture
 from dvol_utils.results.judging import LEVEL
 from dvol_utils.results.persistence import study_rows
@@ -77,7 +77,7 @@ def where_section(front: Front, study: StudyParams) -> dict[str, Any]:
     return {
         "line": where_line(front.where),
         "sentences": where_sentences(front.where, coverage, study.jumps.regime_hours),
-        **picture(gain_parts(front.where.parts, title=title)),
+        **picture(gain_bars(front.where.parts, title=title)),
         "alt": f"Bars of the part of the skill by weekday, level, jump regime and week. {title}.",
         "caption": (
             "What each group of hours adds to the skill of the chosen model, with "

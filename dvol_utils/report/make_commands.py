@@ -13,12 +13,10 @@ from dvol_utils.study.command_line import (
     Raw,
     Settings,
     Study,
-    check_raw_dir,
     overrides_of,
     study_of,
 )
 from dvol_utils.study.limits import check_limits
-from dvol_utils.study.loading import load_study
 from dvol_utils.study.lock import take_lock
 
 # Heavy imports stand in the commands, as in `cli`.
@@ -34,9 +32,8 @@ def notebook_command(
     """Run a notebook; the output appears only when every cell has run."""
     from dvol_utils.report.execute import execute_notebook
 
-    overrides = overrides_of(study, raw, settings)
-    check_raw_dir(load_study(study, overrides), raw)
-    execute_notebook(source, output, study=study, overrides=overrides)
+    study_of(study, raw, settings)  # refuses what cannot be used
+    execute_notebook(source, output, study=study, overrides=overrides_of(study, raw, settings))
 
 
 def rules_command(study: Study, raw: Raw = None, settings: Settings = None) -> None:

@@ -28,8 +28,8 @@ def make_rules(study: StudyParams) -> str:
     Returns
     -------
     str
-        Lines of a makefile. `RAW_DIR` is the raw store that is read, empty for a simulated market;
-        `EXECUTED` are the executed notebooks.
+        Lines of a makefile. `RUN` and `SITE` are where the run and its pages go, `RAW_DIR` is the
+        raw store that is read, empty for a simulated market, `EXECUTED` the executed notebooks.
 
     Notes
     -----
@@ -43,7 +43,10 @@ def make_rules(study: StudyParams) -> str:
     known = {stage.name: stage for stage in STAGES}
     # $() keeps a blank or a backslash at the end what it is.
     raw = "" if study.is_simulated else f"{_quoted(str(study.data.raw_dir))}$()"
+    site = f"{_name(study.report_dir, study)}/index.html"
     lines = [
+        f"RUN := {run}",
+        f"SITE := {site}",
         f"RAW_DIR := {raw}",
         f"EXECUTED := {' '.join(executed)}",
     ]
@@ -52,7 +55,7 @@ def make_rules(study: StudyParams) -> str:
         lines += _stage_rules(stage, source, executed[: place + 1], study)
     shown = [path for path in sorted(_TEMPLATES.rglob("*")) if path.is_file()]
     code = [_name(path, study) for path in [_SITE, *sorted(imported_files(_SITE)), *shown]]
-    lines.append(f"{_name(study.report_dir, study)}/index.html: {' '.join(code)}")
+    lines.append(f"{site}: {' '.join(code)}")
     return "\n".join(lines) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""An executed notebook as the body of a page: folded code, anchors, tables that scroll."""
+"""An executed notebook as the body of a page: answer first, anchors, tables that scroll."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from markupsafe import Markup
 from nbconvert import HTMLExporter
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
+from dvol_utils.report.arranged import answer_first, downloads, making_last, without_empty
 from dvol_utils.report.execute import NotebookError, read_executed
+from dvol_utils.report.glossary import link_terms
 
 TEMPLATES = Path(__file__).with_name("templates")
 _HELD = re.compile(r"(?<=\d) (?=%)|(?<=\bp) (?=[=<])|(?<=[=<]) (?=\d)")
@@ -30,7 +32,8 @@ class Heading(NamedTuple):
 
 class Page(NamedTuple):
     """A notebook's page: `stage`, `number` and `short` come from its file name, the rest from its
-    cells; `question` is what the first paragraph asks.
+    cells; `question` is what the first paragraph asks, `tables` are CSV files by their place
+    beside the page.
     """
 
     file: str
@@ -40,6 +43,7 @@ class Page(NamedTuple):
     title: str
     question: str
     contents: list[Heading]
+    tables: dict[str, str]
     body: Markup
 
 
@@ -66,11 +70,17 @@ def notebook_page(path: Path) -> Page:
     _refuse_loading(soup, path)
     _describe_images(soup, path)
     first = title.find_next("p")
+    question = _question(_text(first)) if first else ""
+    without_empty(soup)
+    answer_first(soup)
+    making_last(soup)
     contents = [_anchor(heading, soup) for heading in soup.find_all(["h2", "h3"])]
     for kind, name in (("Figure", "figcaption"), ("Table", "caption")):
         for number, caption in enumerate(soup.find_all(name), start=1):
             _number(caption, f"{kind} {number}.", soup)
+    link_terms(soup)
     _hold_together(soup)
+    tables = downloads(soup, path.stem)
     for table in soup.find_all("table"):
         _tidy_table(table, soup)
     for block in soup.find_all("pre"):
@@ -80,10 +90,11 @@ def notebook_page(path: Path) -> Page:
         file=f"{path.stem}.html",
         stage=path.stem,
         number=number,
-        short=name.replace("_", " ").replace("lstm", "LSTM"),
+        short=_short(name),
         title=_text(title),
-        question=_question(_text(first)) if first else "",
+        question=question,
         contents=contents,
+        tables=tables,
         body=Markup(soup.decode(formatter="minimal")),  # noqa: S704 a page shows its notebook
     )
 
@@ -152,6 +163,12 @@ def _number(caption: Tag, number: str, soup: BeautifulSoup) -> None:
     label = soup.new_tag("b")
     label.string = number
     caption.insert(0, label, " ")
+
+
+def _short(name: str) -> str:
+    """What a menu calls a page, by its file's name."""
+    text = name.replace("_", " ").replace("lstm", "LSTM")
+    return text[0].upper() + text[1:]
 
 
 def held_together(text: str) -> str:

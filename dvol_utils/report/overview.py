@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 
 from dvol_utils.plots.first_page import LEFT_END, skill_intervals
 from dvol_utils.plots.style import fit_titles, plain
-from dvol_utils.report.display import picture
+from dvol_utils.report.display import picture, picture_html
 from dvol_utils.report.first_picture import ORACLE_FIGURE, three_panel_figure
 from dvol_utils.report.front import Front
 from dvol_utils.results.headline import (
@@ -50,8 +50,8 @@ _HOURS = {"overall": "all hours", "normal": "normal hours", "jump": "jump hours"
 def skill_figure(
     results: Results, coverage: float, front: Front | None = None
 ) -> dict[str, Any] | None:
-    """Skill of every model but persistence: `image` (PNG, base64), its size, `alt`, `caption`; None
-    where persistence is the only model. With `front`, below the last weeks and the gain over time.
+    """Skill of every model but persistence: `html`, `alt`, `caption`; None where persistence is the
+    only model. With `front`, below the last weeks and the gain over time.
     """
     rivals = _rivals(results)
     if rivals.empty:
@@ -60,11 +60,12 @@ def skill_figure(
         f"{row.label} {written(row.skill, 1)} {bounds(row)}".strip() for row in rivals.itertuples()
     ]
     against = persistence_words(results)
+    alt = f"Skill against {against}, in percent with its interval: {'; '.join(shown)}."
     if front is not None and results.chosen in rivals.index:
         return three_panel_figure(results, rivals, coverage, front)
     return {
-        **picture(_skill_axes(results, rivals).get_figure()),
-        "alt": f"Skill against {against}, in percent with its interval: {'; '.join(shown)}.",
+        "html": picture_html(picture(_skill_axes(results, rivals).get_figure()), alt),
+        "alt": alt,
         "caption": (
             f"Skill of each {'forecast' if results.comparison else 'model'} against {against}, on "
             f"the test hours, with its {coverage_text(coverage)} bootstrap interval. Zero is that "

@@ -108,4 +108,4 @@ def _data(study: StudyParams) -> str:
             f"simulated market, seed {market.seed}, {market.hours:,} hours "
             f"from {hour(market.start)} UTC ({assets})"
         )
-    return f"raw store {study.data.raw_dir} ({assets})"
+    return f"raw store {study.data.raw_dir.name} ({assets})"

@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from dvol_utils.report import front, overview
+from dvol_utils.report import front, glossary, overview
 from dvol_utils.report.display import SIMULATED_NOTICE, failures_by_reason
 from dvol_utils.report.execute import read_executed
 from dvol_utils.report.notebook_html import TEMPLATES, Page, held_together, notebook_page
@@ -46,6 +46,7 @@ _QUESTION = (
 def build_site(study: StudyParams) -> Path:
     """Write `reports/<study>/` from the executed notebooks, `results.json` and `manifest.json`.
 
+    A trial's pages lie in `trials/<hash>/` below, and each says on top what was changed.
     A study that ends with its data page has no results, and an overview that says so.
 
     Every page is made before any is replaced, and `index.html` is replaced last, so that a failure
@@ -54,7 +55,7 @@ def build_site(study: StudyParams) -> Path:
     Returns
     -------
     Path
-        `reports/<study>/index.html`.
+        `index.html` in `study.report_dir`.
 
     Raises
     ------
@@ -78,9 +79,16 @@ def build_site(study: StudyParams) -> Path:
     index = study.report_dir / "index.html"
     recorded = recorded_study(study, manifest)
     texts[index] = _index_html(templates, recorded, results, manifest, study.report_dir)
-    remove_unfinished(study.report_dir)  # of a build that was killed
+    texts[study.report_dir / glossary.FILE] = templates.get_template("glossary.html.j2").render(
+        terms=glossary.TERMS, models=glossary.model_rows(recorded)
+    )
+    texts = {path: _without_places(text, recorded) for path, text in texts.items()}
+    texts |= _sources(study)
+    texts |= {study.report_dir / name: text for page in pages for name, text in page.tables.items()}
+    remove_unfinished(study.report_dir, but="trials")  # of a build that was killed
     _replace_all(texts, last=index)
-    for old in set(study.report_dir.glob("*.html")) - set(texts):
+    kinds = ("*.html", "tables/*.csv", "notebooks/*.ipynb")
+    for old in {path for kind in kinds for path in study.report_dir.glob(kind)} - set(texts):
         old.unlink()
     return index
 
@@ -110,6 +118,18 @@ def executed_notebooks(study: StudyParams) -> list[Path]:
         if not path.is_file():
             raise ArtefactError(f"{path} is missing: run `make report STUDY={study.name}`")
     return executed
+
+
+def _without_places(text: str, study: StudyParams) -> str:
+    """The text without where a raw store lies on this machine: its folder's name alone."""
+    raw = study.data.raw_dir
+    return text.replace(str(raw), raw.name) if raw.is_absolute() else text
+
+
+def _sources(study: StudyParams) -> dict[Path, str]:
+    """The notebooks beside their pages, which may be moved or published alone."""
+    folder = study.report_dir / "notebooks"
+    return {folder / path.name: path.read_text(encoding="utf-8") for path in study_notebooks(study)}
 
 
 def _question(study: StudyParams) -> str:
@@ -172,6 +192,7 @@ def _templates(
         commit=code_words(manifest),
         written_by=commit_words(this_code(study.root)),
         pages=pages,
+        trial=study.trial,
         simulated_notice=SIMULATED_NOTICE,
     )
 
@@ -204,7 +225,7 @@ def _notebook_html(
     own = {"commit": stages[page.stage]} if page.stage in stages else {}
     return templates.get_template("notebook.html.j2").render(
         page=page,
-        notebook=f"../../notebooks/{page.stage}.ipynb",
+        notebook=f"notebooks/{page.stage}.ipynb",
         previous=pages[place - 1] if place else None,
         following=pages[place + 1] if place + 1 < len(pages) else None,
         **own,

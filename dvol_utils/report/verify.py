@@ -220,6 +220,8 @@ def _after(recorded: StudyParams, results: Results) -> tuple[list[str], str]:
 
 def _readme(recorded: StudyParams, results: Results, *, has_after: bool) -> tuple[list[str], str]:
     readme = recorded.root / "README.md"
+    if recorded.trial:
+        return [], "a trial: README holds the study's own results"
     block = readme_block(readme, recorded.name)
     if block is None:
         return [], f"holds no results of {recorded.name}"

@@ -26,7 +26,7 @@ _WEEK = pd.Timedelta(days=7)
 _MONDAY = pd.Timestamp("1970-01-05", tz="UTC")
 
 
-def hourly_gains(forecasts: pd.DataFrame, model: str) -> pd.DataFrame:
+def squared_gains(forecasts: pd.DataFrame, model: str) -> pd.DataFrame:
     """What a model gains on persistence in each hour, with the groups that the hour belongs to.
 
     Parameters
@@ -76,7 +76,7 @@ def gain_parts(gains: pd.DataFrame, kind: str, *, resampling: Resampling) -> pd.
     Parameters
     ----------
     gains : DataFrame
-        `hourly_gains`.
+        `squared_gains`.
     kind : str
         One of `KINDS`.
     resampling : Resampling

@@ -8,11 +8,9 @@ from typing import Annotated
 
 import typer
 
-from dvol_utils.study.command_line import overrides_of, time_of
-from dvol_utils.study.loading import load_study
-from dvol_utils.study.params import StudyParams
+from dvol_utils.study.command_line import study_of, time_of
 
-# Heavy imports stand in the commands: `dvol params` should answer at once.
+# Heavy imports stand in the commands: `dvol --help` should answer at once.
 
 FinishedStudy = Annotated[
     str, typer.Option(help="A study that was run: a file of params/, without .yaml.")
@@ -23,7 +21,7 @@ OtherRaw = Annotated[
 ]
 RunSettings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="What the study's run was given by --set."),
+    typer.Option("--set", metavar="KEY=VALUE", help="What the trial to serve was run with."),
 ]
 AllowChanged = Annotated[
     bool,
@@ -65,7 +63,7 @@ def forecast_command(
     from dvol_utils.serving.text import forecast_text
 
     found = make_forecast(
-        _study(study, settings),
+        study_of(study, None, settings),
         raw_dir=raw,
         at=time_of(at, "--at"),
         model=model,
@@ -119,7 +117,7 @@ def score_command(
     from dvol_utils.study.files import replacing
 
     found = score_later(
-        _study(study, settings),
+        study_of(study, None, settings),
         raw_dir=raw,
         first=time_of(first, "--from"),
         last=time_of(last, "--to"),
@@ -133,7 +131,3 @@ def score_command(
     typer.echo(
         json.dumps(score_json(found), indent=2, allow_nan=False) if as_json else score_text(found)
     )
-
-
-def _study(name: str, settings: list[str] | None) -> StudyParams:
-    return load_study(name, overrides_of(name, None, settings))

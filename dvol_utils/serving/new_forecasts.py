@@ -12,7 +12,7 @@ import pandas as pd
 from dvol_utils.evaluation.forecast_table import QUANTILES
 from dvol_utils.forecasting.forecast_rows import forecast_rows
 from dvol_utils.forecasting.intervals import add_quantiles
-from dvol_utils.models import Forecaster
+from dvol_utils.models import Forecaster, Restorable
 from dvol_utils.samples.folds import LATER
 from dvol_utils.samples.samples import Samples
 from dvol_utils.serving.changed_models import changed_weights
@@ -20,7 +20,6 @@ from dvol_utils.serving.market import Market, broken_sources, missing_inputs
 from dvol_utils.serving.saved_models import Finished, ServedFold, ServingError, load_models
 from dvol_utils.study.model_names import ENSEMBLE
 from dvol_utils.study.params import StudyParams
-from dvol_utils.training import NetworkForecaster
 from dvol_utils.wording.numbers import hour
 
 _CHECKED = 24  # hours of the study's own forecasts that saved models have to give again
@@ -138,7 +137,7 @@ def ensemble_rows(new: pd.DataFrame, finished: Finished, fold: ServedFold) -> pd
 def lacking_inputs(forecaster: Forecaster, samples: Samples, row: int) -> list[str]:
     """Inputs of a forecaster that have no value at an hour, or in its window up to it."""
     hours = 1
-    if isinstance(forecaster, NetworkForecaster):
+    if not isinstance(forecaster, Restorable):  # a network, which looks back over a window
         hours = forecaster.study.training.window_hours
     columns = list(getattr(forecaster, "columns", []))
     own = getattr(forecaster, "own_volatility", None)
@@ -186,7 +185,7 @@ def _predict(
     sequence would be computed by another kernel than the study's, whose bits differ: so a network
     always sees the sequences before it as well.
     """
-    if not isinstance(forecaster, NetworkForecaster):
+    if isinstance(forecaster, Restorable):
         return forecaster.predict(samples)
     chunk = forecaster.study.training.chunk_hours
     asked = np.zeros(len(samples.times), bool)

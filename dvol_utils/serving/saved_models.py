@@ -14,13 +14,12 @@ from dvol_utils.models import Forecaster
 from dvol_utils.study.bounded import OversizeError
 from dvol_utils.study.effective import changed, effective
 from dvol_utils.study.made_by import other_code
+from dvol_utils.study.model_names import NETWORK_NAMES
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.parquet import read_whole
 from dvol_utils.study.recorded import recorded_study
 from dvol_utils.study.stages import TRAINING
 from dvol_utils.study.tables import read_manifest, read_table, sections_of
-from dvol_utils.training import NetworkForecaster
-from dvol_utils.training.checkpoints.networks import load_weights, read_config
 from dvol_utils.training.checkpoints.sealed import CheckpointError
 from dvol_utils.training.checkpoints.simple_models import load_simple
 from dvol_utils.wording.numbers import hour
@@ -180,9 +179,11 @@ def _load(study: StudyParams, name: str, seed: int, fold: int) -> Forecaster:
             f"03_lstm_training.ipynb and run `make report STUDY={study.name}`"
         )
     forecaster = make_forecaster(name, study, seed=seed, fold=fold)
-    if not isinstance(forecaster, NetworkForecaster):
+    if name not in NETWORK_NAMES:
         load_simple(folder, forecaster, study, model=name, fold=fold)
         return forecaster
+    from dvol_utils.training.checkpoints.networks import load_weights, read_config
+
     config = read_config(folder)
     if (config["model"], config["inputs"]) != (name, forecaster.columns):
         raise CheckpointError(

@@ -16,6 +16,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "conditional": ["expected_better", "giacomini_white", "giacomini_white_pairs"],
         "crps": ["crps_against_persistence", "reliability"],
         "decay": ["decay_tests"],
+        "gains": ["calibration", "summed_gain"],
         "losses": ["LOSSES", "gain_moments", "three_losses"],
         "months": ["monthly_skill"],
         "power": ["detectable_gain", "hours_needed", "time_to_know"],

@@ -15,8 +15,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
-from statsmodels.tsa.stattools import diebold_mariano_test
 
 from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.evaluation.twins import loss_difference, settled, settled_to
@@ -129,6 +127,8 @@ def diebold_mariano(
         return (np.inf * difference[0], 0.0) if difference[0] else (0.0, 1.0)
     if variance == "periodogram":
         return mean_test(difference, difference.mean())
+    from statsmodels.tsa.stattools import diebold_mariano_test  # takes a second to load
+
     result = diebold_mariano_test(
         np.zeros_like(a),
         np.where(difference == 0, b, a),
@@ -186,6 +186,8 @@ def diebold_mariano_pairs(forecasts: pd.DataFrame, horizon: int) -> pd.DataFrame
     0  persistence    good   0.0465  0.2326  0.1395
     5        noisy   blind   0.2083  0.8332  0.4166
     """
+    from statsmodels.stats.multitest import multipletests
+
     losses = squared_errors(forecasts)
     rows = []
     for a, b in combinations(losses.columns, 2):

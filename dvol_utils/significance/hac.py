@@ -11,7 +11,6 @@ from typing import Literal
 
 import numpy as np
 from scipy import stats
-from statsmodels.stats.sandwich_covariance import S_hac_simple
 
 Variance = Literal["bartlett", "periodogram"]
 _ROUNDING = 1e-12
@@ -60,6 +59,8 @@ def long_run_variance(values: np.ndarray, lags: int) -> np.ndarray:
     >>> long_run_variance(np.array([[1.0], [-2.0], [1.0], [-2.0]]), lags=1)
     array([[1.]])
     """
+    from statsmodels.stats.sandwich_covariance import S_hac_simple
+
     return np.atleast_2d(S_hac_simple(values, nlags=lags)) / len(values)
 
 

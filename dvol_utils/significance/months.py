@@ -12,6 +12,8 @@ from dvol_utils.significance.bootstrap import bootstrap_interval
 from dvol_utils.significance.regimes import LEAST_HORIZONS, holm
 from dvol_utils.significance.resampling import Resampling
 
+FEWEST_BLOCKS = 4
+
 
 def monthly_skill(
     forecasts: pd.DataFrame,
@@ -37,7 +39,8 @@ def monthly_skill(
         `model, month` (first day, UTC), `skill, low, high`, Diebold-Mariano p-values within the
         month (`p_value`; `p_bartlett`: `equal_loss`), `p_holm` (`p_value` after Holm's correction
         over the model's months) and `n` (rows). p-values are missing in a month of fewer than ten
-        horizons. Persistence has no rows.
+        horizons, intervals in one of fewer than `FEWEST_BLOCKS` mean blocks of the bootstrap, which
+        could not show how far the month may be chance. Persistence has no rows.
 
     Raises
     ------
@@ -62,6 +65,8 @@ def monthly_skill(
     bounds = intervals[["model", "month", "low", "high"]]
     table = table.merge(bounds, on=["model", "month"], validate="one_to_one")
     table = table[table["model"] != "persistence"].reset_index(drop=True)
+    short = table["n"] < FEWEST_BLOCKS * resampling.fitted(forecasts).block_hours
+    table.loc[short, ["low", "high"]] = np.nan
     tests = _tests(squared_errors(forecasts), table, horizon)
     table[["p_value", "p_bartlett"]] = tests
     table["p_holm"] = table.groupby("model", sort=False)["p_value"].transform(holm)

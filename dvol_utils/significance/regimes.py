@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.evaluation.scores import score
@@ -119,6 +118,8 @@ def _within(difference: np.ndarray, inside: np.ndarray, horizon: int) -> tuple[f
 
 def holm(p_values: pd.Series) -> pd.Series:
     """Holm's correction of the p-values that are there; the others stay missing."""
+    from statsmodels.stats.multitest import multipletests
+
     corrected = p_values.copy()
     there = p_values.notna()
     if there.any():

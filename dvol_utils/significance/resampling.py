@@ -9,7 +9,6 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from arch.bootstrap import StationaryBootstrap, optimal_block_length
 from scipy import stats
 
 from dvol_utils.evaluation.forecast_table import squared_errors
@@ -242,12 +241,22 @@ def resample_counts(rows: int, *, block_hours: int, reps: int, seed: int) -> Ite
     """
     if reps < 1:
         raise ValueError(f"reps: found {reps}; should be at least 1")
-    sampler = StationaryBootstrap(block_hours, np.arange(rows), seed=seed)
+    drawn = np.random.default_rng(seed)
     for first in range(0, reps, _BATCH):
         counts = np.empty((min(_BATCH, reps - first), rows))
         for resample in counts:
-            resample[:] = np.bincount(sampler.update_indices(), minlength=rows)
+            resample[:] = np.bincount(_stationary(rows, 1.0 / block_hours, drawn), minlength=rows)
         yield counts
+
+
+def _stationary(rows: int, ending: float, drawn: np.random.Generator) -> np.ndarray:
+    """Hours of one resample, shape (rows,): a block goes on by one hour, or a new one begins."""
+    hours = drawn.integers(rows, size=rows, dtype=np.int64)
+    begins = drawn.random(rows) <= ending
+    begins[0] = True
+    place = np.arange(rows)
+    first = np.maximum.accumulate(np.where(begins, place, 0))
+    return (hours[first] + place - first) % rows
 
 
 @one_thread()
@@ -278,4 +287,7 @@ def resampled_sums(values: np.ndarray, *, block_hours: int, reps: int, seed: int
 def _optimal(series: np.ndarray) -> float:
     if np.ptp(series) <= 1e-12 * np.abs(series).max():
         return np.nan
+    # arch loads matplotlib and statsmodels' formulas, for which forecasts and scores do not wait.
+    from arch.bootstrap import optimal_block_length
+
     return float(optimal_block_length(series)["stationary"].iloc[0])

@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
         "loading": ["load_study"],
-        "model_names": ["LADDER_NAMES", "label"],
+        "model_names": ["LADDER_NAMES", "NETWORK_NAMES", "label"],
         "params": ["ParameterError", "StudyParams"],
         "files": ["ArtefactError", "read_json"],
         "tables": ["read_table", "record", "write_table"],

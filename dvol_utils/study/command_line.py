@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import pandas as pd
 import typer
 
-from dvol_utils.study.loading import load_study, study_file
-from dvol_utils.study.params import ParameterError, StudyParams
-from dvol_utils.study.settings import parse_settings
-from dvol_utils.study.times import read_time
+# What reads a study stands in the functions: `dvol --help` does without pandas and pydantic.
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dvol_utils.study.params import StudyParams
 
 Study = Annotated[str, typer.Option(help="A file of params/, without .yaml.")]
 Raw = Annotated[Path | None, typer.Option(help="Folder of the raw store (data.raw_dir).")]
@@ -25,8 +25,10 @@ Settings = Annotated[
 def study_of(
     name: str, raw: Path | None, settings: list[str] | None, trained: str | None = None
 ) -> StudyParams:
-    """The study that `--study`, `--raw` and `--set` name."""
-    study = load_study(name, overrides_of(name, raw, settings), trained=trained)
+    """The study that `--study`, `--raw` and `--set` name; a trial where they change a result."""
+    from dvol_utils.study.trials import commanded_study
+
+    study = commanded_study(name, overrides_of(name, raw, settings), trained=trained)
     check_raw_dir(study, raw)
     return study
 
@@ -36,6 +38,9 @@ def overrides_of(name: str, raw: Path | None, settings: list[str] | None) -> dic
 
     A folder that is named from here is named from the project, so that both may be moved together.
     """
+    from dvol_utils.study.loading import study_file
+    from dvol_utils.study.settings import parse_settings
+
     overrides = parse_settings(settings or [])
     if raw is not None:
         root = study_file(name).parent.parent
@@ -45,6 +50,8 @@ def overrides_of(name: str, raw: Path | None, settings: list[str] | None) -> dic
 
 def check_raw_dir(study: StudyParams, raw: Path | None) -> None:
     """Refuse a `--raw` that the study would not read, or that is not there."""
+    from dvol_utils.study.params import ParameterError
+
     if raw is None:
         return
     if study.is_simulated:
@@ -58,6 +65,9 @@ def check_raw_dir(study: StudyParams, raw: Path | None) -> None:
 
 def time_of(text: str | None, option: str) -> pd.Timestamp | None:
     """The moment that an option of the command line names, or `now`; None where it is not given."""
+    from dvol_utils.study.params import ParameterError
+    from dvol_utils.study.times import read_time
+
     if text is None:
         return None
     try:

@@ -40,10 +40,17 @@ class ParameterError(ValueError):
 
 
 class Trial(NamedTuple):
-    """Parameters that a notebook tries beside the study's run: see `trials.open_study`."""
+    """Parameters that are tried beside the study's run: see `trials.open_study`."""
 
     name: str
-    changes: dict[str, tuple[Any, Any]]  # key: value, value of the run
+    changes: dict[str, tuple[Any, Any]]  # key: value, value of the study
+
+    @property
+    def words(self) -> str:
+        """What was changed, in words."""
+        return "; ".join(
+            f"{key} is {now} in place of {then}" for key, (now, then) in self.changes.items()
+        )
 
 
 class StudyParams(Section):
@@ -90,7 +97,7 @@ class StudyParams(Section):
 
     @property
     def trial(self) -> Trial | None:
-        """What a notebook tries in place of the parameters of the study's run, if it does."""
+        """What is tried in place of the parameters of the study, if anything is."""
         return self._trial
 
     @property
@@ -105,8 +112,9 @@ class StudyParams(Section):
 
     @property
     def report_dir(self) -> Path:
-        """Where the study's pages live."""
-        return self._root / "reports" / self.name
+        """Where the study's pages live, or those of a trial below them."""
+        pages = self._root / "reports" / self.name
+        return pages if self._trial is None else pages / "trials" / self._trial.name
 
     @property
     def raw_dir(self) -> Path:

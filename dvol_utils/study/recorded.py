@@ -20,9 +20,11 @@ def recorded_study(study: StudyParams, manifest: dict[str, Any]) -> StudyParams:
         They are not those of this version of the code.
     """
     try:
-        return study_from(manifest["parameters"], study.root)
+        recorded = study_from(manifest["parameters"], study.root)
     except (ValidationError, KeyError):
         raise ArtefactError(
             f"{study.run_dir / 'manifest.json'}: its parameters are not those of this version: run "
             f"`make report STUDY={study.name}`"
         ) from None
+    recorded._trial = study.trial
+    return recorded

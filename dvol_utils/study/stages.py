@@ -127,6 +127,12 @@ CARD = Stage(
     (Table("regimes", ("forecasts",), _TESTED),),
     reads=("metrics", "months", "significance", "results.json", "manifest.json"),
 )
+OWN_MODEL = Stage(
+    "11_your_own_model",
+    reads=("panel", "jumps", "forecasts"),
+    # An example on real test rows would be one more model chosen by them.
+    asked=lambda study: study.is_simulated,
+)
 AFTER = Stage(
     "13_after_the_study",
     tuple(
@@ -137,7 +143,7 @@ AFTER = Stage(
 )
 STAGES = (
     *(DATA, JUMPS, TRAINING, REGIMES, SIGNIFICANCE),
-    *(TRADING, PUBLISHED, HORIZONS, ASSETS, CARD, YEARS_BEFORE, AFTER),
+    *(TRADING, PUBLISHED, HORIZONS, ASSETS, CARD, OWN_MODEL, YEARS_BEFORE, AFTER),
 )
 TABLES = {table.name: table for stage in STAGES for table in stage.tables}
 MADE_BY = {table.name: stage for stage in STAGES for table in stage.tables}

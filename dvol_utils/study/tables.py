@@ -154,7 +154,9 @@ def record(study: StudyParams, stage: str, facts: dict[str, Any]) -> None:
 def claim(study: StudyParams) -> None:
     """Say in the manifest, before a stage is run, that the study's run has these parameters."""
     path = study.run_dir / "manifest.json"
-    if not path.is_file() or read_manifest(study)["parameters"] != effective(study):
+    if study.trial and not path.is_file():  # whose stages are all its own
+        _write_manifest(study, {}, earlier={"stages": {}})
+    elif not path.is_file() or read_manifest(study)["parameters"] != effective(study):
         _write_manifest(study, {})
 
 
@@ -189,11 +191,8 @@ def _origin(study: StudyParams, name: str) -> dict[str, Any]:
 
 @contextmanager
 def _in_run(study: StudyParams) -> Iterator[None]:
-    """For a notebook that writes into the run while nothing else does; trials have their own."""
-    if study.trial:
-        yield
-        return
-    with run_lock(study.root / "runs" / study.name, "a notebook that is open", shared=True):
+    """For a notebook that writes into the run, or into a trial, while nothing else does."""
+    with run_lock(study.run_dir, "a notebook that is open", shared=True):
         yield
 
 
@@ -221,10 +220,15 @@ def _store_hash(folder: Path) -> str:
     return hashlib.sha256(json.dumps(held).encode()).hexdigest()
 
 
-def _write_manifest(study: StudyParams, facts: dict[str, dict[str, Any]]) -> None:
+def _write_manifest(
+    study: StudyParams,
+    facts: dict[str, dict[str, Any]],
+    *,
+    earlier: dict[str, Any] | None = None,
+) -> None:
     path = study.artefact("manifest.json")
     with _in_run(study):
-        old = read_manifest(study) if path.is_file() else {"stages": {}}
+        old = earlier or (read_manifest(study) if path.is_file() else {"stages": {}})
         code = this_code(study.root)
         content = {
             **_provenance(study),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from dvol_utils.study.model_names import label
@@ -229,6 +231,39 @@ def interval_grid(table: pd.DataFrame, *, prefix: str = "") -> pd.DataFrame:
     return _named(grid.reset_index().rename_axis(columns=None))
 
 
+def pivoted(
+    shown: pd.DataFrame, by: str, values: Iterable[str], *, index: str = "model"
+) -> pd.DataFrame:
+    """A table of `readable` with a row a model and the groups side by side.
+
+    Parameters
+    ----------
+    shown : DataFrame
+        One row per model and group.
+    by, values, index
+        Columns, as the package names them: the groups, what is shown of each, and the rows.
+
+    Returns
+    -------
+    DataFrame
+        `index`, then for each group its values under `<value>, <group>`; rows and groups in their
+        order in `shown`.
+    """
+    group = _HEADS.get(by, by)
+    rows = pd.DataFrame({index: shown[index].unique()})
+    for name, part in shown.groupby(group, sort=False):
+        own = part.set_index(index)
+        for value in (_HEADS.get(value, value) for value in values):
+            rows[f"{value}, {name}"] = own[value].reindex(rows[index]).to_numpy()
+    return rows
+
+
+def group_shares(table: pd.DataFrame, by: str) -> str:
+    """How the hours of a score table (`n`) fall on its groups, in words."""
+    hours = table.groupby(by, sort=False)["n"].max()
+    return ", ".join(f"{name} {100 * share:.0f} %" for name, share in (hours / hours.sum()).items())
+
+
 def _named(table: pd.DataFrame) -> pd.DataFrame:
     models = [name for name in ("model", "model_a", "model_b") if name in table]
     return table.assign(**{name: table[name].map(label) for name in models}).rename(columns=_HEADS)
@@ -239,6 +274,8 @@ def _cell(metric: str, estimate: float, low: float, high: float) -> str:
         return MISSING
     scale = 100 if metric in _SHARES else 1
     form = _FORMS.get(metric, ".1f" if scale == 100 else ".3f")
+    if pd.isna(low):
+        return f"{number(scale * estimate, form)} {MISSING}"
     return f"{number(scale * estimate, form)} {bounds_text(scale * low, scale * high, form)}"
 
 

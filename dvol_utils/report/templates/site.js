@@ -9,7 +9,7 @@ foldMenus();
 narrow.addEventListener("change", foldMenus);
 
 // There a figure can be enlarged; it then scrolls in its own box.
-document.querySelectorAll("figure").forEach((figure, place) => {
+document.querySelectorAll("figure:not(.weeks)").forEach((figure, place) => {
   const frame = document.createElement("div");
   const button = document.createElement("button");
   const name = `figure ${place + 1}`;
@@ -23,19 +23,22 @@ document.querySelectorAll("figure").forEach((figure, place) => {
     frame.tabIndex = large ? 0 : -1;
   });
   figure.prepend(frame, button);
-  frame.append(figure.querySelector("img"));
+  frame.append(figure.querySelector("picture, img"));
 });
 
-// One switch for all code of the page.
-const codeSwitch = document.getElementById("code-switch");
-const codeBlocks = document.querySelectorAll("details.code");
-if (codeSwitch && codeBlocks.length) {
-  codeSwitch.hidden = false;
-  codeSwitch.addEventListener("click", () => {
-    const show = codeSwitch.getAttribute("aria-pressed") !== "true";
-    codeSwitch.setAttribute("aria-pressed", String(show));
-    codeBlocks.forEach((block) => { block.open = show; });
+// Of all weeks of the test, one can be shown large.
+for (const figure of document.querySelectorAll("figure.weeks")) {
+  const weeks = [...figure.querySelectorAll(".week")];
+  const label = document.createElement("label");
+  const choice = document.createElement("select");
+  choice.add(new Option("all weeks", ""));
+  for (const week of weeks) choice.add(new Option(week.dataset.week));
+  choice.addEventListener("change", () => {
+    figure.classList.toggle("one", choice.value !== "");
+    for (const week of weeks) week.classList.toggle("shown", week.dataset.week === choice.value);
   });
+  label.append("Week from ", choice);
+  figure.prepend(label);
 }
 
 // The first column stays where it is; a line sets it off from what has moved under it.

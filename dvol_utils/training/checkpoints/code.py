@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cache
 
 from dvol_utils.models import Forecaster
-from dvol_utils.models.networks import network_module
 from dvol_utils.study.source_code import learning_code
 
 _LOOP = "dvol_utils.training.loop"
@@ -16,6 +15,8 @@ _AROUND = ("dvol_utils.models.networks", "dvol_utils.training.network", "dvol_ut
 @cache
 def network_code(name: str) -> dict[str, str]:
     """Marks of the code by which a network of `NETWORK_NAMES` learns, by file."""
+    from dvol_utils.models.networks import network_module  # with torch, which takes seconds
+
     return learning_code([_LOOP, network_module(name)], alone=_AROUND)
 
 
