@@ -27,13 +27,13 @@ def evidence(
     *,
     p: Mapping[tuple[str, str], float] | None = None,
     r2: float = 0.96,
-    gap: tuple[float, float, float] = (0.5, -0.1, 1.1),
+    gap: tuple[float, float, float] = (0.05, -0.01, 0.11),
     direction: tuple[float, float] = (0.2, 0.01),
 ) -> pd.DataFrame:
     """A significance table.
 
     `rmse` by model; `p` the Diebold-Mariano p-values of pairs in the order of `rmse` (0.01 where
-    none is given); `r2` that of persistence; `gap` estimate, low and high of the RMSE in jump less
+    none is given); `r2` that of persistence; `gap` estimate, low and high of the skill in jump less
     normal hours; `direction` slope and p-value, the same for all models. Absolute errors have the
     p-values of squared ones; p-values with Bartlett weights are half the others.
     """
@@ -48,7 +48,7 @@ def evidence(
             for kind in ("interval", "interval_jump", "interval_normal"):
                 rows.append({"kind": kind, "model_a": model, "metric": metric, **bounds})
         jump = dict(zip(("estimate", "low", "high"), gap, strict=True))
-        rows.append({"kind": "jump_minus_normal", "model_a": model, "metric": "rmse", **jump})
+        rows.append({"kind": "jump_minus_normal", "model_a": model, "metric": "skill", **jump})
         inside = {"estimate": float(model != "persistence"), "p_value": 0.5}
         rows.append(
             {"kind": "confidence_set", "model_a": model, "metric": "squared_error", **inside}

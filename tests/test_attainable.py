@@ -146,10 +146,10 @@ def test_the_table_has_a_row_and_a_column_more():
     assert [row["cells"][-2]["text"] for row in models] == ["0", "13", "−30"]
     shown = [cell["text"] for cell in oracle["cells"]]
     assert oracle["label"] == "Oracle (the market's law)"
-    assert shown == ["1.500", "0.9700", "1.100", "2.30", "60.0", "19.0", "–", "–", "100", "–"]
+    assert shown == ["19.0", "–", "1.500", "1.100", "60.0", "2.30", "0.9700", "–", "100", "–"]
     assert not any(cell["best"] for cell in oracle["cells"])  # the best of the models are marked
     assert "a reference and no model" in cells["caption"]
-    assert "| Oracle (the market's law) | 1.500 |" in markdown_table(results, 0.95)
+    assert "| Oracle (the market's law) | 19.0 (10.0 to 30.0) |" in markdown_table(results, 0.95)
     plain = headline_cells(RESULTS, 0.95)
     assert len(plain["rows"]) == len(models)
     assert "Oracle" not in plain["caption"]
@@ -160,7 +160,7 @@ def test_the_figure_shows_it_hollow_and_does_not_count_it():
     ax = _skill_axes(results, _rivals(results))
     assert ax.get_title(loc="left").replace("\n", " ") == "0 of 2 intervals lie above zero"
     names = [text.get_text() for text in ax.get_yticklabels()]
-    assert names[-1] == "Oracle (the market's law)"
+    assert names[0] == "Oracle (the market's law)"
     faces = [line.get_markerfacecolor() for line in ax.lines if line.get_marker() == "o"]
     assert faces.count("white") == 1
     assert "Oracle (the market's law) 19.0 (10.0 to 30.0)" in skill_figure(results, 0.95)["alt"]

@@ -279,7 +279,7 @@ def test_verdicts_follow_the_numbers():
     assert verdicts[rival] == "not established"
     assert verdicts["it has skill in both halves of the test"] == "established"
     months = judged().set_index("statement")["evidence"].filter(like="more months").item()
-    assert months == "10 of 12 months (1 of them in part), sign test p = 0.019"
+    assert months == "9 of 11 whole months (1 more in part, not counted), sign test p = 0.033"
     weak = judged(low=-0.01, share=0.8, ahead=7).set_index("statement")["verdict"]
     assert (weak[verdicts.index[5:9]] == "not established").all()
     assert weak[verdicts.index[9]] == "not established"
@@ -347,8 +347,8 @@ def test_summary_lists_each_verdict_and_names_simulated_data():
         "On 1,234 simulated test hours this is established about HAR: its squared error is smaller "
         "than that of persistence; its absolute error is smaller than that of persistence; it calls"
     )
-    assert "Not established: it beats HAR + calendar" in text
-    assert "Cannot be judged: some model beats persistence" in text
+    assert "It is not established that it beats HAR + calendar" in text
+    assert "It cannot be judged whether some model beats persistence" in text
     assert "simulated" not in established_summary(found, "har", rows=1234, simulated=False)
     assert statements(found)[0].startswith(
         "**Established:** its squared error is smaller than that of persistence. The squared error "

@@ -27,7 +27,7 @@ def test_one_sentence_a_claim():
         "Is the absolute error smaller than that of persistence",
         "Can the direction be forecast",
         "Does a larger LSTM forecast better",
-        "Is accuracy the same in jump and in normal hours",
+        "Is the skill the same in jump and in normal hours",
         "Does an LSTM beat HAR with calendar",
         "Do the published R² of 0.9076 and RMSE of 2.57 points show skill",
     ]
@@ -96,13 +96,19 @@ def test_whole_sentences_of_the_three_losses():
             LADDER,
             evidence(with_rmse(lstm_large=1.9, lstm_ultra=1.95)),
             "? No. Test RMSE in points: LSTM baseline 1.850, LSTM large 1.900, LSTM "
-            "ultra 1.950. By the Diebold-Mariano test, LSTM large is worse than LSTM baseline with "
-            "p = 0.010,",
+            "ultra 1.950. By the Diebold-Mariano test, after Holm's correction over these pairs: "
+            "LSTM large is worse than LSTM baseline (p = 0.030);",
         ),
-        (JUMPS, evidence(), "? Not contradicted. "),
-        (JUMPS, evidence(), "(difference +0.500, 95 % interval −0.100 to 1.100)"),
-        (JUMPS, evidence(gap=(0.5, 0.1, 1.1)), "? No. "),
-        (JUMPS, evidence(gap=(-0.5, -1.1, -0.1)), "? No. "),
+        (
+            LADDER,
+            evidence(p={("lstm_large", "lstm_ultra"): 0.5}),
+            "LSTM ultra and LSTM large cannot be told apart (p = 0.500)",
+        ),
+        (JUMPS, evidence(), "? The two cannot be told apart. "),
+        (JUMPS, evidence(), "(difference +5.0 percentage points, 95 % interval −1.0 to 11.0)"),
+        (JUMPS, evidence(), "those of persistence as large (2.00 against 2.00)"),
+        (JUMPS, evidence(gap=(0.05, 0.01, 0.11)), "? No. "),
+        (JUMPS, evidence(gap=(-0.05, -0.11, -0.01)), "? No. "),
         (JUMPS, evidence(gap=(float("nan"),) * 3), "? Cannot be judged. One of the two has no"),
         (DIRECTION, evidence(), "? Yes. The direction is right in 55.0 % of the moves, 5.0 points"),
         (DIRECTION, evidence(direction=(0.1, 0.2)), "? Not beyond chance. "),
@@ -126,7 +132,7 @@ def test_whole_sentences_of_the_three_losses():
             "? No. Persistence alone reaches R² 0.960 and RMSE 2.000 points on the test "
             "rows, better on both counts",
         ),
-        (PUBLISHED, evidence(r2=0.85), "? Not contradicted. "),
+        (PUBLISHED, evidence(r2=0.85), "? Cannot be judged. "),
     ],
 )
 def test_the_numbers_pick_the_words(claim, table, words):
@@ -240,13 +246,21 @@ def test_what_a_study_lacks_is_not_judged(models, unjudged):
         ({("lstm_baseline", "lstm_large"): 0.2}, "holds in part"),
         (
             {("lstm_baseline", "lstm_large"): 0.2, ("lstm_large", "lstm_ultra"): 0.2},
-            "holds in part",  # the two ends differ
+            "holds in part",  # the two ends differ, p = 0.030 after Holm
         ),
         (
             {
                 ("lstm_baseline", "lstm_large"): 0.2,
                 ("lstm_large", "lstm_ultra"): 0.2,
                 ("lstm_baseline", "lstm_ultra"): 0.2,
+            },
+            "does not hold beyond chance",
+        ),
+        (  # one of three pairs at p = 0.036 is what chance gives: 0.108 after Holm
+            {
+                ("lstm_baseline", "lstm_large"): 0.921,
+                ("lstm_large", "lstm_ultra"): 0.036,
+                ("lstm_baseline", "lstm_ultra"): 0.142,
             },
             "does not hold beyond chance",
         ),

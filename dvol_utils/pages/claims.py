@@ -219,13 +219,20 @@ def _same_in_jumps(table: pd.DataFrame, best: str | None, coverage: float) -> Cl
     evidence = (
         f"The skill of {label(best)} is {skill[0]} in jump hours and {skill[1]} in normal ones "
         f"(difference {number(100 * gap['estimate'], '+.1f')} percentage points, "
-        f"{interval_text(gap, coverage, '.1f', 100)}). Its errors are "
-        f"{'larger' if own[0] > own[1] else 'smaller'} in jump hours (RMSE {own[0]:.2f} against "
-        f"{own[1]:.2f} points), and those of persistence "
-        f"{'larger' if naive[0] > naive[1] else 'smaller'} ({naive[0]:.2f} against {naive[1]:.2f})"
+        f"{interval_text(gap, coverage, '.1f', 100)}). In jump hours its errors are {_size(own)} "
+        f"(RMSE {own[0]:.2f} against {own[1]:.2f} points), and those of persistence {_size(naive)} "
+        f"({naive[0]:.2f} against {naive[1]:.2f})"
     )
     holds = Verdict.DOES_NOT_HOLD if apart else Verdict.NOT_TOLD_APART
     return Claim(question, holds, evidence)
+
+
+def _size(pair: list[float]) -> str:
+    """How the first of two errors compares with the second, by what is shown of them."""
+    first, second = (round(value, 2) for value in pair)
+    if first == second:
+        return "as large"
+    return "larger" if first > second else "smaller"
 
 
 def _by_regime(table: pd.DataFrame, model: str, metric: str) -> list[float]:

@@ -192,6 +192,8 @@ def _everywhere(regimes: pd.DataFrame, model: str, kind: str, text: str) -> _Jud
 def _months(months: pd.DataFrame, model: str) -> _Judged:
     text = "it is ahead of persistence in more months than chance gives"
     own = months[months["model"] == model].dropna(subset=["skill"])
+    if own.empty:
+        return text, OPEN, "There is no month with a skill"
     whole = own[own["n"] >= _WHOLE * 24 * own["month"].dt.days_in_month]
     if whole.empty:
         return text, OPEN, "There is no whole month with a skill"
