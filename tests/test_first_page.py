@@ -49,7 +49,7 @@ def test_how_well_whether_size_helps_and_how_far_to_trust_it():
             FORECAST,
             evidence({**RMSE, "lstm_ultra": 2.1}, p=UNSURE),
             "**No better than assuming no change.** The best model picked in advance, LSTM ultra, "
-            "adds 10.2 % of the squared error",
+            "adds 10.3 % of the squared error",
         ),
         (FORECAST, evidence(direction=(-0.1, 0.01)), " 2.5 points less than chance gives (beyond"),
         (LSTM, evidence({**RMSE, "lstm_ultra": 1.9, "lstm_large": 1.9}), "**Size does not help.**"),

@@ -254,7 +254,7 @@ def test_overview_has_regimes_claims_and_pages(pages):
     assert len(regimes) == 1 + 7
     # Figures of the real market say nothing beside a simulated one.
     assert page.select_one("h2#published") is None
-    assert "LSTM baseline beats persistence." in page.ul.text
+    assert "LSTM baseline beats persistence." in page.select_one("h2#claims").find_next("ul").text
     assert [item.p.text for item in page.select("ol.pages li")] == (
         ["What does this page answer?"] * 2
     )

@@ -11,8 +11,8 @@ from dvol_utils.results.where import (
     KINDS,
     cumulative_gain,
     gain_parts,
-    hourly_gains,
     skill_without,
+    squared_gains,
 )
 from dvol_utils.significance import Resampling
 
@@ -38,7 +38,7 @@ def by_hand() -> pd.DataFrame:
 
 
 def test_gains_parts_and_shares_by_hand():
-    gains = hourly_gains(by_hand(), "har")
+    gains = squared_gains(by_hand(), "har")
     assert gains["gain"].to_list() == [4 - 1, 4 - 9, 4 - 0, 16 - 4]
     assert gains["hits"].to_list() == [1, 0, 1, 1]
     days = gain_parts(gains, "weekday", resampling=DRAWS).set_index("group")
@@ -58,7 +58,7 @@ def test_gains_parts_and_shares_by_hand():
 
 @pytest.fixture(scope="module")
 def gains() -> pd.DataFrame:
-    return hourly_gains(average_seeds(forecast_table(24 * 70)), "har")
+    return squared_gains(average_seeds(forecast_table(24 * 70)), "har")
 
 
 def test_parts_of_every_kind_sum_to_the_skill(gains):
@@ -92,7 +92,7 @@ def test_what_is_left_out_is_the_best_day_and_the_best_and_worst_weeks(gains):
 
 def test_groups_are_known_at_the_origin(gains):
     table = average_seeds(forecast_table(24 * 70))
-    later = hourly_gains(table.assign(y_true=table["y_true"] + 9.0), "har")
+    later = squared_gains(table.assign(y_true=table["y_true"] + 9.0), "har")
     pd.testing.assert_frame_equal(later[list(KINDS)], gains[list(KINDS)])
 
 
@@ -100,7 +100,7 @@ def test_no_gain_has_no_share_and_an_unknown_model_is_named(gains):
     lost = gains.assign(gain=-gains["gain"].abs())
     assert gain_parts(lost, "weekday", resampling=DRAWS)["gain_share"].isna().all()
     with pytest.raises(ValueError, match=r"found no rows of model 'lstm'; it holds persistence"):
-        hourly_gains(average_seeds(forecast_table(48)), "lstm")
+        squared_gains(average_seeds(forecast_table(48)), "lstm")
 
 
 def made(gains: pd.DataFrame) -> Where:

@@ -18,7 +18,7 @@ from dvol_utils.pages.card import limits, simple_rival
 from dvol_utils.pages.established import DISPUTED, ESTABLISHED, NOT, established
 from dvol_utils.pages.where import Where, where_gained, where_line, where_sentences, where_title
 from dvol_utils.plots.where import gain_bars
-from dvol_utils.report.display import picture
+from dvol_utils.report.display import picture, picture_html
 from dvol_utils.results.judging import LEVEL
 from dvol_utils.results.persistence import study_rows
 from dvol_utils.results.results_json import Results
@@ -71,14 +71,14 @@ def recent(front: Front) -> pd.DataFrame:
 
 
 def where_section(front: Front, study: StudyParams) -> dict[str, Any]:
-    """Where the gain comes from: `line`, `sentences`, and a figure's `image`, `alt`, `caption`."""
+    """Where the gain comes from: `line`, `sentences`, and a figure's `html`, `caption`."""
     coverage = study.significance.coverage
     title = where_title(front.where)
+    alt = f"Bars of the part of the skill by weekday, level, jump regime and week. {title}."
     return {
         "line": where_line(front.where),
         "sentences": where_sentences(front.where, coverage, study.jumps.regime_hours),
-        **picture(gain_bars(front.where.parts, title=title)),
-        "alt": f"Bars of the part of the skill by weekday, level, jump regime and week. {title}.",
+        "html": picture_html(picture(gain_bars(front.where.parts, title=title)), alt),
         "caption": (
             "What each group of hours adds to the skill of the chosen model, with "
             f"{coverage_text(coverage)} intervals. The parts of a group sum to the skill. The two "
