@@ -197,7 +197,8 @@ def test_the_figure_reaches_the_published_skill_and_marks_what_lies_beyond():
     assert -170 < ax.get_xlim()[0] < -143
     texts = [text.get_text() for text in ax.texts]
     assert "−143.0 %" in texts
-    assert "off scale: −300.0 %" in texts
+    assert "−300.0 %" in texts
+    assert "◂ off scale" in texts
     assert "Persistence, 24 h" not in [tick.get_text() for tick in ax.get_yticklabels()]
     figure = skill_figure(RULES, 0.95)
     assert "against persistence, DVOL 24 hours before the target" in figure["caption"]

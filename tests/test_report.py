@@ -241,7 +241,9 @@ def test_overview_names_the_model_that_was_chosen_beforehand(site):
 
 
 def test_overview_figure_says_in_words_what_it_shows(pages):
-    image = pages["index.html"].figure.img
+    weeks, path, image = pages["index.html"].figure.find_all("img")
+    assert weeks["alt"].startswith("The last four weeks: DVOL and HAR")
+    assert path["alt"].startswith("Gain over no change: ")
     assert image["src"].startswith("data:image/png;base64,")
     assert "LSTM ultra " in image["alt"]
     assert "Persistence" not in image["alt"]

@@ -17,7 +17,7 @@ LEFT_END = -30.0
 _GROUPS = {"naive": 0, "linear": 0, "trees": 1, "ladder": 2, "lstm": 2, "attention": 2}
 _TOGETHER, _ORACLE, _GAP = 3, 4, 0.6
 _WIDE = 600.0  # hours between points that a line of a year needs no more than
-_TOP, _MIDDLE = 2.6, 2.4  # inches
+_TOP, _MIDDLE = 2.9, 2.4  # inches
 
 
 @styled
@@ -90,38 +90,13 @@ def cumulative_gain(path: pd.DataFrame, *, title: str, ax: Axes | None = None) -
 
 
 @styled
-def three_panels(
-    recent: pd.DataFrame,
-    path: pd.DataFrame,
-    table: pd.DataFrame,
-    model: str,
-    titles: tuple[str, str, str],
-    *,
-    width: float = WIDTH,
-) -> Figure:
-    """The last weeks, the gain over time and all models: one figure, three panels.
-
-    Parameters
-    ----------
-    recent : DataFrame
-        Forecasts of the last weeks, for `week_close_up`.
-    path, table : DataFrame
-        As in `cumulative_gain` and `skill_intervals`.
-    model : str
-        The chosen model.
-    titles : tuple of str
-        The finding of each panel, from the top.
-    width : float
-        Inches.
-    """
-    heights = [_TOP, _MIDDLE, forest_height(table)]
-    figure = new_figure(width, sum(heights))
-    top, middle, bottom = figure.subplots(3, 1, height_ratios=heights)
-    week_close_up(recent, model, title=titles[0], ax=top)
-    top.set_xlabel("")
-    top.legend(loc="best", ncols=1 if width < WIDTH else 2, fontsize=8.5)
-    cumulative_gain(path, title=titles[1], ax=middle)
-    skill_intervals(table, title=titles[2], chosen=model, ax=bottom)
+def recent_weeks(recent: pd.DataFrame, model: str, *, title: str) -> Figure:
+    """Outcome, forecast with its interval and persistence, named below: `week_close_up`."""
+    figure = new_figure(WIDTH, _TOP)
+    ax = figure.subplots()
+    week_close_up(recent, model, title=title, ax=ax)
+    ax.set_xlabel("")
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure
 
 
@@ -148,9 +123,10 @@ def _interval(ax: Axes, row: tuple, colour: str, left: float) -> None:
     inside = row.skill > left
     if inside:
         ax.plot(row.skill, row.place, "o", color=colour, markersize=6, markerfacecolor=face)
-    text = f"{written(row.skill, 1)} %"
+    else:
+        ax.annotate("◂ off scale", (left, row.place), va="center", fontsize=8.5)
     ax.annotate(
-        text if inside else f"off scale: {text}",
+        f"{written(row.skill, 1)} %",
         (1.01, row.place),
         xycoords=ax.get_yaxis_transform(),
         va="center",

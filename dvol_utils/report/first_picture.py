@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
+from markupsafe import Markup
 
-from dvol_utils.plots.first_page import three_panels
+from dvol_utils.plots.first_page import cumulative_gain, recent_weeks, skill_intervals
 from dvol_utils.report.display import picture, picture_html
 from dvol_utils.report.front import Front, recent
 from dvol_utils.results.headline import bounds
@@ -23,7 +24,7 @@ _MILLION = 1_000_000
 def three_panel_figure(
     results: Results, rivals: pd.DataFrame, coverage: float, front: Front
 ) -> dict[str, Any]:
-    """The picture: `html`, `alt`, `caption`.
+    """The picture: `html` of its panels, one below the other, `alt`, `caption`.
 
     Parameters
     ----------
@@ -36,14 +37,21 @@ def three_panel_figure(
     """
     titles = _titles(rivals.loc[results.chosen], front)
     named = rivals.assign(label=_with_sizes(rivals["label"], front.parameters))
-    drawn = (recent(front), front.where.path, named, results.chosen, titles)
+    drawn = (
+        recent_weeks(recent(front), results.chosen, title=titles[0]),
+        cumulative_gain(front.where.path, title=titles[1]).get_figure(),
+        skill_intervals(named, title=titles[2], chosen=results.chosen).get_figure(),
+    )
     shown = "; ".join(
         f"{row.label} {written(row.skill, 1)} {bounds(row)}".strip() for row in rivals.itertuples()
     )
-    alt = f"Three panels. {'. '.join(titles)}. Skill in percent with its interval: {shown}."
+    alts = (*titles[:2], f"{titles[2]}. Skill in percent with its interval: {shown}")
+    panels = [
+        picture_html(picture(panel), f"{alt}.") for panel, alt in zip(drawn, alts, strict=True)
+    ]
     return {
-        "html": picture_html(picture(three_panels(*drawn)), alt),
-        "alt": alt,
+        "html": Markup().join(panels),
+        "alt": f"{'. '.join(alts)}.",
         "caption": _caption(coverage, oracle=ORACLE in rivals.index),
     }
 
