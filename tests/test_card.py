@@ -271,6 +271,25 @@ def judged(
     )
 
 
+def test_best_weeks_stand_first_and_hold_their_part_of_the_net_gain():
+    monday = pd.Timestamp("2025-03-03", tz="UTC")
+    starts = monday + pd.to_timedelta([0, 7, 14, 21], unit="D")
+    weeks = pd.DataFrame({"week": starts, "excess": [-3.0, 2.0, -5.0, -4.0]})
+    best = worst.best_weeks(weeks)
+    assert best["excess"].to_list() == [-5.0, -4.0, -3.0]
+    assert failing.best_week_finding(weeks, best, "har") == (
+        "Its best weeks are those from 2025-03-17 and 2025-03-24: they hold 90.0 % of its net gain."
+    )
+    lost = weeks.assign(excess=[-1.0, 2.0, 3.0, 0.0])
+    assert failing.best_week_finding(lost, worst.best_weeks(lost), "har").endswith(
+        "from 2025-03-03; over all weeks it gained nothing."
+    )
+    none = weeks.assign(excess=1.0)
+    assert failing.best_week_finding(none, worst.best_weeks(none), "har").endswith(
+        "none of 4 weeks."
+    )
+
+
 def test_verdicts_follow_the_numbers():
     verdicts = judged().set_index("statement")["verdict"]
     assert (verdicts[list(BY_LOSS)] == "established").all()

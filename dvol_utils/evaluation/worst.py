@@ -65,6 +65,20 @@ def worst_weeks(weeks: pd.DataFrame, count: int = 5) -> pd.DataFrame:
     return lost.sort_values("excess", ascending=False, kind="stable").head(count)
 
 
+def best_weeks(weeks: pd.DataFrame, count: int = 5) -> pd.DataFrame:
+    """The weeks in which most was gained on persistence, best first; none where nothing was.
+
+    Parameters
+    ----------
+    weeks : DataFrame
+        `weekly_losses`.
+    count : int
+        At most so many.
+    """
+    gained = weeks[weeks["excess"] < 0]
+    return gained.sort_values("excess", kind="stable").head(count)
+
+
 def rows_of_weeks(forecasts: pd.DataFrame, weeks: pd.DataFrame, count: int = 2) -> pd.DataFrame:
     """Forecasts with origin in the first `count` weeks of a table, with their `week`."""
     origin = forecasts["origin"]

@@ -9,6 +9,8 @@ from dvol_utils.significance.crps import reliability
 from dvol_utils.study.model_names import label
 from dvol_utils.wording.numbers import day, hour, number, percent
 
+_TOP_WEEKS = 2
+
 
 def week_finding(weeks: pd.DataFrame, worst: pd.DataFrame, model: str) -> str:
     """In how many weeks a model lost, and how much of that in its worst.
@@ -31,6 +33,25 @@ def week_finding(weeks: pd.DataFrame, worst: pd.DataFrame, model: str) -> str:
         f"{first['rmse_persistence']:.2f}, the largest move {number(first['largest_move'], '+.1f')}"
         f" points, {first['jump_hours']} of {first['n']} hours in the jump regime."
     )
+
+
+def best_week_finding(weeks: pd.DataFrame, best: pd.DataFrame, model: str) -> str:
+    """What the two best weeks of a model hold of all that it gained, beside those of no gain.
+
+    Parameters
+    ----------
+    weeks, best : DataFrame
+        `weekly_losses` and `best_weeks`.
+    model : str
+    """
+    if best.empty:
+        return f"{label(model)} gained on persistence in none of {len(weeks)} weeks."
+    top, net = best.head(_TOP_WEEKS), -weeks["excess"].sum()
+    named = " and ".join(day(week) for week in sorted(top["week"]))
+    start = f"Its best weeks are those from {named}"
+    if net <= 0:
+        return f"{start}; over all weeks it gained nothing."
+    return f"{start}: they hold {percent(-top['excess'].sum() / net)} of its net gain."
 
 
 def week_titles(worst: pd.DataFrame) -> dict[pd.Timestamp, str]:

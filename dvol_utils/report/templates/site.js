@@ -23,7 +23,8 @@ document.querySelectorAll("figure:not(.weeks)").forEach((figure, place) => {
     frame.tabIndex = large ? 0 : -1;
   });
   figure.prepend(frame, button);
-  frame.append(figure.querySelector("picture, img"));
+  const pictures = figure.querySelectorAll("picture");
+  frame.append(...(pictures.length ? pictures : figure.querySelectorAll("img")));
 });
 
 // Of all weeks of the test, one can be shown large.
