@@ -132,3 +132,19 @@ def test_without_a_gain_no_share_is_told(gains):
     assert where_line(found) == ""
     assert where_title(found) == "HAR gains nothing over persistence here"
     assert not any("nan" in sentence for sentence in said)
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [
+        (0.2, "**It is spread over the week.** 20 % of the gain comes from"),
+        (0.46, "**Much of it rests on a few days.** 46 % of the gain comes from"),
+        (1.3, "**Much of it rests on a few days.** More than all of the gain comes from"),
+    ],
+)
+def test_the_line_of_the_first_page_follows_the_share_of_the_best_weekday(gains, share, words):
+    found = made(gains)
+    top = found.parts["part"].where(found.parts["kind"].eq("weekday")).reset_index(drop=True)
+    parts = found.parts.reset_index(drop=True)
+    parts.loc[top.idxmax(), "gain_share"] = share
+    assert where_line(found._replace(parts=parts)).startswith(words)

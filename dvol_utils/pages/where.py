@@ -19,6 +19,7 @@ from dvol_utils.study.params import StudyParams
 from dvol_utils.wording.numbers import day, hours_text, interval_text, number, percent
 
 _NAMED_WEEKS = 2
+_MUCH = 2  # times its part of the hours
 
 
 class Where(NamedTuple):
@@ -91,15 +92,17 @@ def where_line(found: Where) -> str:
     if not whole > 0 or "best_weekday" not in without.index:
         return ""
     top = _best(_of_kind(found.parts, "weekday"))
+    share = "More than all" if top["gain_share"] > 1 else _whole(top["gain_share"])
+    much = top["gain_share"] > _MUCH * top["hours_share"]
     line = (
-        f"{_whole(top['gain_share'])} of the gain comes from forecasts made on {top['group']}s, "
+        f"**{'Much of it rests on a few days.' if much else 'It is spread over the week.'}** "
+        f"{share} of the gain comes from forecasts made on {top['group']}s, "
         f"{_whole(top['hours_share'])} of the hours; without them the skill is "
         f"{percent(without.loc['best_weekday', 'skill'])} in place of {percent(whole)}"
     )
     if "best_two_weeks" in without.index:
-        line += (
-            f", and without the best two weeks {percent(without.loc['best_two_weeks', 'skill'])}"
-        )
+        rest = without.loc["best_two_weeks", "skill"]
+        line += f", and without the best two weeks {percent(rest)}"
     return f"{line}."
 
 

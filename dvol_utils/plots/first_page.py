@@ -118,10 +118,9 @@ def _rank(name: str) -> int:
 
 
 def _interval(ax: Axes, row: tuple, colour: str, left: float) -> None:
-    ax.plot([row.skill_low, row.skill_high], [row.place] * 2, color=colour, linewidth=2)
     face = "white" if row.Index == ORACLE else colour
-    inside = row.skill > left
-    if inside:
+    if row.skill > left:
+        ax.plot([row.skill_low, row.skill_high], [row.place] * 2, color=colour, linewidth=2)
         ax.plot(row.skill, row.place, "o", color=colour, markersize=6, markerfacecolor=face)
     else:
         ax.annotate("◂ off scale", (left, row.place), va="center", fontsize=8.5)
