@@ -178,7 +178,7 @@ def interval_table(table: pd.DataFrame) -> pd.DataFrame:
     steps = interval_grid(table[shares].assign(metric="direction"))
     steps = steps.rename(columns={"direction right, %": CONSECUTIVE})
     joined = grid.merge(steps, on="model", how="left")
-    plain = {name: joined[name].str.replace(r" \(nan.*\)", "", regex=True) for name in joined}
+    plain = {name: joined[name].str.removesuffix(f" {MISSING}") for name in joined}
     return joined.assign(**plain).fillna(MISSING)
 
 
