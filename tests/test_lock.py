@@ -24,9 +24,10 @@ from dvol_utils.study.tables import claim, record, write_table
 from dvol_utils.study.trials import open_study
 
 HOLDER = """
-import sys, time
+import signal, sys
 from pathlib import Path
 from dvol_utils.study.lock import run_lock
+signal.signal(signal.SIGINT, signal.default_int_handler)  # even where tests run aside
 with run_lock(Path(sys.argv[1]), "make report STUDY=tiny", shared=len(sys.argv) > 2):
     print("held", flush=True)
     sys.stdin.read()
@@ -79,7 +80,7 @@ def test_the_second_is_told_who_works_there(run, holder):
 def test_the_lock_ends_with_its_holder_however_it_ends(run, holder, blow):
     process = holder()
     process.send_signal(blow)
-    process.wait()
+    process.wait(timeout=60)
     with run_lock(run, "next"):
         assert json.loads(run.with_name(".tiny.lock").read_text())["command"] == "next"
 

@@ -36,7 +36,7 @@ def years_finding(table: pd.DataFrame) -> str:
     lost = decayed(table)
     fading = f"the gain by {losses_text(lost)} fades" if lost else "no decay is found"
     return (
-        f"{label(halves['model'].iloc[0])} is ahead in {listed(list(map(str, ahead)))} of {count} "
+        f"{label(halves['model'].iloc[0])} is ahead in {listed(map(str, ahead))} of {count} "
         f"half-years by {losses_text(list(LOSSES))}; {fading}"
     )
 

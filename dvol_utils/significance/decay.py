@@ -91,10 +91,10 @@ def decay_tests(forecasts: pd.DataFrame, model: str, *, coverage: float) -> pd.D
 
 
 def _gains(rows: pd.DataFrame, loss: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Time of the origins (years), and their `hourly_gains`, without hours that say nothing."""
+    """Time of origins (years), and `hourly_gains`; for direction without hours that stood still."""
     saved, naive = hourly_gains(rows, loss)
-    told = naive > 0 if loss == "direction" else np.ones(len(rows), bool)
-    return _years(rows)[told], saved[told], naive[told]
+    kept = naive > 0 if loss == "direction" else np.ones(len(rows), bool)
+    return _years(rows)[kept], saved[kept], naive[kept]
 
 
 def _years(rows: pd.DataFrame) -> np.ndarray:

@@ -14,7 +14,7 @@ from dvol_utils.significance.bootstrap import bootstrap_interval
 from dvol_utils.significance.hac import long_run_variance, mean_test
 from dvol_utils.significance.resampling import Resampling
 
-# That a regime or month has to hold: with fewer, its variance is no more than a guess.
+# That a group of hours has to hold: with fewer, its variance is no more than a guess.
 LEAST_HORIZONS = 10
 
 
