@@ -16,6 +16,7 @@ from study_files import TINY_STUDY, headline_numbers
 from test_cli import dvol
 
 from dvol_utils.evaluation import average_seeds
+from dvol_utils.pages.front import read_front
 from dvol_utils.pages.recomputed import recomputed_results
 from dvol_utils.report.compare import compare_studies, parameter_differences
 from dvol_utils.report.site import build_site
@@ -451,7 +452,12 @@ def test_run_of_another_version_is_refused(two):
     ("version", "named"), [(None, "before 0.2.0"), ("0.1.7", "0.1.7"), ("1.2.0", "1.2.0")]
 )
 @pytest.mark.parametrize(
-    "read", [load_run, build_site, lambda study: run_checks(study, recomputed_results)]
+    "read",
+    [
+        load_run,
+        lambda study: build_site(study, read_front),
+        lambda study: run_checks(study, recomputed_results),
+    ],
 )
 def test_a_run_of_other_formats_says_so_and_what_to_do(two, read, version, named):
     path = two / "runs/two/manifest.json"
