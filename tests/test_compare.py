@@ -273,7 +273,7 @@ def test_page_shows_studies_results_and_parameters(two):
     assert len(results) == 2 * len(MODELS)
     har = files.read_json(study.run_dir / "results.json")["models"]["har"]
     shown = next(row for row in results if row[:2] == ["HAR", "two"])
-    assert shown[2] == f"{har['rmse']['estimate']:.3f}"
+    assert shown[4] == f"{har['rmse']['estimate']:.3f}"
     assert [row[:3] for row in body(page, "Parameters that differ")] == [
         ["training.epochs", str(load_study("one").training.epochs), "7"]
     ]
@@ -493,7 +493,7 @@ def test_page_in_a_browser(two):
         page.goto(path.as_uri())
         wide = page.evaluate("document.documentElement.scrollWidth")
         page.get_by_role("button", name="RMSE").last.click()
-        cells = page.locator("table.sortable").last.locator("tbody td:nth-of-type(2)")
+        cells = page.locator("table.sortable").last.locator("tbody td:nth-of-type(4)")
         values = [
             float(text) for text in cells.evaluate_all("all => all.map(e => e.dataset.value)")
         ]
