@@ -48,7 +48,7 @@ def test_two_assets_and_several_seeds_are_sound():
         ),
         (
             pd.concat([FORECASTS, FORECASTS.tail(2)]),
-            "should be one forecast an asset, origin, model and seed (2 such rows)",
+            "should be one forecast per asset, origin, model and seed (2 such rows)",
         ),
         (
             FORECASTS.drop(index=[0, 2]),

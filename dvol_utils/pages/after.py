@@ -89,13 +89,13 @@ def cumulative_gains(forecasts: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     forecasts : DataFrame
-        `way` and the forecast table, one row an origin, way and model.
+        `way` and the forecast table, one row per origin, way and model.
 
     Returns
     -------
     DataFrame
-        `way, model, origin` and `gain` (squared points, summed up to the origin), a row an hour of
-        each model but persistence.
+        `way, model, origin` and `gain` (squared points, summed up to the origin), one row per hour
+        of each model but persistence.
     """
     rows = forecasts[forecasts["model"] != "persistence"].sort_values("origin", kind="stable")
     naive, own = (rows["y_true"] - rows[name] for name in ("y_origin", "y_pred"))

@@ -38,12 +38,12 @@ def horizon_table(forecasts: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a horizon and model other than persistence: `horizon_hours, model, chosen` (whether
-        it has the lowest RMSE on that horizon's validation rows), `skill, low, high`, `direction`
-        (shares), `rmse_persistence, rmse` (index points), Diebold-Mariano p-values against
-        persistence (`p_value, p_bartlett`: `equal_loss`), the first after Holm's correction over
-        the horizons' chosen models (`p_holm`; missing for the others), `n` (rows) and `apart` (how
-        many targets that share no hour as many rows hold).
+        One row per horizon and model other than persistence: `horizon_hours, model, chosen`
+        (whether it has the lowest RMSE on that horizon's validation rows), `skill, low, high`,
+        `direction` (shares), `rmse_persistence, rmse` (index points), Diebold-Mariano p-values
+        against persistence (`p_value, p_bartlett`: `equal_loss`), the first after Holm's correction
+        over the horizons' chosen models (`p_holm`; missing for the others), `n` (rows) and `apart`
+        (how many targets that share no hour as many rows hold).
 
     Raises
     ------

@@ -18,7 +18,7 @@ _DRAWN = 600  # points a line: a curve of 7 inches has no room for more
 def cumulative_gain(
     gains: pd.DataFrame, chosen: str | None, *, title: str, ax: Axes | None = None
 ) -> Axes:
-    """Squared error saved over persistence since the study's end, a line a model and way.
+    """Squared error saved over persistence since the study's end, one line per model and way.
 
     Parameters
     ----------

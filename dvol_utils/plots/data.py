@@ -43,7 +43,7 @@ _SHARES = {
 
 @styled
 def plot_calendars(calendar: pd.DataFrame, *, title: str) -> Figure:
-    """One calendar a series, with what the colours mean.
+    """One calendar per series, with what the colours mean.
 
     Parameters
     ----------
@@ -250,7 +250,7 @@ def plot_slot_means(
 
 @styled
 def plot_activity(activity: pd.DataFrame, *, title: str, ax: Axes | None = None) -> Axes:
-    """On-chain activity by weekday, relative to its mean, one line a series.
+    """On-chain activity by weekday, relative to its mean, one line per series.
 
     Parameters
     ----------

@@ -57,7 +57,7 @@ _SENTENCES = 3  # claim, worth, why
 
 
 def headline_table(results: Results) -> pd.DataFrame:
-    """The headline numbers as they are shown, one row a model.
+    """The headline numbers as they are shown, one row per model.
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """Many independent networks: on this machine's cores, or on a Dask cluster.
 
 Each task runs on one thread, and as many at a time as there are cores, so the bits of the results
-do not depend on the machine; a second thread would gain only where a large network trains all
+do not depend on the machine. A second thread would gain only where a large network trains all
 alone. The cluster is not joblib's `dask` backend: that waits for ever for a task that always kills
 its worker.
 """
