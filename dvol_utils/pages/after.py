@@ -12,7 +12,7 @@ from dvol_utils.samples.folds import Fold
 from dvol_utils.significance import equal_loss
 from dvol_utils.study.model_names import NETWORK_NAMES, label
 from dvol_utils.study.params import StudyParams
-from dvol_utils.wording.columns import with_interval
+from dvol_utils.wording.columns import pivoted, with_interval
 from dvol_utils.wording.numbers import day, hour, hours_text, number, p_text, percent
 
 _SHOWN = ["fitted", "model", "n", "loss_gain", "low", "high", "p_value", "p_bartlett"]
@@ -74,6 +74,14 @@ def shown_losses(table: pd.DataFrame, loss: str) -> pd.DataFrame:
     """`after_table` by one loss, as readers see it."""
     rows = table[table["loss"] == loss].assign(fitted=lambda rows: rows["way"].map(MADE))
     return with_interval(rows[[*_SHOWN, *_WITH.get(loss, [])]], "loss_gain")
+
+
+def losses_grid(table: pd.DataFrame, loss: str) -> pd.DataFrame:
+    """The same with models down, and as they were and refitted side by side."""
+    values = {"squared_error": ["rmse"], "direction": ["direction"]}.get(loss, [])
+    return pivoted(
+        shown_losses(table, loss), "fitted", ["loss_gain", "p_value", *values], index=("model", "n")
+    )
 
 
 def chosen_losses(table: pd.DataFrame) -> pd.DataFrame:
