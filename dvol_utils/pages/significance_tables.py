@@ -37,7 +37,7 @@ def regimes_in_full(regimes: pd.DataFrame, gaps: pd.DataFrame) -> pd.DataFrame:
     return interval_grid(both[~both["metric"].isin(_UNSHOWN)])
 
 
-def skill_differences(differences: pd.DataFrame) -> pd.DataFrame:
+def pairs_of_skill(differences: pd.DataFrame) -> pd.DataFrame:
     """Skill of the model of a row less that of the model of a column: `bootstrap_difference`."""
     grid = interval_grid(differences[differences["metric"] == "skill"])
     return pivoted(grid, "model_b", ["skill"], index=["model_a"])
