@@ -48,8 +48,8 @@ def test_a_study_that_can_be_run_is_left_alone():
         (
             {"significance.block_hours": 554},
             r"significance\.block_hours: found 554; one block of the bootstrap is 554 hours, and "
-            r"there are 553 of the test's origins, 2022-05-09 00:00 to 2022-06-01 00:00: shorten it, "
-            r"move split\.test_start or split\.test_end, or bring longer data$",
+            r"there are 553 of the test's origins, 2022-05-09 00:00 to 2022-06-01 00:00: "
+            r"shorten it, move split\.test_start or split\.test_end, or bring longer data$",
         ),
         (
             {"target.horizon_hours": 300},

@@ -15,7 +15,13 @@ from scipy import stats
 from dvol_utils import trading
 from dvol_utils.evaluation import evaluation_rows
 from dvol_utils.pages.trading import fees_sentence, foresight_sentence, trading_answer
-from dvol_utils.pages.trading_tables import named, strategy_grid, without_idle
+from dvol_utils.pages.trading_tables import (
+    costs_shown,
+    named,
+    parts_shown,
+    strategy_grid,
+    without_idle,
+)
 from dvol_utils.plots import trading as plots
 from dvol_utils.study.judging_section import TradingParams
 from dvol_utils.study.loading import load_study
@@ -534,6 +540,13 @@ def test_a_study_is_traded_on_every_instrument_by_every_strategy(market):
     assert len(strategies) == len(pairs)
     assert strategies["", "strategy"].unique().tolist() == ["LSTM large", "HAR", "Without a model"]
     assert strategies.shape[1] == 2 + 3 * 3
+    costs = costs_shown(grid)
+    assert len(costs) == 2 * 3
+    assert costs["", "filled"].unique().tolist()[0] == "Filled 1 hour after the forecast"
+    halves = trades.assign(part=trading.half_years(trades))
+    split = parts_shown({"k": trading.summary(halves, ["instrument", "part"], reps=2)})
+    assert split["", "part"].tolist() == ["2024 H2", "2025 H1"]
+    assert split["straddle, approximated", "Sharpe ratio"].notna().all()
     assert set(trading.half_years(trades)) == {"2024 H2", "2025 H1"}
 
 
