@@ -50,7 +50,7 @@ def run(
     tradable=True,
     charged=None,
 ):
-    """A back-test of made-up gains, one a day."""
+    """A back-test of made-up gains, one per day."""
     gain = np.asarray(gain, dtype=float)
     start = pd.Timestamp("2024-01-01 08:00", tz="UTC")
     days = trading.schedule(

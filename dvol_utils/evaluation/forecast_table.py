@@ -158,11 +158,11 @@ def squared_errors(forecasts: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        A value is not finite, several rows an origin and model, or models on different origins.
+        A value is not finite, several rows per origin and model, or models on different origins.
     """
     check_values(forecasts, ("origin", "model"))
     twice = forecasts.duplicated(["origin", "model"])
-    _refuse(forecasts, twice, "origin", "once a model: one asset, seeds averaged")
+    _refuse(forecasts, twice, "origin", "once per model: one asset, seeds averaged")
     same = settled(forecasts)
     loss = same.assign(loss=(same["y_true"] - same["y_pred"]) ** 2)
     wide = loss.pivot(index="origin", columns="model", values="loss")  # noqa: PD010 no aggregation

@@ -124,7 +124,7 @@ def _count(network: nn.Module) -> int:
 
 
 def training_summary(folders: Iterable[Path]) -> pd.DataFrame:
-    """Finished checkpoints, one a row.
+    """Finished checkpoints, one per row.
 
     Returns
     -------

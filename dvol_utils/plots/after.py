@@ -11,7 +11,7 @@ from dvol_utils.study.model_names import label
 
 _FORMS = {"saved": "-", "refitted": (0, (4, 1.5))}
 _NAMES = {"saved": "as it was", "refitted": "refitted"}
-_DRAWN = 600  # points a line: a curve of 7 inches has no room for more
+_DRAWN = 600  # points per line: a curve of 7 inches has no room for more
 
 
 @styled

@@ -147,7 +147,7 @@ def plot_series(
     Parameters
     ----------
     daily : DataFrame
-        `time` and `column`, thinned before: a point a day draws the same line as one an hour.
+        `time` and `column`, thinned before: a point a day draws the same line as one per hour.
     column : str
         Column to draw.
     title, unit : str

@@ -93,7 +93,7 @@ def shown_columns(results: Results) -> dict[str, ShownColumn]:
 
 
 def compared_table(comparison: Comparison) -> pd.DataFrame:
-    """The compared forecasts, one a row.
+    """The compared forecasts, one per row.
 
     Returns
     -------

@@ -97,7 +97,7 @@ def saved_forecasts(
     Returns
     -------
     made : dict
-        Rows of the forecast table by model, one an hour and seed.
+        Rows of the forecast table by model, one per hour and seed.
     left_out : dict
         Why other models have none, by model.
     allowed : list of str

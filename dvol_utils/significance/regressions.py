@@ -208,7 +208,7 @@ def direction_test(forecasts: pd.DataFrame, horizon: int) -> pd.DataFrame:
 
 
 def direction_regression(rose: np.ndarray, called: np.ndarray, horizon: int) -> tuple[float, ...]:
-    """The test of `direction_test` on arrays of 0 and 1, one an hour that moved.
+    """The test of `direction_test` on arrays of 0 and 1, one per hour that moved.
 
     Returns
     -------

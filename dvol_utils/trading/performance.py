@@ -30,7 +30,7 @@ def summary(
     Parameters
     ----------
     trades : DataFrame
-        Rows of `back_test`, each day's once a group.
+        Rows of `back_test`, each day's once per group.
     by : sequence of str
         Columns that define a group.
     block_days, reps, coverage, seed : int, int, float, int
@@ -237,7 +237,7 @@ def deflated(trades: pd.DataFrame, tried: pd.DataFrame) -> dict[str, float]:
 
 
 def deflated_table(chance: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
-    """`deflated` by instrument, one a row."""
+    """`deflated` by instrument, one per row."""
     return pd.DataFrame(chance.values()).assign(instrument=list(chance))[
         ["instrument", "trials", "sharpe", "expected", "probability"]
     ]

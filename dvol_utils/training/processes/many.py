@@ -63,7 +63,7 @@ def run_tasks(
         None for this machine's cores, `local` for a Dask cluster on them, or `tcp://HOST:PORT` of
         one that runs; its workers have to see this project's folders under the same paths.
     workers : int, optional
-        Tasks at a time on this machine; otherwise one a core, or one where there is a GPU.
+        Tasks at a time on this machine; otherwise one per core, or one where there is a GPU.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def run_tasks(
 
 
 def default_workers() -> int:
-    """Tasks at a time on this machine: one a core that this process may use, one with a GPU."""
+    """Tasks at a time on this machine: one per core that this process may use, one with a GPU."""
     if torch.cuda.is_available():
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
