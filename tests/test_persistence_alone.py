@@ -30,7 +30,7 @@ STUDY = {
     "split": {"validation_start": "2021-02-20 00:00", "test_start": "2021-03-08 00:00"},
     "features": {"scaling_window_hours": 168},
     "target": {"volatility_window_hours": 168},
-    "evaluation": {"level_window_hours": 240, "rolling_window_hours": 48},
+    "evaluation": {"level_window_hours": 240},
     "significance": {"reps": 50},
 }
 
@@ -75,7 +75,8 @@ def test_every_stage_runs_and_says_that_there_is_nothing_to_compare(pages):
     assert "Trained networks" in shown["03"]
     assert "there is no skill to show, and no figure of it" in shown["04"]
     assert shown["04"].endswith("Persistence is the only model, so there is no skill to look for.")
-    assert "First model less second model: none in this study." in shown["05"]
+    assert "Skill of the first model less that of the second, percentage points" in shown["05"]
+    assert "intervals: none in this study." in shown["05"]
     assert "Persistence is the only model, so there is nothing to compare." in shown["05"]
     assert "was forecast by persistence alone" in shown["05"]
     assert "the card is about it, and has no figure of skill" in shown["10"]

@@ -68,13 +68,13 @@ def squared_gains(forecasts: pd.DataFrame, model: str) -> pd.DataFrame:
     Parameters
     ----------
     forecasts : DataFrame
-        Forecasts of one asset, one row an origin and model (`average_seeds`).
+        Forecasts of one asset, one row per origin and model (`average_seeds`).
     model : str
 
     Returns
     -------
     DataFrame
-        One row an origin in order of time: `origin`, `target_time`, `gain` and `persistence_loss`
+        One row per origin in order of time: `origin`, `target_time`, `gain` and `persistence_loss`
         (squared points), `moves` and `hits` (whether DVOL moved, and whether the model called that
         right; 0 or 1), and the groups `KINDS`, all known at the origin (UTC).
 
@@ -121,7 +121,7 @@ def gain_parts(gains: pd.DataFrame, kind: str, *, resampling: Resampling) -> pd.
     Returns
     -------
     DataFrame
-        One row a group in its usual order: `kind`, `group`, `n` and `hours_share` (of all hours),
+        One row per group in its usual order: `kind`, `group`, `n` and `hours_share` (of all hours),
         `part` with `low` and `high` (share of persistence's squared error on all hours; parts sum
         to the skill), `gain_share` (of the whole gain; missing where there is none), `skill`
         (within the group) and `direction` (share of its moves called right).
@@ -206,7 +206,7 @@ def cumulative_gain(gains: pd.DataFrame, *, resampling: Resampling) -> pd.DataFr
     Returns
     -------
     DataFrame
-        One row an origin: `origin`, `gain` (sum so far, squared points), `low` and `high`.
+        One row per origin: `origin`, `gain` (sum so far, squared points), `low` and `high`.
 
     Notes
     -----

@@ -22,7 +22,7 @@ def summed_gain(
     Parameters
     ----------
     forecasts : DataFrame
-        Forecasts of one asset, one row an origin and model, `persistence` among the models.
+        Forecasts of one asset, one row per origin and model, `persistence` among the models.
     model : str
     resampling : Resampling, optional
         Asks for the band.
@@ -90,7 +90,7 @@ def calibration(
     Parameters
     ----------
     forecasts : DataFrame
-        Forecasts of one asset, one row an origin and model.
+        Forecasts of one asset, one row per origin and model.
     model : str
     bins : int
         Quantile bins of the forecast change, at least 2.
