@@ -75,8 +75,8 @@ def where_title(found: Where) -> str:
 
 
 def readable_parts(found: Where) -> pd.DataFrame:
-    """All parts with readers' names, and percentages in place of shares; weeks left out."""
-    table = found.parts[found.parts["kind"] != "week"]
+    """Parts with readers' names, and percentages in place of shares; without hours and weeks."""
+    table = found.parts[~found.parts["kind"].isin(["hour", "week"])]
     shares = ["hours_share", "part", "low", "high", "gain_share", "skill", "direction"]
     table = table.assign(**{name: 100 * table[name] for name in shares})
     names = {"n": "hours", "part": "part of the skill_pct"}
@@ -89,7 +89,7 @@ def readable_parts(found: Where) -> pd.DataFrame:
         "skill": "skill within_pct",
         "direction": "direction right_pct",
     }
-    named = {"level_regime": "level of DVOL", "jump_regime": "jump regime", "hour": "hour, UTC"}
+    named = {"level_regime": "level of DVOL", "jump_regime": "jump regime"}
     return table.replace({"kind": named}).rename(columns=names | heads)
 
 
