@@ -16,6 +16,7 @@ from study_files import TINY_STUDY, executed_notebook, source_notebook
 from dvol_utils.data.panel import build_panel
 from dvol_utils.data.simulated.market import write_store
 from dvol_utils.jumps import jumps_by_rule
+from dvol_utils.pages.front import read_front
 from dvol_utils.report import display
 from dvol_utils.report.site import build_site
 from dvol_utils.study.loading import load_study
@@ -64,7 +65,7 @@ def pages(tmp_path_factory):
         shown = {name: run_cells(name) for name in ("03", "04", "05", "10")}
     source_notebook(root / "notebooks/04_regime_evaluation.ipynb")
     executed_notebook(study, study.run_dir / "notebooks/04_regime_evaluation.ipynb", "Regimes")
-    index = BeautifulSoup(build_site(study).read_text(encoding="utf-8"), "html.parser")
+    index = BeautifulSoup(build_site(study, read_front).read_text(encoding="utf-8"), "html.parser")
     return study, shown, index
 
 

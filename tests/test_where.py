@@ -8,12 +8,13 @@ import pytest
 from forecast_tables import forecast_table
 
 from dvol_utils.evaluation import average_seeds, score
-from dvol_utils.pages.where import Where, where_line, where_sentences, where_title
+from dvol_utils.pages.where import where_line, where_sentences, where_title
 from dvol_utils.plots.style import plain
 from dvol_utils.plots.variants import make_narrow
 from dvol_utils.plots.where import gain_bars
 from dvol_utils.results.where import (
     KINDS,
+    Where,
     cumulative_gain,
     gain_parts,
     skill_without,

@@ -8,11 +8,14 @@ interval of its own, since the skill that it is divided by may be zero, but the 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
 from dvol_utils.evaluation import add_calendar, contributions
 from dvol_utils.significance.resampling import Resampling
+from dvol_utils.study.params import StudyParams
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 KINDS = ("weekday", "hour", "week", "level_regime", "jump_regime")
@@ -24,6 +27,39 @@ _ORDERS = {
 }
 _WEEK = pd.Timedelta(days=7)
 _MONDAY = pd.Timestamp("1970-01-05", tz="UTC")
+
+
+class Where(NamedTuple):
+    """Where a model's gain comes from: `gain_parts` of all kinds, `skill_without`, and its path."""
+
+    model: str
+    parts: pd.DataFrame
+    without: pd.DataFrame
+    path: pd.DataFrame
+
+
+def where_gained(test: pd.DataFrame, model: str, study: StudyParams) -> Where | None:
+    """Where a model gains on persistence; None for persistence itself.
+
+    Parameters
+    ----------
+    test : DataFrame
+        Test rows of all models, whose blocks the resamples have.
+    model : str
+        The model that was chosen on validation rows.
+    study : StudyParams
+    """
+    if model == "persistence":
+        return None
+    gains = squared_gains(test, model)
+    resampling = Resampling.of(study.significance).fitted(test)
+    parts = [gain_parts(gains, kind, resampling=resampling) for kind in KINDS]
+    return Where(
+        model,
+        pd.concat(parts, ignore_index=True),
+        skill_without(gains, resampling=resampling),
+        cumulative_gain(gains, resampling=resampling),
+    )
 
 
 def squared_gains(forecasts: pd.DataFrame, model: str) -> pd.DataFrame:

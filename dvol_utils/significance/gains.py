@@ -43,6 +43,17 @@ def summed_gain(
     ----------
     Goyal and Welch (2008), A comprehensive look at the empirical performance of equity premium
     prediction, Review of Financial Studies 21(4), doi 10.1093/rfs/hhm014, for the curve.
+
+    Examples
+    --------
+    >>> from dvol_utils.significance.example import example_forecasts
+    >>> blocks = Resampling(block_hours=24, reps=200, seed=0)
+    >>> curve = summed_gain(example_forecasts(), "good", resampling=blocks)
+    >>> curve[["gain", "low", "high"]].iloc[[0, 40, -1]].round(1)
+         gain    low    high
+    0     0.4   -5.0    10.9
+    40  230.2 -162.8   655.9
+    80  571.4    7.2  1129.8
     """
     losses = squared_errors(forecasts)
     saved = (losses["persistence"] - losses[model]).to_numpy()
@@ -97,6 +108,15 @@ def calibration(
     ------
     ValueError
         Fewer than two bins.
+
+    Examples
+    --------
+    >>> from dvol_utils.significance.example import example_forecasts
+    >>> calibration(example_forecasts(), "good", bins=3).round(2)
+       bin  forecast_change  outcome_change   low  high    n
+    0    0            -0.72           -1.52 -2.32 -0.71  160
+    1    1             0.10           -0.71 -1.80  0.39  160
+    2    2             0.96            1.44  0.07  2.81  160
     """
     if bins < 2:
         raise ValueError(f"bins: found {bins}; should be at least 2")

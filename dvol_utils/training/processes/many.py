@@ -9,6 +9,7 @@ its worker.
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -100,9 +101,15 @@ def _on_cores(tasks: Sequence[Callable[[], T]], count: int) -> list[T | Failure]
 
 
 def _parallel(count: int) -> joblib.Parallel:
-    """Workers that end with this process, even before their first task."""
+    """Workers that end with this process, even before their first task.
+
+    Arrays travel inside the tasks. As memory maps they would be files, which stay behind where
+    loky's resource tracker, or all processes at once, are killed. A temporary folder is named
+    because joblib would otherwise make an empty one in /dev/shm.
+    """
     watch = {"initializer": end_with_parent, "initargs": (os.getpid(),)}
-    return joblib.Parallel(n_jobs=count, backend="loky", **watch)
+    files = {"max_nbytes": None, "temp_folder": tempfile.gettempdir()}
+    return joblib.Parallel(n_jobs=count, backend="loky", **watch, **files)
 
 
 def _alone(job: object) -> object:
