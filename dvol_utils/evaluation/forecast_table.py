@@ -200,7 +200,9 @@ def _check_same_rows(forecasts: pd.DataFrame) -> None:
     """Models stand on the same origins; one that ended, all its seeds, on those up to its last."""
     asset, assets = pd.factorize(forecasts["asset"])
     origin, origins = pd.factorize(forecasts["origin"])
-    places, pairs = pd.factorize(asset * len(origins) + origin)  # as a MultiIndex, but ten times faster
+    places, pairs = pd.factorize(
+        asset * len(origins) + origin
+    )  # as a MultiIndex, but ten times faster
     both = np.divmod(pairs, len(origins))
     all_rows = pd.MultiIndex.from_arrays([assets[both[0]], origins[both[1]]])
     last = forecasts.groupby(["asset", "model"])["origin"].max()

@@ -45,6 +45,11 @@ _SCREEN_DARK, _PHONE = "screen and (prefers-color-scheme: dark)", "(max-width: 6
 
 def study_header(study: StudyParams) -> None:
     """Title, notice where data is simulated, and the effective parameters, folded away."""
+    display(HTML(header_html(study)))
+
+
+def header_html(study: StudyParams) -> str:
+    """What `study_header` shows."""
     parts = [f'<p class="study"><strong>{html.escape(study.title)}</strong> ({study.name})</p>']
     if study.is_simulated:
         parts.append(f'<p class="simulated" role="note">{SIMULATED_NOTICE}</p>')
@@ -63,7 +68,7 @@ def study_header(study: StudyParams) -> None:
         )
     rows = _table_html(describe(study).to_dict("list"))
     parts.append(f"<details><summary>Effective parameters</summary>{rows}</details>")
-    display(HTML("\n".join(parts)))
+    return "\n".join(parts)
 
 
 def figure(plot: Axes | Figure, caption: str, alt: str) -> None:

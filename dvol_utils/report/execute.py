@@ -66,8 +66,23 @@ def execute_notebook(
     _check_source(source)
     check_limits(loaded.run_dir)
     with run_lock(loaded.run_dir, f"notebook {source.stem}"):
+        if loaded.trial and _taken_over(source, target, loaded):
+            return target
         _execute(source, target, loaded, {"study": study, "overrides": plain})
     return target
+
+
+def _taken_over(source: Path, target: Path, study: StudyParams) -> bool:
+    """Whether a trial could take over what the study's run has left of a stage."""
+    from dvol_utils.report.taken_over import take_over  # the run's readers, which a study needs not
+
+    if not take_over(source, target, study):
+        return False
+    print(
+        f"{source.stem}: as in the study's run, which {study.trial.words} does not reach",
+        flush=True,
+    )
+    return True
 
 
 def _execute(source: Path, target: Path, study: StudyParams, parameters: dict[str, Any]) -> None:
@@ -188,11 +203,16 @@ def _finish(running: Path, target: Path) -> None:
     faults = incomplete_cells(notebook)
     if faults:
         raise NotebookError(faults[0])
-    notebook.metadata["cells_sha256"] = _hash_of_cells(notebook)
-    nbformat.write(notebook, running)
-    with running.open("rb+") as file:
-        os.fsync(file.fileno())  # a full disk shows here, before the rename
+    write_executed(notebook, running)
     running.replace(target)
+
+
+def write_executed(notebook: NotebookNode, path: Path) -> None:
+    """Write an executed notebook with the hash by which `read_executed` knows it."""
+    notebook.metadata["cells_sha256"] = _hash_of_cells(notebook)
+    nbformat.write(notebook, path)
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())  # a full disk shows here, before it takes its place
 
 
 def _hash_of_cells(notebook: NotebookNode) -> str:

@@ -173,7 +173,9 @@ def load_models(finished: Finished, name: str, fold: ServedFold) -> list[Forecas
         )
     key = name, fold.number
     if key not in finished.loaded:
-        finished.loaded[key] = [_load(finished.study, *key, int(seed)) for seed in rows["seed"].unique()]
+        finished.loaded[key] = [
+            _load(finished.study, *key, int(seed)) for seed in rows["seed"].unique()
+        ]
     return finished.loaded[key]
 
 

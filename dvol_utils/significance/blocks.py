@@ -1,4 +1,4 @@
-"""Length of the stationary bootstrap's blocks, without waiting for a library of volatility models."""
+"""Length of the stationary bootstrap's blocks, without loading a library of volatility models."""
 
 from __future__ import annotations
 

@@ -70,7 +70,9 @@ class ProgressWriter:
         self.past, self.echo = list(past), echo
 
     def __enter__(self) -> ProgressWriter:
-        from torch.utils.tensorboard import SummaryWriter  # forecasts of trained networks go without
+        from torch.utils.tensorboard import (
+            SummaryWriter,
+        )  # forecasts of trained networks go without
 
         path = write_history(self.folder, self.past)
         self.started = time.monotonic()
