@@ -25,7 +25,7 @@ from pandas.api.types import (
 )
 from PIL import Image
 
-from dvol_utils.plots.style import fit_titles, plain
+from dvol_utils.plots.style import fit_titles, lay_out, plain
 from dvol_utils.plots.variants import make_narrow, on_dark, pixels
 from dvol_utils.study.effective import describe
 from dvol_utils.study.params import StudyParams
@@ -85,10 +85,13 @@ def picture(figure: Figure) -> dict[str, Any]:
     narrow and for dark screens, by the media query that asks for each.
     """
     with plain():
-        fit_titles(figure)
-        wide = pixels(figure, _DPI)
+        figure.set_dpi(_DPI)
+        if fit_titles(figure):
+            lay_out(figure)
+        wide = pixels(figure)
+        figure.set_dpi(_NARROW_DPI)
         make_narrow(figure)
-        narrow = pixels(figure, _NARROW_DPI)
+        narrow = pixels(figure)
     plt.close(figure)  # a notebook's own, made by pyplot
     variants = {
         f"{_SCREEN_DARK} and {_PHONE}": _variant(on_dark(narrow), _NARROW_DPI),
