@@ -66,23 +66,8 @@ def execute_notebook(
     _check_source(source)
     check_limits(loaded.run_dir)
     with run_lock(loaded.run_dir, f"notebook {source.stem}"):
-        if loaded.trial and _taken_over(source, target, loaded):
-            return target
         _execute(source, target, loaded, {"study": study, "overrides": plain})
     return target
-
-
-def _taken_over(source: Path, target: Path, study: StudyParams) -> bool:
-    """Whether a trial could take over what the study's run has left of a stage."""
-    from dvol_utils.report.taken_over import take_over  # the run's readers, which a study needs not
-
-    if not take_over(source, target, study):
-        return False
-    print(
-        f"{source.stem}: as in the study's run, which {study.trial.words} does not reach",
-        flush=True,
-    )
-    return True
 
 
 def _execute(source: Path, target: Path, study: StudyParams, parameters: dict[str, Any]) -> None:

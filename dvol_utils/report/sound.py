@@ -11,7 +11,6 @@ from pathlib import Path
 
 from dvol_utils.forecasting.forecasters import saved_folder, saved_hash
 from dvol_utils.report.execute import read_executed
-from dvol_utils.report.site import same_run
 from dvol_utils.results.results_json import read_results
 from dvol_utils.study.effective import changed, effective
 from dvol_utils.study.files import ArtefactError
@@ -19,7 +18,6 @@ from dvol_utils.study.model_names import ENSEMBLE, NETWORK_NAMES
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.stages import STAGES, TRAINING, Stage, study_notebooks
 from dvol_utils.study.tables import read_manifest, read_table
-from dvol_utils.training.checkpoints.networks import read_config
 from dvol_utils.training.checkpoints.sealed import check_file, read_sealed
 
 
@@ -79,6 +77,8 @@ def check_stage(stage: Stage, path: Path, study: StudyParams) -> None:
     for table in stage.tables:
         read_table(study, table.name)
     if "results.json" in stage.files:
+        from dvol_utils.report.site import same_run  # which loads all that pages are made of
+
         same_run(study, read_results(study), manifest)
     if stage == TRAINING:
         _check_checkpoints(path, study)
@@ -104,6 +104,8 @@ def _check_checkpoints(executed: Path, study: StudyParams) -> None:
         if all(file.stat().st_mtime <= made for file in files):
             continue
         if row.model in NETWORK_NAMES:
+            from dvol_utils.training.checkpoints.networks import read_config  # with torch
+
             read_config(folder)
         else:
             check_file(files[1], read_sealed(files[0])["state_sha256"])

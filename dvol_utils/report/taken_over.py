@@ -23,6 +23,7 @@ from dvol_utils.study.recorded import recorded_study
 from dvol_utils.study.source_code import PACKAGE, imported_files, words_of
 from dvol_utils.study.stages import MADE_BY, STAGES, Stage
 from dvol_utils.study.tables import (
+    claim,
     package_versions,
     read_manifest,
     sections_of,
@@ -59,13 +60,15 @@ def take_over(source: Path, target: Path, study: StudyParams) -> bool:
         return False
     own = study.model_copy()
     own._trial = None
+    doing = f"a trial that takes over {stage.name}"
     try:
-        with run_lock(own.run_dir, f"a trial that takes over {stage.name}", shared=True):
+        with run_lock(study.run_dir, doing), run_lock(own.run_dir, doing, shared=True):
             manifest = read_manifest(own)
             keys = changed(effective(study), manifest["parameters"], neutral=_neutral())
             own = recorded_study(own, manifest)
             if is_reached(source, stage, keys) or not _is_current(source, stage, own, manifest):
                 return False
+            claim(study)
             _take(stage, target, study, own)
             take_facts(study, stage.name, manifest)
     except (ArtefactError, CheckpointError, RunBusyError):

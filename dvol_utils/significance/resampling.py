@@ -250,6 +250,13 @@ def resample_counts(rows: int, *, block_hours: int, reps: int, seed: int) -> Ite
         yield counts
 
 
+def resampled_hours(rows: int, *, block_hours: int, reps: int, seed: int) -> Iterator[np.ndarray]:
+    """The resamples of `resample_counts` one by one, as hours in the order drawn, (rows,)."""
+    drawn = np.random.default_rng(seed)
+    for _ in range(reps):
+        yield _stationary(rows, 1.0 / block_hours, drawn)
+
+
 def _stationary(rows: int, ending: float, drawn: np.random.Generator) -> np.ndarray:
     """Hours of one resample, shape (rows,): a block goes on by one hour, or a new one begins."""
     hours = drawn.integers(rows, size=rows, dtype=np.int64)
