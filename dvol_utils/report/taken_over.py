@@ -147,7 +147,7 @@ def _tell_trial(notebook: NotebookNode, study: StudyParams) -> None:
     assert study.trial is not None
     given = {key: now for key, (now, _) in study.trial.changes.items()}
     told = {"study": study.name, "overrides": given}
-    notebook.metadata["papermill"]["parameters"] = told
+    notebook.metadata.setdefault("papermill", {})["parameters"] = told
     for cell in notebook.cells:
         if "injected-parameters" in cell.metadata.get("tags", []):
             cell.source = papermill_translators.translate_parameters(
