@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from nbformat import NotebookNode
-from papermill.translators import papermill_translators
+from papermill.translators import translate_parameters
 
 from dvol_utils.report.display import header_html
 from dvol_utils.report.execute import read_executed, write_executed
@@ -150,9 +150,7 @@ def _tell_trial(notebook: NotebookNode, study: StudyParams) -> None:
     notebook.metadata.setdefault("papermill", {})["parameters"] = told
     for cell in notebook.cells:
         if "injected-parameters" in cell.metadata.get("tags", []):
-            cell.source = papermill_translators.translate_parameters(
-                "python3", "python", told, "Parameters"
-            )
+            cell.source = translate_parameters("python3", "python", told, "Parameters")
         for output in cell.get("outputs", []):
             shown = output.get("data", {}).get("text/html", "")
             if "".join(shown).startswith(_HEADER):
