@@ -112,6 +112,18 @@ def test_results_do_not_depend_on_where_they_were_made(request, here, tmp_path, 
     assert (tmp_path / "marker").exists()
 
 
+@pytest.mark.parametrize("named", [True, False], ids=["joblib's folder", "no folder"])
+def test_what_a_task_is_sent_lies_in_no_file(monkeypatch, tmp_path, named):
+    """It would stay where the process that tracks such files is killed."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.delenv("JOBLIB_TEMP_FOLDER", raising=False)
+    if named:
+        monkeypatch.setenv("JOBLIB_TEMP_FOLDER", str(tmp_path))
+    folders = [tmp_path, Path("/dev/shm")]
+    some = [partial(tasks.files_meanwhile, folders, np.zeros(300_000)) for _ in range(2)]
+    assert run_tasks(some, workers=2) == [[], []]
+
+
 def test_a_failure_here_costs_the_others_nothing():
     some = [partial(tasks.square, 2), partial(tasks.fail, 7), partial(tasks.square, 3)]
     assert run_tasks(some, workers=1) == [4, Failure("ValueError: no 7"), 9]

@@ -21,7 +21,7 @@ def settled(forecasts: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     forecasts : DataFrame
-        Forecasts of one asset, one row an origin and model, with `origin, model, y_pred, y_origin`
+        Forecasts of one asset, one row per origin and model, with `origin, model, y_pred, y_origin`
         and, where there are any, quantiles.
 
     Returns

@@ -30,7 +30,7 @@ def add_quantiles(
         Forecast table. `y_true` is missing where an outcome is not known yet: such rows get
         quantiles and move no other row's.
     samples : Samples or iterable of Samples
-        Those that the forecasts were made from, one an asset.
+        Those that the forecasts were made from, one per asset.
     params : UncertaintyParams
 
     Returns

@@ -58,7 +58,7 @@ def forecast_table(
     Returns
     -------
     table : DataFrame
-        One row a forecast: asset, origin, target_time, horizon_hours, model, seed, fold, split,
+        One row per forecast: asset, origin, target_time, horizon_hours, model, seed, fold, split,
         y_true, y_pred, y_origin (index points), jump_regime, level_regime. All models on the same
         rows, but for one whose inputs ended: it has those up to there.
     failures : dict
@@ -93,7 +93,7 @@ def walk_models(
     log: Callable[[str], None] = print,
     keep_simple: bool = True,
 ) -> tuple[list[pd.DataFrame], dict[str, str]]:
-    """Fit some models, `ensemble` not among them, in some folds: a table a model and seed.
+    """Fit some models, `ensemble` not among them, in some folds: one table per model and seed.
 
     `after` may be a fold that was fitted before, as in `fold_networks`; rows, failures and the
     other arguments are as in `forecast_table`.

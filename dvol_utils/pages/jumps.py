@@ -159,7 +159,7 @@ def _event_words(events: pd.DataFrame, dvol: pd.Series) -> str:
     if len(sigma):
         words += (
             f"; where the day has none, hourly volatility stood at {sigma.min():.1f} to "
-            f"{sigma.max():.1f} % against a usual {dvol['median_sigma_pct']:.1f} %, and the test "
+            f"{sigma.max():.1f} % against a usual {dvol['median_sigma_pct']:.2f} %, and the test "
             f"asks for {dvol['threshold']:.1f} times as much"
         )
     return words + "."

@@ -2,57 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import pandas as pd
 
-from dvol_utils.results.where import (
-    KINDS,
-    cumulative_gain,
-    gain_parts,
-    skill_without,
-    squared_gains,
-)
-from dvol_utils.significance.resampling import Resampling
+from dvol_utils.results.where import Where
 from dvol_utils.study.model_names import label
-from dvol_utils.study.params import StudyParams
 from dvol_utils.wording.numbers import day, hours_text, interval_text, number, percent
 
 _NAMED_WEEKS = 2
 _MUCH = 2  # times its part of the hours
-
-
-class Where(NamedTuple):
-    """Where a model's gain comes from: `gain_parts` of all kinds, `skill_without`, and its path."""
-
-    model: str
-    parts: pd.DataFrame
-    without: pd.DataFrame
-    path: pd.DataFrame
-
-
-def where_gained(test: pd.DataFrame, model: str, study: StudyParams) -> Where | None:
-    """Where a model gains on persistence; None for persistence itself.
-
-    Parameters
-    ----------
-    test : DataFrame
-        Test rows of all models, whose blocks the resamples have.
-    model : str
-        The model that was chosen on validation rows.
-    study : StudyParams
-    """
-    if model == "persistence":
-        return None
-    gains = squared_gains(test, model)
-    resampling = Resampling.of(study.significance).fitted(test)
-    parts = [gain_parts(gains, kind, resampling=resampling) for kind in KINDS]
-    return Where(
-        model,
-        pd.concat(parts, ignore_index=True),
-        skill_without(gains, resampling=resampling),
-        cumulative_gain(gains, resampling=resampling),
-    )
 
 
 def where_sentences(found: Where, coverage: float, regime_hours: int) -> list[str]:

@@ -14,7 +14,7 @@ from dvol_utils.plots.first_page import LEFT_END, skill_intervals
 from dvol_utils.plots.style import fit_titles, plain
 from dvol_utils.report.display import picture, picture_html
 from dvol_utils.report.first_picture import ORACLE_FIGURE, three_panel_figure
-from dvol_utils.report.front import Front
+from dvol_utils.results.front import Front
 from dvol_utils.results.headline import (
     COMPARED_COLUMNS,
     HEADLINE_COLUMNS,

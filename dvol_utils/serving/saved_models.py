@@ -150,7 +150,7 @@ def fold_at(finished: Finished, origin: pd.Timestamp) -> ServedFold:
 
 
 def load_models(finished: Finished, name: str, fold: ServedFold) -> list[Forecaster]:
-    """A model's fitted forecasters in a fold, one a seed.
+    """A model's fitted forecasters in a fold, one per seed.
 
     Raises
     ------

@@ -117,7 +117,7 @@ def unbiasedness_test(forecasts: pd.DataFrame, horizon: int) -> pd.DataFrame:
     Parameters
     ----------
     forecasts : DataFrame
-        Forecasts of one asset at hourly origins, one row an origin and model.
+        Forecasts of one asset at hourly origins, one row per origin and model.
     horizon : int
         Hours from origin to target.
 
@@ -155,7 +155,7 @@ def direction_test(forecasts: pd.DataFrame, horizon: int) -> pd.DataFrame:
     Parameters
     ----------
     forecasts : DataFrame
-        Forecasts of one asset at hourly origins, one row an origin and model.
+        Forecasts of one asset at hourly origins, one row per origin and model.
     horizon : int
         Hours from origin to target.
 
@@ -209,7 +209,7 @@ def direction_test(forecasts: pd.DataFrame, horizon: int) -> pd.DataFrame:
 
 
 def direction_regression(rose: np.ndarray, called: np.ndarray, horizon: int) -> tuple[float, ...]:
-    """The test of `direction_test` on arrays of 0 and 1, one an hour that moved.
+    """The test of `direction_test` on arrays of 0 and 1, one per hour that moved.
 
     Returns
     -------

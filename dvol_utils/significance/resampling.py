@@ -115,7 +115,7 @@ def block_length(forecasts: pd.DataFrame, block_hours: Block = "auto") -> int:
     Parameters
     ----------
     forecasts : DataFrame
-        Forecasts of one asset at hourly origins, one row an origin and model.
+        Forecasts of one asset at hourly origins, one row per origin and model.
     block_hours : int or "auto"
         A length to be checked, or `auto`: the longest that `optimal_block` finds for any model,
         rounded up, but at least a day and the horizon, and at most all hours.
@@ -167,7 +167,7 @@ def optimal_block(forecasts: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     forecasts : DataFrame
-        Forecasts of one asset at hourly origins, one row an origin and model.
+        Forecasts of one asset at hourly origins, one row per origin and model.
 
     Returns
     -------
@@ -274,7 +274,7 @@ def resampled_sums(values: np.ndarray, *, block_hours: int, reps: int, seed: int
     Parameters
     ----------
     values : ndarray of shape (rows, columns)
-        One row an hour.
+        One row per hour.
     block_hours, reps, seed : int
         As in `resample_counts`.
 

@@ -1,7 +1,7 @@
 """Many independent networks: on this machine's cores, or on a Dask cluster.
 
 Each task runs on one thread, and as many at a time as there are cores, so the bits of the results
-do not depend on the machine; a second thread would gain only where a large network trains all
+do not depend on the machine. A second thread would gain only where a large network trains all
 alone. The cluster is not joblib's `dask` backend: that waits for ever for a task that always kills
 its worker.
 """
@@ -9,6 +9,7 @@ its worker.
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -63,7 +64,7 @@ def run_tasks(
         None for this machine's cores, `local` for a Dask cluster on them, or `tcp://HOST:PORT` of
         one that runs; its workers have to see this project's folders under the same paths.
     workers : int, optional
-        Tasks at a time on this machine; otherwise one a core, or one where there is a GPU.
+        Tasks at a time on this machine; otherwise one per core, or one where there is a GPU.
 
     Returns
     -------
@@ -83,7 +84,7 @@ def run_tasks(
 
 
 def default_workers() -> int:
-    """Tasks at a time on this machine: one a core that this process may use, one with a GPU."""
+    """Tasks at a time on this machine: one per core that this process may use, one with a GPU."""
     if torch.cuda.is_available():
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -100,9 +101,15 @@ def _on_cores(tasks: Sequence[Callable[[], T]], count: int) -> list[T | Failure]
 
 
 def _parallel(count: int) -> joblib.Parallel:
-    """Workers that end with this process, even before their first task."""
+    """Workers that end with this process, even before their first task.
+
+    Arrays travel inside the tasks. As memory maps they would be files, which stay behind where
+    loky's resource tracker, or all processes at once, are killed. A temporary folder is named
+    because joblib would otherwise make an empty one in /dev/shm.
+    """
     watch = {"initializer": end_with_parent, "initargs": (os.getpid(),)}
-    return joblib.Parallel(n_jobs=count, backend="loky", **watch)
+    files = {"max_nbytes": None, "temp_folder": tempfile.gettempdir()}
+    return joblib.Parallel(n_jobs=count, backend="loky", **watch, **files)
 
 
 def _alone(job: object) -> object:
