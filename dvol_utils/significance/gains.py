@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from arch.bootstrap import StationaryBootstrap
 from scipy import stats
 
 from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.significance.hac import degrees, periodogram_variance, standard_error
-from dvol_utils.significance.resampling import Resampling
+from dvol_utils.significance.resampling import Resampling, resampled_hours
 
 _STEP = 6  # hours between two points of a curve: a figure has no room for more
 
@@ -68,12 +67,9 @@ def summed_gain(
 def _band(saved: np.ndarray, places: np.ndarray, resampling: Resampling) -> np.ndarray:
     """How far chance moves the sums up to each place: low and high, shape (2, places)."""
     apart = saved - saved.mean()
-    sampler = StationaryBootstrap(
-        resampling.block_hours, np.arange(len(apart)), seed=resampling.seed
-    )
-    sums = np.empty((resampling.reps, len(places)))
-    for row in sums:
-        row[:] = apart[sampler.update_indices()].cumsum()[places]
+    own = resampling
+    draws = resampled_hours(len(apart), block_hours=own.block_hours, reps=own.reps, seed=own.seed)
+    sums = np.stack([apart[hours].cumsum()[places] for hours in draws])
     low, high = np.quantile(sums, resampling.tails, axis=0)
     error = np.sqrt(len(apart) * periodogram_variance(apart[:, None]).item())
     reach = 2 * stats.t.ppf((1 + resampling.coverage) / 2, degrees(len(apart))) * error

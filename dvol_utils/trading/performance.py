@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from arch.bootstrap import StationaryBootstrap
 from scipy import stats
 
+from dvol_utils.significance.resampling import resampled_hours
 from dvol_utils.trading.backtest import DAYS_PER_YEAR, days_apart
 
 KEYS = ("instrument", "model", "rule")
@@ -308,8 +308,9 @@ def _rows(days: int, apart: float) -> int:
 
 def _resamples(values: np.ndarray, block: int, reps: int, seed: int) -> np.ndarray:
     """Resampled series, shape (reps, rows)."""
-    sampler = StationaryBootstrap(min(block, len(values)), np.arange(len(values)), seed=seed)
-    return np.stack([values[sampler.update_indices()] for _ in range(reps)])
+    rows, block = len(values), min(block, len(values))
+    draws = resampled_hours(rows, block_hours=block, reps=reps, seed=seed)
+    return np.stack([values[drawn] for drawn in draws])
 
 
 def _deviation(returns: np.ndarray) -> float:
