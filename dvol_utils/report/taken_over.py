@@ -79,8 +79,9 @@ def take_over(source: Path, target: Path, study: StudyParams) -> bool:
 def is_reached(source: Path, stage: Stage, keys: Iterable[str]) -> bool:
     """Whether changed parameters, by dotted keys, may change what a stage leaves or shows.
 
-    They may where it or a stage that it reads from leaves a table made by their section, leaves or
-    reads what tells of the whole run, or where its code has words for both section and key.
+    They may where it or a stage that it reads from leaves a table made by their section, or leaves
+    or reads what tells of the whole run. They also may where its code has words for both section
+    and key.
     """
     before = _stages_before(stage)
     if any(one.files or "manifest.json" in one.reads for one in before):
