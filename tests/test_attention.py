@@ -28,7 +28,7 @@ from dvol_utils.study.networks_section import AttentionParams
 from dvol_utils.study.params import StudyParams
 from dvol_utils.training import fit_network
 from dvol_utils.training.checkpoints.networks import save_finished
-from dvol_utils.training.loop import predict_rows
+from dvol_utils.training.forward import predict_rows
 from dvol_utils.training.progress import HISTORY
 from dvol_utils.training.sequences import build_sequences
 

@@ -96,8 +96,8 @@ def test_whole_sentences_of_the_three_losses():
             LADDER,
             evidence(with_rmse(lstm_large=1.9, lstm_ultra=1.95)),
             "? No. Test RMSE in points: LSTM baseline 1.850, LSTM large 1.900, LSTM "
-            "ultra 1.950. By the Diebold-Mariano test, after Holm's correction over these pairs: "
-            "LSTM large is worse than LSTM baseline (p = 0.030);",
+            "ultra 1.950. By the Diebold-Mariano test, after Holm's correction over these pairs, "
+            "LSTM large is worse than LSTM baseline (p = 0.030).",
         ),
         (
             LADDER,

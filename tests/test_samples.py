@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from market import small_jumps, small_panel, small_study
@@ -120,7 +121,9 @@ def test_sequences_are_slices_of_the_samples(samples, supervision):
     weights = samples.loss_weights(study.training.jump_weight)[rows]
     weight = data.spread(rows, weights)
     starts = sequence_starts(rows, data.window, data.chunk)
-    x, y, w = data.cut(starts, weight)
+    begin = torch.from_numpy(starts)
+    goals = data.goals(begin)
+    x, y, w = data.inputs(begin), data.target[goals], weight[goals]
     length = study.training.window_hours - 1 + data.chunk
     assert x.shape == (len(starts), length, samples.features.shape[1])
     first = int(starts[-1])

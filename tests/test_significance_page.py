@@ -26,14 +26,14 @@ def superior(p: float, white: float, gain: float = 0.1) -> pd.DataFrame:
         (
             superior(0.198, 0.7),
             "Allowing for the choice among all models, nothing beats persistence beyond chance: "
-            "HAR has the most certain gain, 1.23 standard errors, and the best of 2 models without "
+            "HAR has the most certain gain, 1.23 standard errors. The best of 2 models without "
             "any gain reaches as much in 19.8 % of samples. White's reality check agrees "
             "(p = 0.700).",
         ),
         (
             superior(0.0, 0.6),
             "Allowing for the choice among all models, persistence is beaten beyond chance: "
-            "HAR has the most certain gain, 1.23 standard errors, and the best of 2 models without "
+            "HAR has the most certain gain, 1.23 standard errors. The best of 2 models without "
             "any gain reaches as much in less than 0.1 % of samples. White's reality check gives "
             "p = 0.600: it weighs gains in squared points alike, however uncertain they are.",
         ),

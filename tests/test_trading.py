@@ -767,7 +767,7 @@ def real_study(**overrides):
         (
             {"rivals": [("always_short", 1.0), ("momentum", 0.9)]},
             "The forecast survives realistic costs on the DVOL-futures proxy, as far as this "
-            "approximation goes; a rule without a model does as well: Always short on the "
+            "approximation goes. A rule without a model does as well: Always short on the "
             "DVOL-futures proxy.",
         ),
     ],

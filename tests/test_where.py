@@ -127,7 +127,7 @@ def test_sentences_are_made_from_the_numbers(gains):
     assert without in where_line(found)
     assert share in where_line(found)
     assert share in where_title(found)
-    assert any("the 24 hours after a detected jump hold " in sentence for sentence in said)
+    assert any("The 24 hours after a detected jump hold " in sentence for sentence in said)
     assert not any("nan" in sentence for sentence in said)
 
 

@@ -182,7 +182,7 @@ def _larger_is_better(table: pd.DataFrame) -> Claim:
     steps = [_compared(*step, test) for step, test in _ladder_tests(table).items()]
     evidence = (
         f"Test RMSE in points: {rmse}. By the Diebold-Mariano test, after Holm's correction over "
-        f"these pairs: {'; '.join(steps)}"
+        f"these pairs, {'. '.join(steps)}"
     )
     return Claim(question, ladder_verdict(table), evidence)
 

@@ -28,7 +28,7 @@ def joint_finding(superior: pd.DataFrame) -> str:
     chance = "less than 0.1 %" if top["p_value"] < 0.001 else percent(top["p_value"])
     best = (
         f"{lead}: {label(top['model'])} has the most certain gain, "
-        f"{number(top['statistic'], '.2f')} standard errors, and the best of {len(superior)} "
+        f"{number(top['statistic'], '.2f')} standard errors. The best of {len(superior)} "
         f"models without any gain reaches as much in {chance} of samples."
     )
     white = superior["p_reality_check"].min()

@@ -169,13 +169,12 @@ def _ranges(gains: Mapping[str, float]) -> str:
 def _others_sentence(results: pd.DataFrame, sure: pd.DataFrame) -> str:
     tradable = results[results["instrument"] != PAPER_INDEX]
     where = _listed(tradable["instrument"].unique())
-    found = "; ".join(
-        f"{_name(row)} on the {_listed([row.instrument])}" for row in sure.itertuples()
+    said = (
+        f"Of all {len(tradable)} back-tests on {where}, benchmarks included, {len(sure) or 'none'} "
+        f"{'has' if len(sure) < 2 else 'have'} an interval of the Sharpe ratio above zero."
     )
-    return (
-        f"Of all {len(tradable)} back-tests on {where}, benchmarks included, those with "
-        f"an interval of the Sharpe ratio above zero: {found or 'none'}."
-    )
+    found = [f"{_name(row)} on the {_listed([row.instrument])}." for row in sure.itertuples()]
+    return " ".join([said, *found])
 
 
 def _name(row: tuple) -> str:
@@ -243,7 +242,7 @@ def _rivals(results: pd.DataFrame, mine: pd.DataFrame, instruments: list[str]) -
         for row in results[results["rule"] == "none"].itertuples()
         if row.instrument in instruments and row.sharpe >= own[row.instrument]
     ]
-    return f"; a rule without a model does as well: {', '.join(names)}" if names else ""
+    return f". A rule without a model does as well: {', '.join(names)}" if names else ""
 
 
 def _listed(instruments: Iterable[str]) -> str:

@@ -6,9 +6,17 @@ import pandas as pd
 
 from dvol_utils.results.where import Where
 from dvol_utils.study.model_names import label
-from dvol_utils.wording.numbers import day, hours_text, interval_text, number, percent
+from dvol_utils.wording.numbers import (
+    bounds_text,
+    day,
+    hours_text,
+    interval_text,
+    number,
+    percent,
+)
 
 _NAMED_WEEKS = 2
+_HOUR = "hour, UTC"
 _MUCH = 2  # times its part of the hours
 
 
@@ -89,8 +97,22 @@ def readable_parts(found: Where) -> pd.DataFrame:
         "skill": "skill within_pct",
         "direction": "direction right_pct",
     }
-    named = {"level_regime": "level of DVOL", "jump_regime": "jump regime", "hour": "hour, UTC"}
+    named = {"level_regime": "level of DVOL", "jump_regime": "jump regime", "hour": _HOUR}
     return table.replace({"kind": named}).rename(columns=names | heads)
+
+
+def shown_parts(found: Where) -> pd.DataFrame:
+    """The same without hours of the day, which the figure has; parts with their intervals."""
+    table = readable_parts(found)
+    table = table[table["by"] != _HOUR]
+    ends = [table[name] for name in ("part of the skill_pct", "part, low_pct", "part, high_pct")]
+    parts = [
+        f"{number(part, '.1f')} {bounds_text(low, high, '.1f')}"
+        for part, low, high in zip(*ends, strict=True)
+    ]
+    columns = ["by", "group", "of the hours_pct", "of the gain_pct", "part of the skill_pct"]
+    columns += ["skill within_pct", "direction right_pct"]
+    return table.assign(**{"part of the skill_pct": parts})[columns]
 
 
 def readable_without(found: Where) -> pd.DataFrame:
@@ -168,7 +190,7 @@ def _on_regimes(parts: pd.DataFrame, regime_hours: int) -> str:
     if "jump" in jumps.index:
         row = jumps.loc["jump"]
         said += (
-            f"; the {hours_text(regime_hours)} after a detected jump hold "
+            f". The {hours_text(regime_hours)} after a detected jump hold "
             f"{_whole(row['gain_share'])} of it ({_whole(row['hours_share'])} of hours)"
         )
     return f"{said}."

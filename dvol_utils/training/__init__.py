@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     submod_attrs={
         "devices": ["arithmetic", "chosen_arithmetic", "pick_device"],
         "forecaster": ["NetworkForecaster"],
-        "loop": ["TrainingError", "fit_network", "predict_rows"],
+        "forward": ["predict_rows"],
+        "loop": ["TrainingError", "fit_network"],
     },
 )

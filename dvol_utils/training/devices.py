@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from torch import Tensor
 
 from dvol_utils.study.fitting_section import TrainingParams
 
+Values = TypeVar("Values", np.ndarray, Tensor)
 ARITHMETICS = ("float32", "bfloat16")
 _GLOO_SECONDS = 120  # after which a process that says nothing counts as lost
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of glibc's mallopt
@@ -42,7 +44,7 @@ class Place:
     rank: int = 0
     processes: int = 1
 
-    def share(self, starts: np.ndarray) -> np.ndarray:
+    def share(self, starts: Values) -> Values:
         """This process's part of a joint batch; the parts are disjoint and may be empty."""
         return starts[self.rank :: self.processes]
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from dvol_utils.samples.samples import Samples
 from dvol_utils.training.devices import here, process_count
-from dvol_utils.training.loop import predict_rows
+from dvol_utils.training.forward import predict_rows
 from dvol_utils.training.network import TrainableNetwork
 from dvol_utils.training.processes.launch import train_with_torchrun
 from dvol_utils.training.run import take_finished, train_checkpoint

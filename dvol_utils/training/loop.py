@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,14 +18,19 @@ from dvol_utils.samples.samples import Samples
 from dvol_utils.study.fitting_section import TrainingParams
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.threads import one_thread
-from dvol_utils.training.devices import Place, arithmetic, here, keep_freed_memory, scaled_rate
+from dvol_utils.training.devices import (
+    Place,
+    Values,
+    here,
+    keep_freed_memory,
+    scaled_rate,
+)
 from dvol_utils.training.errors import TrainingError
+from dvol_utils.training.forward import forward_pass, predict_rows
 from dvol_utils.training.sequences import Sequences, build_sequences, sequence_starts
 
 History = list[dict[str, float]]
 State = dict[str, Any]
-Values = TypeVar("Values", np.ndarray, Tensor)
-_HOURS_AT_ONCE = 24_576  # hours of input in one forward pass without gradients
 
 
 @one_thread()
@@ -71,8 +76,8 @@ def fit_network(
     Raises
     ------
     TrainingError
-        A target is missing, or a loss is not finite: in every process alike, and before the step,
-        so the weights are still finite.
+        A target is missing, or a loss is not finite: in every process alike, at the end of the
+        epoch. No step is taken after such a loss, so the weights are still finite.
 
     Notes
     -----
@@ -106,6 +111,7 @@ def fit_network(
             # training that goes on after an epoch has to sum in the same order.
             shared = DistributedDataParallel(network) if place.processes > 1 else network
             train_loss = _train_epoch(shared, optimiser, course, epoch)
+            _check_loss(train_loss, "loss", epoch, seed)
             validation = _validate(network, samples, course)
             _check_loss(validation["validation_loss"], "validation loss", epoch, seed)
             if params.patience is not None:
@@ -132,7 +138,7 @@ class _Course:
 
 
 def _course(samples: Samples, study: StudyParams, place: Place, seed: int) -> _Course:
-    params, data = study.training, build_sequences(samples, study)
+    params, data = study.training, build_sequences(samples, study).to(place.device)
     rows = samples.fitting_rows() if params.patience is None else samples.rows("train")
     weight = data.spread(rows, samples.loss_weights(params.jump_weight)[rows])
     aged = weight * data.spread(rows, _recency(samples, rows))
@@ -209,41 +215,47 @@ def _check_loss(loss: float, what: str, epoch: int, seed: int) -> None:
 def _train_epoch(
     network: nn.Module, optimiser: torch.optim.Optimizer, course: _Course, epoch: int
 ) -> float:
-    """One pass in an order, and with a chunk grid, that depend on seed and epoch alone."""
+    """One pass in an order, and with a chunk grid, that depend on seed and epoch alone.
+
+    Steps read nothing back, so that a GPU never waits for the next one: its sums are read at the
+    end.
+    """
     data, params, place = course.data, course.params, course.place
     rng = np.random.default_rng([course.seed, epoch])
     torch.manual_seed(int(rng.integers(2**31)) + place.rank)
     starts = sequence_starts(course.rows, data.window, data.chunk, int(rng.integers(data.chunk)))
-    starts = rng.permutation(starts)
+    starts = torch.from_numpy(rng.permutation(starts)).to(place.device)
     network.train()
-    total = weight_sum = 0.0
+    sums = torch.zeros(2, dtype=torch.float64, device=place.device)  # of losses and their weights
     step = params.batch_size * place.processes
     for first in range(0, len(starts), step):
         joint = starts[first : first + step]
         # Without regard to age: a batch of old rows counts less than one of new ones.
-        joint_weight = data.total_weight(joint, course.weight)
+        joint_weight = course.weight[data.goals(joint)].sum()
         loss = _share_of_loss(network, course, joint) / joint_weight
-        joint_loss = place.total(loss.detach().double()).item()
-        _check_loss(joint_loss, "loss", epoch, course.seed)
+        joint_loss = place.total(loss.detach().double())
+        sums += torch.stack([joint_loss * joint_weight, joint_weight])
+        # After a loss that is not finite the optimiser takes no step: as when gradients overflow.
+        optimiser.found_inf = (~sums[0].isfinite()).float()
         optimiser.zero_grad(set_to_none=True)
         # The mean of gradients over processes is that of the joint batch.
         (loss * place.processes).backward()
         clip_grad_norm_(network.parameters(), params.gradient_clip)
         optimiser.step()
-        total += joint_loss * joint_weight
-        weight_sum += joint_weight
+    total, weight_sum = sums.tolist()
     return total / weight_sum
 
 
-def _share_of_loss(network: nn.Module, course: _Course, joint: np.ndarray) -> Tensor:
+def _share_of_loss(network: nn.Module, course: _Course, joint: Tensor) -> Tensor:
     """Weighted sum of losses over this process's part of a joint batch."""
-    data, params, place = course.data, course.params, course.place
-    own = place.share(joint)
+    data, params = course.data, course.params
+    own = course.place.share(joint)
     idle = not len(own)  # a last batch smaller than the number of processes
     starts = joint[:1] if idle else own
-    x, y, w = (part.to(place.device) for part in data.cut(starts, course.aged_weight))
+    goals = data.goals(starts)
     # In float32, so that bf16 rounds products and not the loss.
-    losses = w * _loss(_forward(network, x, data.chunk, params).float(), y, params)
+    forecast = forward_pass(network, data.inputs(starts), data.chunk, params).float()
+    losses = course.aged_weight[goals] * _loss(forecast, data.target[goals], params)
     return losses.sum() * (0.0 if idle else 1.0)
 
 
@@ -276,41 +288,3 @@ def _validate(network: nn.Module, samples: Samples, course: _Course) -> dict[str
     skill = 1 - np.sum((points - outcome) ** 2) / np.sum((origin - outcome) ** 2)
     loss = float(np.sum(weight * losses) / weight.sum())
     return {"validation_loss": loss, "validation_skill": float(skill)}
-
-
-@one_thread()
-def predict_rows(
-    network: nn.Module,
-    data: Sequences,
-    rows: np.ndarray,
-    params: TrainingParams,
-    place: Place | None = None,
-) -> np.ndarray:
-    """Forecasts of the scaled target at `rows`, each from its chunk on the fixed grid.
-
-    Processes of a `place` each forecast some chunks and exchange them; all return all rows.
-    """
-    network.eval()
-    device = next(network.parameters()).device
-    place = place or Place(device)
-    starts = place.share(sequence_starts(rows, data.window, data.chunk))
-    out = torch.zeros(len(data.target))
-    with torch.inference_mode():
-        size = max(1, _HOURS_AT_ONCE // (data.window - 1 + data.chunk))
-        for first in range(0, len(starts), size):
-            begin = starts[first : first + size]
-            x, _, _ = data.cut(begin, data.target)
-            forecast = _forward(network, x.to(device), data.chunk, params).float().cpu()
-            goals = torch.from_numpy(begin + data.pad + data.window - 1)[:, None]
-            out[goals + torch.arange(data.chunk)] = forecast
-    place.total(out)
-    return out[torch.from_numpy(rows + data.pad)].numpy().astype(float)
-
-
-def _forward(network: nn.Module, x: Tensor, chunk: int, params: TrainingParams) -> Tensor:
-    low = arithmetic(x.device, params) == "bfloat16"
-    kind = {"dtype": torch.bfloat16, "enabled": low}
-    # Autocast keeps its copies of the weights until the outermost block ends, even one of somebody
-    # else's around the training: without `cache_enabled=False` every step would see the first's.
-    with torch.autocast(x.device.type, **kind, cache_enabled=False):
-        return network(x, last=chunk)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -27,8 +27,9 @@ def sequence_starts(rows: np.ndarray, window: int, chunk: int, offset: int = 0) 
 class Sequences:
     """Inputs and targets as tensors of one length, with zero rows around them.
 
-    Sequences are cut out by index, never copied up front: x (N, F), target and weight (N,) where
-    weight is 0 outside the rows to learn from. `pad` rows precede row 0 of the samples.
+    Sequences are cut out by index where the tensors lie, never copied up front: x (N, F), target
+    and weights (N,), which are 0 outside the rows to learn from. `pad` rows precede row 0 of the
+    samples; `starts` count from there and lie on the tensors' device.
     """
 
     x: Tensor
@@ -37,23 +38,26 @@ class Sequences:
     chunk: int
     pad: int
 
-    def cut(self, starts: np.ndarray, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Sequences that begin at `starts`: x (B, L, F), target (B, C), weight (B, C)."""
-        first = torch.from_numpy(starts + self.pad)[:, None]
-        hours = first + torch.arange(self.window - 1 + self.chunk)  # (B, L)
-        goals = hours[:, -self.chunk :]
-        return self.x[hours], self.target[goals], weight[goals]
+    def to(self, device: torch.device) -> Sequences:
+        """The same sequences on a device, to which all of their hours are copied at once."""
+        return replace(self, x=self.x.to(device), target=self.target.to(device))
 
-    def total_weight(self, starts: np.ndarray, weight: Tensor) -> float:
-        """Sum of the weights of all targets of the sequences that begin at `starts`."""
-        first = torch.from_numpy(starts + self.pad + self.window - 1)[:, None]
-        return weight[first + torch.arange(self.chunk)].sum().item()
+    def inputs(self, starts: Tensor) -> Tensor:
+        """Inputs of the sequences that begin at `starts`: (B,) -> (B, L, F)."""
+        return self.x[self._hours(starts, 0, self.window - 1 + self.chunk)]
+
+    def goals(self, starts: Tensor) -> Tensor:
+        """Where the targets of the sequences that begin at `starts` lie: (B,) -> (B, C)."""
+        return self._hours(starts, self.window - 1, self.chunk)
+
+    def _hours(self, starts: Tensor, first: int, count: int) -> Tensor:
+        return starts[:, None] + torch.arange(count, device=starts.device) + (self.pad + first)
 
     def spread(self, rows: np.ndarray, values: np.ndarray | float) -> Tensor:
         """A tensor (N,) that holds `values` at the samples' rows and 0 elsewhere."""
         out = torch.zeros(len(self.target))
         out[rows + self.pad] = torch.as_tensor(values, dtype=torch.float32)
-        return out
+        return out.to(self.target.device)
 
 
 def build_sequences(samples: Samples, study: StudyParams) -> Sequences:
