@@ -7,7 +7,7 @@
     python benchmarks/choices.py ensemble --study bitcoin
     python benchmarks/choices.py rule --study bitcoin --raw DIR
 
-`inputs` compares feature groups of a published network, fitted once. Prints one row a run and the
+`inputs` compares feature groups of a published network, fitted once. Prints one row per run and the
 mean of each choice: validation skill against persistence, weighted validation loss, seconds.
 Supervision and precision are compared by quality.py, the small networks by networks.py.
 

@@ -89,8 +89,8 @@ def family_error(
     Returns
     -------
     DataFrame
-        One row a level: `alpha, error` (share of samples with a flag), `standard_error` (binomial,
-        of that share) and `flags` (mean number of flags a sample).
+        One row per level: `alpha, error` (share of samples with a flag), `standard_error`
+        (binomial, of that share) and `flags` (mean number of flags a sample).
 
     Raises
     ------

@@ -269,7 +269,7 @@ def show(title: str, table: pd.DataFrame, digits: int = 1) -> None:
 
 
 def by_window(table: pd.DataFrame) -> pd.DataFrame:
-    """`settings_table` with one column a window: precision / recall / recall of large jumps."""
+    """`settings_table` with one column per window: precision / recall / recall of large jumps."""
     shown = [table[name].map("{:.0f}".format) for name in ("precision", "recall", "recall_large")]
     cells = table[["rule", "window"]].assign(text=shown[0].str.cat(shown[1:], sep=" / "))
     wide = cells.set_index(["rule", "window"])["text"].unstack()  # noqa: PD010

@@ -4,7 +4,7 @@
 
 `last` runs with the published batch of 32 windows, `dense` with the study's sequences; everything
 else is the study's. The default is chosen by the validation columns; those of the test stand beside
-them so that nobody has to take the choice on trust. Networks train side by side, one a core.
+them so that nobody has to take the choice on trust. Networks train side by side, one per core.
 """
 
 from __future__ import annotations

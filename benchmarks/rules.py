@@ -56,7 +56,7 @@ def decisions(rows: pd.DataFrame, start: pd.Timestamp) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `now, end` (of the quarter), and a column a rule with the name of a model; `always NAME`
+        `now, end` (of the quarter), and one column per rule with the name of a model; `always NAME`
         beside the rules.
     """
     models, last = learning(rows), rows["origin"].max() + pd.Timedelta(hours=1)
@@ -80,8 +80,8 @@ def rewards(rows: pd.DataFrame, taken: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row a rule: squared and absolute error saved against persistence, and direction right, in
-        percent: of all quarters together, and of the whole years that end before the rows do.
+        One row per rule: squared and absolute error saved against persistence, and direction right,
+        in percent: of all quarters together, and of the whole years that end before the rows do.
     """
     last = rows["origin"].max()
     whole = taken[taken["now"] + YEAR <= last + pd.Timedelta(hours=1)]

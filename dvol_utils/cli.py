@@ -160,11 +160,12 @@ app.command("score")(serving.score_command)
 @app.command()
 def site(study: Study, raw: Raw = None, settings: Settings = None) -> None:
     """Build the HTML pages from executed notebooks."""
+    from dvol_utils.pages.front import read_front
     from dvol_utils.report.site import build_site
 
     loaded = study_of(study, raw, settings)
     with run_lock(loaded.run_dir, f"dvol site --study {study}"):
-        index = build_site(loaded)
+        index = build_site(loaded, read_front)
         _tell_other_code("site: ", loaded)
     typer.echo(f"site: {index}")
 
@@ -256,8 +257,7 @@ def verify(
         with run_lock(expected.workspace(loaded), f"dvol verify --study {study} --rerun"):
             checked = expected.run_again(loaded, overrides)
     if accept:
-        path = expected.write_expected(loaded, expected.headline_numbers(checked))
-        typer.echo(f"verify: {path}")
+        typer.echo(f"verify: {expected.write_expected(loaded, expected.headline_numbers(checked))}")
     checks = run_checks(checked, recomputed_results)
     if rerun:
         table, check = expected.check_numbers(loaded, checked)

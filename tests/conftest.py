@@ -20,6 +20,7 @@ from trainers import TINY, Trainers
 from xdist.remote import Producer
 
 from dvol_utils.data.simulated.market import write_store
+from dvol_utils.pages.front import read_front
 from dvol_utils.report.execute import execute_notebook
 from dvol_utils.report.site import build_site
 from dvol_utils.study.data_section import DataParams
@@ -123,7 +124,7 @@ def smoke_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for notebook in study_notebooks(study):
             target = study.run_dir / "notebooks" / notebook.name
             execute_notebook(notebook, target, study="smoke")
-        build_site(study)
+        build_site(study, read_front)
     return root
 
 

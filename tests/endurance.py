@@ -26,7 +26,7 @@ EVERY = {
     "models": ["persistence", "har", "lstm_baseline"],
     "horizons": [1, 24],
     "training": {"seeds": [0, 1], "epochs": 2, "patience": 2, "batch_size": 8},
-    "evaluation": {"level_window_hours": 720, "rolling_window_hours": 240},
+    "evaluation": {"level_window_hours": 720},
     "significance": {"reps": 50},
 }
 PAIR = {

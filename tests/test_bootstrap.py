@@ -229,7 +229,7 @@ def test_significance_offers_the_intervals_too():
         ({"block_hours": 201}, "forecasts: found 200 hours; should be at least one block of 201"),
         ({"reps": 0}, "reps: found 0; should be at least 1"),
         ({"by": "mood"}, "forecasts: column 'mood' is missing; found asset"),
-        ({"forecasts": forecast_table(50)}, "should be once a model: one asset, seeds averaged"),
+        ({"forecasts": forecast_table(50)}, "should be once per model: one asset, seeds averaged"),
         ({"forecasts": FORECASTS.iloc[1:]}, "model persistence: found no forecast for origin 2024"),
     ],
 )

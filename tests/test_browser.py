@@ -20,6 +20,7 @@ from forecast_tables import forecast_table
 from study_files import TINY_STUDY, finished_project
 from test_compare import BETTER, finish
 
+from dvol_utils.pages.front import read_front
 from dvol_utils.report.compare import compare_studies
 from dvol_utils.report.site import build_site
 from dvol_utils.study.loading import load_study
@@ -88,7 +89,7 @@ def stand_in(tmp_path_factory):
     root = tmp_path_factory.mktemp("project")
     (root / "params").mkdir()
     (root / "params/tiny.yaml").write_text(yaml.safe_dump(TINY_STUDY), encoding="utf-8")
-    build_site(load_study(finished_project(root) / "params/tiny.yaml"))
+    build_site(load_study(finished_project(root) / "params/tiny.yaml"), read_front)
     finish(root, "better", forecast_table(300, validation_rows=50, models=BETTER))
     return compare_studies([root / "params/tiny.yaml", root / "params/better.yaml"]).parent
 

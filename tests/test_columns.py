@@ -7,7 +7,7 @@ from forecast_tables import forecast_table
 from dvol_utils.evaluation import average_seeds, score
 from dvol_utils.significance.bootstrap import bootstrap_difference, bootstrap_interval
 from dvol_utils.significance.resampling import Resampling
-from dvol_utils.wording.columns import interval_grid, readable, with_interval
+from dvol_utils.wording.columns import interval_grid, pivoted, readable, with_interval
 
 FORECASTS = average_seeds(forecast_table(100))
 DRAWS = Resampling(block_hours=24, reps=50, seed=0)
@@ -96,3 +96,16 @@ def test_turnover_is_counted_and_sharpe_ratios_have_two_decimals():
     shown = with_interval(table, "sharpe")
     assert shown["positions turned over a year"].tolist() == ["288"]
     assert shown["Sharpe ratio"].tolist() == ["−1.65 (−4.27\u00a0to\u00a00.91)"]
+
+
+def test_groups_stand_side_by_side_and_one_value_stands_above_them():
+    shown = pd.DataFrame(
+        {"model": ["a", "b", "a"], "half": [1, 1, 2], "x": [1.0, 2.0, 3.0], "y": [4.0, 5.0, 6.0]}
+    )
+    both = pivoted(shown, "half", ["x", "y"])
+    assert list(both) == [("", "model"), ("1", "x"), ("1", "y"), ("2", "x"), ("2", "y")]
+    assert both["2", "x"].tolist()[0] == 3.0
+    assert both["2", "x"].isna().tolist() == [False, True]
+    assert list(pivoted(shown, "half", ["x"])) == [("", "model"), ("x", "1"), ("x", "2")]
+    deeper = pivoted(shown.assign(loss="l"), "half", ["x", "y"], index=["loss", "model"])
+    assert deeper["", "model"].tolist() == ["a", "b"]

@@ -16,6 +16,7 @@ from study_files import TINY_STUDY, headline_numbers
 from test_cli import dvol
 
 from dvol_utils.evaluation import average_seeds
+from dvol_utils.pages.front import read_front
 from dvol_utils.pages.recomputed import recomputed_results
 from dvol_utils.report.compare import compare_studies, parameter_differences
 from dvol_utils.report.site import build_site
@@ -272,7 +273,7 @@ def test_page_shows_studies_results_and_parameters(two):
     assert len(results) == 2 * len(MODELS)
     har = files.read_json(study.run_dir / "results.json")["models"]["har"]
     shown = next(row for row in results if row[:2] == ["HAR", "two"])
-    assert shown[2] == f"{har['rmse']['estimate']:.3f}"
+    assert shown[4] == f"{har['rmse']['estimate']:.3f}"
     assert [row[:3] for row in body(page, "Parameters that differ")] == [
         ["training.epochs", str(load_study("one").training.epochs), "7"]
     ]
@@ -451,7 +452,12 @@ def test_run_of_another_version_is_refused(two):
     ("version", "named"), [(None, "before 0.2.0"), ("0.1.7", "0.1.7"), ("1.2.0", "1.2.0")]
 )
 @pytest.mark.parametrize(
-    "read", [load_run, build_site, lambda study: run_checks(study, recomputed_results)]
+    "read",
+    [
+        load_run,
+        lambda study: build_site(study, read_front),
+        lambda study: run_checks(study, recomputed_results),
+    ],
 )
 def test_a_run_of_other_formats_says_so_and_what_to_do(two, read, version, named):
     path = two / "runs/two/manifest.json"
@@ -487,7 +493,7 @@ def test_page_in_a_browser(two):
         page.goto(path.as_uri())
         wide = page.evaluate("document.documentElement.scrollWidth")
         page.get_by_role("button", name="RMSE").last.click()
-        cells = page.locator("table.sortable").last.locator("tbody td:nth-of-type(2)")
+        cells = page.locator("table.sortable").last.locator("tbody td:nth-of-type(4)")
         values = [
             float(text) for text in cells.evaluate_all("all => all.map(e => e.dataset.value)")
         ]

@@ -48,7 +48,7 @@ def test_two_assets_and_several_seeds_are_sound():
         ),
         (
             pd.concat([FORECASTS, FORECASTS.tail(2)]),
-            "should be one forecast an asset, origin, model and seed (2 such rows)",
+            "should be one forecast per asset, origin, model and seed (2 such rows)",
         ),
         (
             FORECASTS.drop(index=[0, 2]),
@@ -141,7 +141,7 @@ def test_squared_errors_side_by_side():
 
 
 def test_squared_errors_need_one_row_an_origin_and_model():
-    message = "should be once a model: one asset, seeds averaged"
+    message = "should be once per model: one asset, seeds averaged"
     with pytest.raises(ValueError, match=message):
         squared_errors(FORECASTS)
     holed = average_seeds(FORECASTS).iloc[1:]

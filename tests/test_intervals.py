@@ -255,15 +255,16 @@ def test_a_level_moves_by_the_share_that_its_interval_missed():
     quantiles = np.array([five, five, [np.nan] * 5, five, five])
     errors = np.array([1.5, 3.0, 0.0, np.nan, 0.5])
     regime = np.array([0, 0, 0, 0, 1])
-    level, rates = np.array([[0.5, 0.9], [0.5, 0.9]]), np.array([0.24, 0.48])
+    level, rates = np.array([[[0.5, 0.9], [0.5, 0.9]]]), np.array([0.24, 0.48])
+    errors, quantiles = errors[None], quantiles[None]  # of one series
     # Normal hours inside 50 %: 0, 0; inside 90 %: 1, 0. The jump hour is inside both.
     moved = _adapted(level, errors, quantiles, regime, rates)
     normal = [0.5 + 0.01 * (0.5 + 0.5), 0.9 + 0.01 * (-0.1 + 0.9)]
-    np.testing.assert_allclose(moved, [normal, [0.5 - 0.02 * 0.5, 0.9 - 0.02 * 0.1]])
-    unjudged = _adapted(level, errors[2:4], quantiles[2:4], regime[2:4], rates)
+    np.testing.assert_allclose(moved[0], [normal, [0.5 - 0.02 * 0.5, 0.9 - 0.02 * 0.1]])
+    unjudged = _adapted(level, errors[:, 2:4], quantiles[:, 2:4], regime[2:4], rates)
     np.testing.assert_allclose(unjudged, level)
     far = _adapted(level, errors, quantiles, regime, 1_000 * rates)
-    np.testing.assert_allclose(far, [[1, 1], [0, 0]])
+    np.testing.assert_allclose(far[0], [[1, 1], [0, 0]])
 
 
 def test_a_missed_day_widens_intervals_from_the_midnight_on_at_which_it_is_known():

@@ -7,7 +7,7 @@ from forecast_tables import forecast_table
 
 from dvol_utils.evaluation import add_calendar, average_seeds, score
 from dvol_utils.pages.regimes import month_finding
-from dvol_utils.plots.regimes import month_skill
+from dvol_utils.plots.regimes import SKILL_FLOOR, month_skill
 from dvol_utils.significance import bootstrap_interval, diebold_mariano, monthly_skill
 from dvol_utils.significance.resampling import Resampling
 
@@ -77,7 +77,7 @@ def made_up(skills: list[float]) -> pd.DataFrame:
     month = pd.date_range("2025-01-01", periods=len(skills), freq="MS", tz="UTC")
     skill = np.array(skills)
     columns = {"skill": skill, "low": skill - 0.1, "high": skill + 0.1, "p_holm": skill**2}
-    return pd.DataFrame({"model": "har", "month": month, **columns})
+    return pd.DataFrame({"model": "har", "month": month, "n": 700, **columns})
 
 
 def test_no_month_too_short_for_an_interval_is_crowned():
@@ -105,9 +105,10 @@ def test_the_finding_counts_months_and_tosses_a_coin():
 def test_the_heat_map_prints_each_months_skill():
     table = made_up([0.05, -0.004, np.nan])
     ax = month_skill(pd.concat([table, table.assign(model="har_calendar", skill=-4.0)]), title="t")
-    assert [text.get_text() for text in ax.texts] == ["5", "0", "–", "−400", "−400", "−400"]
-    assert [label.get_text() for label in ax.get_xticklabels()] == ["Jan\n2025", "Feb", "Mar"]
+    assert [text.get_text() for text in ax.texts] == ["5", "0", "−400", "−400", "−400"]
+    months = [label.get_text() for label in ax.get_xticklabels()]
+    assert months == ["Jan\n2025\n700", "Feb\n700", "Mar\n700"]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["HAR", "HAR + calendar"]
-    grid = ax.images[0].get_array()
-    assert grid[0, 0] == pytest.approx(5)
-    assert ax.images[0].get_clim()[1] == pytest.approx(36)  # a hopeless model sets no colours
+    mesh = ax.collections[0]
+    assert mesh.get_array()[0, 0] == pytest.approx(5)
+    assert mesh.get_clim() == (SKILL_FLOOR, -SKILL_FLOOR)  # a hopeless model sets no colours

@@ -146,3 +146,23 @@ def test_a_longer_table_goes_to_the_file_of_its_extract(tmp_path):
     )
     assert page.tables == {"tables/03_x-1.csv": "a,b\n1,3\n2,4\n"}
     assert str(page.body).count("<table") == 1
+
+
+def test_groups_stand_above_heads_and_rows_and_in_the_file(tmp_path):
+    frame = pd.DataFrame(
+        {("", "loss"): ["l", "l", "m"], ("", "model"): list("abc"), ("g", "x"): 1, ("g", "y"): 2}
+    )
+    shown = code_cell("t", lambda: display.table(frame, "Some", sections="loss"))
+    shown.execution_count = 1
+    page = notebook_page(
+        write(
+            new_notebook(cells=[new_markdown_cell("# T\n\nWhat?"), shown]), tmp_path / "03_x.ipynb"
+        )
+    )
+    table = BeautifulSoup(str(page.body), "html.parser").table
+    assert [cell["scope"] for cell in table.thead.find_all("th")] == ["colgroup"] + 3 * ["col"]
+    assert table.thead.th["colspan"] == "2"
+    assert [row.get_text(strip=True) for row in table.select("tr.section")] == ["l", "m"]
+    assert {cell["scope"] for cell in table.select("tr.section th")} == {"rowgroup"}
+    text = page.tables["tables/03_x-1.csv"]
+    assert text == ",model,g: x,g: y\nl,a,1,2\nl,b,1,2\nm,c,1,2\n"

@@ -59,7 +59,7 @@ class Answers:
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (lambda samples: samples.dvol[1:], r"mine: predict returned shape \(.*should be .*one an"),
+        (lambda samples: samples.dvol[1:], r"mine: predict returned shape \(.*should be .*one per"),
         (lambda samples: samples.dvol * np.nan, r"predict returned nan at .*a finite number of"),
     ],
 )

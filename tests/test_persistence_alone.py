@@ -16,6 +16,7 @@ from study_files import TINY_STUDY, executed_notebook, source_notebook
 from dvol_utils.data.panel import build_panel
 from dvol_utils.data.simulated.market import write_store
 from dvol_utils.jumps import jumps_by_rule
+from dvol_utils.pages.front import read_front
 from dvol_utils.report import display
 from dvol_utils.report.site import build_site
 from dvol_utils.study.loading import load_study
@@ -29,7 +30,7 @@ STUDY = {
     "split": {"validation_start": "2021-02-20 00:00", "test_start": "2021-03-08 00:00"},
     "features": {"scaling_window_hours": 168},
     "target": {"volatility_window_hours": 168},
-    "evaluation": {"level_window_hours": 240, "rolling_window_hours": 48},
+    "evaluation": {"level_window_hours": 240},
     "significance": {"reps": 50},
 }
 
@@ -64,7 +65,7 @@ def pages(tmp_path_factory):
         shown = {name: run_cells(name) for name in ("03", "04", "05", "10")}
     source_notebook(root / "notebooks/04_regime_evaluation.ipynb")
     executed_notebook(study, study.run_dir / "notebooks/04_regime_evaluation.ipynb", "Regimes")
-    index = BeautifulSoup(build_site(study).read_text(encoding="utf-8"), "html.parser")
+    index = BeautifulSoup(build_site(study, read_front).read_text(encoding="utf-8"), "html.parser")
     return study, shown, index
 
 
@@ -74,7 +75,8 @@ def test_every_stage_runs_and_says_that_there_is_nothing_to_compare(pages):
     assert "Trained networks" in shown["03"]
     assert "there is no skill to show, and no figure of it" in shown["04"]
     assert shown["04"].endswith("Persistence is the only model, so there is no skill to look for.")
-    assert "First model less second model: none in this study." in shown["05"]
+    assert "Skill of the first model less that of the second, percentage points" in shown["05"]
+    assert "intervals: none in this study." in shown["05"]
     assert "Persistence is the only model, so there is nothing to compare." in shown["05"]
     assert "was forecast by persistence alone" in shown["05"]
     assert "the card is about it, and has no figure of skill" in shown["10"]

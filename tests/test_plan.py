@@ -39,26 +39,20 @@ def refused(panel=None, **overrides) -> list[str]:
 def test_a_study_that_can_be_run_is_left_alone():
     check()
     check(horizons=[1, 24, 168])
-    check(**{"split.test_start": str(LAST - pd.Timedelta(hours=96)), "horizons": [1],
-             "evaluation.rolling_window_hours": 24})  # fmt: skip
+    check(**{"split.test_start": str(LAST - pd.Timedelta(hours=96)), "horizons": [1]})
 
 
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
         (
-            {"evaluation.rolling_window_hours": 2_000},
-            r"evaluation\.rolling_window_hours: found 2000; should be at most 553, the hours from "
-            r"the first to the last of the test's origins, 2022-05-09 00:00 to 2022-06-01 00:00: "
+            {"significance.block_hours": 554},
+            r"significance\.block_hours: found 554; one block of the bootstrap is 554 hours, and "
+            r"there are 553 of the test's origins, 2022-05-09 00:00 to 2022-06-01 00:00: "
             r"shorten it, move split\.test_start or split\.test_end, or bring longer data$",
         ),
         (
-            {"significance.block_hours": 554},
-            r"significance\.block_hours: found 554; one block of the bootstrap is 554 hours, and "
-            r"there are 553 of the test's origins",
-        ),
-        (
-            {"target.horizon_hours": 300, "evaluation.rolling_window_hours": 24},
+            {"target.horizon_hours": 300},
             r"target\.horizon_hours: found 300; one block of the bootstrap is 300 hours, and there "
             r"are 277 of",
         ),
@@ -94,7 +88,7 @@ def test_a_test_of_a_few_hours_is_told_all_that_it_lacks():
     faults = refused(**{"split.test_start": str(LAST - pd.Timedelta(hours=30)), "horizons": [24]})
     keys = [fault.partition(":")[0] for fault in faults]
     assert keys == [
-        "evaluation.rolling_window_hours", "target.horizon_hours", "split.test_start", "horizons",
+        "target.horizon_hours", "split.test_start", "horizons",
     ]  # fmt: skip
 
 

@@ -51,6 +51,7 @@ from dvol_utils.study.loading import load_study
 from dvol_utils.study.params import ParameterError, StudyParams
 from dvol_utils.study.stages import study_notebooks
 from dvol_utils.study.tables import read_table
+from dvol_utils.study.trials import commanded_study
 from dvol_utils.training.sequences import sequence_starts
 
 WALK = {
@@ -480,7 +481,7 @@ def test_the_page_of_a_simulated_market_of_two_assets(tmp_path, monkeypatch):
         "models": ["persistence", "ridge_decay", "lstm_baseline"],
         "training.epochs": 1,
     }
-    study = load_study("smoke", overrides)
+    study = commanded_study("smoke", overrides)
     for name in ("01_data_preparation", "02_jump_detection", "09_assets"):
         target = study.run_dir / "notebooks" / f"{name}.ipynb"
         execute_notebook(

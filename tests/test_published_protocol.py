@@ -13,6 +13,7 @@ from dvol_utils.data.panel import build_panel
 from dvol_utils.data.simulated.market import write_store
 from dvol_utils.forecasting.walk import forecast_table
 from dvol_utils.jumps import jumps_by_rule
+from dvol_utils.pages.training import target_text
 from dvol_utils.samples.features import build_features
 from dvol_utils.samples.samples import build_samples
 from dvol_utils.samples.scaling import rolling_location_scale
@@ -201,3 +202,13 @@ def crash(panel: pd.DataFrame, cut: int) -> pd.DataFrame:
     other = changed_after(panel, cut)
     other.loc[cut + 1 :, "dvol_close"] *= 4
     return other
+
+
+def test_a_page_says_what_the_target_of_its_own_study_knows():
+    assert target_text(small_study()).startswith("Nothing in inputs or the target's scale is from")
+    leaky = target_text(small_study(**RULES))
+    assert leaky.startswith("This study follows the published rules (`target.kind: scaled_level`)")
+    assert "Nothing" not in leaky
+    level = target_text(small_study(**RULES, **{"target.scaled_at": "origin"}))
+    assert level.startswith("In this study the target is the level less its rolling mean")
+    assert "Nothing in inputs" in level

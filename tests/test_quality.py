@@ -74,8 +74,8 @@ def test_sound_data_passes_every_check(market):
     found = checked(market)
     assert found["passed"].tolist() == [True] * 7
     assert verdict(found) == (
-        "**Fit for the study: yes**, because all 1,500 closes are there, no timestamp stands twice "
-        "or out of order, " + ", ".join(found["words"][2:6]) + " and " + found["words"][6] + "."
+        "**Fit for the study: yes.** All 1,500 closes are there. No timestamp stands twice or out "
+        "of order. " + " ".join(f"{text[0].upper()}{text[1:]}." for text in found["words"][2:])
     )
     assert found["words"][5] == "hourly and daily closes differ by 0.00 % in the median"
 
@@ -275,7 +275,7 @@ def test_a_price_whose_clock_is_off_is_found(raw, hours):
         "shifted",
     }
     assert verdict(checked(raw, PARAMS.model_copy(update={"end": utc("2021-03-01")}))).startswith(
-        "**Fit for the study: no**, because daily closes fit"
+        "**Fit for the study: no.** Daily closes fit"
     )
 
 
@@ -357,7 +357,7 @@ def test_two_assets_are_named(tmp_path):
     simulated.write_store(tmp_path, params)
     edit(tmp_path, "price", shifted("price", 1))
     words = verdict(checked(tmp_path, params.model_copy(update={"end": utc("2021-03-01")})))
-    assert words.startswith("**Fit for the study: no**, because BTC: daily closes fit the hourly")
+    assert words.startswith("**Fit for the study: no.** BTC: Daily closes fit the hourly")
     assert "DVOL moves 1 hour before the price" in words
     assert "ETH: DVOL" not in words
 

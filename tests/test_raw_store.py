@@ -115,7 +115,7 @@ def test_a_missing_file_names_what_there_is(tmp_path):
 
 
 REFUSED = {
-    "empty": ("dvol", "", "the file is empty; should be a header and one row a bar"),
+    "empty": ("dvol", "", "the file is empty; should be a header and one row per bar"),
     "only white space": ("dvol", "\n\n", "the file is empty"),
     "only a header": ("dvol", DVOL.splitlines()[0] + "\n", "has a header but no rows"),
     "no final line break": (

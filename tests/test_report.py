@@ -13,13 +13,14 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from study_files import HOSTILE, executed_notebook, source_notebook, write
 
+from dvol_utils.pages.front import read_front
 from dvol_utils.report import display
 from dvol_utils.report.execute import NotebookError
 from dvol_utils.report.glossary import TERMS
 from dvol_utils.report.notebook_html import notebook_page
 from dvol_utils.report.overview import _rivals, _skill_axes
 from dvol_utils.report.site import build_site
-from dvol_utils.results.headline import HEADLINE_COLUMNS, headline_table
+from dvol_utils.results.headline import headline_table
 from dvol_utils.results.results_json import read_results
 from dvol_utils.study.effective import describe
 from dvol_utils.study.files import ArtefactError, read_json, write_json
@@ -50,7 +51,7 @@ def pages(site):
 
 
 def built(study) -> dict[str, BeautifulSoup]:
-    index = build_site(study)
+    index = build_site(study, read_front)
     return {
         path.name: BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
         for path in sorted(index.parent.glob("*.html"))
@@ -187,9 +188,9 @@ def test_same_cells_and_outputs_are_the_same_page(study):
 
 
 def test_site_is_the_same_bytes_twice(study):
-    build_site(study)
+    build_site(study, read_front)
     first = {path.name: path.read_bytes() for path in study.report_dir.glob("*.html")}
-    build_site(study)
+    build_site(study, read_front)
     assert {path.name: path.read_bytes() for path in study.report_dir.glob("*.html")} == first
 
 
@@ -206,25 +207,12 @@ def test_overview_gives_the_headline_numbers(site):
     assert names == ["Model", *table["label"]]
     baseline = rows[1 + list(table.index).index("lstm_baseline")]
     expected = table.loc["lstm_baseline"]
-    assert baseline[3].removesuffix(" (best)") == f"{expected['rmse']:.3f}"
+    assert baseline[3] == f"{expected['rmse']:.3f}"
     assert baseline[1].startswith(f"{expected['skill']:.1f}")
     assert f"({expected['skill_low']:.1f} to {expected['skill_high']:.1f})" in baseline[1]
-    assert baseline[8] == f"{expected['dm_p_bartlett']:.3f}"
-    assert baseline[9] == "yes"
+    assert baseline[6] == "yes"
     persistence = rows[1]
-    assert [persistence[place] for place in (0, 2, 5, 8)] == ["Persistence", "–", "–", "–"]
-
-
-def test_overview_marks_the_best_of_each_column(site):
-    study, pages = site
-    page = pages["index.html"]
-    table = headline_table(read_results(study))
-    best = {"rmse": "idxmin", "r2": "idxmax", "mae": "idxmin", "mape": "idxmin"}
-    rows = page.select_one("table.sortable").tbody.find_all("tr")
-    for name, find in best.items():
-        column = list(HEADLINE_COLUMNS).index(name)
-        marked = [row.th.text for row in rows if "best" in row.find_all("td")[column]["class"]]
-        assert marked == [table.loc[getattr(table[name], find)(), "label"]]
+    assert [persistence[place] for place in (0, 2, 5)] == ["Persistence", "–", "–"]
 
 
 def test_overview_names_the_model_that_was_chosen_beforehand(site):
@@ -232,6 +220,7 @@ def test_overview_names_the_model_that_was_chosen_beforehand(site):
     page = pages["index.html"]
     rows = page.select_one("table.sortable").tbody.find_all("tr")
     assert [row.th.text for row in rows if row.th.small] == ["HAR chosen"]
+    assert [row.th.text for row in rows if "chosen" in row.get("class", ())] == ["HAR chosen"]
     results = read_results(study)
     ax = _skill_axes(results, _rivals(results))
     assert ax.get_title(loc="left").startswith("HAR, chosen beforehand: ")
@@ -310,7 +299,7 @@ def test_overview_names_the_networks_that_could_not_be_trained(study):
 def test_overview_says_that_data_are_not_fit(study, fit):
     facts = read_json(study.run_dir / "manifest.json")["stages"]["01_data_preparation"]
     record(study, "01_data_preparation", facts | {"fit": fit})
-    text = build_site(study).read_text(encoding="utf-8")
+    text = build_site(study, read_front).read_text(encoding="utf-8")
     assert ("The data are not fit for this study" in text) is not fit
 
 
@@ -326,7 +315,7 @@ def test_overview_says_what_is_established_and_leads_to_the_model_card(study):
 def test_missing_artefact_names_the_command(study, name):
     (study.run_dir / name).unlink()
     with pytest.raises(ArtefactError, match=rf"{name} is missing: run `make report"):
-        build_site(study)
+        build_site(study, read_front)
     assert not study.report_dir.exists()
 
 
@@ -336,24 +325,24 @@ def test_results_without_a_number_name_the_key(study):
     write_json(study.run_dir / "results.json", results)
     expected = r"results\.json: models\.har\.rmse\.estimate: Field required; run `make report"
     with pytest.raises(ArtefactError, match=expected):
-        build_site(study)
+        build_site(study, read_front)
 
 
 def test_results_of_another_run_are_refused(study):
     change_results(study, parameters_hash="0123456789ab")
     expected = r"results\.json \(parameters 0123456789ab\) and manifest\.json .* different runs"
     with pytest.raises(ArtefactError, match=expected):
-        build_site(study)
+        build_site(study, read_front)
 
 
 def test_notebook_that_was_not_executed_is_missed(study):
     source_notebook(study.root / "notebooks/03_lstm_training.ipynb")
     with pytest.raises(ArtefactError, match=r"03_lstm_training\.ipynb is missing: run `make rep"):
-        build_site(study)
+        build_site(study, read_front)
 
 
 def test_page_of_a_notebook_that_is_gone_is_removed(study):
-    build_site(study)
+    build_site(study, read_front)
     (study.root / "notebooks/02_jump_detection.ipynb").unlink()
     assert list(built(study)) == [PAGES[0], *PAGES[2:]]
     assert [path.name for path in study.report_dir.glob("notebooks/*")] == [
@@ -362,7 +351,7 @@ def test_page_of_a_notebook_that_is_gone_is_removed(study):
 
 
 def test_incomplete_notebook_leaves_the_old_site(study):
-    index = build_site(study)
+    index = build_site(study, read_front)
     old = index.read_bytes()
     path = study.run_dir / "notebooks/02_jump_detection.ipynb"
     executed_notebook(study, path, "Other title")
@@ -370,12 +359,12 @@ def test_incomplete_notebook_leaves_the_old_site(study):
     notebook.cells[-1].execution_count = None
     nbformat.write(notebook, path)
     with pytest.raises(NotebookError, match=r"02_jump_detection\.ipynb is not complete: cell 11"):
-        build_site(study)
+        build_site(study, read_front)
     assert index.read_bytes() == old
 
 
 def test_full_disk_leaves_the_old_site(study, monkeypatch):
-    build_site(study)
+    build_site(study, read_front)
     old = {path.name: path.read_bytes() for path in study.report_dir.glob("*.html")}
     executed_notebook(study, study.run_dir / "notebooks/01_data_preparation.ipynb", "New title")
 
@@ -384,7 +373,7 @@ def test_full_disk_leaves_the_old_site(study, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full_disk)
     with pytest.raises(OSError, match="No space left on device"):
-        build_site(study)
+        build_site(study, read_front)
     assert {path.name: path.read_bytes() for path in study.report_dir.glob("*.html")} == old
 
 
@@ -474,7 +463,7 @@ def test_pages_of_a_trial_say_what_was_changed_and_leave_the_study_alone(study):
     before = {path: path.read_bytes() for path in study.report_dir.rglob("*.*")}
     trial = commanded_study("tiny", {"significance.reps": 999})
     shutil.copytree(study.run_dir, trial.run_dir, ignore=shutil.ignore_patterns("trials"))
-    index = build_site(trial)
+    index = build_site(trial, read_front)
     assert index == study.report_dir / "trials" / trial.trial.name / "index.html"
     for page in index.parent.glob("*.html"):
         notice = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser").select_one(".trial")

@@ -14,6 +14,7 @@ from dvol_utils.data.panel import build_panel
 from dvol_utils.data.simulated.market import write_store
 from dvol_utils.jumps import jumps_by_rule
 from dvol_utils.models.lstm import LADDER
+from dvol_utils.pages.front import read_front
 from dvol_utils.report.site import build_site
 from dvol_utils.study.files import read_json
 from dvol_utils.study.loading import load_study
@@ -128,7 +129,7 @@ def test_bars_longer_than_an_hour_end_with_the_data_page_and_a_site(store, minut
     for stage in ("01_data_preparation", "02_jump_detection"):
         source_notebook(study.root / f"notebooks/{stage}.ipynb")
     executed_notebook(study, study.run_dir / "notebooks/01_data_preparation.ipynb", "Data")
-    index = BeautifulSoup(build_site(study).read_text(encoding="utf-8"), "html.parser")
+    index = BeautifulSoup(build_site(study, read_front).read_text(encoding="utf-8"), "html.parser")
     text = " ".join(index.get_text(" ").split())
     assert f"DVOL comes in bars of {minutes // 60} hours here." in text
     assert "so the study ends with its data page." in text

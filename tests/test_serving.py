@@ -708,7 +708,7 @@ def test_the_studys_own_test_rows_give_its_own_scores(study, table):
 def test_a_store_without_later_hours_is_refused(study):
     message = (
         "no hour from 2021-06-16 17:00 can be scored: .*raw holds BTC from 2021-01-01 01:00 to "
-        "2021-06-16 16:00, of which the last 24 hours have no outcome yet"
+        "2021-06-16 16:00. The last 24 hours have no outcome yet"
     )
     with pytest.raises(ServingError, match=message):
         score_later(study)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dvol_utils.pages import significance_tables as tables
 from dvol_utils.pages.significance import (
     conditional_finding,
     joint_finding,
@@ -25,14 +26,14 @@ def superior(p: float, white: float, gain: float = 0.1) -> pd.DataFrame:
         (
             superior(0.198, 0.7),
             "Allowing for the choice among all models, nothing beats persistence beyond chance: "
-            "HAR has the most certain gain, 1.23 standard errors, and the best of 2 models without "
+            "HAR has the most certain gain, 1.23 standard errors. The best of 2 models without "
             "any gain reaches as much in 19.8 % of samples. White's reality check agrees "
             "(p = 0.700).",
         ),
         (
             superior(0.0, 0.6),
             "Allowing for the choice among all models, persistence is beaten beyond chance: "
-            "HAR has the most certain gain, 1.23 standard errors, and the best of 2 models without "
+            "HAR has the most certain gain, 1.23 standard errors. The best of 2 models without "
             "any gain reaches as much in less than 0.1 % of samples. White's reality check gives "
             "p = 0.600: it weighs gains in squared points alike, however uncertain they are.",
         ),
@@ -53,7 +54,7 @@ def test_joint_finding(table, sentence):
 
 def conditional(*p_values: float) -> pd.DataFrame:
     rows = [("lstm_large", "lstm_baseline", 0.25, p) for p in p_values]
-    return pd.DataFrame(rows, columns=["model_a", "model_b", "expected_better", "p_value"])
+    return pd.DataFrame(rows, columns=["model_a", "model_b", "expected_better", "p_holm"])
 
 
 @pytest.mark.parametrize(
@@ -61,13 +62,13 @@ def conditional(*p_values: float) -> pd.DataFrame:
     [
         (
             conditional(0.3, 0.06),
-            "In none of 2 pairs can the better model be told, on average or from the last known "
-            "difference (smallest p = 0.060).",
+            "The models of none of 2 pairs can be told apart, on average or from the last known "
+            "difference (smallest p = 0.060 after Holm's correction).",
         ),
         (
             conditional(0.3, 0.02),
-            "In 1 of 2 pairs the better model can be told at p < 0.05: LSTM large against LSTM "
-            "baseline (p = 0.020, the first is expected to be better in 25.0 % of hours).",
+            "The models of 1 of 2 pairs can be told apart after Holm's correction: LSTM large and "
+            "LSTM baseline (p = 0.020; the first is expected to be better in 25.0 % of hours).",
         ),
         (conditional(), "The study has no such pair of models."),
     ],
@@ -162,3 +163,20 @@ def test_time_finding_says_what_is_needed_for_each_loss():
     )
     never = table.assign(months_needed=np.inf)
     assert "the 7.3 % seen are too few to know" in time_finding(never, "har")
+
+
+def test_pairs_stand_against_each_rival_with_the_row_as_first_model():
+    pairs = pd.DataFrame(
+        [("persistence", "har", 0.5, 0.03), ("har", "lstm_ultra", -0.2, 0.4)],
+        columns=["model_a", "model_b", "mean_difference", "p_value"],
+    ).assign(p_holm=[0.06, 0.4], statistic=0.0)
+    grid = tables.against(pairs, ["persistence", "har"])
+    assert grid["", "first model"].tolist() == ["HAR", "LSTM ultra"]
+    assert grid["Persistence", "mean difference, squared points"].tolist()[0] == -0.5
+    assert grid["HAR", "mean difference, squared points"].tolist()[1] == 0.2
+    assert grid["Persistence", "p after Holm"].tolist()[0] == "0.060"
+
+
+def test_holm_is_over_all_conditional_pairs():
+    found = pd.DataFrame({"model_a": "a", "model_b": list("bc"), "p_value": [0.03, 0.04]})
+    assert tables.after_holm(found)["p_holm"].tolist() == [0.06, 0.06]

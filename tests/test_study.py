@@ -91,7 +91,7 @@ def test_the_manifest_names_parameters_data_and_versions(study):
 
 def test_the_site_has_a_page_for_each_notebook_and_says_that_data_is_simulated(study):
     pages = sorted(path.stem for path in study.report_dir.glob("*.html"))
-    assert pages == sorted([*(path.stem for path in NOTEBOOKS), "index"])
+    assert pages == sorted([*(path.stem for path in NOTEBOOKS), "glossary", "index"])
     for page in study.report_dir.glob("*.html"):
         text = page.read_text(encoding="utf-8")
         assert "Simulated data" in text, page.name

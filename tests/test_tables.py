@@ -26,7 +26,6 @@ from dvol_utils.study.tables import (
     sections_of,
     write_table,
 )
-from dvol_utils.study.trials import open_study
 
 PANEL = pd.DataFrame(
     {
@@ -131,8 +130,7 @@ def test_a_project_that_is_renamed_moved_or_copied_keeps_its_tables(tmp_project,
     else:
         shutil.copytree(tmp_project, other)
         (tmp_project / "store/btc_dvol_hourly.csv").write_text("2\n")
-    study = open_study(other / "params/tiny.yaml", overrides)
-    assert study.trial is None
+    study = load_study(other / "params/tiny.yaml", overrides)
     assert study.root == other
     pd.testing.assert_frame_equal(read_table(study, "panel"), PANEL)
     assert str(tmp_project.parent).encode() not in (study.run_dir / "panel.parquet").read_bytes()

@@ -14,7 +14,14 @@ from scipy import stats
 
 from dvol_utils import trading
 from dvol_utils.evaluation import evaluation_rows
-from dvol_utils.pages.trading import fees_sentence, foresight_sentence, named, trading_answer
+from dvol_utils.pages.trading import fees_sentence, foresight_sentence, trading_answer
+from dvol_utils.pages.trading_tables import (
+    costs_shown,
+    named,
+    parts_shown,
+    strategy_grid,
+    without_idle,
+)
 from dvol_utils.plots import trading as plots
 from dvol_utils.study.judging_section import TradingParams
 from dvol_utils.study.loading import load_study
@@ -43,7 +50,7 @@ def run(
     tradable=True,
     charged=None,
 ):
-    """A back-test of made-up gains, one a day."""
+    """A back-test of made-up gains, one per day."""
     gain = np.asarray(gain, dtype=float)
     start = pd.Timestamp("2024-01-01 08:00", tz="UTC")
     days = trading.schedule(
@@ -529,6 +536,17 @@ def test_a_study_is_traded_on_every_instrument_by_every_strategy(market):
     assert len(told) == 1 + 3 + 2
     assert told[-1].startswith("**")
     assert set(named(whole)["instrument"]) != set(whole["instrument"])
+    strategies = strategy_grid(whole)
+    assert len(strategies) == len(pairs)
+    assert strategies["", "strategy"].unique().tolist() == ["LSTM large", "HAR", "Without a model"]
+    assert strategies.shape[1] == 2 + 3 * 3
+    costs = costs_shown(grid)
+    assert len(costs) == 2 * 3
+    assert costs["", "filled"].unique().tolist()[0] == "Filled 1 hour after the forecast"
+    halves = trades.assign(part=trading.half_years(trades))
+    split = parts_shown({"k": trading.summary(halves, ["instrument", "part"], reps=2)})
+    assert split["", "part"].tolist() == ["2024 H2", "2025 H1"]
+    assert split["straddle, approximated", "Sharpe ratio"].notna().all()
     assert set(trading.half_years(trades)) == {"2024 H2", "2025 H1"}
 
 
@@ -695,7 +713,7 @@ def answer_of(study=None, *, days=300, chance=0.97, rivals=(), **changes):
     """The sentences about one strategy on paper index and futures proxy, and its rivals."""
     row = {"model": "har", "rule": "mean", "annual_return": 9.0, "annual_gross": 20.0, "days": days}
     row |= {"sharpe": 1.0, "sharpe_low": 0.5, "sharpe_high": 3.0, "break_even": 0.4}
-    row |= {"in_market": 1.0, **changes}
+    row |= {"in_market": 1.0, "years": 0.5, **changes}
     row["annual_cost"] = 20 - row["annual_return"]
     paper = row | {"instrument": "paper_index", "sharpe_low": 9.0}
     own = row | {"instrument": "futures_proxy"}
@@ -749,7 +767,7 @@ def real_study(**overrides):
         (
             {"rivals": [("always_short", 1.0), ("momentum", 0.9)]},
             "The forecast survives realistic costs on the DVOL-futures proxy, as far as this "
-            "approximation goes; a rule without a model does as well: Always short on the "
+            "approximation goes. A rule without a model does as well: Always short on the "
             "DVOL-futures proxy.",
         ),
     ],
@@ -758,15 +776,34 @@ def test_the_closing_sentence_follows_from_the_numbers(found, words):
     told = answer_of(**found)
     assert told[-1] == f"**{words}**"
     if "annual_return" not in found and found.get("in_market") != 0:
-        assert "0.40 points a side takes the whole gain, and 0.22 is paid" in told[2]
+        assert "A cost of 0.40 points a side takes the whole gain, and 0.22 is paid: " in told[2]
+        assert "is paid: 0.50 half-spread, 0.05 slippage and −0.33 fee." in told[2]
 
 
-def test_every_gain_has_its_range_beside_it():
+def test_every_gain_has_its_days_and_its_range_beside_it():
     told = answer_of()
     assert "HAR is traded by the mean of four rules, at a half-spread" in told[0]
-    ranges = "(20.0 % before; after costs by single rule −2.0 to 11.0"
-    assert f"Paper index (not tradable): 9.0 % of capital a year after costs {ranges}), " in told[1]
-    assert f"{ranges}, by hour of decision −5.0 to 12.0), Sharpe ratio 1.00" in told[2]
+    gain = "+4.5 % of capital over 183 days (+9.0 % a year) after costs (20.0 % a year before)"
+    ranges = "After costs, single rules return −2.0 to 11.0 % a year"
+    assert f"Paper index (not tradable): {gain}. {ranges}. Sharpe" in told[1]
+    assert f"{gain}. {ranges}, hours of decision −5.0 to 12.0 %. Sharpe ratio 1.00" in told[2]
+
+
+def test_a_side_costs_what_its_parts_cost():
+    params = TradingParams(half_spread=0.42, slippage=0.05, fee_pct=0.05, straddle_fee=0.53)
+    for name in trading.INSTRUMENTS:
+        paid = trading.side_cost(name, np.array([40.0]), params)[0]
+        parts = trading.cost_parts(name, paid, params)
+        assert sum(parts.values()) == pytest.approx(paid)
+        assert parts["half-spread"] == pytest.approx(0.5 if name == trading.FUTURES else 0.42)
+        assert parts["fee"] == pytest.approx(0.265 if name == trading.STRADDLE else 0.02)
+
+
+def test_days_without_a_position_have_no_figures_though_closing_cost():
+    trades = run([0, 0, 0], [1, 2, 1]).assign(cost=[0.6, 0, 0], net=[-0.6, 0, 0])
+    row = trading.summary(trades.assign(instrument="a", model="b", rule="c"), reps=10)
+    assert row[["sharpe", "sharpe_low", "sharpe_high"]].isna().all(axis=None)
+    assert without_idle(row)[["annual_return", "annual_gross"]].isna().all(axis=None)
 
 
 def test_the_closing_sentence_says_what_it_rests_on():

@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 from forecast_tables import forecast_table
 
 from dvol_utils.evaluation import average_seeds, score
-from dvol_utils.pages.where import Where, where_line, where_sentences, where_title
+from dvol_utils.pages.where import where_line, where_sentences, where_title
+from dvol_utils.plots.style import plain
+from dvol_utils.plots.variants import make_narrow
+from dvol_utils.plots.where import gain_bars
 from dvol_utils.results.where import (
     KINDS,
+    Where,
     cumulative_gain,
     gain_parts,
     skill_without,
@@ -121,7 +127,7 @@ def test_sentences_are_made_from_the_numbers(gains):
     assert without in where_line(found)
     assert share in where_line(found)
     assert share in where_title(found)
-    assert any("the 24 hours after a detected jump hold " in sentence for sentence in said)
+    assert any("The 24 hours after a detected jump hold " in sentence for sentence in said)
     assert not any("nan" in sentence for sentence in said)
 
 
@@ -148,3 +154,13 @@ def test_the_line_of_the_first_page_follows_the_share_of_the_best_weekday(gains,
     parts = found.parts.reset_index(drop=True)
     parts.loc[top.idxmax(), "gain_share"] = share
     assert where_line(found._replace(parts=parts)).startswith(words)
+
+
+def test_bars_have_room_beside_their_names_on_a_phone(gains):
+    parts = pd.concat([gain_parts(gains, kind, resampling=DRAWS) for kind in KINDS])
+    parts.loc[parts["kind"] == "weekday", "gain_share"] = -1234.5
+    with plain(), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure = gain_bars(parts, title="t")
+        make_narrow(figure)
+    assert figure.axes[0].bbox.width > 0.1 * figure.bbox.width

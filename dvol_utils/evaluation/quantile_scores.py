@@ -42,7 +42,7 @@ def with_quantiles(forecasts: pd.DataFrame) -> pd.DataFrame:
 
 
 def coverage(forecasts: pd.DataFrame, by: str | Sequence[str] = ("model",)) -> pd.DataFrame:
-    """Share of outcomes within the intervals and below each quantile, one row a group.
+    """Share of outcomes within the intervals and below each quantile, one row per group.
 
     Parameters
     ----------
@@ -149,9 +149,9 @@ def pinball_losses(forecasts: pd.DataFrame) -> pd.DataFrame:
 
 
 def crps_losses(forecasts: pd.DataFrame) -> pd.DataFrame:
-    """CRPS of models side by side: a row an origin in order of time, a column a model.
+    """CRPS of models side by side: one row per origin in order of time, one column per model.
 
-    Only `with_quantiles`; one asset, one row an origin and model. Quantiles that are the same but
+    Only `with_quantiles`; one asset, one row per origin and model. Quantiles that are the same but
     for rounding (`twins.settled`) have the same CRPS.
     """
     rows = settled(with_quantiles(forecasts))

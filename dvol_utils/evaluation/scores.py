@@ -39,7 +39,7 @@ _ROUNDING = 1e-12
 
 
 def score(forecasts: pd.DataFrame, by: str | Sequence[str] = ("model",)) -> pd.DataFrame:
-    """Accuracy of forecasts, one row a group.
+    """Accuracy of forecasts, one row per group.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def contributions(forecasts: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a forecast, columns `SUMS`: the row itself, the outcome (measured from the median
+        One row per forecast, columns `SUMS`: the row itself, the outcome (measured from the median
         outcome, for the sake of rounding) and its square, squared, absolute and percentage error,
         squared error of persistence, and whether the outcome moved, a move was called, and the
         call was right (0 or 1).

@@ -21,7 +21,7 @@ def settled(forecasts: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     forecasts : DataFrame
-        Forecasts of one asset, one row an origin and model, with `origin, model, y_pred, y_origin`
+        Forecasts of one asset, one row per origin and model, with `origin, model, y_pred, y_origin`
         and, where there are any, quantiles.
 
     Returns
@@ -32,13 +32,16 @@ def settled(forecasts: pd.DataFrame) -> pd.DataFrame:
         it; quantiles likewise.
     """
     table = _to_origin(forecasts)
-    if table.duplicated(["origin", "model"]).any():
+    place, origins = pd.factorize(table["origin"])
+    model, models = pd.factorize(table["model"])
+    if len(np.unique(place * len(models) + model)) < len(table):  # twice: not for here to tell
         return table
+    wide = np.full((len(origins), len(models)), np.nan)
     for name in ("y_pred", *QUANTILES):
         if name in table:
-            values = _to_earlier(table, name)
-            if values is not None:
-                table = table.assign(**{name: values})
+            wide[place, model] = table[name].to_numpy(dtype=float)
+            if _made_equal(wide):
+                table = table.assign(**{name: wide[place, model]})
     return table
 
 
@@ -64,16 +67,12 @@ def _to_origin(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(y_pred=made.mask(close, origin)) if close.any() else table
 
 
-def _to_earlier(table: pd.DataFrame, name: str) -> np.ndarray | None:
-    """A column in which close values of an origin are its first model's; None where none is."""
-    models, origins = pd.unique(table["model"]), table["origin"]
-    wide = table.pivot(index="origin", columns="model", values=name)[models]  # noqa: PD010
-    values = wide.to_numpy(dtype=float).copy()
+def _made_equal(values: np.ndarray) -> bool:
+    """Make close values of an origin (a row) its first model's; whether there were any."""
     gaps = np.diff(np.sort(values, axis=1), axis=1)
     if not ((gaps > 0) & (gaps < SAME_POINTS)).any():
-        return None
-    for later in range(1, len(models)):
+        return False
+    for later in range(1, values.shape[1]):
         for earlier in reversed(range(later)):  # the first one has the last word
             values[:, later] = settled_to(values[:, later], values[:, earlier])
-    places = wide.index.get_indexer(origins), wide.columns.get_indexer(table["model"])
-    return values[places]
+    return True

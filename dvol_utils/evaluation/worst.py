@@ -18,13 +18,13 @@ def weekly_losses(forecasts: pd.DataFrame, model: str) -> pd.DataFrame:
     Parameters
     ----------
     forecasts : DataFrame
-        Forecasts of one asset, one row an origin and model (`average_seeds`).
+        Forecasts of one asset, one row per origin and model (`average_seeds`).
     model : str
 
     Returns
     -------
     DataFrame
-        One row a week in order of time: `week` (its Monday), `n` (rows), `skill`, `rmse` and
+        One row per week in order of time: `week` (its Monday), `n` (rows), `skill`, `rmse` and
         `rmse_persistence` (points), `excess` (sum of squared errors less that of persistence,
         squared points: above zero where the model lost), `largest_move` (the largest change from
         origin to target, points, with its sign), `jump_hours` (origins in the jump regime) and
@@ -95,7 +95,7 @@ def error_by_move(forecasts: pd.DataFrame, model: str, bins: int = 5) -> pd.Data
     Parameters
     ----------
     forecasts : DataFrame
-        Forecasts of one asset, one row an origin and model.
+        Forecasts of one asset, one row per origin and model.
     model : str
     bins : int
         Quantile bins of the absolute change from origin to target, at least 2.
@@ -103,7 +103,7 @@ def error_by_move(forecasts: pd.DataFrame, model: str, bins: int = 5) -> pd.Data
     Returns
     -------
     DataFrame
-        One row a bin, smallest moves first: `bin` (from 1), `smallest, largest` (absolute move,
+        One row per bin, smallest moves first: `bin` (from 1), `smallest, largest` (absolute move,
         points), `rmse`, `rmse_persistence` (points), `foreseen` (forecast change in the direction
         of the move as a share of the moves, summed over rows), `covered_90`, `n`.
 
@@ -138,7 +138,7 @@ def missed_hours(forecasts: pd.DataFrame, model: str) -> pd.DataFrame:
     Parameters
     ----------
     forecasts : DataFrame
-        Forecasts of one asset, one row an origin and model; rows without quantiles are left out.
+        Forecasts of one asset, one row per origin and model; rows without quantiles are left out.
     model : str
 
     Returns

@@ -34,7 +34,7 @@ def combine(forecasts: pd.DataFrame, members: Sequence[str], shrinkage: float) -
     Returns
     -------
     DataFrame
-        One row an origin, model `ensemble`, seed 0.
+        One row per origin, model `ensemble`, seed 0.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def combination_weights(
 
 
 def _changes(forecasts: pd.DataFrame, members: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """One row an origin, in order of time, and the changes that members forecast for it."""
+    """One row per origin, in order of time, and the changes that members forecast for it."""
     own = forecasts[forecasts["model"].isin(members)]
     if own.empty:
         found = ", ".join(pd.unique(forecasts["model"]))

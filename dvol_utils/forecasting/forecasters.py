@@ -12,6 +12,7 @@ from dvol_utils.models import Forecaster
 from dvol_utils.models.linear import RidgeForecaster, ridge_decay
 from dvol_utils.models.naive import Persistence, SeasonalNaive
 from dvol_utils.models.trees import boosted_trees
+from dvol_utils.study.files import link_or_copy
 from dvol_utils.study.model_names import ENSEMBLE, NETWORK_NAMES
 from dvol_utils.study.params import StudyParams
 from dvol_utils.training.checkpoints.sealed import read_sealed
@@ -79,6 +80,23 @@ def checkpoint_folder(study: StudyParams, name: str, seed: int, fold: int = 0) -
 def saved_folder(study: StudyParams, name: str, seed: int, fold: int = 0) -> Path:
     """The same to read from: a trial that has fitted no such model itself takes the run's."""
     return study.artefact(_place(study, name, seed, fold))
+
+
+def take_from_run(study: StudyParams, checkpoint: Path) -> None:
+    """Give a trial without a checkpoint that of the study's run: it tells itself what it is of.
+
+    Files are linked, which costs no room; whoever trains anew writes others in their place.
+    """
+    if study.trial is None or not checkpoint.is_relative_to(study.run_dir):
+        return
+    run = study.root / "runs" / study.name / checkpoint.relative_to(study.run_dir)
+    if checkpoint.exists() or not (run / "config.json").is_file():
+        return
+    checkpoint.mkdir(parents=True)
+    # The one that makes it a finished checkpoint comes last.
+    for file in sorted(run.iterdir(), key=lambda file: file.name == "config.json"):
+        if file.is_file():
+            link_or_copy(file, checkpoint / file.name)
 
 
 def saved_hash(folder: Path) -> str:

@@ -16,6 +16,7 @@ from dvol_utils.study.judging_section import UncertaintyParams
 _USUAL_HOURS, _RECENT_HOURS, _RECENT_SHARE = 720, 24, 0.4
 _RECENT_LIMIT = 3.0  # one day moves the width no more than a day three times as wild or as calm
 _LEVELS = np.array([0.5, 0.9])  # coverage of [q25, q75] and of [q05, q95]
+_ABOVE_NONE = np.nextafter(0.0, 1.0)  # the weight at which the smallest of all errors is found
 
 
 def add_quantiles(
@@ -29,7 +30,7 @@ def add_quantiles(
         Forecast table. `y_true` is missing where an outcome is not known yet: such rows get
         quantiles and move no other row's.
     samples : Samples or iterable of Samples
-        Those that the forecasts were made from, one an asset.
+        Those that the forecasts were made from, one per asset.
     params : UncertaintyParams
 
     Returns
@@ -126,15 +127,12 @@ def _asset_quantiles(rows: pd.DataFrame, samples: Samples, params: UncertaintyPa
     days = list(_days(hours, targets, params.past_days))
     # Relative to the first target, so that rows that come later change no bit of earlier ones.
     weight = 2.0 ** ((targets - targets[0]) / (24 * params.half_life_days))
-    found = np.empty((len(rows), len(QUANTILES)))
     series = rows.groupby(["model", "seed"], sort=False).ngroup().to_numpy()
     regime = np.zeros(len(origins), int)
     regime[place] = rows["jump_regime"] == "jump"
-    for number in np.unique(series):
-        own = series == number
-        errors = np.full(len(origins), np.nan)
-        errors[place[own]] = error[own]
-        found[own] = _quantiles_of_errors(errors, regime, weight, days, params)[place[own]]
+    errors = np.full((series.max() + 1, len(origins)), np.nan)
+    errors[series, place] = error
+    found = _quantiles_of_errors(errors, regime, weight, days, params)[series, place]
     forecast = rows["y_pred"].to_numpy(float)[:, None]
     moves = found * width[:, None]
     return forecast + moves if levels else forecast * np.exp(moves)
@@ -147,24 +145,30 @@ def _quantiles_of_errors(
     days: list[_Day],
     params: UncertaintyParams,
 ) -> np.ndarray:
-    """Quantiles of one model's scaled errors at each origin, shape (origins, 5).
+    """Quantiles of scaled errors at each origin, shape (series, origins, 5), a series a model.
 
-    `errors` (origins,), missing where not known, in order of origins like `weight` and `regime`
-    (1 in jump hours, else 0).
+    `errors` (series, origins), missing where not known, in order of origins like `weight` and
+    `regime` (1 in jump hours, else 0).
     """
-    found = np.full((len(errors), len(QUANTILES)), np.nan)
-    order = np.argsort(errors)[: np.isfinite(errors).sum()]  # sorted once, not once a day
+    found = np.full((*errors.shape, len(QUANTILES)), np.nan)
+    there = np.isfinite(errors)
+    until = np.cumsum(np.pad(there, ((0, 0), (1, 0))), axis=1)  # how many there are before each
+    # Sorted once, not once a day: errors that are not known, or too old, have no weight.
+    orders = [np.argsort(own)[:count] for own, count in zip(errors, until[:, -1], strict=True)]
     rates = np.array([params.learning_rate, params.jump_learning_rate])
-    level, seen = np.tile(_LEVELS, (len(rates), 1)), 0
+    level, seen = np.tile(_LEVELS, (len(errors), len(rates), 1)), 0
     for day in days:
         new = slice(seen, day.known)
-        level = _adapted(level, errors[new], found[new], regime[new], rates)
-        seen = day.known
-        past = order[(order >= day.oldest) & (order < day.known)]
-        if len(past) >= params.min_errors:
-            total = np.cumsum(weight[past])
-            at = np.searchsorted(total, _probabilities(level) * total[-1])
-            found[day.origins] = np.sort(errors[past[at]])[regime[day.origins]]
+        level = _adapted(level, errors[:, new], found[:, new], regime[new], rates)
+        seen, past = day.known, slice(day.oldest, day.known)
+        counts = until[:, day.known] - until[:, day.oldest]
+        known = np.zeros(len(weight))
+        known[past] = weight[past]
+        wanted = _probabilities(level)
+        for k in np.flatnonzero(counts >= params.min_errors):
+            total = np.cumsum(known[orders[k]])
+            at = total.searchsorted(np.maximum(wanted[k] * total[-1], _ABOVE_NONE))
+            found[k, day.origins] = np.sort(errors[k, orders[k][at]])[regime[day.origins]]
     return found
 
 
@@ -175,17 +179,20 @@ def _adapted(
     regime: np.ndarray,
     rates: np.ndarray,
 ) -> np.ndarray:
-    """Levels (regimes, 2) after outcomes: errors and regime (n,), quantiles (n, 5) given then."""
-    low, high = quantiles[:, [1, 0]], quantiles[:, [3, 4]]
-    judged = np.isfinite(low[:, 0]) & np.isfinite(errors)
-    inside = (low <= errors[:, None]) & (errors[:, None] <= high)
-    missed = [(_LEVELS - inside)[judged & (regime == k)].sum(axis=0) for k in range(len(rates))]
-    return np.clip(level + rates[:, None] * missed / 24, 0.0, 1.0)
+    """Levels (series, regimes, 2) after outcomes: errors (series, n), regime (n,), quantiles
+    (series, n, 5) that were given then.
+    """
+    low, high = quantiles[..., [1, 0]], quantiles[..., [3, 4]]
+    judged = np.isfinite(low[..., 0]) & np.isfinite(errors)
+    inside = (low <= errors[..., None]) & (errors[..., None] <= high)
+    missed = np.where(judged[..., None], _LEVELS - inside, 0.0)
+    by_regime = [missed[:, regime == k].sum(axis=1) for k in range(len(rates))]
+    return np.clip(level + rates[:, None] * np.stack(by_regime, axis=1) / 24, 0.0, 1.0)
 
 
 def _probabilities(level: np.ndarray) -> np.ndarray:
-    """Probabilities of the five quantiles (regimes, 5) by the levels of the two intervals."""
-    inner, outer = level.T / 2
+    """Probabilities of the five quantiles (..., 5) by the levels (..., 2) of the two intervals."""
+    inner, outer = np.moveaxis(level / 2, -1, 0)
     return 0.5 + np.stack([-outer, -inner, np.zeros_like(inner), inner, outer], axis=-1)
 
 

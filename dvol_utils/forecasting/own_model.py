@@ -24,7 +24,7 @@ def own_forecasts(
     Parameters
     ----------
     make : callable
-        Returns a new model, not yet fitted; its class will do. Called once a fold. An attribute
+        Returns a new model, not yet fitted; its class will do. Called once per fold. An attribute
         `columns` names the inputs that it reads, so that it is not asked beyond their end.
     samples : Samples
         `build_samples` of the study's panel and jumps.
@@ -36,7 +36,7 @@ def own_forecasts(
     Returns
     -------
     DataFrame
-        Rows of the forecast table (`forecast_rows`), one an origin.
+        Rows of the forecast table (`forecast_rows`), one per origin.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def _checked(every: np.ndarray, rows: np.ndarray, samples: Samples, name: str) -
     found = np.shape(every)
     if found != samples.times.shape:
         raise ValueError(
-            f"{name}: predict returned shape {found}; should be {samples.times.shape}, one an hour"
+            f"{name}: predict returned shape {found}; should be {samples.times.shape}, one per hour"
         )
     forecast = np.asarray(every, dtype=float)[rows]
     bad = np.flatnonzero(~np.isfinite(forecast))

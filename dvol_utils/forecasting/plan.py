@@ -69,12 +69,6 @@ def _windows(samples: Samples, study: StudyParams) -> Iterator[str]:
     origins, horizon = samples.times[rows], samples.horizon
     span = (origins[-1] - origins[0]) // pd.Timedelta(hours=1) + 1
     test = f"the test's origins, {hour(origins[0])} to {hour(origins[-1])}"
-    window = study.evaluation.rolling_window_hours
-    if window > span:
-        yield (
-            f"evaluation.rolling_window_hours: found {window}; should be at most {span}, the hours "
-            f"from the first to the last of {test}: shorten it, {_ADVICE}"
-        )
     block = study.significance.block_hours
     least = max(_DAY, horizon) if block == "auto" else block
     if least > len(rows):

@@ -17,6 +17,7 @@ from dvol_utils.forecasting.forecasters import (
     checkpoint_folder,
     make_forecaster,
     network_folders,
+    take_from_run,
 )
 from dvol_utils.forecasting.inputs import absent_inputs
 from dvol_utils.models import Forecaster, Restorable
@@ -57,7 +58,7 @@ def forecast_table(
     Returns
     -------
     table : DataFrame
-        One row a forecast: asset, origin, target_time, horizon_hours, model, seed, fold, split,
+        One row per forecast: asset, origin, target_time, horizon_hours, model, seed, fold, split,
         y_true, y_pred, y_origin (index points), jump_regime, level_regime. All models on the same
         rows, but for one whose inputs ended: it has those up to there.
     failures : dict
@@ -92,7 +93,7 @@ def walk_models(
     log: Callable[[str], None] = print,
     keep_simple: bool = True,
 ) -> tuple[list[pd.DataFrame], dict[str, str]]:
-    """Fit some models, `ensemble` not among them, in some folds: a table a model and seed.
+    """Fit some models, `ensemble` not among them, in some folds: one table per model and seed.
 
     `after` may be a fold that was fitted before, as in `fold_networks`; rows, failures and the
     other arguments are as in `forecast_table`.
@@ -128,6 +129,8 @@ def _seeds(name: str, study: StudyParams) -> list[int]:
 
 def fit_and_predict(forecaster: Forecaster, samples: Samples) -> np.ndarray:
     """Fit a forecaster and forecast every hour, shape (rows,), index points."""
+    if isinstance(forecaster, NetworkForecaster):
+        take_from_run(forecaster.study, forecaster.checkpoint)
     forecaster.fit(samples)
     return forecaster.predict(samples)
 

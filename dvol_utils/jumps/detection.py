@@ -28,7 +28,7 @@ def detect_jumps(
         `window`, `alpha`, and the fixed `n_tests` that keeps later hours from moving a flag.
     column : str, default "dvol_close"
     periodicity : Series or DataFrame, optional
-        Factors per slot (see `periodicity_wsd`) for all assets, or one column an asset. Estimate
+        Factors per slot (see `periodicity_wsd`) for all assets, or one column per asset. Estimate
         them on training rows.
 
     Returns
@@ -86,7 +86,7 @@ def panel_periodicity(
     Returns
     -------
     DataFrame
-        Index `slot`, one column an asset, as `detect_jumps` takes them.
+        Index `slot`, one column per asset, as `detect_jumps` takes them.
 
     Raises
     ------

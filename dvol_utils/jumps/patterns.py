@@ -126,7 +126,7 @@ def jump_events(jumps: pd.DataFrame, days: Sequence[date]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row an event and asset: `event, asset, flags` (number), `flags_near` (number from
+        One row per event and asset: `event, asset, flags` (number), `flags_near` (number from
         three days before the day to three after, as `event_windows` shows them), `time` (bar close,
         UTC) of the flagged hour with the largest `|L|`, `size_pct` and `sigma_pct` (its log return
         and the hourly volatility before it, times 100), `statistic`, and `note` ("", "none
@@ -171,7 +171,7 @@ def event_windows(panel: pd.DataFrame, jumps: pd.DataFrame, days: Sequence[date]
     Returns
     -------
     DataFrame
-        One row an event and hour: `event` (date), `time, dvol_close, is_jump, jump_size`; days
+        One row per event and hour: `event` (date), `time, dvol_close, is_jump, jump_size`; days
         without data have no rows.
     """
     first = (panel["asset"] == panel["asset"].iloc[0]).to_numpy()

@@ -1,8 +1,8 @@
 """The published study's jump rule, kept for comparison: thresholds that look at the whole sample.
 
-The study calls its rule a Lee-Mykland test at the 99.9 % level. It is the union of three rules, the
-first of which compares a squared return with a bipower variance that holds the return itself, and
-whose threshold is one for the largest of many normal statistics, not for this one.
+The study calls its rule a Lee-Mykland test at the 99.9 % level. It is the union of three rules. The
+first compares a squared return with a bipower variance that holds the return itself, and its
+threshold is one for the largest of many normal statistics, not for this one.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ def flag_variants(
     Returns
     -------
     DataFrame of bool
-        Index of the panel; one column a method: the plain test, the test on returns divided by
+        Index of the panel; one column per method: the plain test, the test on returns divided by
         each periodicity, Benjamini-Hochberg on all hours of an asset at level `params.alpha`, and
         the universal threshold for `params.n_tests`.
     """
@@ -153,7 +153,7 @@ def detection_quality(
     Returns
     -------
     DataFrame
-        One row a tolerance and size class ("all" first): `tolerance_hours, size, true_jumps,
+        One row per tolerance and size class ("all" first): `tolerance_hours, size, true_jumps,
         found, recall` (by true size), `delay_hours` (mean over found ones), `flags, correct,
         precision` (by size of the flagged return). Empty where `truth` is. True jumps in hours
         that could not be tested do not count.

@@ -79,7 +79,7 @@ def lee_mykland(
     Returns
     -------
     DataFrame
-        One row a return, index of `log_returns` where it has one: `sigma` (bipower volatility an
+        One row per return, index of `log_returns` where it has one: `sigma` (bipower volatility an
         hour, of the divided returns where `periodicity` is given), `statistic` (signed `L`),
         `p_value`, `is_jump` (nullable boolean). All are missing where the return is missing, has
         no full window before it (the first testable one comes `window - 1` rows after the first
@@ -285,8 +285,8 @@ def _trailing_sum(values: Floats, width: int) -> Floats:
     """Sum of the last `width` values up to each row, of fewer at the start.
 
     A running sum of a long series loses the small values behind a large one and depends on where
-    it started. Here each window is the tail of one block of `width` plus the head of the next:
-    only sums of up to `width` non-negative values, each exact to rounding, none of them later
+    it started. Here each window is the tail of one block of `width` plus the head of the next.
+    Sums are of up to `width` non-negative values, each exact to rounding, none of them later
     than the row.
     """
     blocks = -(-len(values) // width)

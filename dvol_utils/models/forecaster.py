@@ -1,7 +1,7 @@
 """Forecasters behind one interface.
 
 A forecaster learns with `fit(samples)` from the train rows (networks stop on the validation rows)
-and answers `predict(samples)` with one forecast an hour, in index points, missing where its inputs
+and answers `predict(samples)` with one forecast per hour, in index points, missing where its inputs
 are. docs/extending.md says what a new one needs.
 """
 

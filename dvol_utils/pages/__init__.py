@@ -1,4 +1,4 @@
-"""Sentences and tables of the pages: one module a notebook, named as its plots."""
+"""Sentences and tables of the pages: one module per notebook, named as its plots."""
 
 import pkgutil
 

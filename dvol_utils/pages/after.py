@@ -12,7 +12,7 @@ from dvol_utils.samples.folds import Fold
 from dvol_utils.significance import equal_loss
 from dvol_utils.study.model_names import NETWORK_NAMES, label
 from dvol_utils.study.params import StudyParams
-from dvol_utils.wording.columns import with_interval
+from dvol_utils.wording.columns import pivoted, with_interval
 from dvol_utils.wording.numbers import day, hour, hours_text, number, p_text, percent
 
 _SHOWN = ["fitted", "model", "n", "loss_gain", "low", "high", "p_value", "p_bartlett"]
@@ -76,6 +76,14 @@ def shown_losses(table: pd.DataFrame, loss: str) -> pd.DataFrame:
     return with_interval(rows[[*_SHOWN, *_WITH.get(loss, [])]], "loss_gain")
 
 
+def losses_grid(table: pd.DataFrame, loss: str) -> pd.DataFrame:
+    """The same with models down, and as they were and refitted side by side."""
+    values = {"squared_error": ["rmse"], "direction": ["direction"]}.get(loss, [])
+    return pivoted(
+        shown_losses(table, loss), "fitted", ["loss_gain", "p_value", *values], index=("model", "n")
+    )
+
+
 def chosen_losses(table: pd.DataFrame) -> pd.DataFrame:
     """The chosen model by all three losses, as readers see it."""
     rows = table[table["chosen"].astype(bool)].assign(fitted=lambda rows: rows["way"].map(MADE))
@@ -89,13 +97,13 @@ def cumulative_gains(forecasts: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     forecasts : DataFrame
-        `way` and the forecast table, one row an origin, way and model.
+        `way` and the forecast table, one row per origin, way and model.
 
     Returns
     -------
     DataFrame
-        `way, model, origin` and `gain` (squared points, summed up to the origin), a row an hour of
-        each model but persistence.
+        `way, model, origin` and `gain` (squared points, summed up to the origin), one row per hour
+        of each model but persistence.
     """
     rows = forecasts[forecasts["model"] != "persistence"].sort_values("origin", kind="stable")
     naive, own = (rows["y_true"] - rows[name] for name in ("y_origin", "y_pred"))

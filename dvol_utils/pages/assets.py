@@ -147,7 +147,7 @@ def found_words(table: pd.DataFrame) -> str:
 
 
 def pooling_answer(table: pd.DataFrame, *, coverage: float, simulated: bool) -> list[str]:
-    """Does pooling help each asset? One sentence an asset, then one over all comparisons.
+    """Does pooling help each asset? One sentence per asset, then one over all comparisons.
 
     Parameters
     ----------

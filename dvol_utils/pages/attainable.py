@@ -14,7 +14,7 @@ _SO_LITTLE = "That is so little that shares of it say nothing"
 
 
 def attainable_table(test: pd.DataFrame, found: Attainable) -> pd.DataFrame:
-    """Scores and share of the attainable, one row a model, the oracle last.
+    """Scores and share of the attainable, one row per model, the oracle last.
 
     Parameters
     ----------

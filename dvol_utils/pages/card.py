@@ -29,8 +29,8 @@ from dvol_utils.wording.numbers import (
 
 _MEANINGS = {
     "published": "DVOL 1, 7 and 30 days before the target; transfer volume, active addresses and "
-    "MVRV of the chain; DVOL less realised volatility; the hour's jump and its size, days since "
-    "the last jump, jumps of 7 days",
+    "MVRV of the chain; DVOL less realised volatility; whether the hour jumped, by how much, and "
+    "when others did",
     "har": "DVOL against its own means of the last 6 hours to 30 days; its level",
     "calendar": "waves of the hour of the week, 1 to 21 cycles",
     "market": "returns of the price over 1, 24 and 168 hours; how far it has lately been moving",
@@ -164,7 +164,7 @@ def data_hashes(hashes: Mapping[str, str]) -> pd.DataFrame:
 def score_card(
     table: pd.DataFrame, metrics: pd.DataFrame, models: Sequence[str], model: str
 ) -> pd.DataFrame:
-    """Scores of a few models on all test rows, as text: a row a score, a column a model.
+    """Scores of a few models on all test rows, as text: one row per score, one column per model.
 
     Parameters
     ----------
@@ -206,7 +206,7 @@ _SURE = {
 
 
 def regime_grid(skills: pd.DataFrame) -> pd.DataFrame:
-    """Skill with its interval and p as text: a row a model, a column a regime.
+    """Skill with its interval and p as text: one row per model, one column per regime.
 
     Parameters
     ----------

@@ -68,7 +68,7 @@ def claims(
     simulated: bool,
     late_hours: int | None = None,
 ) -> list[str]:
-    """One question a claim, whether it holds, and on what evidence.
+    """One question per claim, whether it holds, and on what evidence.
 
     Parameters
     ----------
@@ -182,7 +182,7 @@ def _larger_is_better(table: pd.DataFrame) -> Claim:
     steps = [_compared(*step, test) for step, test in _ladder_tests(table).items()]
     evidence = (
         f"Test RMSE in points: {rmse}. By the Diebold-Mariano test, after Holm's correction over "
-        f"these pairs: {'; '.join(steps)}"
+        f"these pairs, {'. '.join(steps)}"
     )
     return Claim(question, ladder_verdict(table), evidence)
 
@@ -276,7 +276,9 @@ def _beats_ridge(table: pd.DataFrame, validation: pd.DataFrame, coverage: float)
 
 
 def _settled(test: pd.Series, interval: pd.Series | None, evidence: str) -> tuple[Verdict, str]:
-    """Verdict and evidence; not settled where the interval does not confirm a gain."""
+    """Verdict on two models; not settled where the interval does not confirm a gain."""
+    if not test["p_value"] < LEVEL:
+        return Verdict.NOT_TOLD_APART, evidence
     against = doubt(test, interval)
     if against:
         return Verdict.NOT_SETTLED, f"{evidence}. But {against}"

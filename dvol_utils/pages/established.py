@@ -99,7 +99,7 @@ def established(
 
 
 def statements(found: pd.DataFrame) -> list[str]:
-    """One sentence a row of `established`."""
+    """One sentence per row of `established`."""
     return [
         f"**{row.verdict.capitalize()}:** {row.statement}. {row.evidence}."
         for row in found.itertuples()

@@ -15,8 +15,8 @@ from dvol_utils.results.judging import LEVEL, test_text
 from dvol_utils.significance import Resampling, bootstrap_interval, equal_loss
 from dvol_utils.study.model_names import label
 from dvol_utils.study.params import StudyParams
-from dvol_utils.wording.columns import readable, with_interval
-from dvol_utils.wording.numbers import interval_text, p_text, percent
+from dvol_utils.wording.columns import pivoted, readable, with_interval
+from dvol_utils.wording.numbers import hours_text, interval_text, p_text, percent
 from dvol_utils.wording.text import listed
 
 _COLUMNS = [
@@ -38,12 +38,12 @@ def horizon_table(forecasts: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a horizon and model other than persistence: `horizon_hours, model, chosen` (whether
-        it has the lowest RMSE on that horizon's validation rows), `skill, low, high`, `direction`
-        (shares), `rmse_persistence, rmse` (index points), Diebold-Mariano p-values against
-        persistence (`p_value, p_bartlett`: `equal_loss`), the first after Holm's correction over
-        the horizons' chosen models (`p_holm`; missing for the others), `n` (rows) and `apart` (how
-        many targets that share no hour as many rows hold).
+        One row per horizon and model other than persistence: `horizon_hours, model, chosen`
+        (whether it has the lowest RMSE on that horizon's validation rows), `skill, low, high`,
+        `direction` (shares), `rmse_persistence, rmse` (index points), Diebold-Mariano p-values
+        against persistence (`p_value, p_bartlett`: `equal_loss`), the first after Holm's correction
+        over the horizons' chosen models (`p_holm`; missing for the others), `n` (rows) and `apart`
+        (how many targets that share no hour as many rows hold).
 
     Raises
     ------
@@ -67,6 +67,12 @@ def shown_skills(table: pd.DataFrame) -> pd.DataFrame:
     """Every row of `horizon_table` as readers see it: scores, and the test against persistence."""
     scores = ["horizon_hours", "model", "skill", "low", "high", "direction", "rmse"]
     return with_interval(table[[*scores, "rmse_persistence", "p_value", "p_bartlett"]], "skill")
+
+
+def skill_grid(table: pd.DataFrame) -> pd.DataFrame:
+    """Skill and p of `horizon_table` with models down and horizons across."""
+    shown = shown_skills(table.assign(horizon_hours=table["horizon_hours"].map(hours_text)))
+    return pivoted(shown, "horizon_hours", ["skill", "p_value"])
 
 
 def shown_tests(table: pd.DataFrame) -> pd.DataFrame:

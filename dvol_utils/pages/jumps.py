@@ -88,7 +88,7 @@ def _when_words(
 ) -> str:
     if not dvol["flags"]:
         return f"The test flags none of {dvol['tested']:,} hours."
-    price = "; there is no price to compare with"
+    price = ". There is no price to compare with"
     if len(companions):
         same = companions.iloc[0]
         price = (
@@ -99,7 +99,7 @@ def _when_words(
         f"The test flags {dvol['flags']:,} of {dvol['tested']:,} hours "
         f"({dvol['share_pct']:.2f} %), {dvol['up_pct']:.0f} % of them upward, with a median size "
         f"of {dvol['median_pct']:.1f} %. An hour {near['hours'].removesuffix(' a flag')} another "
-        f"flag is {near['ratio']:.1f} times as likely to be flagged as any hour; "
+        f"flag is {near['ratio']:.1f} times as likely to be flagged as any hour. "
         f"{plain['weekend_pct']:.0f} % of the flags fall on weekends (29 % if they were even)"
         f"{price}."
     )
@@ -140,7 +140,7 @@ def _truth_words(quality: pd.DataFrame) -> str:
     )
     for _, row in largest.iterrows():
         words += (
-            f"; the test finds {overall['found']:,} of {overall['true_jumps']:,} true jumps "
+            f". The test finds {overall['found']:,} of {overall['true_jumps']:,} true jumps "
             f"({100 * overall['recall']:.0f} %) in their very hour, and {row['found']:,} of "
             f"{row['true_jumps']:,} with a size of {row['size']}"
         )
@@ -159,7 +159,7 @@ def _event_words(events: pd.DataFrame, dvol: pd.Series) -> str:
     if len(sigma):
         words += (
             f"; where the day has none, hourly volatility stood at {sigma.min():.1f} to "
-            f"{sigma.max():.1f} % against a usual {dvol['median_sigma_pct']:.1f} %, and the test "
+            f"{sigma.max():.1f} % against a usual {dvol['median_sigma_pct']:.2f} %, and the test "
             f"asks for {dvol['threshold']:.1f} times as much"
         )
     return words + "."

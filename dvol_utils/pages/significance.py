@@ -28,7 +28,7 @@ def joint_finding(superior: pd.DataFrame) -> str:
     chance = "less than 0.1 %" if top["p_value"] < 0.001 else percent(top["p_value"])
     best = (
         f"{lead}: {label(top['model'])} has the most certain gain, "
-        f"{number(top['statistic'], '.2f')} standard errors, and the best of {len(superior)} "
+        f"{number(top['statistic'], '.2f')} standard errors. The best of {len(superior)} "
         f"models without any gain reaches as much in {chance} of samples."
     )
     white = superior["p_reality_check"].min()
@@ -41,7 +41,7 @@ def joint_finding(superior: pd.DataFrame) -> str:
 
 
 def time_finding(table: pd.DataFrame, model: str) -> str:
-    """How long until a model's gains are known, from `time_to_know`: a sentence a loss."""
+    """How long until a model's gains are known, from `time_to_know`: one sentence per loss."""
     said = []
     for row in table.itertuples():
         lead = f"By {LOSS_NAMES[row.loss]}"
@@ -61,22 +61,27 @@ def time_finding(table: pd.DataFrame, model: str) -> str:
 
 
 def conditional_finding(conditional: pd.DataFrame) -> str:
-    """Whether the past tells which of two models will be better, from `giacomini_white_pairs`."""
+    """Whether the past tells which of two models will be better.
+
+    `conditional` is `giacomini_white_pairs` with `p_holm`, over its pairs.
+    """
     if conditional.empty:
         return "The study has no such pair of models."
-    told = conditional[conditional["p_value"] < LEVEL]
+    told = conditional[conditional["p_holm"] < LEVEL]
     among = f"{len(conditional)} pairs"
     if told.empty:
         return (
-            f"In none of {among} can the better model be told, on average or from the last known "
-            f"difference (smallest {p_text(conditional['p_value'].min())})."
+            f"The models of none of {among} can be told apart, on average or from the last known "
+            f"difference (smallest {p_text(conditional['p_holm'].min())} after Holm's correction)."
         )
     listed = "; ".join(
-        f"{label(row.model_a)} against {label(row.model_b)} ({p_text(row.p_value)}, the first is "
+        f"{label(row.model_a)} and {label(row.model_b)} ({p_text(row.p_holm)}; the first is "
         f"expected to be better in {percent(row.expected_better)} of hours)"
         for row in told.itertuples()
     )
-    return f"In {len(told)} of {among} the better model can be told at p < {LEVEL}: {listed}."
+    return (
+        f"The models of {len(told)} of {among} can be told apart after Holm's correction: {listed}."
+    )
 
 
 def nested_finding(nested: pd.DataFrame) -> str:

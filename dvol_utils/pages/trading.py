@@ -8,8 +8,10 @@ import pandas as pd
 
 from dvol_utils.study.model_names import label
 from dvol_utils.study.params import StudyParams
-from dvol_utils.trading.costs import FEES_UNTIL, FUTURES, PAPER_INDEX, STRADDLE
+from dvol_utils.trading.backtest import DAYS_PER_YEAR
+from dvol_utils.trading.costs import FEES_UNTIL, FUTURES, PAPER_INDEX, STRADDLE, cost_parts
 from dvol_utils.wording.numbers import MISSING, coverage_text, day, hours_text, number
+from dvol_utils.wording.text import listed
 
 LABELS = {
     PAPER_INDEX: "paper index (not tradable)",
@@ -30,14 +32,6 @@ _SURE = 0.95  # probability that a Sharpe ratio is more than the luck of several
 _ENOUGH = 30  # days with a position; below that no interval of a Sharpe ratio is to be trusted
 
 
-def named(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with instruments, benchmarks and rules by name, for readers."""
-    there = [name for name in ("instrument", "model", "rule") if name in table]
-    return table.assign(
-        **{name: table[name].map(lambda key: LABELS.get(key, key)) for name in there}
-    )
-
-
 def trading_answer(
     results: pd.DataFrame,
     strategy: tuple[str, str],
@@ -50,7 +44,7 @@ def trading_answer(
     Parameters
     ----------
     results : DataFrame
-        `summary` of the test rows at the study's costs, a row an instrument and strategy.
+        `summary` of the test rows at the study's costs, one row per instrument and strategy.
     strategy : (model, rule)
         The model chosen on validation rows and the mean rule.
     gains : mapping
@@ -62,7 +56,7 @@ def trading_answer(
     Returns
     -------
     list of str
-        Which strategy; a sentence an instrument; others that earn; whether anything survives.
+        Which strategy; one sentence per instrument; others that earn; whether anything survives.
     """
     model, rule = strategy
     mine = results[(results["model"] == model) & (results["rule"] == rule)]
@@ -127,48 +121,60 @@ def _instrument_sentence(
         return f"{name}: no position was taken."
     cover = coverage_text(study.significance.coverage)
     text = (
-        f"{name}: {number(row.annual_return, '.1f')} % of capital a year after costs "
-        f"({number(row.annual_gross, '.1f')} % before; {_ranges(gains)}), "
-        f"Sharpe ratio {number(row.sharpe, '.2f')}, "
-        f"{cover} interval {number(row.sharpe_low, '.2f')} to {number(row.sharpe_high, '.2f')}; "
+        f"{name}: {return_text(row)} after costs ({number(row.annual_gross, '.1f')} % a year "
+        f"before). After costs, {_ranges(gains)}. Sharpe ratio "
+        f"{number(row.sharpe, '.2f')}, {cover} interval {number(row.sharpe_low, '.2f')} to "
+        f"{number(row.sharpe_high, '.2f')}. {_break_even_text(row, study)}"
     )
-    if row.annual_gross > 0:
-        paid = row.break_even * row.annual_cost / row.annual_gross
-        text += (
-            f"a cost of {number(row.break_even, '.2f')} points a side takes the whole gain, and "
-            f"{number(paid, '.2f')} is paid"
-        )
-    else:
-        text += "it loses before any cost"
     if pd.isna(chance["probability"]):
-        return text + "."
+        return text
     return (
-        f"{text}; probability of more than the luck of {chance['trials']} trials "
+        f"{text} Probability of more than the luck of {chance['trials']} trials: "
         f"{number(chance['probability'], '.2f')}."
+    )
+
+
+def return_text(row: tuple) -> str:
+    """What a back-test earned in its days, and what that is a year, from a row of `summary`."""
+    days = DAYS_PER_YEAR * row.years
+    return (
+        f"{number(row.annual_return * row.years, '+.1f')} % of capital over {days:.0f} days "
+        f"({number(row.annual_return, '+.1f')} % a year)"
+    )
+
+
+def _break_even_text(row: tuple, study: StudyParams) -> str:
+    """What a side could cost before the gain is gone, and what it does cost, by its parts."""
+    if not row.annual_gross > 0:
+        return "It loses before any cost."
+    paid = row.break_even * row.annual_cost / row.annual_gross
+    parts = cost_parts(row.instrument, paid, study.trading)
+    made = listed([f"{number(value, '.2f')} {name}" for name, value in parts.items()])
+    return (
+        f"A cost of {number(row.break_even, '.2f')} points a side takes the whole gain, and "
+        f"{number(paid, '.2f')} is paid: {made}."
     )
 
 
 def _ranges(gains: Mapping[str, float]) -> str:
     """Gains after costs, lowest to highest, by single rules and, where known, at other hours."""
-    names = {"rules": "by single rule", "hours": "by hour of decision"}
     found = []
-    for key, text in names.items():
+    for key, text in {"rules": "single rules return", "hours": "hours of decision"}.items():
         if f"{key}_lowest" in gains:
             ends = (number(gains[f"{key}_{end}"], ".1f") for end in ("lowest", "highest"))
-            found.append(f"{text} {' to '.join(ends)}")
-    return f"after costs {', '.join(found)}"
+            found.append(f"{text} {' to '.join(ends)} %{' a year' if not found else ''}")
+    return ", ".join(found)
 
 
 def _others_sentence(results: pd.DataFrame, sure: pd.DataFrame) -> str:
     tradable = results[results["instrument"] != PAPER_INDEX]
     where = _listed(tradable["instrument"].unique())
-    found = "; ".join(
-        f"{_name(row)} on the {_listed([row.instrument])}" for row in sure.itertuples()
+    said = (
+        f"Of all {len(tradable)} back-tests on {where}, benchmarks included, {len(sure) or 'none'} "
+        f"{'has' if len(sure) < 2 else 'have'} an interval of the Sharpe ratio above zero."
     )
-    return (
-        f"Of all {len(tradable)} back-tests on {where}, benchmarks included, those with "
-        f"an interval of the Sharpe ratio above zero: {found or 'none'}."
-    )
+    found = [f"{_name(row)} on the {_listed([row.instrument])}." for row in sure.itertuples()]
+    return " ".join([said, *found])
 
 
 def _name(row: tuple) -> str:
@@ -236,7 +242,7 @@ def _rivals(results: pd.DataFrame, mine: pd.DataFrame, instruments: list[str]) -
         for row in results[results["rule"] == "none"].itertuples()
         if row.instrument in instruments and row.sharpe >= own[row.instrument]
     ]
-    return f"; a rule without a model does as well: {', '.join(names)}" if names else ""
+    return f". A rule without a model does as well: {', '.join(names)}" if names else ""
 
 
 def _listed(instruments: Iterable[str]) -> str:

@@ -23,6 +23,26 @@ from dvol_utils.training.devices import Arithmetic
 PUBLISHED_INPUTS = 11
 
 
+def target_text(study: StudyParams) -> str:
+    """What the study's target may know that the origin does not, in a sentence or two."""
+    if study.target.kind == "scaled_level" and study.target.scaled_at == "target":
+        return (
+            "This study follows the published rules (`target.kind: scaled_level`): its target is "
+            "the level less its rolling mean, in rolling standard deviations. Their window ends "
+            "with the target itself, so the scale knows what came after the origin."
+        )
+    kind = ""
+    if study.target.kind == "scaled_level":
+        kind = (
+            "In this study the target is the level less its rolling mean, in rolling standard "
+            "deviations (`target.kind: scaled_level`). "
+        )
+    return (
+        f"{kind}Nothing in inputs or the target's scale is from after the origin; "
+        "`tests/test_no_lookahead.py` changes the future and checks it."
+    )
+
+
 def split_summary(samples: Samples) -> pd.DataFrame:
     """Rows of each split: split, first_origin, last_origin, rows, jump_share (of origins)."""
     rows = []
@@ -104,7 +124,7 @@ def _count(network: nn.Module) -> int:
 
 
 def training_summary(folders: Iterable[Path]) -> pd.DataFrame:
-    """Finished checkpoints, one a row.
+    """Finished checkpoints, one per row.
 
     Returns
     -------
@@ -129,7 +149,7 @@ def training_summary(folders: Iterable[Path]) -> pd.DataFrame:
 
 
 def training_overview(folders: Iterable[Path]) -> pd.DataFrame:
-    """Finished checkpoints in brief: `training_summary`, or one row a model where it has folds.
+    """Finished checkpoints in brief: `training_summary`, or one row per model where it has folds.
 
     Returns
     -------
@@ -201,7 +221,7 @@ def arithmetic_text(folders: Iterable[Path], here: Arithmetic) -> str:
 
 
 def weights_by_fold(weights: pd.DataFrame) -> pd.DataFrame:
-    """`combination_weights` with a row a fold: fold, learnt_from (hours), a column a member."""
+    """`combination_weights`, one row per fold: fold, learnt_from (hours), a column per member."""
     keyed = weights.set_index(["split", "fold", "rows", "model"])["weight"]
     wide = keyed.unstack(sort=False).reset_index()  # noqa: PD010 nothing to aggregate
     named = wide.drop(columns="split").rename(columns={"rows": "learnt_from"})

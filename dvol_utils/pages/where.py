@@ -2,57 +2,22 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import pandas as pd
 
-from dvol_utils.results.where import (
-    KINDS,
-    cumulative_gain,
-    gain_parts,
-    skill_without,
-    squared_gains,
-)
-from dvol_utils.significance.resampling import Resampling
+from dvol_utils.results.where import Where
 from dvol_utils.study.model_names import label
-from dvol_utils.study.params import StudyParams
-from dvol_utils.wording.numbers import day, hours_text, interval_text, number, percent
+from dvol_utils.wording.numbers import (
+    bounds_text,
+    day,
+    hours_text,
+    interval_text,
+    number,
+    percent,
+)
 
 _NAMED_WEEKS = 2
+_HOUR = "hour, UTC"
 _MUCH = 2  # times its part of the hours
-
-
-class Where(NamedTuple):
-    """Where a model's gain comes from: `gain_parts` of all kinds, `skill_without`, and its path."""
-
-    model: str
-    parts: pd.DataFrame
-    without: pd.DataFrame
-    path: pd.DataFrame
-
-
-def where_gained(test: pd.DataFrame, model: str, study: StudyParams) -> Where | None:
-    """Where a model gains on persistence; None for persistence itself.
-
-    Parameters
-    ----------
-    test : DataFrame
-        Test rows of all models, whose blocks the resamples have.
-    model : str
-        The model that was chosen on validation rows.
-    study : StudyParams
-    """
-    if model == "persistence":
-        return None
-    gains = squared_gains(test, model)
-    resampling = Resampling.of(study.significance).fitted(test)
-    parts = [gain_parts(gains, kind, resampling=resampling) for kind in KINDS]
-    return Where(
-        model,
-        pd.concat(parts, ignore_index=True),
-        skill_without(gains, resampling=resampling),
-        cumulative_gain(gains, resampling=resampling),
-    )
 
 
 def where_sentences(found: Where, coverage: float, regime_hours: int) -> list[str]:
@@ -132,8 +97,22 @@ def readable_parts(found: Where) -> pd.DataFrame:
         "skill": "skill within_pct",
         "direction": "direction right_pct",
     }
-    named = {"level_regime": "level of DVOL", "jump_regime": "jump regime", "hour": "hour, UTC"}
+    named = {"level_regime": "level of DVOL", "jump_regime": "jump regime", "hour": _HOUR}
     return table.replace({"kind": named}).rename(columns=names | heads)
+
+
+def shown_parts(found: Where) -> pd.DataFrame:
+    """The same without hours of the day, which the figure has; parts with their intervals."""
+    table = readable_parts(found)
+    table = table[table["by"] != _HOUR]
+    ends = [table[name] for name in ("part of the skill_pct", "part, low_pct", "part, high_pct")]
+    parts = [
+        f"{number(part, '.1f')} {bounds_text(low, high, '.1f')}"
+        for part, low, high in zip(*ends, strict=True)
+    ]
+    columns = ["by", "group", "of the hours_pct", "of the gain_pct", "part of the skill_pct"]
+    columns += ["skill within_pct", "direction right_pct"]
+    return table.assign(**{"part of the skill_pct": parts})[columns]
 
 
 def readable_without(found: Where) -> pd.DataFrame:
@@ -211,7 +190,7 @@ def _on_regimes(parts: pd.DataFrame, regime_hours: int) -> str:
     if "jump" in jumps.index:
         row = jumps.loc["jump"]
         said += (
-            f"; the {hours_text(regime_hours)} after a detected jump hold "
+            f". The {hours_text(regime_hours)} after a detected jump hold "
             f"{_whole(row['gain_share'])} of it ({_whole(row['hours_share'])} of hours)"
         )
     return f"{said}."

@@ -19,11 +19,25 @@ from dvol_utils.significance import LOSSES
 from dvol_utils.significance.decay import A_YEAR, LAST_YEAR
 from dvol_utils.study.model_names import label
 from dvol_utils.study.params import StudyParams
-from dvol_utils.wording.columns import LOSS_NAMES
+from dvol_utils.wording.columns import LOSS_NAMES, pivoted, with_interval
 from dvol_utils.wording.numbers import day, interval_text, number, p_text, percent
 from dvol_utils.wording.text import listed
 
 _UNITS = {"squared_error": " %", "absolute_error": " %", "direction": " points"}
+
+
+def half_years_shown(halves: pd.DataFrame) -> pd.DataFrame:
+    """The chosen model's rows of `edge_table` for readers: half-years down, losses across."""
+    shown = with_interval(halves, "loss_gain")
+    first = ("stretch", "chose", "covered_90", "n")
+    return pivoted(shown, "loss", ["loss_gain", "p_value"], index=first)
+
+
+def stretches_shown(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `edge_table` for readers: models down, under their loss; stretches across."""
+    ordered = pd.concat([rows[rows["loss"] == loss] for loss in LOSSES])
+    shown = with_interval(ordered, "loss_gain")
+    return pivoted(shown, "stretch", ["loss_gain", "p_holm"], index=("loss", "model"))
 
 
 def years_finding(table: pd.DataFrame) -> str:

@@ -1,4 +1,4 @@
-"""Figures: tables in, matplotlib axes out. One module a notebook; nothing is computed here."""
+"""Figures: tables in, matplotlib axes out. One module per notebook; nothing is computed here."""
 
 import pkgutil
 

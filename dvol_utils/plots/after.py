@@ -11,14 +11,14 @@ from dvol_utils.study.model_names import label
 
 _FORMS = {"saved": "-", "refitted": (0, (4, 1.5))}
 _NAMES = {"saved": "as it was", "refitted": "refitted"}
-_DRAWN = 600  # points a line: a curve of 7 inches has no room for more
+_DRAWN = 600  # points per line: a curve of 7 inches has no room for more
 
 
 @styled
 def cumulative_gain(
     gains: pd.DataFrame, chosen: str | None, *, title: str, ax: Axes | None = None
 ) -> Axes:
-    """Squared error saved over persistence since the study's end, a line a model and way.
+    """Squared error saved over persistence since the study's end, one line per model and way.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ _NAMED = 2
 
 @styled
 def week_gains(weeks: pd.DataFrame, *, title: str, ax: Axes | None = None) -> Axes:
-    """What each week won or lost against persistence: a bar a week of `weekly_losses`.
+    """What each week won or lost against persistence: one bar per week of `weekly_losses`.
 
     The two weeks that lost most are named by their Monday.
     """
@@ -55,7 +55,7 @@ def week_close_up(
     Parameters
     ----------
     forecasts : DataFrame
-        Forecasts of one asset, one row an origin and model; without quantiles no band is drawn.
+        Forecasts of one asset, one row per origin and model; without quantiles no band is drawn.
     model : str
     title : str
         The finding.

@@ -43,7 +43,7 @@ _SHARES = {
 
 @styled
 def plot_calendars(calendar: pd.DataFrame, *, title: str) -> Figure:
-    """One calendar a series, with what the colours mean.
+    """One calendar per series, with what the colours mean.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def plot_series(
     Parameters
     ----------
     daily : DataFrame
-        `time` and `column`, thinned before: a point a day draws the same line as one an hour.
+        `time` and `column`, thinned before: a point a day draws the same line as one per hour.
     column : str
         Column to draw.
     title, unit : str
@@ -250,7 +250,7 @@ def plot_slot_means(
 
 @styled
 def plot_activity(activity: pd.DataFrame, *, title: str, ax: Axes | None = None) -> Axes:
-    """On-chain activity by weekday, relative to its mean, one line a series.
+    """On-chain activity by weekday, relative to its mean, one line per series.
 
     Parameters
     ----------

@@ -132,7 +132,7 @@ def calibration_bins(bins: pd.DataFrame, model: str, *, title: str) -> Figure:
 def validation_to_test(
     skills: pd.DataFrame, best: str, *, title: str, ax: Axes | None = None
 ) -> Axes:
-    """Skill on validation and on test rows, a line a model: `model, validation, test` (shares).
+    """Skill on validation and on test rows, one line per model: `model, validation, test` (shares).
 
     The chosen model is blue, all others grey; one below `SKILL_FLOOR` is left out.
     """

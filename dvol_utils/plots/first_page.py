@@ -34,7 +34,7 @@ def skill_intervals(
     Parameters
     ----------
     table : DataFrame
-        One row a model, indexed by model name: `label`, `skill`, `skill_low`, `skill_high`
+        One row per model, indexed by model name: `label`, `skill`, `skill_low`, `skill_high`
         (percent; the ends are missing for a skill without an interval). The oracle, which is no
         model, is drawn hollow.
     title : str

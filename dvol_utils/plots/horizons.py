@@ -16,7 +16,7 @@ _COLUMNS = 2
 
 @styled
 def skill_by_horizon(table: pd.DataFrame, *, title: str) -> Figure:
-    """Skill with its interval at each horizon, a panel a model: `horizon_table`.
+    """Skill with its interval at each horizon, one panel per model: `horizon_table`.
 
     Blue and filled where a horizon's validation rows choose the model, else grey and hollow. A
     model that is below `SKILL_FLOOR` at most horizons has no panel, and whiskers end there.

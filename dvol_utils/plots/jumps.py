@@ -104,7 +104,7 @@ def fullest_slots(counts: pd.Series) -> str:
 
 @styled
 def plot_periodicity(factors: pd.DataFrame, *, title: str = "", ax: Axes | None = None) -> Axes:
-    """Factors per slot, one line a column, named at the right end."""
+    """Factors per slot, one line per column, named at the right end."""
     ax = axes(ax, height=2.8)
     ends = []
     for (name, line), (colour, dashes) in zip(factors.items(), _LINES, strict=False):
@@ -121,7 +121,7 @@ def plot_periodicity(factors: pd.DataFrame, *, title: str = "", ax: Axes | None 
 
 @styled
 def plot_events(windows: pd.DataFrame, *, title: str, columns: int = 3) -> Figure:
-    """DVOL around each event with its flags, one panel an event (see `event_windows`)."""
+    """DVOL around each event with its flags, one panel per event (see `event_windows`)."""
     events = list(windows["event"].unique())
     rows = max(1, -(-len(events) // columns))
     fig = new_figure(WIDTH, 0.6 + 1.9 * rows)

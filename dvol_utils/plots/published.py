@@ -76,7 +76,7 @@ def r2_steps(steps: pd.DataFrame, published: float, *, title: str, ax: Axes | No
 def flaw_differences(
     table: pd.DataFrame, *, title: str, limit: float = 30.0, ax: Axes | None = None
 ) -> Axes:
-    """Dots and whiskers of `flaw_table`, a flaw a row and a model a marker, percentage points.
+    """Dots and whiskers of `flaw_table`, a flaw per row and a model per marker, percentage points.
 
     Differences beyond `limit` are drawn at it, with their number.
     """

@@ -125,7 +125,7 @@ def summed_gains(
     title: str,
     ax: Axes | None = None,
 ) -> Axes:
-    """Squared error saved over persistence, summed: a line a model of `summed_gain`.
+    """Squared error saved over persistence, summed: one line per model of `summed_gain`.
 
     Parameters
     ----------

@@ -156,7 +156,7 @@ def size_finding(intervals: pd.DataFrame, sizes: pd.DataFrame) -> str:
 def joint_gains(superior: pd.DataFrame, *, title: str, ax: Axes | None = None) -> Axes:
     """Gain of each model over persistence against chance: `superior_ability`.
 
-    A dot a model; the line is what the best of as many models without any gain exceeds at the
+    One dot per model; the line is what the best of as many models without any gain exceeds at the
     level of the table's `critical_value`. The seasonal naive forecast is left out.
     """
     superior = superior[superior["model"] != _LEFT_OUT]

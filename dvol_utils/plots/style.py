@@ -179,9 +179,25 @@ def mark_off_scale(ax: Axes, place: float, skill: float) -> None:
     ax.annotate(text, (0.01, place), xycoords=ax.get_yaxis_transform(), va="center", bbox=PAPER)
 
 
-def fit_titles(figure: Figure) -> None:
-    """Break titles that would reach beyond the right edge of their figure."""
-    figure.draw_without_rendering()
+def lay_out(figure: Figure) -> None:
+    """Place what a figure is made of, as drawing it does before anything is drawn."""
+    engine = figure.get_layout_engine()
+    if engine is None or not figure.axes:
+        figure.draw_without_rendering()
+    else:
+        engine.execute(figure)
+
+
+def fit_titles(figure: Figure) -> bool:
+    """Lay a figure out, and break titles that would reach beyond its right edge.
+
+    Returns
+    -------
+    bool
+        Whether one was broken, and what lies below it has to be laid out again.
+    """
+    lay_out(figure)
+    before = [text.get_text() for text in figure.findobj(is_title)]
     for text in figure.findobj(is_title):
         words, box = " ".join(text.get_text().split()), text.get_window_extent()
         room = 0.98 * (figure.bbox.x1 - max(box.x0, 0))
@@ -189,6 +205,7 @@ def fit_titles(figure: Figure) -> None:
         while text.get_window_extent().width > room and letters > _FEWEST_LETTERS:
             letters -= 1
             text.set_text(textwrap.fill(words, letters))
+    return before != [text.get_text() for text in figure.findobj(is_title)]
 
 
 def fit_labels(figure: Figure) -> None:

@@ -62,7 +62,7 @@ def equity_curves(
 
 @styled
 def cost_lines(grid: pd.DataFrame, assumed: float, *, title: str, ax: Axes | None = None) -> Axes:
-    """Annual return against the half-spread, a line an instrument from no cost on: `cost_grid`.
+    """Annual return against the half-spread, one line per instrument from no cost on: `cost_grid`.
 
     Rows of the shortest delay. A cross marks where a line meets zero, a shaded stripe the
     half-spread that the study assumes.

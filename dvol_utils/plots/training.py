@@ -77,7 +77,7 @@ def _span(first: float, last: float) -> str:
 
 @styled
 def validation_skill(choices: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Validation skill of every model, a dot a seed and a line at their mean: `model, seed, skill`.
+    """Validation skill of every model, a dot per seed, a line at their mean: `model, seed, skill`.
 
     The best model is blue, all others grey.
     """

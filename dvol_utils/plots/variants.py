@@ -6,6 +6,7 @@ import io
 import textwrap
 from itertools import pairwise
 
+import matplotlib as mpl
 import matplotlib.dates as mdates
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,7 +15,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator
 from PIL import Image
 
-from dvol_utils.plots.style import fit_labels, fit_titles, is_title, styled
+from dvol_utils.plots.style import fit_labels, fit_titles, is_title, lay_out, styled
 
 NARROW = 3.5  # inches: the width of a phone, where an inch is 100 pixels of a page
 _SMALLER = 0.85  # letters of the narrow figure beside those of the wide one
@@ -26,11 +27,17 @@ _NAME = 20  # letters of a row's name on a line
 _LETTERS = 50  # of a title's line on a phone, before it is measured
 
 
-def pixels(figure: Figure, dpi: int) -> Image.Image:
-    """The figure as an image of few colours, cut to what is drawn."""
+def pixels(figure: Figure) -> Image.Image:
+    """The figure, which is laid out, as an image of few colours, cut to what is drawn."""
     buffer = io.BytesIO()
     quick = {"compress_level": 1}  # it is packed again, with a palette
-    figure.savefig(buffer, format="png", dpi=dpi, bbox_inches="tight", pil_kwargs=quick)
+    cut = figure.get_tightbbox().padded(mpl.rcParams["savefig.pad_inches"])
+    engine = figure.get_layout_engine()
+    figure.set_layout_engine("none")  # saving would lay out once more, and again to measure
+    try:
+        figure.savefig(buffer, format="png", dpi=figure.dpi, bbox_inches=cut, pil_kwargs=quick)
+    finally:
+        figure.set_layout_engine(engine)
     image = Image.open(buffer).convert("RGB")
     return image.quantize(_COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
 
@@ -68,11 +75,12 @@ def make_narrow(figure: Figure) -> None:
         _stack_legends(holder)
     for ax in figure.axes:
         _break_names(ax)
-    figure.draw_without_rendering()
+    lay_out(figure)
     for ax in figure.axes:
         _thin_ticks(ax)
     fit_labels(figure)
-    fit_titles(figure)
+    if fit_titles(figure):
+        lay_out(figure)
 
 
 def _stack_legends(holder: Figure | Axes) -> None:

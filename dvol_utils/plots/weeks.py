@@ -22,7 +22,7 @@ def weeks_html(forecasts: pd.DataFrame, model: str, weeks: pd.DataFrame) -> Mark
     Parameters
     ----------
     forecasts : DataFrame
-        Forecasts of one asset, one row an origin and model.
+        Forecasts of one asset, one row per origin and model.
     model : str
     weeks : DataFrame
         `weekly_losses` of the model.

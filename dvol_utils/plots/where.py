@@ -7,8 +7,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dvol_utils.plots.style import BLACK, BLUE, GREY, VERMILION, WIDTH, new_figure, styled
-from dvol_utils.wording.numbers import day, number
+from dvol_utils.plots.style import (
+    BLACK,
+    BLUE,
+    GREY,
+    PAPER,
+    VERMILION,
+    WIDTH,
+    new_figure,
+    styled,
+)
+from dvol_utils.wording.numbers import MISSING, day, number
 
 _HEADS = {
     "weekday": "",
@@ -71,19 +80,16 @@ def _bars(rows: pd.DataFrame, ax: Axes) -> None:
     ax.barh(rows["place"], part, color=colours, alpha=0.75, height=0.7)
     ax.hlines(rows["place"], 100 * rows["low"], 100 * rows["high"], color=GREY, linewidth=1.2)
     ax.axvline(0, color=BLACK, linewidth=0.8)
+    beside = {"xycoords": ax.get_yaxis_transform(), "va": "center", "fontsize": 8.5}
+    ax.annotate("share of gain / of hours ▸", (0.99, -1), ha="right", bbox=PAPER, **beside)
     for row in rows.itertuples():
-        share = (
-            "" if pd.isna(row.gain_share) else f"{number(100 * row.gain_share, '.0f')} % of gain, "
-        )
-        ax.annotate(
-            f"{share}{number(100 * row.hours_share, '.0f')} % of hours",
-            (1.01, row.place),
-            xycoords=ax.get_yaxis_transform(),
-            va="center",
-            fontsize=8.5,
-            annotation_clip=False,
-        )
+        text = f"{_whole(row.gain_share)} / {_whole(row.hours_share)}"
+        ax.annotate(text, (1.01, row.place), annotation_clip=False, **beside)
     ax.set_yticks(rows["place"], rows["name"])
-    ax.set_ylim(rows["place"].max() + 0.7, -0.7)
+    ax.set_ylim(rows["place"].max() + 0.7, -1.6)
     ax.grid(visible=False, axis="y")
     ax.set_xlabel("part of the skill, percentage points (the parts of a group sum to the skill)")
+
+
+def _whole(share: float) -> str:
+    return MISSING if pd.isna(share) else f"{number(100 * share, '.0f')} %"

@@ -40,7 +40,7 @@ def gain_by_half_year(
     *,
     title: str,
 ) -> Figure:
-    """Gain over persistence in each half-year, a panel a loss.
+    """Gain over persistence in each half-year, one panel per loss.
 
     Parameters
     ----------

@@ -172,7 +172,7 @@ def comparison_result(forecasts: pd.DataFrame, table: pd.DataFrame) -> Compariso
 
 
 def interval_table(table: pd.DataFrame) -> pd.DataFrame:
-    """`intervals` for readers: a row a forecast, a column a metric."""
+    """`intervals` for readers: one row per forecast, one column per metric."""
     shares = table["metric"] == "consecutive"
     grid = interval_grid(table[~shares])
     steps = interval_grid(table[shares].assign(metric="direction"))

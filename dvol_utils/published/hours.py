@@ -23,7 +23,7 @@ def holes(times: pd.Series) -> tuple[int, int]:
 def naive_forecasts(
     levels: pd.Series, targets: pd.DatetimeIndex, ages: Sequence[int]
 ) -> list[pd.DataFrame]:
-    """Persistence of several ages (hours before the target), one table an age for `same_hours`."""
+    """Persistence of several ages (hours before the target), one table per age for `same_hours`."""
     return [
         pd.DataFrame(
             {

@@ -95,12 +95,24 @@ def downloads(soup: BeautifulSoup, stem: str) -> dict[str, str]:
 
 
 def _csv(table: Tag) -> str:
+    """A table's text; heads carry their group, and rows what stands above them, in columns."""
     text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    for row in table.find_all("tr"):
-        cells = row.find_all(["th", "td"])
-        rows.writerow([" ".join(cell.get_text().split()) for cell in cells])
+    lines = csv.writer(text, lineterminator="\n")
+    heads = zip(*(_spread(row) for row in table.select("thead tr")), strict=True)
+    above = [""] if table.select_one("tr.section") else []
+    lines.writerow([*above, *(": ".join(filter(None, parts)) for parts in heads)])
+    for row in table.select("tbody tr"):
+        if "section" in row.get("class", []):
+            above = [row.get_text().strip()]
+        else:
+            lines.writerow([*above, *_spread(row)])
     return text.getvalue()
+
+
+def _spread(row: Tag) -> list[str]:
+    """The text of each column of a row; a cell over several is said in each."""
+    cells = row.find_all(["th", "td"])
+    return [" ".join(c.get_text().split()) for c in cells for _ in range(int(c.get("colspan", 1)))]
 
 
 def _comes_after(element: Tag, heading: Tag) -> bool:

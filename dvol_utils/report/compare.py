@@ -134,7 +134,7 @@ def headline_tables(runs: Sequence[ComparedRun]) -> dict[str, Any]:
         "caption": (
             "Every model on all test hours of its own study, as that study reported it. Brackets: "
             "bootstrap interval. Skill and DM p (Diebold-Mariano): against the study's "
-            "persistence. MCS: model confidence set. Bold: best of its column within its study. "
+            "persistence. MCS: model confidence set. "
             "Rows of two studies can be set against each other only where their test hours match, "
             "as above."
         ),

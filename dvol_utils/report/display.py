@@ -6,8 +6,8 @@ import base64
 import html
 import io
 import re
-from collections.abc import Iterable, Mapping
-from itertools import starmap
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby, starmap
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -25,7 +25,7 @@ from pandas.api.types import (
 )
 from PIL import Image
 
-from dvol_utils.plots.style import fit_titles, plain
+from dvol_utils.plots.style import fit_titles, lay_out, plain
 from dvol_utils.plots.variants import make_narrow, on_dark, pixels
 from dvol_utils.study.effective import describe
 from dvol_utils.study.params import StudyParams
@@ -45,6 +45,11 @@ _SCREEN_DARK, _PHONE = "screen and (prefers-color-scheme: dark)", "(max-width: 6
 
 def study_header(study: StudyParams) -> None:
     """Title, notice where data is simulated, and the effective parameters, folded away."""
+    display(HTML(header_html(study)))
+
+
+def header_html(study: StudyParams) -> str:
+    """What `study_header` shows."""
     parts = [f'<p class="study"><strong>{html.escape(study.title)}</strong> ({study.name})</p>']
     if study.is_simulated:
         parts.append(f'<p class="simulated" role="note">{SIMULATED_NOTICE}</p>')
@@ -61,9 +66,9 @@ def study_header(study: StudyParams) -> None:
             f"regimes and significance are about {first}, those on the data and on several assets "
             "about all.</p>"
         )
-    rows = _table_html(describe(study).to_dict("list"))
+    rows = _table_html({("", name): texts for name, texts in describe(study).items()})
     parts.append(f"<details><summary>Effective parameters</summary>{rows}</details>")
-    display(HTML("\n".join(parts)))
+    return "\n".join(parts)
 
 
 def figure(plot: Axes | Figure, caption: str, alt: str) -> None:
@@ -80,10 +85,13 @@ def picture(figure: Figure) -> dict[str, Any]:
     narrow and for dark screens, by the media query that asks for each.
     """
     with plain():
-        fit_titles(figure)
-        wide = pixels(figure, _DPI)
+        figure.set_dpi(_DPI)
+        if fit_titles(figure):
+            lay_out(figure)
+        wide = pixels(figure)
+        figure.set_dpi(_NARROW_DPI)
         make_narrow(figure)
-        narrow = pixels(figure, _NARROW_DPI)
+        narrow = pixels(figure)
     plt.close(figure)  # a notebook's own, made by pyplot
     variants = {
         f"{_SCREEN_DARK} and {_PHONE}": _variant(on_dark(narrow), _NARROW_DPI),
@@ -124,6 +132,7 @@ def table(
     decimals: int = 3,
     percent_decimals: int | None = None,
     full: pd.DataFrame | None = None,
+    sections: str | None = None,
 ) -> None:
     """Show a table with its caption; numbers rounded for reading, the files keep them whole.
 
@@ -131,12 +140,15 @@ def table(
     have no more than two decimals, and one where a column reaches ten, unless `percent_decimals`
     says how many. The column of models comes first. A table without rows is words: its caption,
     and that there is none. `full` is a longer table that this is an extract of: pages offer it as
-    a file.
+    a file. A column (group, head) stands under its group, in a second row of heads. Each run of
+    equal values in the column `sections` becomes a row above the rows that it is about.
     """
     if frame.empty:
         display(HTML(f"<p>{html.escape(caption)}: none in this study.</p>"))
         return
-    shown = _table_html(_columns(_model_first(frame), decimals, percent_decimals), caption)
+    columns = _columns(_model_first(frame), decimals, percent_decimals)
+    above = columns.pop(_head(sections)) if sections is not None else ()
+    shown = _table_html(columns, caption, above)
     if full is not None:
         rest = _table_html(_columns(full, decimals, percent_decimals))
         shown += rest.replace('class="dataframe data"', 'class="full" hidden', 1)
@@ -150,13 +162,14 @@ def _model_first(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _columns(
     frame: pd.DataFrame, decimals: int, percent_decimals: int | None
-) -> dict[str, list[str]]:
+) -> dict[tuple[str, str], list[str]]:
+    """Texts by (group, head); the group is empty where a column is of none."""
     columns = {}
     for name, values in frame.items():
         head, places = _head(name), decimals
         if is_integer_dtype(values):
             places = 0
-        elif ", %" in head and is_float_dtype(values):
+        elif any(", %" in part for part in head) and is_float_dtype(values):
             places = _percent_places(values, decimals, percent_decimals)
         columns[head] = _texts(values, places)
     return columns
@@ -180,7 +193,11 @@ def _texts(values: pd.Series, decimals: int) -> list[str]:
     ]
 
 
-def _table_html(columns: Mapping[str, list[str]], caption: str | None = None) -> str:
+def _table_html(
+    columns: Mapping[tuple[str, str], list[str]],
+    caption: str | None = None,
+    sections: Sequence[str] = (),
+) -> str:
     """Columns of text as a table whose cells carry their column's class, for the page to set."""
     kinds = [_kind(texts) for texts in columns.values()]
 
@@ -190,11 +207,32 @@ def _table_html(columns: Mapping[str, list[str]], caption: str | None = None) ->
         return f"    <tr>\n{''.join(lines)}    </tr>\n"
 
     said = "" if caption is None else f"<caption>{html.escape(caption)}</caption>"
-    body = "".join(row("td", texts) for texts in zip(*columns.values(), strict=True))
+    heads = _groups_html(group for group, _ in columns) + row("th", (head for _, head in columns))
+    body = ""
+    for place, texts in enumerate(zip(*columns.values(), strict=True)):
+        if sections and sections[place] not in sections[max(place - 1, 0) : place]:
+            name = html.escape(sections[place])
+            own = f'<th colspan="{len(columns)}"><span>{name}</span></th>'
+            body += f'    <tr class="section">\n      {own}\n    </tr>\n'
+        body += row("td", texts)
     return (
-        f'<table class="dataframe data">\n  {said}<thead>\n{row("th", columns)}  </thead>\n'
+        f'<table class="dataframe data">\n  {said}<thead>\n{heads}  </thead>\n'
         f"  <tbody>\n{body}  </tbody>\n</table>"
     )
+
+
+def _groups_html(groups: Iterable[str]) -> str:
+    """The row above the heads that says what group they are of; none where there are no groups."""
+    runs = [(group, len(list(run))) for group, run in groupby(groups)]
+    if not any(group for group, _ in runs):
+        return ""
+    cells = [
+        f'      <th class="group" colspan="{count}">{html.escape(group)}</th>\n'
+        if group
+        else "      <td></td>\n" * count
+        for group, count in runs
+    ]
+    return f"    <tr>\n{''.join(cells)}    </tr>\n"
 
 
 def _kind(texts: list[str]) -> str:
@@ -240,8 +278,14 @@ def _with_seeds(model: str, seeds: list[str]) -> str:
     return f"{model} seed{several} {' '.join(seeds)}" if any(seeds) else model
 
 
-def _head(name: str) -> str:
-    return str(name).replace("_pct", ", %").replace("_percent", ", %").replace("_", " ")
+def _head(name: Any) -> tuple[str, str]:
+    """A column's group, empty where it has none, and its head."""
+    parts = name if isinstance(name, tuple) else ("", name)
+    group, head = (
+        str(part).replace("_pct", ", %").replace("_percent", ", %").replace("_", " ")
+        for part in parts
+    )
+    return group, head
 
 
 def _percent_places(values: pd.Series, decimals: int, asked: int | None) -> int:

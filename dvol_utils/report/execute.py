@@ -188,11 +188,16 @@ def _finish(running: Path, target: Path) -> None:
     faults = incomplete_cells(notebook)
     if faults:
         raise NotebookError(faults[0])
-    notebook.metadata["cells_sha256"] = _hash_of_cells(notebook)
-    nbformat.write(notebook, running)
-    with running.open("rb+") as file:
-        os.fsync(file.fileno())  # a full disk shows here, before the rename
+    write_executed(notebook, running)
     running.replace(target)
+
+
+def write_executed(notebook: NotebookNode, path: Path) -> None:
+    """Write an executed notebook with the hash by which `read_executed` knows it."""
+    notebook.metadata["cells_sha256"] = _hash_of_cells(notebook)
+    nbformat.write(notebook, path)
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())  # a full disk shows here, before it takes its place
 
 
 def _hash_of_cells(notebook: NotebookNode) -> str:

@@ -9,7 +9,8 @@ from markupsafe import Markup
 
 from dvol_utils.plots.first_page import cumulative_gain, recent_weeks, skill_intervals
 from dvol_utils.report.display import picture, picture_html
-from dvol_utils.report.front import Front, recent
+from dvol_utils.report.front import recent
+from dvol_utils.results.front import Front
 from dvol_utils.results.headline import bounds
 from dvol_utils.results.results_json import Results
 from dvol_utils.study.model_names import ORACLE

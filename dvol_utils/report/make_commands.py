@@ -29,10 +29,19 @@ def notebook_command(
     raw: Raw = None,
     settings: Settings = None,
 ) -> None:
-    """Run a notebook; the output appears only when every cell has run."""
+    """Run a notebook; the output appears only when every cell has run.
+
+    A trial takes over what its study's run has left of a stage that it does not reach.
+    """
     from dvol_utils.report.execute import execute_notebook
 
-    study_of(study, raw, settings)  # refuses what cannot be used
+    loaded = study_of(study, raw, settings)  # refuses what cannot be used
+    if loaded.trial is not None:
+        from dvol_utils.report.taken_over import take_over  # the readers of a finished run
+
+        if take_over(source, output, loaded):
+            typer.echo(f"{source.stem}: taken over, {loaded.trial.words} does not reach it")
+            return
     execute_notebook(source, output, study=study, overrides=overrides_of(study, raw, settings))
 
 

@@ -188,10 +188,11 @@ def _tidy_table(table: Tag, soup: BeautifulSoup) -> None:
     for row in table.find_all("tr"):
         row.attrs.pop("style", None)
     for cell in table.find_all("th"):
-        cell["scope"] = "row" if cell.find_parent("tbody") else "col"
+        scope = "row" if cell.find_parent("tbody") else "col"
+        cell["scope"] = f"{scope}group" if cell.get("colspan") else scope
     box = soup.new_tag("div", role="region", tabindex="0")
     box["aria-label"] = _table_label(table)
-    ems = _least_ems([row.find_all(["th", "td"]) for row in table.find_all("tr")])
+    ems = _least_ems([row.find_all(["th", "td"], colspan=False) for row in table.find_all("tr")])
     turned = _PRINT_WIDTH / ems < _LEAST_PRINT
     points = (_TURNED_WIDTH if turned else _PRINT_WIDTH) / ems
     box["class"] = ["scroll", "turned"] if turned else "scroll"

@@ -14,13 +14,12 @@ from dvol_utils.plots.first_page import LEFT_END, skill_intervals
 from dvol_utils.plots.style import fit_titles, plain
 from dvol_utils.report.display import picture, picture_html
 from dvol_utils.report.first_picture import ORACLE_FIGURE, three_panel_figure
-from dvol_utils.report.front import Front
+from dvol_utils.results.front import Front
 from dvol_utils.results.headline import (
     COMPARED_COLUMNS,
     HEADLINE_COLUMNS,
     P_VALUES,
     ShownColumn,
-    best_models,
     bounds,
     compared_table,
     headline_table,
@@ -44,6 +43,7 @@ _ORACLE_TABLE = (
     "the distance from the oracle's forecasts, so that luck of the outcomes does not move it; "
     "below zero, persistence lies nearer."
 )
+_LEFT_OUT = ("mape", "r2", "dm_p_bartlett")  # stand in the downloads and on page 05
 _HOURS = {"overall": "all hours", "normal": "normal hours", "jump": "jump hours"}
 
 
@@ -124,23 +124,24 @@ def headline_cells(results: Results, coverage: float) -> dict[str, Any]:
     """The headline table as the page writes it: `caption`, `columns` and `rows` of cells."""
     if results.comparison is not None:
         return _compared(results, results.comparison, coverage)
-    table, columns = headline_table(results), shown_columns(results)
+    table = headline_table(results)
+    columns = {k: column for k, column in shown_columns(results).items() if k not in _LEFT_OUT}
     every = [*table.itertuples(), *oracle_row(results).itertuples()]
     return {
         "first": "Model",
         "columns": [*columns.values(), ShownColumn("In MCS", "", 0, None)],
-        "rows": [_headline_row(row, columns, best_models(table), results.chosen) for row in every],
+        "rows": [_headline_row(row, columns, results.chosen) for row in every],
         "caption": (
             f"All models on the same {results.test.rows:,} test hours, origins "
             f"{hour(results.test.start)} to {hour(results.test.end)} UTC. Brackets: "
             f"{coverage_text(coverage)} bootstrap interval. Skill is against "
             f"{persistence_words(results)}. DM p: Diebold-Mariano test against it; * below "
-            f"{LEVEL:g}, ** with an interval of the skill that leaves zero out as well. Bartlett: "
-            "the same test as others print it, which finds too much. MCS: model "
+            f"{LEVEL:g}, ** with an interval of the skill that leaves zero out as well. MCS: model "
             "confidence set, the models that no other one beats beyond chance; one can drop out "
             "with a smaller error than one that stays, where its differences are measured more "
-            "precisely. Bold: best of its column."
-            + (" Chosen: on the validation rows, before the test." if results.chosen else "")
+            "precisely."
+            + (" Bold: chosen on the validation rows, before the test." if results.chosen else "")
+            + " The downloads below have all scores."
             + (f" {_ORACLE_TABLE}" if results.oracle else "")
         ),
     }
@@ -176,9 +177,7 @@ def _compared(results: Results, comparison: Comparison, coverage: float) -> dict
     }
 
 
-def _headline_row(
-    row: Any, columns: dict[str, ShownColumn], best: dict[str, set[str]], chosen: str | None
-) -> dict[str, Any]:
+def _headline_row(row: Any, columns: dict[str, ShownColumn], chosen: str | None) -> dict[str, Any]:
     cells = []
     for name, column in columns.items():
         value = getattr(row, name)
@@ -187,7 +186,7 @@ def _headline_row(
         marks = significance_mark(row) if name == "dm_p_value" else None
         if marks and marks[0]:
             note = marks[1].partition(" ")[0]  # stars say how sure, not which way
-        cells.append(cell(value, text, note, row.Index in best.get(name, ()), marks))
+        cells.append(cell(value, text, note, False, marks))
     inside = in_set_text(row)
     cells.append(cell(math.nan if inside == MISSING else float(row.in_mcs), inside, "", False))
     return {"label": row.label, "cells": cells, "chosen": row.Index == chosen}

@@ -43,7 +43,7 @@ def provenance(
     manifest: dict[str, Any],
     durations: Mapping[str, float],
 ) -> list[tuple[str, list[str]]]:
-    """What a reader needs to trace the numbers: pairs of a name and its values, one a line.
+    """What a reader needs to trace the numbers: pairs of a name and its values, one per line.
 
     Parameters
     ----------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from dvol_utils.report.display import SIMULATED_NOTICE, failures_by_reason
 from dvol_utils.report.execute import read_executed
 from dvol_utils.report.notebook_html import TEMPLATES, Page, held_together, notebook_page
 from dvol_utils.report.provenance import provenance
+from dvol_utils.results.front import Front
 from dvol_utils.results.headline import headline_table
 from dvol_utils.results.results_json import NoResults, Results, read_results
 from dvol_utils.study.effective import describe
@@ -43,14 +45,24 @@ _QUESTION = (
 )
 
 
-def build_site(study: StudyParams) -> Path:
+# Words of the first page, made by `pages.front.read_front`, which stands above this room.
+ReadFront = Callable[[StudyParams, Results, dict[str, Any]], Front | None]
+
+
+def build_site(study: StudyParams, read_front: ReadFront) -> Path:
     """Write `reports/<study>/` from the executed notebooks, `results.json` and `manifest.json`.
 
     A trial's pages lie in `trials/<hash>/` below, and each says on top what was changed.
     A study that ends with its data page has no results, and an overview that says so.
 
-    Every page is made before any is replaced, and `index.html` is replaced last, so that a failure
-    leaves the old site as it was. Pages of notebooks that are no longer there are removed.
+    Every file is made before any is replaced, and `index.html` is replaced last, so that a failure
+    leaves the old site as it was. Files of notebooks or tables no longer there are removed.
+
+    Parameters
+    ----------
+    study : StudyParams
+    read_front : callable
+        `pages.front.read_front`, which stands above this room.
 
     Returns
     -------
@@ -78,17 +90,21 @@ def build_site(study: StudyParams) -> Path:
     }
     index = study.report_dir / "index.html"
     recorded = recorded_study(study, manifest)
-    texts[index] = _index_html(templates, recorded, results, manifest, study.report_dir)
+    told = read_front(recorded, results, manifest) if isinstance(results, Results) else None
+    shown, files = _front(told, recorded, results)
+    texts[index] = _index_html(templates, recorded, results, manifest, shown)
     texts[study.report_dir / glossary.FILE] = templates.get_template("glossary.html.j2").render(
         terms=glossary.TERMS, models=glossary.model_rows(recorded)
     )
     texts = {path: _without_places(text, recorded) for path, text in texts.items()}
     texts |= _sources(study)
     texts |= {study.report_dir / name: text for page in pages for name, text in page.tables.items()}
+    made = {path: text.encode() for path, text in texts.items()}
+    made |= {study.report_dir / "downloads" / name: content for name, content in files.items()}
     remove_unfinished(study.report_dir, but="trials")  # of a build that was killed
-    _replace_all(texts, last=index)
-    kinds = ("*.html", "tables/*.csv", "notebooks/*.ipynb")
-    for old in {path for kind in kinds for path in study.report_dir.glob(kind)} - set(texts):
+    _replace_all(made, last=index)
+    kinds = ("*.html", "tables/*.csv", "notebooks/*.ipynb", "downloads/*")
+    for old in {path for kind in kinds for path in study.report_dir.glob(kind)} - set(made):
         old.unlink()
     return index
 
@@ -176,11 +192,11 @@ def same_run(study: StudyParams, results: Results, manifest: dict[str, Any]) -> 
         )
 
 
-def _replace_all(texts: dict[Path, str], *, last: Path) -> None:
+def _replace_all(files: dict[Path, bytes], *, last: Path) -> None:
     with ExitStack() as stack:
         # the stack unwinds backwards: what is entered first takes its place last
-        for path in sorted(texts, key=lambda path: path != last):
-            stack.enter_context(replacing(path)).write_text(texts[path], encoding="utf-8")
+        for path in sorted(files, key=lambda path: path != last):
+            stack.enter_context(replacing(path)).write_bytes(files[path])
 
 
 def _templates(
@@ -237,19 +253,8 @@ def _index_html(
     study: StudyParams,
     results: Results | NoResults,
     manifest: dict[str, Any],
-    folder: Path,
+    shown: dict[str, Any],
 ) -> str:
-    coverage = study.significance.coverage
-    shown: dict[str, Any] = {"figure": None, "headline": None, "where": None}
-    if isinstance(results, Results):
-        told = front.read_front(study, results)
-        shown = {
-            **_front(told, study, results, manifest, folder),
-            "figure": overview.skill_figure(results, coverage, told),
-            "headline": overview.headline_cells(results, coverage),
-            "regimes": overview.regimes(results),
-            "published": overview.published(results),
-        }
     return templates.get_template("index.html.j2").render(
         question=_question(study),
         failures=failures_by_reason(_failures(manifest)),
@@ -263,21 +268,27 @@ def _index_html(
 
 
 def _front(
-    told: front.Front | None,
-    study: StudyParams,
-    results: Results,
-    manifest: dict[str, Any],
-    folder: Path,
-) -> dict[str, Any]:
-    """What the first page shows of the chosen model; its downloads are written on the way."""
-    if told is None:
-        return {"where": None}
-    rows = front.established_rows(told, study, manifest)
-    files = front.write_downloads(told, headline_table(results), rows, folder / "downloads")
-    return {
-        "where": front.where_section(told, study),
-        "established": rows,
-        "limits": front.limit_sentences(study, told.where.model),
-        "cited": front.cited(study),
-        "downloads": files,
+    told: Front | None, study: StudyParams, results: Results | NoResults
+) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """What the first page shows of the results, and its downloads by name."""
+    if isinstance(results, NoResults):
+        return {"figure": None, "headline": None, "where": None}, {}
+    coverage = study.significance.coverage
+    shown = {
+        "figure": overview.skill_figure(results, coverage, told),
+        "headline": overview.headline_cells(results, coverage),
+        "regimes": overview.regimes(results),
+        "published": overview.published(results),
+        "where": None,
     }
+    if told is None:
+        return shown, {}
+    listed, files = front.front_files(told, headline_table(results))
+    chosen = {
+        "where": front.where_section(told, coverage),
+        "established": told.established,
+        "limits": told.limits,
+        "cited": front.cited(study),
+        "downloads": listed,
+    }
+    return shown | chosen, files

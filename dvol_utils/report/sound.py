@@ -9,9 +9,8 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from dvol_utils.forecasting.forecasters import checkpoint_folder, saved_hash
+from dvol_utils.forecasting.forecasters import saved_folder, saved_hash
 from dvol_utils.report.execute import read_executed
-from dvol_utils.report.site import same_run
 from dvol_utils.results.results_json import read_results
 from dvol_utils.study.effective import changed, effective
 from dvol_utils.study.files import ArtefactError
@@ -19,7 +18,6 @@ from dvol_utils.study.model_names import ENSEMBLE, NETWORK_NAMES
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.stages import STAGES, TRAINING, Stage, study_notebooks
 from dvol_utils.study.tables import read_manifest, read_table
-from dvol_utils.training.checkpoints.networks import read_config
 from dvol_utils.training.checkpoints.sealed import check_file, read_sealed
 
 
@@ -48,7 +46,7 @@ def forget_unsound(study: StudyParams, log: Callable[[str], None] = print) -> No
     known = {stage.name: stage for stage in STAGES}
     for path in executed:
         try:
-            _check_stage(known.get(path.stem, Stage(path.stem)), path, study)
+            check_stage(known.get(path.stem, Stage(path.stem)), path, study)
         except ArtefactError as error:
             log(f"{path.stem} runs again: {re.split('[:;] run `make', str(error))[0]}")
             path.unlink()
@@ -70,7 +68,7 @@ def _manifest_fault(study: StudyParams) -> str | None:
     return f"{path} is of other parameters ({', '.join(others)})" if others else None
 
 
-def _check_stage(stage: Stage, path: Path, study: StudyParams) -> None:
+def check_stage(stage: Stage, path: Path, study: StudyParams) -> None:
     """Raise ArtefactError unless all that a stage leaves is there, whole, and of this run."""
     read_executed(path)
     manifest = read_manifest(study)
@@ -79,6 +77,8 @@ def _check_stage(stage: Stage, path: Path, study: StudyParams) -> None:
     for table in stage.tables:
         read_table(study, table.name)
     if "results.json" in stage.files:
+        from dvol_utils.report.site import same_run  # which loads all that pages are made of
+
         same_run(study, read_results(study), manifest)
     if stage == TRAINING:
         _check_checkpoints(path, study)
@@ -94,7 +94,7 @@ def _check_checkpoints(executed: Path, study: StudyParams) -> None:
     made = executed.stat().st_mtime
     rows = forecasts.loc[forecasts["model"] != ENSEMBLE, ["model", "seed", "fold"]]
     for row in rows.drop_duplicates().itertuples(index=False):
-        folder = checkpoint_folder(study, row.model, int(row.seed), int(row.fold))
+        folder = saved_folder(study, row.model, int(row.seed), int(row.fold))
         files = [folder / name for name in ("config.json", "model.safetensors")]
         if not all(file.is_file() for file in files):
             raise ArtefactError(f"{folder} holds no fitted model")
@@ -104,6 +104,8 @@ def _check_checkpoints(executed: Path, study: StudyParams) -> None:
         if all(file.stat().st_mtime <= made for file in files):
             continue
         if row.model in NETWORK_NAMES:
+            from dvol_utils.training.checkpoints.networks import read_config  # with torch
+
             read_config(folder)
         else:
             check_file(files[1], read_sealed(files[0])["state_sha256"])

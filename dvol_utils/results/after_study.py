@@ -82,7 +82,7 @@ def after_sentences(table: pd.DataFrame, coverage: float, test_skill: float) -> 
     Returns
     -------
     list of str
-        By which losses it is better as it was, in a sentence, then a sentence a way. None where
+        By which losses it is better as it was, in a sentence, then one sentence per way. None where
         persistence is the study's only model.
     """
     verdicts = after_verdicts(table, coverage)

@@ -13,7 +13,7 @@ def choose(validation: pd.DataFrame, among: Sequence[str] | None = None) -> str 
     Parameters
     ----------
     validation : DataFrame
-        `score` of the validation rows, one row a model.
+        `score` of the validation rows, one row per model.
     among : sequence of str, optional
         Candidates; without it every model but persistence.
 

@@ -43,7 +43,7 @@ def edge_table(forecasts: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a stretch, model other than persistence and loss of `LOSSES`: `kind, stretch`
+        One row per stretch, model other than persistence and loss of `LOSSES`: `kind, stretch`
         (half-years of the calendar, UTC, by origin; those of fewer than ten horizons are left out;
         then before the test, the test, and all years), `first, last` (origins), `chose` (share of
         the rows that once chose settings), `model, chosen` (whether it has the lowest RMSE on the

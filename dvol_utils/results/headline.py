@@ -57,7 +57,7 @@ _SENTENCES = 3  # claim, worth, why
 
 
 def headline_table(results: Results) -> pd.DataFrame:
-    """The headline numbers as they are shown, one row a model.
+    """The headline numbers as they are shown, one row per model.
 
     Returns
     -------
@@ -93,7 +93,7 @@ def shown_columns(results: Results) -> dict[str, ShownColumn]:
 
 
 def compared_table(comparison: Comparison) -> pd.DataFrame:
-    """The compared forecasts, one a row.
+    """The compared forecasts, one per row.
 
     Returns
     -------

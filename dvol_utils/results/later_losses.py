@@ -30,7 +30,7 @@ def later_losses(forecasts: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
     Parameters
     ----------
     forecasts : DataFrame
-        Forecast table of one asset, one row an origin and model (`average_seeds`), persistence
+        Forecast table of one asset, one row per origin and model (`average_seeds`), persistence
         among the models; quantiles may be missing.
     study : StudyParams
         Its `significance` says how intervals are drawn.
@@ -38,7 +38,7 @@ def later_losses(forecasts: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns `LATER_COLUMNS`, a row a model other than persistence and loss: those of
+        Columns `LATER_COLUMNS`, one row per model other than persistence and loss: those of
         `three_losses`, without interval and test below `fewest_hours`; `n` (hours), first and last
         origin, `rmse` and `rmse_persistence` on these hours (index points), `direction` and
         `covered_90` (shares). Models stand on the same hours; one whose inputs ended on those up to

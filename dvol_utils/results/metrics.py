@@ -14,7 +14,7 @@ REGIME_TYPES = (*_JUDGED_BY, "weekday", "hour", "hour_of_week")
 
 
 def metrics_table(forecasts: pd.DataFrame) -> pd.DataFrame:
-    """Every metric of every model by every grouping, one value a row.
+    """Every metric of every model by every grouping, one value per row.
 
     Parameters
     ----------

@@ -1,5 +1,5 @@
-"""The README's blocks of results: one a study, made from `results.json`, and one of what came after
-it where its run holds that.
+"""The README's blocks of results: one per study, made from `results.json`, and one of what came
+after it where its run holds that.
 """
 
 from __future__ import annotations

@@ -163,7 +163,7 @@ def study_results(
     study : StudyParams
         The study.
     forecasts : DataFrame
-        Test rows, one row an origin and model.
+        Test rows, one row per origin and model.
     table : DataFrame
         `significance_table`.
     claims, answer : sequence of str

@@ -50,7 +50,7 @@ def rows_mismatch(a: pd.DataFrame, b: pd.DataFrame, least: int) -> str | None:
     Parameters
     ----------
     a, b : DataFrame
-        Test rows of one asset and horizon, one row an origin and model.
+        Test rows of one asset and horizon, one row per origin and model.
     least : int
         Origins in common that are enough.
     """
@@ -129,10 +129,10 @@ def study_differences(
     Returns
     -------
     DataFrame
-        One row a pair, columns `DIFFERENCE_COLUMNS`: RMSE (index points) and skill (share) of both,
-        the difference of their skills with its interval on the same resamples, the p-values of the
-        Diebold-Mariano test of their squared errors (`equal_loss`), and the first after Holm's
-        correction for the number of pairs.
+        One row per pair, columns `DIFFERENCE_COLUMNS`: RMSE (index points) and skill (share) of
+        both, the difference of their skills with its interval on the same resamples, the p-values
+        of the Diebold-Mariano test of their squared errors (`equal_loss`), and the first after
+        Holm's correction for the number of pairs.
 
     Raises
     ------

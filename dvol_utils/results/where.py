@@ -8,11 +8,14 @@ interval of its own, since the skill that it is divided by may be zero, but the 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
 from dvol_utils.evaluation import add_calendar, contributions
 from dvol_utils.significance.resampling import Resampling
+from dvol_utils.study.params import StudyParams
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 KINDS = ("weekday", "hour", "week", "level_regime", "jump_regime")
@@ -26,19 +29,52 @@ _WEEK = pd.Timedelta(days=7)
 _MONDAY = pd.Timestamp("1970-01-05", tz="UTC")
 
 
+class Where(NamedTuple):
+    """Where a model's gain comes from: `gain_parts` of all kinds, `skill_without`, and its path."""
+
+    model: str
+    parts: pd.DataFrame
+    without: pd.DataFrame
+    path: pd.DataFrame
+
+
+def where_gained(test: pd.DataFrame, model: str, study: StudyParams) -> Where | None:
+    """Where a model gains on persistence; None for persistence itself.
+
+    Parameters
+    ----------
+    test : DataFrame
+        Test rows of all models, whose blocks the resamples have.
+    model : str
+        The model that was chosen on validation rows.
+    study : StudyParams
+    """
+    if model == "persistence":
+        return None
+    gains = squared_gains(test, model)
+    resampling = Resampling.of(study.significance).fitted(test)
+    parts = [gain_parts(gains, kind, resampling=resampling) for kind in KINDS]
+    return Where(
+        model,
+        pd.concat(parts, ignore_index=True),
+        skill_without(gains, resampling=resampling),
+        cumulative_gain(gains, resampling=resampling),
+    )
+
+
 def squared_gains(forecasts: pd.DataFrame, model: str) -> pd.DataFrame:
     """What a model gains on persistence in each hour, with the groups that the hour belongs to.
 
     Parameters
     ----------
     forecasts : DataFrame
-        Forecasts of one asset, one row an origin and model (`average_seeds`).
+        Forecasts of one asset, one row per origin and model (`average_seeds`).
     model : str
 
     Returns
     -------
     DataFrame
-        One row an origin in order of time: `origin`, `target_time`, `gain` and `persistence_loss`
+        One row per origin in order of time: `origin`, `target_time`, `gain` and `persistence_loss`
         (squared points), `moves` and `hits` (whether DVOL moved, and whether the model called that
         right; 0 or 1), and the groups `KINDS`, all known at the origin (UTC).
 
@@ -85,7 +121,7 @@ def gain_parts(gains: pd.DataFrame, kind: str, *, resampling: Resampling) -> pd.
     Returns
     -------
     DataFrame
-        One row a group in its usual order: `kind`, `group`, `n` and `hours_share` (of all hours),
+        One row per group in its usual order: `kind`, `group`, `n` and `hours_share` (of all hours),
         `part` with `low` and `high` (share of persistence's squared error on all hours; parts sum
         to the skill), `gain_share` (of the whole gain; missing where there is none), `skill`
         (within the group) and `direction` (share of its moves called right).
@@ -170,7 +206,7 @@ def cumulative_gain(gains: pd.DataFrame, *, resampling: Resampling) -> pd.DataFr
     Returns
     -------
     DataFrame
-        One row an origin: `origin`, `gain` (sum so far, squared points), `low` and `high`.
+        One row per origin: `origin`, `gain` (sum so far, squared points), `low` and `high`.
 
     Notes
     -----

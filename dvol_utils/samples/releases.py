@@ -1,8 +1,8 @@
 """Releases of news that move all markets, known in advance: `releases.csv` beside this module.
 
 A release is the statement of the Federal Open Market Committee (FOMC) after a meeting, or that of
-the US consumer price index (CPI). The table has a row a release: `release`, `date` and `time` in
-Washington, `status` and `source`. Status `announced` is a day on which it came, or that its
+the US consumer price index (CPI). The table has one row per release: `release`, `date` and `time`
+in Washington, `status` and `source`. Status `announced` is a day on which it came, or that its
 publisher has named; `candidate` a day that others expect. A `disputed` day, on which lists differ,
 counts for nothing, and the list of its kind ends before it.
 

@@ -24,10 +24,11 @@ from dvol_utils.study.params import StudyParams
 
 @dataclass(frozen=True)
 class Samples:
-    """One asset, one row an hour: all that forecasters see, and what they are scored on.
+    """One asset, one row per hour: all that forecasters see, and what they are scored on.
 
-    Arrays have one entry a row. `folds.fold_samples` alone changes what may be learnt from: it sets
-    `split`, `fitting` and `age_weight` for a fold, and `complete` to the hours it is asked about.
+    Arrays have one entry per row. `folds.fold_samples` alone changes what may be learnt from: it
+    sets `split`, `fitting` and `age_weight` for a fold, and `complete` to the hours it is asked
+    about.
     """
 
     asset: str
@@ -188,7 +189,7 @@ def ended_inputs(features: pd.DataFrame) -> dict[str, int]:
     Parameters
     ----------
     features : DataFrame
-        Inputs, a row an hour, missing where not known; a column without any value never began.
+        Inputs, one row per hour, missing where not known; a column without any value never began.
     """
     known = {
         name: np.flatnonzero(np.isfinite(column.to_numpy())) for name, column in features.items()

@@ -124,7 +124,7 @@ def refitted_forecasts(
     folds : list of Fold
         The months; none where none has begun.
     made : dict
-        Rows of the forecast table by model, one an hour and seed: the saved models that learn,
+        Rows of the forecast table by model, one per hour and seed: the saved models that learn,
         refitted, and persistence as it is.
     left_out : dict
         Why other models could not be refitted, by model.

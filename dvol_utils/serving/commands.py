@@ -103,9 +103,9 @@ def score_command(
     """Score the saved models of a finished study on data that came later, without any refit.
 
     Every model and seed of the study, as it was fitted last, forecasts every hour that can be
-    scored: skill against persistence with its interval, errors, direction and the Diebold-Mariano
-    p-value, overall and by jump regime. Origins that the models have seen the outcome of are
-    refused. The raw store may hold the whole history or only later months.
+    scored. Shown are skill against persistence with its interval, errors, direction and the
+    Diebold-Mariano p-value, overall and by jump regime. Origins that the models have seen the
+    outcome of are refused. The raw store may hold the whole history or only later months.
 
     \b
     Months after the study:   dvol score --study bitcoin --raw DIR

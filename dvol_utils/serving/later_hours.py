@@ -97,7 +97,7 @@ def saved_forecasts(
     Returns
     -------
     made : dict
-        Rows of the forecast table by model, one an hour and seed.
+        Rows of the forecast table by model, one per hour and seed.
     left_out : dict
         Why other models have none, by model.
     allowed : list of str
@@ -168,8 +168,8 @@ def _rows(
         until = "" if last is None else f" to {hour(last)}"
         raise NoLaterHoursError(
             f"no hour from {hour(first)}{until} can be scored: {market.raw_dir} holds "
-            f"{market.asset} from {hour(samples.times[0])} to {hour(panel_last)}, of which the "
-            f"last {samples.horizon} hours have no outcome yet and the first weeks fill the "
+            f"{market.asset} from {hour(samples.times[0])} to {hour(panel_last)}. The "
+            f"last {samples.horizon} hours have no outcome yet, and the first weeks fill the "
             "inputs' windows; bring more months, or begin earlier with --from"
         )
     notes = []

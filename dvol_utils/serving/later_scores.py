@@ -40,13 +40,13 @@ SCORE_COLUMNS = (
 class LaterScores:
     """What saved models are worth on some hours.
 
-    `scores` has the columns `SCORE_COLUMNS`, one row a model and jump regime (`all`, `normal`,
+    `scores` has the columns `SCORE_COLUMNS`, one row per model and jump regime (`all`, `normal`,
     `jump`). `losses` is `later_losses`: the same models by three losses, as the page on what came
     after the study shows them. `forecasts` is the forecast table they come from, seeds averaged,
     with quantiles. `ended` has `ended_scores` of models whose inputs ended, each on the hours up to
     there. `left_out` says by model why it has no scores, `facts` where the hours and the models
-    come from, `notes` what else a reader should know, `doubts` those among them of values that
-    seem to be wrong ticks.
+    come from, `notes` what else a reader should know. `doubts` are those of the notes that are
+    about values that seem to be wrong ticks.
     """
 
     scores: pd.DataFrame

@@ -91,7 +91,7 @@ def changed_values(now: pd.DataFrame, then: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         `column, hours` (in both), `changed` (of them, with another value now), `first_changed`
-        (time); one row a column of values. The last week of `then` is left out, but for DVOL and
+        (time); one row per column of values. The last week of `then` is left out, but for DVOL and
         price: daily values of its end may not have been there yet.
     """
     both = then.merge(now, on="time", suffixes=("_then", "_now"))

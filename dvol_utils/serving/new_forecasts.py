@@ -37,7 +37,7 @@ def new_rows(
     made: Mapping[str, pd.DataFrame] = MappingProxyType({}),
     allow_changed: bool = False,
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Forecasts of a saved model at some hours, a row an hour and seed.
+    """Forecasts of a saved model at some hours, one row per hour and seed.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def ensemble_rows(new: pd.DataFrame, finished: Finished, fold: ServedFold) -> pd
     Returns
     -------
     DataFrame
-        One row an origin, columns of `new`.
+        One row per origin, columns of `new`.
     """
     from dvol_utils.forecasting.combination import combine
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -34,7 +35,8 @@ class Finished:
     """A study that was run: its parameters then, its forecasts, the panel they were made from.
 
     `checkpoints` are the SHA-256 of the weights that made the forecasts, as `checkpoint_hashes`
-    names them; `notes` sentences on the code that the run was made by.
+    names them; `notes` sentences on the code that the run was made by. `loaded` has the models that
+    `load_models` has read, by name and fold.
     """
 
     study: StudyParams
@@ -42,13 +44,14 @@ class Finished:
     panel: pd.DataFrame
     checkpoints: Mapping[str, str]
     notes: list[str]
+    loaded: dict[tuple[str, int], list[Forecaster]] = field(default_factory=dict, compare=False)
 
     @property
     def asset(self) -> str:
         """The asset whose forecasts the study is about."""
         return self.study.data.assets[0]
 
-    @property
+    @cached_property
     def own(self) -> pd.DataFrame:
         """Forecasts of that asset."""
         return self.forecasts[self.forecasts["asset"] == self.asset]
@@ -147,7 +150,7 @@ def fold_at(finished: Finished, origin: pd.Timestamp) -> ServedFold:
 
 
 def load_models(finished: Finished, name: str, fold: ServedFold) -> list[Forecaster]:
-    """A model's fitted forecasters in a fold, one a seed.
+    """A model's fitted forecasters in a fold, one per seed.
 
     Raises
     ------
@@ -168,10 +171,15 @@ def load_models(finished: Finished, name: str, fold: ServedFold) -> list[Forecas
             f"forecast there is of {hour(rows['origin'].max())}; should be one of "
             f"{', '.join(finished.living)}"
         )
-    return [_load(finished.study, name, int(seed), fold.number) for seed in rows["seed"].unique()]
+    key = name, fold.number
+    if key not in finished.loaded:
+        finished.loaded[key] = [
+            _load(finished.study, *key, int(seed)) for seed in rows["seed"].unique()
+        ]
+    return finished.loaded[key]
 
 
-def _load(study: StudyParams, name: str, seed: int, fold: int) -> Forecaster:
+def _load(study: StudyParams, name: str, fold: int, seed: int) -> Forecaster:
     folder = saved_folder(study, name, seed, fold)
     if not (folder / "config.json").is_file():
         raise ServingError(

@@ -89,7 +89,7 @@ def _plain_losses(losses: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _losses_table(losses: pd.DataFrame) -> str:
-    """A row a model: gain with its interval and the test's p by each loss, and the coverage."""
+    """One row per model: gain with its interval and the test's p by each loss, and the coverage."""
     shown: dict[str, list[str]] = {}
     for loss, rows in losses.groupby("loss", sort=False):
         shown.setdefault("Model", [label(name) for name in rows["model"]])

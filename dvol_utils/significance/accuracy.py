@@ -147,7 +147,7 @@ def diebold_mariano_pairs(forecasts: pd.DataFrame, horizon: int) -> pd.DataFrame
     Parameters
     ----------
     forecasts : DataFrame
-        Forecasts of one asset at hourly origins, one row an origin and model (`average_seeds`).
+        Forecasts of one asset at hourly origins, one row per origin and model (`average_seeds`).
     horizon : int
         Hours from origin to target.
 
@@ -274,7 +274,7 @@ def clark_west_pairs(
     Parameters
     ----------
     forecasts : DataFrame
-        Forecasts of one asset at hourly origins, one row an origin and model.
+        Forecasts of one asset at hourly origins, one row per origin and model.
     pairs : sequence of (str, str)
         Larger model, smaller model: the smaller is the larger with some weights at zero.
     horizon : int

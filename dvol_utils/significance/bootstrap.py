@@ -49,7 +49,7 @@ def bootstrap_interval(
     Parameters
     ----------
     forecasts : DataFrame
-        Forecasts of one asset at hourly origins, one row an origin and model (`average_seeds`),
+        Forecasts of one asset at hourly origins, one row per origin and model (`average_seeds`),
         all models on the same origins.
     metric : str or sequence of str
         Some of `r2, rmse, mae, mape, skill, direction`.
@@ -215,7 +215,7 @@ def _draw(
 def _series(
     forecasts: pd.DataFrame, by: str | None, regimes: list[str]
 ) -> tuple[list[tuple[str, str]], np.ndarray]:
-    """Contributions, one row an hour: the sums of each model and regime, zero outside the regime.
+    """Contributions, one row per hour: the sums of each model and regime, zero outside the regime.
 
     Persistence is known from `y_origin` even where it is not among the models.
     """

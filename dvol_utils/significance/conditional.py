@@ -123,7 +123,7 @@ def giacomini_white_pairs(
     Parameters
     ----------
     forecasts : DataFrame
-        Forecasts of one asset at hourly origins, one row an origin and model.
+        Forecasts of one asset at hourly origins, one row per origin and model.
     pairs : sequence of (str, str)
         Models a and b.
     horizon : int

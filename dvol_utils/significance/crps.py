@@ -29,7 +29,7 @@ def crps_against_persistence(
     Parameters
     ----------
     forecasts : DataFrame
-        Forecasts of one asset with quantiles, one row an origin and model. Models and origins
+        Forecasts of one asset with quantiles, one row per origin and model. Models and origins
         without them are left out.
     horizon : int
         Hours over which losses overlap.
@@ -39,7 +39,7 @@ def crps_against_persistence(
     Returns
     -------
     DataFrame
-        A row a model other than persistence: `model, crps, persistence_crps` (index points),
+        One row per model other than persistence: `model, crps, persistence_crps` (index points),
         `crps_skill, low, high` (bootstrap interval of the skill), `crps_difference` (negative
         speaks for the model), `statistic, p_value, p_bartlett` of `equal_loss`. No rows where
         persistence has no quantiles.
@@ -87,7 +87,7 @@ def reliability(
     Parameters
     ----------
     forecasts : DataFrame
-        Forecasts of one asset with quantiles, one row an origin and model; rows without quantiles
+        Forecasts of one asset with quantiles, one row per origin and model; rows without quantiles
         are left out.
     by : str, optional
         A column such as `jump_regime`: each of its values is judged apart.

@@ -35,7 +35,7 @@ def decay_tests(forecasts: pd.DataFrame, model: str, *, coverage: float) -> pd.D
     Parameters
     ----------
     forecasts : DataFrame
-        Forecasts of one asset at hourly origins, one row an origin and model (`average_seeds`),
+        Forecasts of one asset at hourly origins, one row per origin and model (`average_seeds`),
         over more than a year.
     model : str
     coverage : float
@@ -44,7 +44,7 @@ def decay_tests(forecasts: pd.DataFrame, model: str, *, coverage: float) -> pd.D
     Returns
     -------
     DataFrame
-        A row a loss of `LOSSES` and kind of change: `loss, change` (`gain_change` by time,
+        One row per loss of `LOSSES` and kind of change: `loss, change` (`gain_change` by time,
         `A_YEAR`, and at the origins of the last 365.25 days, `LAST_YEAR`), `estimate, low, high`
         (shares; negative is decay), `statistic, p_value` (two-sided), `p_holm` (after Holm's
         correction over the three losses) and `found_from`: a change of that size is found at 5 %

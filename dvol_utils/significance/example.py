@@ -12,7 +12,7 @@ def example_forecasts(rows: int = 480, *, seed: int = 0) -> pd.DataFrame:
     Parameters
     ----------
     rows : int
-        Origins, one an hour.
+        Origins, one per hour.
     seed : int
         Seed of the walk and of the models' noise.
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from arch.bootstrap import StationaryBootstrap
 from scipy import stats
 
 from dvol_utils.evaluation.forecast_table import squared_errors
 from dvol_utils.significance.hac import degrees, periodogram_variance, standard_error
-from dvol_utils.significance.resampling import Resampling
+from dvol_utils.significance.resampling import Resampling, resampled_hours
 
 _STEP = 6  # hours between two points of a curve: a figure has no room for more
 
@@ -22,7 +21,7 @@ def summed_gain(
     Parameters
     ----------
     forecasts : DataFrame
-        Forecasts of one asset, one row an origin and model, `persistence` among the models.
+        Forecasts of one asset, one row per origin and model, `persistence` among the models.
     model : str
     resampling : Resampling, optional
         Asks for the band.
@@ -43,6 +42,17 @@ def summed_gain(
     ----------
     Goyal and Welch (2008), A comprehensive look at the empirical performance of equity premium
     prediction, Review of Financial Studies 21(4), doi 10.1093/rfs/hhm014, for the curve.
+
+    Examples
+    --------
+    >>> from dvol_utils.significance.example import example_forecasts
+    >>> blocks = Resampling(block_hours=24, reps=200, seed=0)
+    >>> curve = summed_gain(example_forecasts(), "good", resampling=blocks)
+    >>> curve[["gain", "low", "high"]].iloc[[0, 40, -1]].round(1)
+         gain    low    high
+    0     0.4   -5.0    10.9
+    40  230.2 -162.8   655.9
+    80  571.4    7.2  1129.8
     """
     losses = squared_errors(forecasts)
     saved = (losses["persistence"] - losses[model]).to_numpy()
@@ -57,12 +67,9 @@ def summed_gain(
 def _band(saved: np.ndarray, places: np.ndarray, resampling: Resampling) -> np.ndarray:
     """How far chance moves the sums up to each place: low and high, shape (2, places)."""
     apart = saved - saved.mean()
-    sampler = StationaryBootstrap(
-        resampling.block_hours, np.arange(len(apart)), seed=resampling.seed
-    )
-    sums = np.empty((resampling.reps, len(places)))
-    for row in sums:
-        row[:] = apart[sampler.update_indices()].cumsum()[places]
+    own = resampling
+    draws = resampled_hours(len(apart), block_hours=own.block_hours, reps=own.reps, seed=own.seed)
+    sums = np.stack([apart[hours].cumsum()[places] for hours in draws])
     low, high = np.quantile(sums, resampling.tails, axis=0)
     error = np.sqrt(len(apart) * periodogram_variance(apart[:, None]).item())
     reach = 2 * stats.t.ppf((1 + resampling.coverage) / 2, degrees(len(apart))) * error
@@ -79,7 +86,7 @@ def calibration(
     Parameters
     ----------
     forecasts : DataFrame
-        Forecasts of one asset, one row an origin and model.
+        Forecasts of one asset, one row per origin and model.
     model : str
     bins : int
         Quantile bins of the forecast change, at least 2.
@@ -97,6 +104,15 @@ def calibration(
     ------
     ValueError
         Fewer than two bins.
+
+    Examples
+    --------
+    >>> from dvol_utils.significance.example import example_forecasts
+    >>> calibration(example_forecasts(), "good", bins=3).round(2)
+       bin  forecast_change  outcome_change   low  high    n
+    0    0            -0.72           -1.52 -2.32 -0.71  160
+    1    1             0.10           -0.71 -1.80  0.39  160
+    2    2             0.96            1.44  0.07  2.81  160
     """
     if bins < 2:
         raise ValueError(f"bins: found {bins}; should be at least 2")

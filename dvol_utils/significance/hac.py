@@ -19,10 +19,10 @@ _ROUNDING = 1e-12
 def hac_lags(horizon: int) -> int:
     """Lags of the long-run variance with Bartlett weights: twice `horizon - 1`.
 
-    Values further than `horizon - 1` steps apart share no shock, but the Bartlett weights of as
+    Values further than `horizon - 1` steps apart share no shock. Yet the Bartlett weights of as
     few lags leave out a quarter to a third of the variance of values that overlap like moving
-    sums, and tests at 5 % then reject 8 to 15 % of the time however long the data. Twice as many
-    lags leave out half of that.
+    sums. Tests at 5 % then reject 8 to 15 % of the time however long the data. Twice as many lags
+    leave out half of that.
     """
     return 2 * (horizon - 1)
 
@@ -33,7 +33,7 @@ def long_run_variance(values: np.ndarray, lags: int) -> np.ndarray:
     Parameters
     ----------
     values : ndarray of shape (T, q)
-        One row a step.
+        One row per step.
     lags : int
         At least 0 and less than T.
 
@@ -82,7 +82,7 @@ def periodogram_variance(values: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     values : ndarray of shape (T, q)
-        One row a step, at least 3.
+        One row per step, at least 3.
 
     Returns
     -------

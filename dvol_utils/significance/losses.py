@@ -28,7 +28,7 @@ def three_losses(forecasts: pd.DataFrame, horizon: int, *, resampling: Resamplin
     Parameters
     ----------
     forecasts : DataFrame
-        Forecasts of one asset at hourly origins, one row an origin and model (`average_seeds`),
+        Forecasts of one asset at hourly origins, one row per origin and model (`average_seeds`),
         `persistence` among the models.
     horizon : int
         Hours by which errors overlap.
@@ -37,11 +37,10 @@ def three_losses(forecasts: pd.DataFrame, horizon: int, *, resampling: Resamplin
     Returns
     -------
     DataFrame
-        A row a model other than persistence and loss: `model, loss` (one of `LOSSES`), `loss_gain,
-        low, high` (shares), `statistic` (positive speaks for the model), `p_value` by the
-        periodogram, `p_bartlett`, and `p_holm` (`p_value` after Holm's correction over the model's
-        losses).
-        Direction is missing for a model that calls one direction only.
+        One row per model other than persistence and loss: `model, loss` (one of `LOSSES`),
+        `loss_gain, low, high` (shares), `statistic` (positive speaks for the model), `p_value` by
+        the periodogram, `p_bartlett`, and `p_holm` (`p_value` after Holm's correction over the
+        model's losses). Direction is missing for a model that calls one direction only.
 
     Raises
     ------
@@ -105,8 +104,8 @@ def gain_moments(forecasts: pd.DataFrame, model: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row an origin, in order of time, a column a loss of `LOSSES`; the mean of a column is the
-        gain by that loss.
+        One row per origin, in order of time, one column per loss of `LOSSES`; the mean of a column
+        is the gain by that loss.
 
     Examples
     --------
@@ -129,7 +128,7 @@ def hourly_gains(rows: pd.DataFrame, loss: str) -> tuple[np.ndarray, np.ndarray]
     Parameters
     ----------
     rows : DataFrame
-        One row an origin.
+        One row per origin.
     loss : str
         One of `LOSSES`.
 

@@ -26,7 +26,7 @@ def monthly_skill(
     Parameters
     ----------
     forecasts : DataFrame
-        Forecasts of one asset at hourly origins, one row an origin and model (`average_seeds`),
+        Forecasts of one asset at hourly origins, one row per origin and model (`average_seeds`),
         `persistence` among the models.
     horizon : int
         Hours from origin to target.

@@ -95,7 +95,7 @@ def time_to_know(forecasts: pd.DataFrame, model: str, *, level: float = 0.05) ->
     Parameters
     ----------
     forecasts : DataFrame
-        Forecasts of one asset at hourly origins, one row an origin and model (`average_seeds`),
+        Forecasts of one asset at hourly origins, one row per origin and model (`average_seeds`),
         `persistence` among the models.
     model : str
         The model.
@@ -105,8 +105,8 @@ def time_to_know(forecasts: pd.DataFrame, model: str, *, level: float = 0.05) ->
     Returns
     -------
     DataFrame
-        A row a loss of `LOSSES`: `loss, loss_gain` (seen), `hours` (seen), `year_1, year_2, year_4`
-        (the smallest gain, a share, that as many years of hours settle at 80 % power),
+        One row per loss of `LOSSES`: `loss, loss_gain` (seen), `hours` (seen), `year_1, year_2,
+        year_4` (the smallest gain, a share, that as many years of hours settle at 80 % power),
         `months_needed` (if the true gain is what was seen; infinite for none) and `months_more`
         (beyond the hours seen).
 

@@ -30,7 +30,7 @@ def regime_skill(
     Parameters
     ----------
     forecasts : DataFrame
-        Forecasts of one asset at hourly origins, one row an origin and model (`average_seeds`),
+        Forecasts of one asset at hourly origins, one row per origin and model (`average_seeds`),
         `persistence` among the models.
     horizon : int
         Hours from origin to target.
@@ -118,10 +118,12 @@ def _within(difference: np.ndarray, inside: np.ndarray, horizon: int) -> tuple[f
 
 def holm(p_values: pd.Series) -> pd.Series:
     """Holm's correction of the p-values that are there; the others stay missing."""
-    from statsmodels.stats.multitest import multipletests
-
     corrected = p_values.copy()
     there = p_values.notna()
-    if there.any():
-        corrected[there] = multipletests(p_values[there], method="holm")[1]
+    # statsmodels' own collects garbage each time, a fifth of a second beside torch.
+    known = p_values[there].to_numpy(dtype=float)
+    order = np.argsort(known)
+    factors = np.arange(len(known), 0, -1)
+    raised = np.minimum(np.maximum.accumulate(known[order] * factors), 1.0)
+    corrected[there] = raised[np.argsort(order)]
     return corrected

@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
 from numpy.typing import ArrayLike
+from statsmodels.regression.linear_model import OLS  # the whole api would load what draws
+from statsmodels.tools.tools import add_constant
 
 from dvol_utils.evaluation import score
 from dvol_utils.evaluation.forecast_table import squared_errors
@@ -92,7 +93,7 @@ def mincer_zarnowitz(
     y, f = checked_series("outcome and forecast", outcome, forecast, horizon=horizon)
     if np.ptp(f) == 0:
         return Calibration(*[np.nan] * 5)
-    fit = sm.OLS(y, sm.add_constant(f, has_constant="add")).fit(
+    fit = OLS(y, add_constant(f, has_constant="add")).fit(
         cov_type="HAC", cov_kwds={"maxlags": hac_lags(horizon)}
     )
     intercept, slope = fit.params
@@ -116,7 +117,7 @@ def unbiasedness_test(forecasts: pd.DataFrame, horizon: int) -> pd.DataFrame:
     Parameters
     ----------
     forecasts : DataFrame
-        Forecasts of one asset at hourly origins, one row an origin and model.
+        Forecasts of one asset at hourly origins, one row per origin and model.
     horizon : int
         Hours from origin to target.
 
@@ -154,7 +155,7 @@ def direction_test(forecasts: pd.DataFrame, horizon: int) -> pd.DataFrame:
     Parameters
     ----------
     forecasts : DataFrame
-        Forecasts of one asset at hourly origins, one row an origin and model.
+        Forecasts of one asset at hourly origins, one row per origin and model.
     horizon : int
         Hours from origin to target.
 
@@ -208,7 +209,7 @@ def direction_test(forecasts: pd.DataFrame, horizon: int) -> pd.DataFrame:
 
 
 def direction_regression(rose: np.ndarray, called: np.ndarray, horizon: int) -> tuple[float, ...]:
-    """The test of `direction_test` on arrays of 0 and 1, one an hour that moved.
+    """The test of `direction_test` on arrays of 0 and 1, one per hour that moved.
 
     Returns
     -------
@@ -220,7 +221,7 @@ def direction_regression(rose: np.ndarray, called: np.ndarray, horizon: int) -> 
     if np.ptp(rose - called) == 0 or np.ptp(rose + called) == 0:
         slope = 1.0 if rose[0] == called[0] else -1.0
         return slope, slope * np.inf, 0.0, 0.0, slope * np.inf, 0.0
-    model = sm.OLS(rose, sm.add_constant(called))
+    model = OLS(rose, add_constant(called))
     robust = model.fit(cov_type="HAC", cov_kwds={"maxlags": hac_lags(horizon)})
     naive = model.fit()
     moments = (called - called.mean()) * (rose - rose.mean())

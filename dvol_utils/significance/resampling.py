@@ -12,6 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from dvol_utils.evaluation.forecast_table import squared_errors
+from dvol_utils.significance.blocks import politis_white
 from dvol_utils.significance.hac import degrees, periodogram_variance
 from dvol_utils.study.judging_section import SignificanceParams
 from dvol_utils.study.threads import one_thread
@@ -114,7 +115,7 @@ def block_length(forecasts: pd.DataFrame, block_hours: Block = "auto") -> int:
     Parameters
     ----------
     forecasts : DataFrame
-        Forecasts of one asset at hourly origins, one row an origin and model.
+        Forecasts of one asset at hourly origins, one row per origin and model.
     block_hours : int or "auto"
         A length to be checked, or `auto`: the longest that `optimal_block` finds for any model,
         rounded up, but at least a day and the horizon, and at most all hours.
@@ -166,7 +167,7 @@ def optimal_block(forecasts: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     forecasts : DataFrame
-        Forecasts of one asset at hourly origins, one row an origin and model.
+        Forecasts of one asset at hourly origins, one row per origin and model.
 
     Returns
     -------
@@ -249,6 +250,13 @@ def resample_counts(rows: int, *, block_hours: int, reps: int, seed: int) -> Ite
         yield counts
 
 
+def resampled_hours(rows: int, *, block_hours: int, reps: int, seed: int) -> Iterator[np.ndarray]:
+    """The resamples of `resample_counts` one by one, as hours in the order drawn, (rows,)."""
+    drawn = np.random.default_rng(seed)
+    for _ in range(reps):
+        yield _stationary(rows, 1.0 / block_hours, drawn)
+
+
 def _stationary(rows: int, ending: float, drawn: np.random.Generator) -> np.ndarray:
     """Hours of one resample, shape (rows,): a block goes on by one hour, or a new one begins."""
     hours = drawn.integers(rows, size=rows, dtype=np.int64)
@@ -266,7 +274,7 @@ def resampled_sums(values: np.ndarray, *, block_hours: int, reps: int, seed: int
     Parameters
     ----------
     values : ndarray of shape (rows, columns)
-        One row an hour.
+        One row per hour.
     block_hours, reps, seed : int
         As in `resample_counts`.
 
@@ -287,7 +295,4 @@ def resampled_sums(values: np.ndarray, *, block_hours: int, reps: int, seed: int
 def _optimal(series: np.ndarray) -> float:
     if np.ptp(series) <= 1e-12 * np.abs(series).max():
         return np.nan
-    # arch loads matplotlib and statsmodels' formulas, for which forecasts and scores do not wait.
-    from arch.bootstrap import optimal_block_length
-
-    return float(optimal_block_length(series)["stationary"].iloc[0])
+    return politis_white(series)

@@ -1,4 +1,4 @@
-"""Series with one value a step, in order of time: checks and the long-run variance."""
+"""Series with one value per step, in order of time: checks and the long-run variance."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def checked_series(what: str, *series: ArrayLike, horizon: int, shortest: int = 
 
 
 def side_by_side(forecasts: pd.DataFrame, column: str) -> pd.DataFrame:
-    """A column of the forecast table: a row an origin in order of time, a column a model."""
+    """A column of the forecast table: one row per origin in order of time, one column per model."""
     return forecasts.pivot(index="origin", columns="model", values=column)  # noqa: PD010
 
 

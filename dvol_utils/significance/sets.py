@@ -22,7 +22,7 @@ def model_confidence_set(
     Parameters
     ----------
     forecasts : DataFrame
-        Forecasts of one asset at hourly origins, one row an origin and model.
+        Forecasts of one asset at hourly origins, one row per origin and model.
     size : float
         Chance, in (0, 1), that a model as good as the best is left out.
     resampling : Resampling
@@ -83,7 +83,7 @@ def superior_ability(
     Parameters
     ----------
     forecasts : DataFrame
-        Forecasts of one asset at hourly origins, one row an origin and model.
+        Forecasts of one asset at hourly origins, one row per origin and model.
     resampling : Resampling
     benchmark : str
         The model that the others should beat.
@@ -93,7 +93,7 @@ def superior_ability(
     Returns
     -------
     DataFrame
-        One row a rival: `model, mean_gain` (squared error of the benchmark less its own, squared
+        One row per rival: `model, mean_gain` (squared error of the benchmark less its own, squared
         index points), `statistic` (the gain over its standard error), `critical_value` (what the
         best of equally many models without any gain exceeds with chance `level`), and p-values of
         the best such model reaching this model's statistic: `p_value` (Hansen's consistent one),

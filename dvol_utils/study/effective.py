@@ -73,7 +73,7 @@ def parameters_hash(study: StudyParams, sections: Iterable[str] | None = None) -
 
 
 def describe(study: StudyParams) -> pd.DataFrame:
-    """Effective parameters, one a row: `parameter, value, meaning`."""
+    """Effective parameters, one per row: `parameter, value, meaning`."""
     rows = list(_describe(study, prefix=""))
     return pd.DataFrame(rows, columns=["parameter", "value", "meaning"])
 

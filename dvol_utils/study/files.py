@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -130,6 +131,16 @@ def replacing(path: Path, *, keep_same: bool = False) -> Iterator[Path]:
         if temporary is not None:
             with suppress(OSError):  # the first error is the one to tell
                 temporary.unlink(missing_ok=True)
+
+
+def link_or_copy(file: Path, place: Path) -> None:
+    """Have a file in another place too, where nothing is there: it costs no room if it can."""
+    try:
+        os.link(file, place)
+    except OSError:  # another file system, or one without links
+        with replacing(place) as temporary:
+            shutil.copyfile(file, temporary)
+            shutil.copystat(file, temporary)
 
 
 def remove_unfinished(folder: Path, *, but: str | None = None) -> None:

@@ -193,7 +193,7 @@ class TrainingParams(Section):
     """How the networks learn; `lstm_tuned` and `attention` have some of it in `networks`."""
 
     supervision: Literal["last", "dense"] = Field(
-        "dense", description="one target a window (published), or one an hour of long sequences"
+        "dense", description="one target per window (published), or one an hour of long sequences"
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",

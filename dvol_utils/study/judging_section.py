@@ -11,13 +11,10 @@ from dvol_utils.study.data_section import Day, Hour, Section
 
 
 class EvaluationParams(Section):
-    """Regimes and windows of the evaluation."""
+    """Regimes of the evaluation."""
 
     level_window_hours: int = Field(
         8_760, ge=24, description="trailing window of the level terciles, hours"
-    )
-    rolling_window_hours: int = Field(
-        720, ge=24, description="window of skill over time, hours of targets"
     )
 
 

@@ -1,6 +1,6 @@
 """What this machine has to allow a run, asked at its start, and how much a run reads of others.
 
-The second half are bounds on files and answers that somebody else may have made: each is far above
+The second half are bounds on files and answers that somebody else may have made. Each is far above
 what real ones need, and small enough that reading one does not end in want of memory.
 """
 

@@ -90,8 +90,8 @@ def _refuse_machine(values: Mapping[str, Any], source: str) -> None:
     if found not in (None, "local"):
         raise ParameterError(
             f"{source}: training.cluster: found {found!r}; should be local or null in a study's "
-            "file: a cluster can run any code here, so whoever starts the run names it, if it is "
-            'to be trusted: make report SET="training.cluster=tcp://HOST:PORT", dvol --set'
+            "file. For a cluster can run any code here, so that whoever starts the run names it, "
+            'if it is to be trusted: make report SET="training.cluster=tcp://HOST:PORT", dvol --set'
         )
 
 

@@ -39,6 +39,46 @@ def direct_imports(path: Path) -> frozenset[Path]:
     return frozenset(file for name in _imported_names(_tree(path)) for file in _files(name))
 
 
+def words_of(path: Path) -> set[str]:
+    """Every name and text in the code of a notebook or module, and of what it imports.
+
+    Of the room `study`, which knows all parameters, it has what functions say whose names are
+    among these words: a property that reads a parameter stands for it.
+    """
+    modules = [file for file in {path, *imported_files(path)} if file.suffix != ".csv"]
+    others = [file for file in modules if not file.is_relative_to(PACKAGE / "study")]
+    words = set().union(*(_words_in(file) for file in others))
+    said = _said_by_name()
+    while new := set().union(*(said[name] for name in words & said.keys())) - words:
+        words |= new
+    return words
+
+
+@cache
+def _said_by_name() -> dict[str, set[str]]:
+    """Words in the functions of the room `study`, by the functions' names."""
+    said: dict[str, set[str]] = {}
+    for file in sorted((PACKAGE / "study").rglob("*.py")):
+        for node in ast.walk(_tree(file)):
+            if isinstance(node, ast.FunctionDef):
+                said[node.name] = said.get(node.name, set()) | _words(node)
+    return said
+
+
+@cache
+def _words_in(path: Path) -> set[str]:
+    return _words(_tree(path))
+
+
+def _words(tree: ast.AST) -> set[str]:
+    """Names, attributes, arguments and texts in a piece of code."""
+    kept = {ast.Name: "id", ast.Attribute: "attr", ast.arg: "arg", ast.keyword: "arg"}
+    nodes = list(ast.walk(tree))
+    names = {getattr(node, kept[type(node)]) for node in nodes if type(node) in kept}
+    texts = {node.value for node in nodes if isinstance(node, ast.Constant)}
+    return {word for word in names | texts if isinstance(word, str)}
+
+
 def learning_code(modules: Iterable[str], *, alone: Iterable[str] = ()) -> dict[str, str]:
     """Marks of the code by which something is learnt, by file.
 

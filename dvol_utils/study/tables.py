@@ -160,6 +160,11 @@ def claim(study: StudyParams) -> None:
         _write_manifest(study, {})
 
 
+def take_facts(study: StudyParams, stage: str, manifest: dict[str, Any]) -> None:
+    """Add what a run's manifest says of a stage to that of a trial that takes the stage over."""
+    _write_manifest(study, {stage: manifest["stages"][stage]}, code=made_by(manifest)[stage])
+
+
 def sections_of(name: str) -> tuple[str, ...]:
     """The sections of the parameters that a table depends on, through earlier tables too."""
     table = TABLES[name]
@@ -225,16 +230,17 @@ def _write_manifest(
     facts: dict[str, dict[str, Any]],
     *,
     earlier: dict[str, Any] | None = None,
+    code: dict[str, Any] | None = None,
 ) -> None:
     path = study.artefact("manifest.json")
     with _in_run(study):
         old = earlier or (read_manifest(study) if path.is_file() else {"stages": {}})
-        code = this_code(study.root)
+        now = this_code(study.root)
         content = {
             **_provenance(study),
-            **code,
+            **now,
             "stages": {**old["stages"], **facts},
-            "made_by": made_by(old) | dict.fromkeys(facts, code),
+            "made_by": made_by(old) | dict.fromkeys(facts, code or now),
         }
         write_json(study.run_dir / "manifest.json", content)
 

@@ -6,7 +6,14 @@ __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
         "backtest": ["back_test", "schedule", "unit_sizes"],
-        "costs": ["FUTURES", "INSTRUMENTS", "PAPER_INDEX", "STRADDLE", "side_cost"],
+        "costs": [
+            "FUTURES",
+            "INSTRUMENTS",
+            "PAPER_INDEX",
+            "STRADDLE",
+            "cost_parts",
+            "side_cost",
+        ],
         "instruments": ["hourly", "instrument_gains", "weekly_persistence"],
         "performance": [
             "deflated",

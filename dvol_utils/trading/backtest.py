@@ -42,7 +42,8 @@ def schedule(
     Returns
     -------
     DataFrame
-        A row a decision: `origin, fill, next_origin, exit`. The exit is the next decision's fill.
+        One row per decision: `origin, fill, next_origin, exit`. The exit is the next decision's
+        fill.
 
     Raises
     ------
@@ -140,10 +141,10 @@ def back_test(
     Returns
     -------
     DataFrame
-        A row a day: those of `days`, `signal`, `exposure` (0 to 1, what drawdown control leaves),
-        `position` (% of capital a point), `traded` (the sum of both sides where a contract is
-        rolled, and of the last closing), `gain` (points), `gross, cost, net, equity` (% of capital;
-        `equity` is the sum of `net`); and what else `gains` holds.
+        One row per day: those of `days`, `signal`, `exposure` (0 to 1, what drawdown control
+        leaves), `position` (% of capital a point), `traded` (the sum of both sides where a contract
+        is rolled, and of the last closing), `gain` (points), `gross, cost, net, equity` (% of
+        capital; `equity` is the sum of `net`); and what else `gains` holds.
 
     Notes
     -----

@@ -44,10 +44,22 @@ def side_cost(
     if instrument not in INSTRUMENTS:
         known = ", ".join(INSTRUMENTS)
         raise ValueError(f"instrument: found {instrument!r}; should be one of {known}")
-    half = params.half_spread if half_spread is None else half_spread
-    if instrument == FUTURES:
-        half = params.tick * math.ceil(round(half / params.tick, 9))
+    half = _half_spread(instrument, params, half_spread)
     fee = params.fee_pct / 100 * np.asarray(level, dtype=float)
     if instrument == STRADDLE:
         fee = np.full(np.shape(level), params.straddle_fee / 2)
     return half + params.slippage + fee
+
+
+def cost_parts(instrument: str, paid: float, params: TradingParams) -> dict[str, float]:
+    """What a mean cost of a side, `paid` points, is made of: half-spread, slippage and fee."""
+    half = _half_spread(instrument, params)
+    parts = {"half-spread": half, "slippage": params.slippage}
+    return parts | {"fee": paid - half - params.slippage}
+
+
+def _half_spread(instrument: str, params: TradingParams, other: float | None = None) -> float:
+    half = params.half_spread if other is None else other
+    if instrument != FUTURES:
+        return half
+    return params.tick * math.ceil(round(half / params.tick, 9))

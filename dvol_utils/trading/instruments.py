@@ -83,7 +83,7 @@ def paper_index(days: pd.DataFrame, hours: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row a day: `gain` from fill to exit, `marked` from fill to the next origin, `rolled`
+        One row per day: `gain` from fill to exit, `marked` from fill to the next origin, `rolled`
         (whether a position that is kept has to be closed and opened anew; never here).
     """
     level = hours["dvol"]

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from arch.bootstrap import StationaryBootstrap
 from scipy import stats
 
+from dvol_utils.significance.resampling import resampled_hours
 from dvol_utils.trading.backtest import DAYS_PER_YEAR, days_apart
 
 KEYS = ("instrument", "model", "rule")
@@ -25,12 +25,12 @@ def summary(
     coverage: float = 0.95,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Return and risk of back-tests, one row a group.
+    """Return and risk of back-tests, one row per group.
 
     Parameters
     ----------
     trades : DataFrame
-        Rows of `back_test`, each day's once a group.
+        Rows of `back_test`, each day's once per group.
     by : sequence of str
         Columns that define a group.
     block_days, reps, coverage, seed : int, int, float, int
@@ -39,13 +39,13 @@ def summary(
     Returns
     -------
     DataFrame
-        The columns of `by`; `days`; `annual_return`, `annual_gross`, `annual_cost` and
-        `volatility` (% of capital a year), `sharpe`, `sharpe_low`, `sharpe_high`, `drawdown` (% of
-        capital, the largest loss from a peak of what the group earned), `in_market` (share of days
-        with a position), `hit_rate` (share of positions held that ended with a net gain),
-        `turnover` (position bought and sold a year, in units of the mean position held),
-        `break_even` (cost that would take the whole gross gain, points a side). Missing where there
-        is no position.
+        The columns of `by`; `days` (decisions), `years`; `annual_return`, `annual_gross`,
+        `annual_cost` and `volatility` (% of capital a year), `sharpe`, `sharpe_low`, `sharpe_high`,
+        `drawdown` (% of capital, the largest loss from a peak of what the group earned),
+        `in_market` (share of days with a position), `hit_rate` (share of positions held that ended
+        with a net gain), `turnover` (position bought and sold a year, in units of the mean position
+        held), `break_even` (cost that would take the whole gross gain, points a side). Missing
+        where there is no position, and so are ratios, though closing an earlier one may have cost.
 
     Notes
     -----
@@ -70,15 +70,17 @@ def summary(
             "coverage": coverage,
             "seed": seed,
         }
-        low, high = sharpe_interval(net, len(group) / years, **drawn)
+        moved = net if total > 0 else np.zeros(len(net))
+        low, high = sharpe_interval(moved, len(group) / years, **drawn)
         traded = group["traded"].sum()
         row = {
             "days": len(group),
+            "years": years,
             "annual_return": net.sum() / years,
             "annual_gross": group["gross"].sum() / years,
             "annual_cost": group["cost"].sum() / years,
             "volatility": _deviation(net) * math.sqrt(len(group) / years),
-            "sharpe": sharpe(net, len(group) / years),
+            "sharpe": sharpe(moved, len(group) / years),
             "sharpe_low": low,
             "sharpe_high": high,
             "drawdown": drawdown(net),
@@ -235,7 +237,7 @@ def deflated(trades: pd.DataFrame, tried: pd.DataFrame) -> dict[str, float]:
 
 
 def deflated_table(chance: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
-    """`deflated` by instrument, one a row."""
+    """`deflated` by instrument, one per row."""
     return pd.DataFrame(chance.values()).assign(instrument=list(chance))[
         ["instrument", "trials", "sharpe", "expected", "probability"]
     ]
@@ -306,8 +308,9 @@ def _rows(days: int, apart: float) -> int:
 
 def _resamples(values: np.ndarray, block: int, reps: int, seed: int) -> np.ndarray:
     """Resampled series, shape (reps, rows)."""
-    sampler = StationaryBootstrap(min(block, len(values)), np.arange(len(values)), seed=seed)
-    return np.stack([values[sampler.update_indices()] for _ in range(reps)])
+    rows, block = len(values), min(block, len(values))
+    draws = resampled_hours(rows, block_hours=block, reps=reps, seed=seed)
+    return np.stack([values[drawn] for drawn in draws])
 
 
 def _deviation(returns: np.ndarray) -> float:

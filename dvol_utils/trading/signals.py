@@ -20,7 +20,7 @@ def forecast_signal(forecasts: pd.DataFrame, rule: str, tick: float) -> pd.Serie
     Parameters
     ----------
     forecasts : DataFrame
-        Forecast table of one asset and model, one row an origin (seeds averaged); quantiles where
+        Forecast table of one asset and model, one row per origin (seeds averaged); quantiles where
         the rule needs them.
     rule : str
         `sign`: the direction of the forecast change, in full from one tick on and in proportion

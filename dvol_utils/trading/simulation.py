@@ -73,8 +73,8 @@ def simulate(
     -------
     DataFrame
         Rows of `back_test` with `asset, split, instrument, model, rule, jump_regime, level_regime`:
-        a row a trade (a position from its fill to the next). Nothing of it depends on what comes
-        after a position's origin but `gain` and what follows from it.
+        one row per trade (a position from its fill to the next). Nothing of it depends on what
+        comes after a position's origin but `gain` and what follows from it.
 
     Raises
     ------

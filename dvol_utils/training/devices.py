@@ -92,9 +92,9 @@ def chosen_arithmetic(device: torch.device, params: TrainingParams) -> Arithmeti
     """What `training.precision` comes to on a device, and why.
 
     `auto` asks what kind of device it is, and never how long something takes, so that a machine
-    gives the same answer each time: bfloat16 on GPUs that compute it natively, on processors with
-    AMX, and on AMD's that have instructions for it; float32 elsewhere. docs/training.md has the
-    measurements behind the rule. A precision that is set wins; only where a device has no
+    gives the same answer each time. It is bfloat16 on GPUs that compute it natively, on processors
+    with AMX, and on AMD's that have instructions for it, and float32 elsewhere. docs/training.md
+    has the measurements behind the rule. A precision that is set wins; only where a device has no
     instructions for bfloat16, where torch emulates it or refuses, is it float32 all the same.
     """
     if params.precision == "float32":

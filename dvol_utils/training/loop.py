@@ -70,7 +70,7 @@ def fit_network(
     Returns
     -------
     list of dict
-        One row an epoch, with losses (weighted means over rows of the scaled target), validation
+        One row per epoch, with losses (weighted means over rows of the scaled target), validation
         skill and learning rate.
 
     Raises

@@ -11,7 +11,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from dvol_utils.study.files import replacing
@@ -71,6 +70,10 @@ class ProgressWriter:
         self.past, self.echo = list(past), echo
 
     def __enter__(self) -> ProgressWriter:
+        from torch.utils.tensorboard import (
+            SummaryWriter,
+        )  # forecasts of trained networks go without
+
         path = write_history(self.folder, self.past)
         self.started = time.monotonic()
         self.history = path.open("a", encoding="utf-8", newline="")

@@ -7,5 +7,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
     submod_attrs={
         "columns": ["group_shares", "interval_grid", "pivoted", "readable", "with_interval"],
         "numbers": ["digits", "number", "percent", "persistence_sentence", "written"],
+        "text": ["listed"],
     },
 )

@@ -211,7 +211,7 @@ def with_interval(table: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def interval_grid(table: pd.DataFrame, *, prefix: str = "") -> pd.DataFrame:
-    """Estimates with their intervals as text, a row a model and a column a metric.
+    """Estimates with their intervals as text, one row per model and one column per metric.
 
     Parameters
     ----------
@@ -232,9 +232,9 @@ def interval_grid(table: pd.DataFrame, *, prefix: str = "") -> pd.DataFrame:
 
 
 def pivoted(
-    shown: pd.DataFrame, by: str, values: Iterable[str], *, index: str = "model"
+    shown: pd.DataFrame, by: str, values: Iterable[str], *, index: Iterable[str] = ("model",)
 ) -> pd.DataFrame:
-    """A table of `readable` with a row a model and the groups side by side.
+    """A table of `readable` with one row per model and the groups side by side.
 
     Parameters
     ----------
@@ -246,16 +246,18 @@ def pivoted(
     Returns
     -------
     DataFrame
-        `index`, then for each group its values under `<value>, <group>`; rows and groups in their
-        order in `shown`.
+        Columns (group, head): `index` without a group, then each group's values; one value alone
+        stands above the groups. Rows and groups in their order in `shown`.
     """
-    group = _HEADS.get(by, by)
-    rows = pd.DataFrame({index: shown[index].unique()})
-    for name, part in shown.groupby(group, sort=False):
-        own = part.set_index(index)
-        for value in (_HEADS.get(value, value) for value in values):
-            rows[f"{value}, {name}"] = own[value].reindex(rows[index]).to_numpy()
-    return rows
+    names, heads = ([_HEADS.get(name, name) for name in part] for part in (index, values))
+    keys = shown.set_index(names).index.drop_duplicates()
+    columns = {("", name): keys.get_level_values(name) for name in names}
+    for group, part in shown.groupby(_HEADS.get(by, by), sort=False):
+        own = part.set_index(names).reindex(keys)
+        for head in heads:
+            place = (str(group), head) if len(heads) > 1 else (head, str(group))
+            columns[place] = own[head].to_numpy()
+    return pd.DataFrame(columns)
 
 
 def group_shares(table: pd.DataFrame, by: str) -> str:

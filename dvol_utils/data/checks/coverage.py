@@ -35,7 +35,7 @@ _GROUPS: dict[SeriesName, dict[str, tuple[str, ...]]] = {
 
 
 def panel_coverage(panel: pd.DataFrame) -> pd.DataFrame:
-    """How much of each column is there, one row an asset and column.
+    """How much of each column is there, one row per asset and column.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def panel_coverage(panel: pd.DataFrame) -> pd.DataFrame:
 
 
 def ended_series(panel: pd.DataFrame) -> pd.DataFrame:
-    """Columns of the panel that ended before it did, one row an asset and column.
+    """Columns of the panel that ended before it did, one row per asset and column.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def ended_series(panel: pd.DataFrame) -> pd.DataFrame:
 
 
 def ended_sentences(panel: pd.DataFrame) -> list[str]:
-    """Which columns ended and when, in words, an item an asset that has some."""
+    """Which columns ended and when, in words, one item per asset that has some."""
     sentences = []
     for asset, ended in ended_series(panel).groupby("asset"):
         named = [

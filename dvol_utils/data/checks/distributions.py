@@ -137,7 +137,7 @@ def fitness(
     *,
     horizon_hours: int = 24,
 ) -> list[str]:
-    """Whether the data carries the study, in words made from its numbers, one item an asset.
+    """Whether the data carries the study, in words made from its numbers, one item per asset.
 
     Parameters
     ----------

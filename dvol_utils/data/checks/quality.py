@@ -161,7 +161,7 @@ def lead_lag(panel: pd.DataFrame, *, most: int = 3, step_hours: int = 1) -> pd.D
 
 
 def fetch_log(raw_dir: Path | str) -> pd.DataFrame:
-    """What the raw store's manifest says of its files, one row a file.
+    """What the raw store's manifest says of its files, one row per file.
 
     Returns
     -------

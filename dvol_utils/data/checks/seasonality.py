@@ -136,7 +136,7 @@ def _by_slot(
 
 
 def _slot_means(values: pd.Series, slots: pd.Index, lags: int, coverage: float) -> pd.DataFrame:
-    """Regression on one dummy a slot with HAC errors: means, intervals, Wald test of equality."""
+    """Regression on one dummy per slot with HAC errors: means, intervals, Wald test of equality."""
     dummies = pd.get_dummies(pd.Series(np.asarray(slots)), dtype=float)
     cov_kwds = {"maxlags": lags, "use_correction": True}
     fit = sm.OLS(values.to_numpy(), dummies.to_numpy()).fit(cov_type="HAC", cov_kwds=cov_kwds)

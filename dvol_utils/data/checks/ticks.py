@@ -2,8 +2,8 @@
 
 A true spike leaves traces. Its bar opens where the bar before closed, the next one opens where it
 closed, the price moves, another asset's DVOL moves. A wrong tick stands alone. How far is too far
-was read off real data and lies beyond all that happened there: 44,000 hours of Bitcoin's DVOL and
-33,000 of Ether's from March 2021 to March 2026, 47,000 of Bitcoin's price.
+was read off real data and lies beyond all that happened there. These were 44,000 hours of
+Bitcoin's DVOL and 33,000 of Ether's from March 2021 to March 2026, and 47,000 of Bitcoin's price.
 
 This looks at both sides of a row: it judges data, and is never a feature.
 """

@@ -70,7 +70,7 @@ def findings(
 
 
 def verdict(found: pd.DataFrame) -> str:
-    """One line (Markdown) made from all findings: yes or no, and why.
+    """Made from all findings (Markdown): yes or no, then a sentence for each reason.
 
     Parameters
     ----------
@@ -80,11 +80,21 @@ def verdict(found: pd.DataFrame) -> str:
     failed = found[found["passed"].eq(False)]
     fit = failed.empty
     several = len(set(found["asset"])) > 1
-    reasons = _words(found[found["passed"].eq(True)] if fit else failed, several)
+    reasons = _sentences(found[found["passed"].eq(True)] if fit else failed, several)
     unknown = found[found["passed"].isna()]
     note = _WAY_OUT if "wrong ticks" in set(failed["check"]) else ""
     note += f" Not checked: {_words(unknown, several)}." if len(unknown) else ""
-    return f"**Fit for the study: {'yes' if fit else 'no'}**, because {reasons}.{note}"
+    return f"**Fit for the study: {'yes' if fit else 'no'}.** {reasons}{note}"
+
+
+def _sentences(found: pd.DataFrame, several: bool) -> str:
+    """All words of each asset as sentences, with its name where there are several."""
+    parts = found.groupby("asset", sort=True)["words"]
+    return " ".join(
+        (f"{asset}: " if several else "")
+        + " ".join(f"{text[0].upper()}{text[1:]}." for text in words)
+        for asset, words in parts
+    )
 
 
 def _words(found: pd.DataFrame, several: bool) -> str:

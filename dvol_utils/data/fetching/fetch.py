@@ -1,7 +1,7 @@
 """Fetch the raw store from the public sources, or bring it up to date.
 
 Each page of a download is kept in `<raw_dir>/.fetch/` as it arrives, so that an interrupted
-download goes on where it stopped; a finished one is checked, merged with the file that is there,
+download goes on where it stopped. A finished one is checked, merged with the file that is there,
 written in one step, and noted in `<raw_dir>/manifest.json`.
 """
 
@@ -135,7 +135,7 @@ def fetch_store(
 def _lines(
     name: str, lacking: Mapping[str, str], cost: Callable[[list[str]], str]
 ) -> Iterator[str]:
-    """A line a reason why columns did not come, with what they cost."""
+    """One line per reason why columns did not come, with what they cost."""
     for reason in dict.fromkeys(lacking.values()):
         columns = [column for column, why in lacking.items() if why == reason]
         yield f"{name}: not fetched: {cost(columns)}: {reason}"

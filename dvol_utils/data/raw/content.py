@@ -50,5 +50,5 @@ def _check_lines(file: RawFile, content: bytes) -> None:
         if end < 0:
             message = f"found more than {limits.LINE_BYTES:,} bytes without a line break"
             row = content.count(b"\n", 0, start) - 1
-            file.refuse(f"{message}; should be one row a bar, and columns few", row=row)
+            file.refuse(f"{message}; should be one row per bar, and columns few", row=row)
         start = end + 1

@@ -96,7 +96,7 @@ def read_cells(
         Not a whole file, a column that is missing or stands twice, a cell that is no number.
     """
     if not content or content.isspace():
-        RawFile(path, names).refuse("the file is empty; should be a header and one row a bar")
+        RawFile(path, names).refuse("the file is empty; should be a header and one row per bar")
     if path.suffix == ".parquet":
         return _read_parquet(
             RawFile(path, names, "row", 1, series), content, iso_timestamps, optional
@@ -140,7 +140,7 @@ def _plain_lines(file: RawFile, content: bytes) -> bytes:
         message = "the file ends without a line break: it seems cut short; fetch it again whole"
         file.refuse(message, row=lines - 1)
     if lines == 1:
-        file.refuse("the file has a header but no rows; should have one row a bar")
+        file.refuse("the file has a header but no rows; should have one row per bar")
     if b"\r" in content:
         content = content.replace(b"\r\n", b"\n")
         if b"\r" in content:
@@ -269,7 +269,7 @@ def _read_parquet(
         reason = str(error).splitlines()[0]
         file.refuse(f"not a whole Parquet file ({reason}); fetch it again whole")
     if not table.num_rows:
-        file.refuse("the file has columns but no rows; should have one row a bar")
+        file.refuse("the file has columns but no rows; should have one row per bar")
     columns = {}
     for name in places:
         cells = table[names[name]]

@@ -1,4 +1,4 @@
-"""The raw store: one file a series, as the source gave it, checked cell by cell and never edited.
+"""The raw store: one file per series, as the source gave it, checked cell by cell and never edited.
 
 A file is CSV or Parquet and has a column `timestamp`: the bar's open, UTC (of funding: the
 settlement; of on-chain values: the start of the UTC day). Columns beyond those of `SCHEMAS` are
@@ -211,7 +211,7 @@ def manifest_entries(raw_dir: Path | str) -> dict[str, dict[str, Any]]:
 def store_table(
     raw_dir: Path | str, assets: list[str], params: DataParams | None = None
 ) -> pd.DataFrame:
-    """What the raw store holds, one row a file.
+    """What the raw store holds, one row per file.
 
     Returns
     -------

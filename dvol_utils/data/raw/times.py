@@ -180,7 +180,7 @@ def check_held(file: RawFile, values: pd.Series, minutes: int) -> None:
             first, last = (values.index[changed[block * size + k]] for k in (0, size - 1))
             file.refuse(
                 f"from {first:%Y-%m-%d} to {last:%Y-%m-%d} the value changes only every {rows} "
-                "rows, as one of a longer step does that is repeated until the next: it would be "
+                "rows, as one of a longer step does that is repeated until the next. It would be "
                 "read before it was known; bring a value of each row's own",
                 column=str(values.name),
             )

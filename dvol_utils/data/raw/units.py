@@ -2,8 +2,8 @@
 
 A wrong unit leaves each single value possible: 0.85 points of DVOL is a number like any other. A
 month of them is not. The limits leave at least a factor of three to either side of what real
-series did from December 2020 to March 2026, and less than the factor of a hundred or more by which
-units differ. Where a month is beyond them, the units that would bring it back are named.
+series did from December 2020 to March 2026. Units differ by more: a factor of a hundred at least.
+Where a month is beyond them, the units that would bring it back are named.
 """
 
 from __future__ import annotations

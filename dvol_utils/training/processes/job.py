@@ -102,7 +102,7 @@ def last_trouble(folder: Path) -> str | None:
 
 
 def write_samples(samples: Samples, path: Path) -> None:
-    """Samples as parquet, one row an hour; what is no column as its attributes."""
+    """Samples as parquet, one row per hour; what is no column as its attributes."""
     columns = {
         field.name: getattr(samples, field.name)
         for field in fields(samples)

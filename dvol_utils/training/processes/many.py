@@ -1,7 +1,7 @@
 """Many independent networks: on this machine's cores, or on a Dask cluster.
 
 Each task runs on one thread, and as many at a time as there are cores, so the bits of the results
-do not depend on the machine; a second thread would gain only where a large network trains all
+do not depend on the machine. A second thread would gain only where a large network trains all
 alone. The cluster is not joblib's `dask` backend: that waits for ever for a task that always kills
 its worker.
 """
@@ -64,7 +64,7 @@ def run_tasks(
         None for this machine's cores, `local` for a Dask cluster on them, or `tcp://HOST:PORT` of
         one that runs; its workers have to see this project's folders under the same paths.
     workers : int, optional
-        Tasks at a time on this machine; otherwise one a core, or one where there is a GPU.
+        Tasks at a time on this machine; otherwise one per core, or one where there is a GPU.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def run_tasks(
 
 
 def default_workers() -> int:
-    """Tasks at a time on this machine: one a core that this process may use, one with a GPU."""
+    """Tasks at a time on this machine: one per core that this process may use, one with a GPU."""
     if torch.cuda.is_available():
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
