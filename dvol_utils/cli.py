@@ -127,9 +127,9 @@ def train(
     Published learning rate on several:      ... --set training.lr_scaling=conservative
     """
     from dvol_utils.forecasting.train_command import train_network
+    from dvol_utils.study.command_line import trained_study
 
-    wanted = [*(settings or []), *([f"training.devices={devices}"] if devices else [])]
-    loaded = study_of(study, raw, wanted, trained=model)
+    loaded = trained_study(study, raw, settings, model, devices)
     if seed not in loaded.training.seeds:
         typer.echo(
             f"train: seed {seed} is not in training.seeds {loaded.training.seeds}, so the study's "

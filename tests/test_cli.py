@@ -12,6 +12,7 @@ from dvol_utils.results.headline import markdown_table
 from dvol_utils.results.results_json import read_results
 from dvol_utils.study.files import read_json, write_json
 from dvol_utils.study.loading import load_study
+from dvol_utils.study.params import ParameterError
 from dvol_utils.study.tables import read_table, write_table
 
 BLOCK = "<!-- results:tiny -->\n{}\n<!-- /results -->\n"
@@ -289,6 +290,23 @@ def test_train_passes_everything_on(tmp_project, trained):
         "train: lstm_ultra seed 1, 212,609 parameters, best epoch 3 of 9, validation loss 1.2500, "
         "in float32: folder\n"
     )
+
+
+@pytest.mark.parametrize(("more", "own"), [((), True), (("--set", "training.epochs=7"), False)])
+def test_other_devices_are_no_trial(tmp_project, monkeypatch, more, own):
+    """The study's report takes the network; with other settings it is a trial's."""
+    folders = []
+
+    def note(study, *_, **__):
+        folders.append(study.run_dir)
+        raise ParameterError("enough")
+
+    monkeypatch.setattr("dvol_utils.forecasting.train_command.train_network", note)
+    words = ("train", "--study", "tiny", "--model", "lstm_large", *more)
+    for devices in ((), ("--devices", "2")):
+        dvol(*words, *devices, status=2)
+    assert folders[0] == folders[1]
+    assert (folders[0].name == "tiny") == own
 
 
 def test_train_goes_on_unless_told_otherwise(tmp_project, trained):

@@ -33,6 +33,18 @@ def study_of(
     return study
 
 
+def trained_study(
+    name: str, raw: Path | None, settings: list[str] | None, model: str, devices: str | None
+) -> StudyParams:
+    """As `study_of`, where `--devices` is no trial: the study's own network, wherever it learns."""
+    study = study_of(name, raw, settings, trained=model)
+    if devices is None:
+        return study
+    there = [*(settings or []), f"training.devices={devices}"]
+    training = study_of(name, raw, there, trained=model).training
+    return study.model_copy(update={"training": training})
+
+
 def overrides_of(name: str, raw: Path | None, settings: list[str] | None) -> dict[str, Any]:
     """What `--raw` and `--set` put in place of a study's parameters.
 
