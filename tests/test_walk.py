@@ -60,7 +60,7 @@ def test_networks_that_diverge_cost_the_others_nothing(run, monkeypatch):
 
     def one_diverges(tasks, **settings):
         first, _ = others(tasks, **settings)
-        return [first, Failure("TrainingError: loss is nan", own=True)]
+        return [first, Failure("TrainingError: loss is nan", at_fault=True)]
 
     monkeypatch.setattr(walk, "run_tasks", one_diverges)
     rest, failures = forecast_table(samples, study, log=lambda line: None)

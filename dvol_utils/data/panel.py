@@ -149,14 +149,14 @@ def _asset_panel(raw_dir: Path, asset: str, params: DataParams, leave_gaps: bool
         if leave_gaps and series == "dvol":
             panel["dvol_imputed"] = imputed.copy()
     if "price" in bars:
-        own = panel[~imputed]
-        closes = (own["dvol_close"], own["price_close"])
+        measured = panel[~imputed]
+        closes = (measured["dvol_close"], measured["price_close"])
         path = _path(raw_dir, asset, "dvol", params)
         check_beside_price(path, *closes, params.step_hours, params.factors)
-    known = _known_values(raw_dir, asset, params)
+    known_values = _known_values(raw_dir, asset, params)
     for column in VALUE_COLUMNS:
-        if column in known:
-            values, max_age_hours = known[column]
+        if column in known_values:
+            values, max_age_hours = known_values[column]
             panel[column] = _as_of(values, hours, max_age_hours)
         elif column not in panel:
             panel[column] = np.nan
@@ -215,10 +215,10 @@ def _fill_bars(
     filled = bars.take(np.maximum(last, 0)).set_axis(hours)
     filled[last < 0] = np.nan
     missing = (last >= 0) & (bars.index[np.maximum(last, 0)] != hours)
-    own, empty = max(minutes // 60, 1), np.zeros(len(hours), bool)
+    bar_hours, empty = max(minutes // 60, 1), np.zeros(len(hours), bool)
     for start, end in runs(missing):
         # The gap may have begun before the panel's first hour.
-        begin = bars.index[last[start]] + own * _HOUR
+        begin = bars.index[last[start]] + bar_hours * _HOUR
         length = int((hours[end] - begin) / _HOUR) + 1
         if length <= params.max_fill_hours:
             continue
@@ -244,7 +244,7 @@ def _known_values(
 ) -> dict[str, tuple[pd.Series, int]]:
     """Slow series by panel column: values indexed by when they are known, and their longest age."""
     lag = _DAY + pd.Timedelta(hours=params.publication_lag_hours)
-    known: dict[str, tuple[pd.Series, int]] = {}
+    values: dict[str, tuple[pd.Series, int]] = {}
     rules: tuple[tuple[SeriesName, pd.Timedelta, int], ...] = (
         ("funding", pd.Timedelta(hours=0), FUNDING_MAX_AGE_HOURS),
         ("onchain", lag, ONCHAIN_MAX_AGE_HOURS),
@@ -254,8 +254,8 @@ def _known_values(
             table = read_series(raw_dir, asset, series, params)
             table = table.set_axis(table.index + delay)
             for name, column in COLUMNS[series].items():
-                known[column] = (table[name].dropna(), max_age_hours)
-    return known
+                values[column] = (table[name].dropna(), max_age_hours)
+    return values
 
 
 def _as_of(values: pd.Series, hours: pd.DatetimeIndex, max_age_hours: int) -> np.ndarray:

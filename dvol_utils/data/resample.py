@@ -40,9 +40,9 @@ def hourly_closes(
     length = pd.Timedelta(minutes=minutes)
     if length >= _HOUR:
         amounts = [name for name in bars if name not in names]
-        known = bars.set_axis(bars.index + length)
-        known[amounts] = known[amounts] / (minutes // 60)
-        return known
+        closed = bars.set_axis(bars.index + length)
+        closed[amounts] = closed[amounts] / (minutes // 60)
+        return closed
     closes = bars.index.floor("h") + _HOUR
     first = np.flatnonzero(np.diff(closes.asi8, prepend=closes.asi8[0] - 1))
     last = np.append(first[1:], len(bars)) - 1

@@ -31,7 +31,7 @@ def ended_scores(forecasts: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame(columns=columns)
     squares = (rows["y_true"] - rows["y_origin"]) ** 2
     persistence = np.sqrt(squares.groupby(rows["model"]).mean())
-    found = score(rows)
-    return found.assign(
-        last_origin=found["model"].map(last), rmse_persistence=found["model"].map(persistence)
+    scores = score(rows)
+    return scores.assign(
+        last_origin=scores["model"].map(last), rmse_persistence=scores["model"].map(persistence)
     )[columns]

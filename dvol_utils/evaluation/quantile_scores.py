@@ -117,8 +117,8 @@ def crps(forecasts: pd.DataFrame, by: str | Sequence[str] = ("model",)) -> pd.Da
     place = [name for name in ("asset", "origin") if name in rows]
     naive = parts["crps"][rows["model"] == "persistence"]
     naive.index = pd.MultiIndex.from_frame(rows.loc[naive.index, place])
-    own = pd.MultiIndex.from_frame(rows[place])
-    parts["persistence"] = naive.reindex(own).to_numpy()
+    index = pd.MultiIndex.from_frame(rows[place])
+    parts["persistence"] = naive.reindex(index).to_numpy()
     parts["paired"] = parts["crps"].where(parts["persistence"].notna())
     table = _grouped_means(parts, rows, keys)
     table.insert(len(keys) + 1, "crps_skill", 1 - table.pop("paired") / table.pop("persistence"))

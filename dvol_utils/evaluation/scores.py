@@ -145,7 +145,7 @@ def in_order(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
 
     def rank(column: pd.Series) -> pd.Series:
         order = _ORDERS.get(str(column.name), ())
-        known = {value: f"{place:03d}" for place, value in enumerate(order)}
-        return column.map(lambda value: known.get(value, f"~{value}")) if order else column
+        places = {value: f"{place:03d}" for place, value in enumerate(order)}
+        return column.map(lambda value: places.get(value, f"~{value}")) if order else column
 
     return table.sort_values(list(keys), key=rank, ignore_index=True) if keys else table

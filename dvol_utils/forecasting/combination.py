@@ -79,10 +79,10 @@ def combination_weights(
     outcome = (rows["y_true"] - rows["y_origin"]).to_numpy(float)
     table = []
     for split, fold, past in _periods(rows):
-        known = past & np.isfinite(outcome)
-        weights = _shrunk_weights(changes.to_numpy()[known], outcome[known], shrinkage)
+        usable = past & np.isfinite(outcome)
+        weights = _shrunk_weights(changes.to_numpy()[usable], outcome[usable], shrinkage)
         table += [
-            {"split": split, "fold": fold, "model": model, "weight": weight, "rows": known.sum()}
+            {"split": split, "fold": fold, "model": model, "weight": weight, "rows": usable.sum()}
             for model, weight in zip(changes.columns, weights, strict=True)
         ]
     return pd.DataFrame(table)
@@ -90,18 +90,18 @@ def combination_weights(
 
 def _changes(forecasts: pd.DataFrame, members: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """One row per origin, in order of time, and the changes that members forecast for it."""
-    own = forecasts[forecasts["model"].isin(members)]
-    if own.empty:
+    of_members = forecasts[forecasts["model"].isin(members)]
+    if of_members.empty:
         found = ", ".join(pd.unique(forecasts["model"]))
         raise ValueError(
             f"forecasts: found models {found}; an ensemble needs one of {', '.join(members)}"
         )
-    own = average_seeds(own).sort_values("origin", kind="stable")
+    of_members = average_seeds(of_members).sort_values("origin", kind="stable")
     # With one member's inputs ended there is no ensemble of them all.
-    models = own.groupby("origin")["model"].transform("nunique")
-    own = own[models == models.max()]
-    rows = own.drop_duplicates("origin").reset_index(drop=True)
-    wide = own.pivot(index="origin", columns="model", values="y_pred")  # noqa: PD010 no aggregation
+    models = of_members.groupby("origin")["model"].transform("nunique")
+    of_members = of_members[models == models.max()]
+    rows = of_members.drop_duplicates("origin").reset_index(drop=True)
+    wide = of_members.pivot(index="origin", columns="model", values="y_pred")  # noqa: PD010 no aggregation
     present = [model for model in members if model in wide]
     return rows, wide[present].sub(rows["y_origin"].to_numpy(), axis=0).reset_index(drop=True)
 

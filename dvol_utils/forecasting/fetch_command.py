@@ -58,11 +58,11 @@ def fetch_data(
     FetchError
         DVOL or price could not be fetched; of the others a line says what is missing.
     """
-    if own := own_files(study):
+    if settings := own_files(study):
         if if_needed:
             return  # the reader says what those files lack
         raise ParameterError(
-            f"study {study.name}: {own} describes files of your own; fetched ones have hourly "
+            f"study {study.name}: {settings} describes files of your own; fetched ones have hourly "
             "bars, times in ms and the names of docs/data.md"
         )
     urls = dict(map(source_url, base_urls))

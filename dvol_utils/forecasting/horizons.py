@@ -70,8 +70,10 @@ def horizon_forecasts(panel: pd.DataFrame, jumps: pd.DataFrame, study: StudyPara
         )
     tables = []
     for hours in study.horizons:
-        own = horizon_study(study, hours)
+        study_at = horizon_study(study, hours)
         # The study's checkpoints are those of its own horizon.
-        table, _ = forecast_table(build_samples(panel, jumps, own), own, keep_simple=False)
+        table, _ = forecast_table(
+            build_samples(panel, jumps, study_at), study_at, keep_simple=False
+        )
         tables.append(table)
     return pd.concat(tables, ignore_index=True)

@@ -28,7 +28,7 @@ def readers(study: StudyParams, models: Iterable[str], columns: Iterable[str]) -
     return [
         name
         for name in models
-        if any(wanted & set(own) for own in model_inputs(study, name).values())
+        if any(wanted & set(read) for read in model_inputs(study, name).values())
     ]
 
 
@@ -44,10 +44,13 @@ def absent_inputs(study: StudyParams, samples: Samples) -> dict[str, str]:
     reasons = {}
     for model in study.models if absent else []:
         lacking = [
-            [name for name in own if name in absent] for own in model_inputs(study, model).values()
+            [name for name in columns if name in absent]
+            for columns in model_inputs(study, model).values()
         ]
         if all(lacking):
-            sources = dict.fromkeys(FEATURE_SOURCES[name] for own in lacking for name in own)
+            sources = dict.fromkeys(
+                FEATURE_SOURCES[name] for columns in lacking for name in columns
+            )
             reasons[model] = (
                 f"reads {', '.join(lacking[0])}, and the data holds no {', '.join(sources)}"
             )

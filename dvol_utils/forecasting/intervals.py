@@ -68,16 +68,18 @@ def add_quantiles(
     Gibbs and Candes (2021), Adaptive conformal inference under distribution shift, NeurIPS 34,
     arxiv.org/abs/2106.00170
     """
-    known = {part.asset: part for part in ([samples] if isinstance(samples, Samples) else samples)}
+    samples_of = {
+        part.asset: part for part in ([samples] if isinstance(samples, Samples) else samples)
+    }
     _refuse_doubles(forecasts)
-    found = np.full((len(forecasts), len(QUANTILES)), np.nan)
+    quantiles = np.full((len(forecasts), len(QUANTILES)), np.nan)
     for asset, at in forecasts.reset_index(drop=True).groupby("asset", sort=False).indices.items():
-        if asset not in known:
+        if asset not in samples_of:
             raise ValueError(
-                f"forecasts: found asset {asset!r}; samples are of {', '.join(sorted(known))}"
+                f"forecasts: found asset {asset!r}; samples are of {', '.join(sorted(samples_of))}"
             )
-        found[at] = _asset_quantiles(forecasts.iloc[at], known[asset], params)
-    return forecasts.assign(**dict(zip(QUANTILES, found.T, strict=True)))
+        quantiles[at] = _asset_quantiles(forecasts.iloc[at], samples_of[asset], params)
+    return forecasts.assign(**dict(zip(QUANTILES, quantiles.T, strict=True)))
 
 
 def forecast_width(dvol: np.ndarray, horizon: int) -> np.ndarray:
@@ -113,7 +115,7 @@ class _Day:
 
     origins: slice
     oldest: int  # first error that is not too old
-    known: int  # number of errors known
+    known_errors: int  # number of errors known
 
 
 def _asset_quantiles(rows: pd.DataFrame, samples: Samples, params: UncertaintyParams) -> np.ndarray:
@@ -132,9 +134,9 @@ def _asset_quantiles(rows: pd.DataFrame, samples: Samples, params: UncertaintyPa
     regime[place] = rows["jump_regime"] == "jump"
     errors = np.full((series.max() + 1, len(origins)), np.nan)
     errors[series, place] = error
-    found = _quantiles_of_errors(errors, regime, weight, days, params)[series, place]
+    quantiles = _quantiles_of_errors(errors, regime, weight, days, params)[series, place]
     forecast = rows["y_pred"].to_numpy(float)[:, None]
-    moves = found * width[:, None]
+    moves = quantiles * width[:, None]
     return forecast + moves if levels else forecast * np.exp(moves)
 
 
@@ -150,26 +152,26 @@ def _quantiles_of_errors(
     `errors` (series, origins), missing where not known, in order of origins like `weight` and
     `regime` (1 in jump hours, else 0).
     """
-    found = np.full((*errors.shape, len(QUANTILES)), np.nan)
+    quantiles = np.full((*errors.shape, len(QUANTILES)), np.nan)
     there = np.isfinite(errors)
     until = np.cumsum(np.pad(there, ((0, 0), (1, 0))), axis=1)  # how many there are before each
     # Sorted once, not once a day: errors that are not known, or too old, have no weight.
-    orders = [np.argsort(own)[:count] for own, count in zip(errors, until[:, -1], strict=True)]
+    orders = [np.argsort(row)[:count] for row, count in zip(errors, until[:, -1], strict=True)]
     rates = np.array([params.learning_rate, params.jump_learning_rate])
     level, seen = np.tile(_LEVELS, (len(errors), len(rates), 1)), 0
     for day in days:
-        new = slice(seen, day.known)
-        level = _adapted(level, errors[:, new], found[:, new], regime[new], rates)
-        seen, past = day.known, slice(day.oldest, day.known)
-        counts = until[:, day.known] - until[:, day.oldest]
-        known = np.zeros(len(weight))
-        known[past] = weight[past]
+        new = slice(seen, day.known_errors)
+        level = _adapted(level, errors[:, new], quantiles[:, new], regime[new], rates)
+        seen, past = day.known_errors, slice(day.oldest, day.known_errors)
+        counts = until[:, day.known_errors] - until[:, day.oldest]
+        weights = np.zeros(len(weight))
+        weights[past] = weight[past]
         wanted = _probabilities(level)
         for k in np.flatnonzero(counts >= params.min_errors):
-            total = np.cumsum(known[orders[k]])
+            total = np.cumsum(weights[orders[k]])
             at = total.searchsorted(np.maximum(wanted[k] * total[-1], _ABOVE_NONE))
-            found[k, day.origins] = np.sort(errors[k, orders[k][at]])[regime[day.origins]]
-    return found
+            quantiles[k, day.origins] = np.sort(errors[k, orders[k][at]])[regime[day.origins]]
+    return quantiles
 
 
 def _adapted(
@@ -204,7 +206,7 @@ def _days(origins: np.ndarray, targets: np.ndarray, past_days: int) -> Iterator[
         yield _Day(
             origins=slice(first, end),
             oldest=int(np.searchsorted(targets, 24 * (number - past_days), side="right")),
-            known=int(np.searchsorted(targets, 24 * number, side="right")),
+            known_errors=int(np.searchsorted(targets, 24 * number, side="right")),
         )
 
 

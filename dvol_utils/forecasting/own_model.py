@@ -46,14 +46,14 @@ def own_forecasts(
     """
     if name in MODEL_NAMES:
         raise ValueError(f"name: found {name!r}, a model of this package; should be a new name")
-    asked = samples.as_far_as(getattr(make(), "columns", ()))
+    reached = samples.as_far_as(getattr(make(), "columns", ()))
     tables = []
     for fold in study_folds(samples, study):
-        rows = fold_rows(asked, fold)
+        rows = fold_rows(reached, fold)
         if len(rows):
-            every = fit_and_predict(make(), fold_samples(asked, fold, study.walk))
-            forecast = _checked(every, rows, asked, name)
-            tables.append(forecast_rows(asked, rows, forecast, model=name, fold=fold.number))
+            every = fit_and_predict(make(), fold_samples(reached, fold, study.walk))
+            forecast = _checked(every, rows, reached, name)
+            tables.append(forecast_rows(reached, rows, forecast, model=name, fold=fold.number))
     if not tables:
         raise ValueError(f"{name}: one of its inputs ended before the first hour to forecast")
     return pd.concat(tables, ignore_index=True)

@@ -73,9 +73,9 @@ def _windows(samples: Samples, study: StudyParams) -> Iterator[str]:
     least = max(_DAY, horizon) if block == "auto" else block
     if least > len(rows):
         key = "target.horizon_hours" if block == "auto" else "significance.block_hours"
-        found = horizon if block == "auto" else block
+        length = horizon if block == "auto" else block
         yield (
-            f"{key}: found {found}; one block of the bootstrap is {least} hours, and there are "
+            f"{key}: found {length}; one block of the bootstrap is {least} hours, and there are "
             f"{len(rows)} of {test}: shorten it, {_ADVICE}"
         )
     held = _DAY * math.ceil(horizon / _DAY)
@@ -99,12 +99,12 @@ def _horizons(samples: Samples, study: StudyParams) -> Iterator[str]:
     for hours in study.horizons:
         split = study.split.model_copy(update={"test_end": horizon_end(study, hours)})
         labels = split_labels(samples.times, split, hours)
-        known = samples.complete & np.isfinite(samples.dvol)
-        known[max(len(known) - hours, 0) :] = False  # no target yet
+        usable = samples.complete & np.isfinite(samples.dvol)
+        usable[max(len(usable) - hours, 0) :] = False  # no target yet
         block = study.significance.block_hours
         least = max(_DAY if block == "auto" else block, hours)
         for name, wanted in (("train", 1), ("validation", 1), ("test", least)):
-            count = int((known & (labels == name)).sum())
+            count = int((usable & (labels == name)).sum())
             if count < wanted:
                 yield (
                     f"horizons: found {hours}; should leave {wanted} {name} rows or more, leaves "
@@ -117,9 +117,9 @@ def _years(samples: Samples, study: StudyParams) -> Iterator[str]:
     if study.edge.start is None:
         return
     try:
-        own = years_study(study)
-        labels = split_labels(samples.times, own.split, samples.horizon)
-        check_folds(replace(samples, split=labels), own)
+        yearly = years_study(study)
+        labels = split_labels(samples.times, yearly.split, samples.horizon)
+        check_folds(replace(samples, split=labels), yearly)
     except ValueError as error:
         yield f"edge.start: found {hour(study.edge.start)}: {error}"
 

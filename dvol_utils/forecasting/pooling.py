@@ -70,11 +70,11 @@ def asset_summary(samples: Sequence[Samples]) -> pd.DataFrame:
         validation, test.
     """
     rows = []
-    for own in samples:
-        scored = own.times[np.flatnonzero(own.scored)]
-        counts = {split: len(own.rows(split)) for split in ("train", "validation", "test")}
+    for of_asset in samples:
+        scored = of_asset.times[np.flatnonzero(of_asset.scored)]
+        counts = {split: len(of_asset.rows(split)) for split in ("train", "validation", "test")}
         origins = {"first_origin": scored[0], "last_origin": scored[-1]}
-        rows.append({"asset": own.asset, **origins, **counts})
+        rows.append({"asset": of_asset.asset, **origins, **counts})
     return pd.DataFrame(rows)
 
 
@@ -101,25 +101,29 @@ def pool(samples: Sequence[Samples], study: StudyParams) -> Samples:
     ValueError
         No asset has a row to learn from.
     """
-    ends = [_last_learnt(own) + 1 for own in samples]
-    parts = [(own, end) for own, end in zip(samples, ends, strict=True) if end]
+    ends = [_last_learnt(of_asset) + 1 for of_asset in samples]
+    parts = [(of_asset, end) for of_asset, end in zip(samples, ends, strict=True) if end]
     if not parts:
-        raise ValueError(f"assets {[own.asset for own in samples]}: no row to learn from")
+        raise ValueError(f"assets {[of_asset.asset for of_asset in samples]}: no row to learn from")
     training = study.training
     chunk = training.chunk_hours if training.supervision == "dense" else 1
     apart = training.window_hours - 1 + chunk
     blanks = [-(-(end + apart) // chunk) * chunk - end for _, end in parts]
     joined = {
-        field.name: _joined([getattr(own, field.name)[:end] for own, end in parts], blanks)
+        field.name: _joined(
+            [getattr(of_asset, field.name)[:end] for of_asset, end in parts], blanks
+        )
         for field in fields(Samples)
         if isinstance(getattr(parts[0][0], field.name), np.ndarray)
     }
     names = parts[0][0].features.columns
-    values = [own.features[names].to_numpy()[:end] for own, end in parts]
-    times = _joined([own.times[:end].tz_localize(None).to_numpy() for own, end in parts], blanks)
+    values = [of_asset.features[names].to_numpy()[:end] for of_asset, end in parts]
+    times = _joined(
+        [of_asset.times[:end].tz_localize(None).to_numpy() for of_asset, end in parts], blanks
+    )
     index = pd.DatetimeIndex(times, name="time").tz_localize("UTC")
     return Samples(
-        asset="+".join(own.asset for own, _ in parts),
+        asset="+".join(of_asset.asset for of_asset, _ in parts),
         times=index,
         horizon=parts[0][0].horizon,
         features=pd.DataFrame(_joined(values, blanks), columns=names, index=index),
@@ -170,9 +174,9 @@ def study_fits(samples: Sequence[Samples], study: StudyParams) -> list[Fit]:
     assets lacks are left out. Networks alone are told which asset a row is
     of: regressions would learn a constant.
     """
-    assets = tuple(own.asset for own in samples)
+    assets = tuple(of_asset.asset for of_asset in samples)
     folds = study_folds(samples[0], study)
-    absent = {name for own in samples for name in absent_inputs(study, own)}
+    absent = {name for of_asset in samples for name in absent_inputs(study, of_asset)}
     fits = []
     for model in pooled_models(study):
         if model in absent:
@@ -217,12 +221,12 @@ def fit_samples(fit: Fit, samples: Sequence[Samples], study: StudyParams) -> Sam
     ValueError
         There is no row to learn from, or none to stop networks by.
     """
-    known = [
-        fold_samples(own, fit.fold, study.walk, may_be_empty=True)
-        for own in samples
-        if own.asset in fit.assets
+    learnable = [
+        fold_samples(of_asset, fit.fold, study.walk, may_be_empty=True)
+        for of_asset in samples
+        if of_asset.asset in fit.assets
     ]
-    learnt = known[0] if fit.way == ALONE else pool(known, study)
+    learnt = learnable[0] if fit.way == ALONE else pool(learnable, study)
     refuse_empty(learnt, fit.fold, study.walk)
     return learnt
 
@@ -260,12 +264,12 @@ def pooling_forecasts(
     for fit, rows in zip(fits, learnt, strict=True):
         forecaster = fit_forecaster(fit, study)
         forecaster.fit(rows)  # networks find their checkpoints
-        for own in samples:
-            if own.asset in fit.assets:
-                at = fold_rows(own, fit.fold)
-                asked = fold_samples(own, fit.fold, study.walk, may_be_empty=True)
+        for of_asset in samples:
+            if of_asset.asset in fit.assets:
+                at = fold_rows(of_asset, fit.fold)
+                in_fold = fold_samples(of_asset, fit.fold, study.walk, may_be_empty=True)
                 made = {"model": fit.model, "seed": fit.seed, "fold": fit.fold.number}
-                table = forecast_rows(own, at, forecaster.predict(asked)[at], **made)
+                table = forecast_rows(of_asset, at, forecaster.predict(in_fold)[at], **made)
                 tables.append(table.assign(way=fit.way))
     return pd.concat(tables, ignore_index=True)
 

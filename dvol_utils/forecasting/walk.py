@@ -98,15 +98,15 @@ def walk_models(
     `after` may be a fold that was fitted before, as in `fold_networks`; rows, failures and the
     other arguments are as in `forecast_table`.
     """
-    own = {name: own_samples(samples, name, study) for name in names}
-    forecasts = _walk_networks(folds, own, study, log, after)
+    samples_of = {name: own_samples(samples, name, study) for name in names}
+    forecasts = _walk_networks(folds, samples_of, study, log, after)
     forecasts |= {
-        (name, 0): _walk_simple(name, folds, own[name], study, keep_simple)
-        for name in own
+        (name, 0): _walk_simple(name, folds, samples_of[name], study, keep_simple)
+        for name in samples_of
         if name not in NETWORK_NAMES
     }
     tables, failures = [], {}
-    for name, part in own.items():
+    for name, part in samples_of.items():
         for seed in _seeds(name, study):
             forecast = forecasts[name, seed]
             if isinstance(forecast, Failure):
@@ -219,7 +219,7 @@ def _walk_simple(
     """Forecasts of a model that is no network, of all folds' rows; may leave what was fitted."""
     folds = _with_rows(folds, samples)
     if not folds:
-        return Failure(_ENDED_BEFORE, own=True)
+        return Failure(_ENDED_BEFORE, at_fault=True)
     forecasts = []
     for fold in folds:
         forecaster = make_forecaster(name, study)
@@ -233,15 +233,15 @@ def _walk_simple(
 
 def _walk_networks(
     folds: Sequence[Fold],
-    own: Mapping[str, Samples],
+    samples_of: Mapping[str, Samples],
     study: StudyParams,
     log: Callable[[str], None],
     after: int | None = None,
 ) -> dict[tuple[str, int], np.ndarray | Failure]:
     """Forecasts of every network and seed, of all folds' rows."""
-    names = [name for name in own if name in NETWORK_NAMES]
+    names = [name for name in samples_of if name in NETWORK_NAMES]
     networks = [(name, seed) for name in names for seed in study.training.seeds]
-    kept = {name: _with_rows(folds, own[name]) for name in names}
+    kept = {name: _with_rows(folds, samples_of[name]) for name in names}
     # Folds that do not need each other's weights are trained side by side.
     chains = {
         name: [kept[name]] if _is_warm(name, study) else [[fold] for fold in kept[name]]
@@ -250,23 +250,25 @@ def _walk_networks(
     }
     largest = {name: _size(make_forecaster(name, study)) for name in names}
     work = [(network, chain) for network in networks for chain in chains.get(network[0], [])]
-    tasks = [partial(walk_network, *key, chain, own[key[0]], study, after) for key, chain in work]
+    tasks = [
+        partial(walk_network, *key, chain, samples_of[key[0]], study, after) for key, chain in work
+    ]
     sizes = [largest[name] * len(chain) for (name, _), chain in work]
     folders = network_folders(study, folds=[fold.number for fold in folds])
     trained = _side_by_side(tasks, sizes, folders, study, log)
     results = iter(trained)
-    found = {key: _joined([next(results) for _ in chains.get(key[0], [])]) for key in networks}
-    failed = {key: result for key, result in found.items() if isinstance(result, Failure)}
+    forecasts = {key: _joined([next(results) for _ in chains.get(key[0], [])]) for key in networks}
+    failed = {key: result for key, result in forecasts.items() if isinstance(result, Failure)}
     for (name, seed), result in failed.items():
-        if not result.own:
+        if not result.at_fault:
             raise InterruptedTrainingError(
                 f"{name} seed {seed}: {result.error}. What is trained is kept: run this again once "
                 "that is mended, and what is missing is made good"
             )
     untrained = [result.error for result in failed.values() if result.error != _ENDED_BEFORE]
-    if untrained and len(failed) == len(found):
+    if untrained and len(failed) == len(forecasts):
         raise TrainingError(f"no network could be trained; the first said: {untrained[0]}")
-    return found
+    return forecasts
 
 
 def _is_warm(name: str, study: StudyParams) -> bool:
@@ -277,7 +279,7 @@ def _is_warm(name: str, study: StudyParams) -> bool:
 def _joined(chains: Sequence[np.ndarray | Failure]) -> np.ndarray | Failure:
     """Forecasts of a network's chains in one array, or its first failure."""
     if not chains:
-        return Failure(_ENDED_BEFORE, own=True)
+        return Failure(_ENDED_BEFORE, at_fault=True)
     failed = [chain for chain in chains if isinstance(chain, Failure)]
     return failed[0] if failed else np.concatenate(chains)
 

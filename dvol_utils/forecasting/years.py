@@ -45,9 +45,9 @@ def years_study(study: StudyParams) -> StudyParams:
     values["models"] = ["persistence", *models]
     values["walk"] |= {"validation": "quarterly", "test": "quarterly"}
     values["edge"], values["published_page"] = {}, False
-    own = study_from(values, study.root)
-    own._trial, own._checkpoints = study.trial, "years"
-    return own
+    yearly = study_from(values, study.root)
+    yearly._trial, yearly._checkpoints = study.trial, "years"
+    return yearly
 
 
 def year_forecasts(
@@ -82,7 +82,7 @@ def year_forecasts(
     ValueError
         As `build_samples`, or a quarter has nothing to learn from.
     """
-    own = years_study(study)
-    samples = build_samples(panel, jumps, own, asset=study.data.assets[0])
-    table, failures = forecast_table(samples, own, log=log, keep_simple=False)
-    return add_quantiles(table, samples, own.uncertainty), failures
+    yearly = years_study(study)
+    samples = build_samples(panel, jumps, yearly, asset=study.data.assets[0])
+    table, failures = forecast_table(samples, yearly, log=log, keep_simple=False)
+    return add_quantiles(table, samples, yearly.uncertainty), failures

@@ -206,9 +206,9 @@ def overlap(
     rows = []
     for hours in within_hours:
         near = ~np.isnan(nearest_mark(jumps, marks, range(-hours, hours + 1)))
-        found, flags = int((near & flagged).sum()), int(flagged.sum())
-        share, chance = percentage(found, flags), percentage((near & tested).sum(), tested.sum())
-        rows.append((hours, flags, found, share, chance, share / chance if chance else np.nan))
+        hits, flags = int((near & flagged).sum()), int(flagged.sum())
+        share, chance = percentage(hits, flags), percentage((near & tested).sum(), tested.sum())
+        rows.append((hours, flags, hits, share, chance, share / chance if chance else np.nan))
     return pd.DataFrame(rows, columns=columns)
 
 

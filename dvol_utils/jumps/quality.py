@@ -245,12 +245,12 @@ def _classes(edges: Sequence[float]) -> list[tuple[str, float, float]]:
 
 
 def _rates(delays: Floats, hits: Mask) -> dict[str, float]:
-    found = delays[~np.isnan(delays)]
+    detected = delays[~np.isnan(delays)]
     return {
         "true_jumps": len(delays),
-        "found": len(found),
-        "recall": percentage(len(found), len(delays)) / 100,
-        "delay_hours": float(found.mean()) if len(found) else float("nan"),
+        "found": len(detected),
+        "recall": percentage(len(detected), len(delays)) / 100,
+        "delay_hours": float(detected.mean()) if len(detected) else float("nan"),
         "flags": len(hits),
         "correct": int(hits.sum()),
         "precision": percentage(hits.sum(), len(hits)) / 100,

@@ -92,9 +92,9 @@ class DecayForecaster:
     def predict(self, samples: Samples) -> np.ndarray:
         """Forecast for every hour, shape (rows,), index points; missing where inputs are."""
         inputs, unit = self._inputs(samples), self._unit(samples)
-        known = ~(np.isnan(inputs).any(axis=1) | np.isnan(unit))
+        complete = ~(np.isnan(inputs).any(axis=1) | np.isnan(unit))
         forecast = np.full(len(inputs), np.nan)
-        forecast[known] = self.regression.predict(inputs[known]) * unit[known]
+        forecast[complete] = self.regression.predict(inputs[complete]) * unit[complete]
         return samples.to_points(forecast)
 
     def state(self) -> State:

@@ -46,9 +46,9 @@ class RidgeForecaster:
     def predict(self, samples: Samples) -> np.ndarray:
         """Forecast for every hour, shape (rows,), index points; missing where inputs are."""
         inputs = samples.features[self.columns].to_numpy()
-        known = ~np.isnan(inputs).any(axis=1)
+        complete = ~np.isnan(inputs).any(axis=1)
         forecast = np.full(len(inputs), np.nan)
-        forecast[known] = _predict(self.learnt, inputs[known])
+        forecast[complete] = _predict(self.learnt, inputs[complete])
         return samples.to_points(forecast)
 
     def state(self) -> State:

@@ -24,8 +24,8 @@ _BUILD: dict[str, Callable[..., nn.Module]] = {
 
 def network_size(name: str, networks: NetworksParams) -> Mapping[str, Any]:
     """Arguments with which a network is built, beside the number of inputs."""
-    own = networks.of(name)
-    return LADDER[name] if own is None else own.size
+    params = networks.of(name)
+    return LADDER[name] if params is None else params.size
 
 
 def network_module(name: str) -> str:
@@ -35,23 +35,23 @@ def network_module(name: str) -> str:
 
 def network_study(name: str, study: StudyParams) -> StudyParams:
     """The study as a network sees it: with its own inputs and its own way to learn."""
-    own = study.networks.of(name)
-    if own is None:
+    params = study.networks.of(name)
+    if params is None:
         return study
     # Which asset it is stays the study's to tell.
-    told = {"asset"} & set(study.features.groups) - set(own.groups)
-    features = study.features.model_copy(update={"groups": [*own.groups, *told]})
-    training = study.training.model_copy(update=own.training)
+    markers = {"asset"} & set(study.features.groups) - set(params.groups)
+    features = study.features.model_copy(update={"groups": [*params.groups, *markers]})
+    training = study.training.model_copy(update=params.training)
     return study.model_copy(update={"features": features, "training": training})
 
 
 def with_epochs(name: str, study: StudyParams, epochs: int) -> StudyParams:
     """The study in which a network trains at most so many epochs."""
-    own = study.networks.of(name)
-    if own is None:
+    params = study.networks.of(name)
+    if params is None:
         training = study.training.model_copy(update={"epochs": epochs})
         return study.model_copy(update={"training": training})
-    section = own.model_copy(update={"epochs": epochs})
+    section = params.model_copy(update={"epochs": epochs})
     networks = study.networks.model_copy(update={name: section})
     return study.model_copy(update={"networks": networks})
 

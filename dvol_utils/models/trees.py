@@ -84,15 +84,15 @@ def _nodes(trees: HistGradientBoostingRegressor) -> State:
     grown = [predictor.nodes for (predictor,) in trees._predictors]
     roots = np.cumsum([0, *map(len, grown)])[:-1]
     nodes = np.concatenate(grown)
-    own = np.arange(len(nodes))
+    places = np.arange(len(nodes))
     first = np.repeat(roots, [len(tree) for tree in grown])
     leaf = nodes["is_leaf"].astype(bool)
     return {
         "roots": roots,
         "feature": np.where(leaf, 0, nodes["feature_idx"]).astype(np.int64),
         "threshold": nodes["num_threshold"].astype(float),
-        "left": np.where(leaf, own, first + nodes["left"]),
-        "right": np.where(leaf, own, first + nodes["right"]),
+        "left": np.where(leaf, places, first + nodes["left"]),
+        "right": np.where(leaf, places, first + nodes["right"]),
         "value": nodes["value"].astype(float),
         "depth": np.array([nodes["depth"].max()], np.int64),
         "baseline": np.asarray(trees._baseline_prediction, float).ravel(),

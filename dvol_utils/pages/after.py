@@ -52,9 +52,9 @@ def refit_text(forecasts: pd.DataFrame, folds: list[Fold], study: StudyParams) -
         return (
             "No month of the walk has begun since the study's end, so that nothing is refitted yet."
         )
-    own = forecasts[(forecasts["way"] == "refitted") & forecasts["model"].isin(NETWORK_NAMES)]
-    own = own[own["fold"] >= folds[0].number].drop_duplicates(["model", "fold"])
-    count = len(own) * len(study.training.seeds)
+    networks = forecasts[(forecasts["way"] == "refitted") & forecasts["model"].isin(NETWORK_NAMES)]
+    networks = networks[networks["fold"] >= folds[0].number].drop_duplicates(["model", "fold"])
+    count = len(networks) * len(study.training.seeds)
     cost = f"; {count} networks were trained for it" if count else ""
     return (
         f"Refitted {len(folds)} times, from {hour(folds[0].start)} to {hour(folds[-1].start)} UTC"
@@ -106,8 +106,8 @@ def cumulative_gains(forecasts: pd.DataFrame) -> pd.DataFrame:
         of each model but persistence.
     """
     rows = forecasts[forecasts["model"] != "persistence"].sort_values("origin", kind="stable")
-    naive, own = (rows["y_true"] - rows[name] for name in ("y_origin", "y_pred"))
-    saved = naive**2 - own**2
+    naive, error = (rows["y_true"] - rows[name] for name in ("y_origin", "y_pred"))
+    saved = naive**2 - error**2
     gain = saved.groupby([rows["way"], rows["model"]]).cumsum()
     return rows.assign(gain=gain)[["way", "model", "origin", "gain"]].reset_index(drop=True)
 
@@ -128,10 +128,10 @@ def finding(table: pd.DataFrame, coverage: float) -> str:
 
 def ways_sentence(forecasts: pd.DataFrame, chosen: str | None, study: StudyParams) -> str | None:
     """Whether refitting the chosen model helped; None where it was not refitted."""
-    own = forecasts[forecasts["model"] == chosen]
-    if chosen is None or own["way"].nunique() < len(MADE):
+    rows = forecasts[forecasts["model"] == chosen]
+    if chosen is None or rows["way"].nunique() < len(MADE):
         return None
-    losses = squared_errors(own.assign(model=own["way"]))
+    losses = squared_errors(rows.assign(model=rows["way"]))
     test = equal_loss(losses["refitted"], losses["saved"], horizon=study.overlap_hours)
     rmse = np.sqrt(losses.mean())
     better = "better" if rmse["refitted"] < rmse["saved"] else "worse"
@@ -144,10 +144,10 @@ def ways_sentence(forecasts: pd.DataFrame, chosen: str | None, study: StudyParam
 
 def best_day_sentence(forecasts: pd.DataFrame, chosen: str | None) -> str | None:
     """What one day adds to the chosen model's gain as it was; None where there is no gain."""
-    own = forecasts[(forecasts["way"] == "saved") & (forecasts["model"] == chosen)]
-    naive, error = (own["y_true"] - own[name] for name in ("y_origin", "y_pred"))
-    by_day = (naive**2 - error**2).groupby(own["origin"].dt.floor("D")).sum()
-    if own.empty or by_day.sum() <= 0:
+    rows = forecasts[(forecasts["way"] == "saved") & (forecasts["model"] == chosen)]
+    naive, error = (rows["y_true"] - rows[name] for name in ("y_origin", "y_pred"))
+    by_day = (naive**2 - error**2).groupby(rows["origin"].dt.floor("D")).sum()
+    if rows.empty or by_day.sum() <= 0:
         return None
     rest = by_day.sum() - by_day.max()
     without = "be behind" if rest < 0 else "still be ahead of"

@@ -47,7 +47,10 @@ def pooling_table(forecasts: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
     """
     tables = []
     for split, part in forecasts.groupby("split", sort=False):
-        rows = [_one_asset(own, study) for _, own in part.groupby("asset", sort=False)]
+        rows = [
+            _one_asset(rows_of_asset, study)
+            for _, rows_of_asset in part.groupby("asset", sort=False)
+        ]
         table = pd.concat(rows, ignore_index=True)
         tested = table["p_value"].notna()
         table["p_holm"] = np.nan
@@ -69,14 +72,14 @@ def _one_asset(forecasts: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
         if kind.way != ALONE
     ]
     resampling = Resampling.of(study.significance)
-    found = bootstrap_difference(rows, "skill", pairs, resampling=resampling)
-    found = found.drop(columns="model_b")
-    found = found.rename(columns={"estimate": "difference"}).set_index("model_a")
+    differences = bootstrap_difference(rows, "skill", pairs, resampling=resampling)
+    differences = differences.drop(columns="model_b")
+    differences = differences.rename(columns={"estimate": "difference"}).set_index("model_a")
     losses, horizon = squared_errors(rows), study.overlap_hours
     for pooled, alone in pairs:
         test = equal_loss(losses[pooled], losses[alone], horizon=horizon)
-        found.loc[pooled, ["p_value", "p_bartlett"]] = test[1:]
-    changes = found.drop(columns="metric").reindex(names).reset_index(drop=True)
+        differences.loc[pooled, ["p_value", "p_bartlett"]] = test[1:]
+    changes = differences.drop(columns="metric").reindex(names).reset_index(drop=True)
     return pd.concat([kinds, scores, changes], axis="columns")
 
 
@@ -102,9 +105,11 @@ def correlation_table(samples: Sequence[Samples], forecasts: pd.DataFrame) -> pd
     errors = alone.assign(error=error).set_index(["asset", "model", "origin"])["error"].sort_index()
     rows = []
     for a, b in combinations(samples, 2):
-        series = {"changes of DVOL": [_changes(own, alone) for own in (a, b)]}
+        series = {"changes of DVOL": [_changes(asset_samples, alone) for asset_samples in (a, b)]}
         for model in pd.unique(alone["model"]):
-            series[f"errors of {label(model)}"] = [errors[own.asset, model] for own in (a, b)]
+            series[f"errors of {label(model)}"] = [
+                errors[asset_samples.asset, model] for asset_samples in (a, b)
+            ]
         for name, pair in series.items():
             both = pd.concat(pair, axis="columns", join="inner")
             correlation = float(np.corrcoef(both.to_numpy().T)[0, 1])
@@ -114,8 +119,8 @@ def correlation_table(samples: Sequence[Samples], forecasts: pd.DataFrame) -> pd
 
 def _changes(samples: Samples, forecasts: pd.DataFrame) -> pd.Series:
     change = pd.Series(np.log(samples.outcome / samples.dvol), index=samples.times)
-    own = forecasts.loc[forecasts["asset"] == samples.asset, "origin"]
-    return change.loc[pd.DatetimeIndex(own.unique())]
+    origins = forecasts.loc[forecasts["asset"] == samples.asset, "origin"]
+    return change.loc[pd.DatetimeIndex(origins.unique())]
 
 
 def readable_pooling(table: pd.DataFrame) -> pd.DataFrame:
@@ -142,8 +147,8 @@ def is_found(row: pd.Series) -> bool:
 def found_words(table: pd.DataFrame) -> str:
     """How many of a split's comparisons lie beyond chance."""
     tested = table[table["way"] != ALONE]
-    found = int(tested.apply(is_found, axis="columns").sum())
-    return f"Pooling changes the skill beyond chance in {found} of {len(tested)} comparisons"
+    beyond = int(tested.apply(is_found, axis="columns").sum())
+    return f"Pooling changes the skill beyond chance in {beyond} of {len(tested)} comparisons"
 
 
 def pooling_answer(table: pd.DataFrame, *, coverage: float, simulated: bool) -> list[str]:
@@ -180,11 +185,11 @@ def pooling_summary(table: pd.DataFrame) -> str:
 
 
 def _pooling_words(rows: pd.DataFrame) -> str:
-    found = [row for _, row in rows.iterrows() if is_found(row)]
+    beyond = [row for _, row in rows.iterrows() if is_found(row)]
     words = [
         f"{verb} {', '.join(names)}"
         for verb, sign in (("helps", 1), ("hurts", -1))
-        if (names := dict.fromkeys(label(r["model"]) for r in found if sign * r["difference"] > 0))
+        if (names := dict.fromkeys(label(r["model"]) for r in beyond if sign * r["difference"] > 0))
     ]
     return " and ".join(words) or "is not shown to help or to hurt"
 

@@ -13,18 +13,18 @@ from dvol_utils.wording.numbers import coverage_text, number, percent
 _SO_LITTLE = "That is so little that shares of it say nothing"
 
 
-def attainable_table(test: pd.DataFrame, found: Attainable) -> pd.DataFrame:
+def attainable_table(test: pd.DataFrame, attained: Attainable) -> pd.DataFrame:
     """Scores and share of the attainable, one row per model, the oracle last.
 
     Parameters
     ----------
     test : DataFrame
         Test rows.
-    found : Attainable
+    attained : Attainable
         What could be reached on them.
     """
-    table = score(pd.concat([test, found.forecasts], ignore_index=True))
-    table["attained"] = table["model"].map(found.shares)
+    table = score(pd.concat([test, attained.forecasts], ignore_index=True))
+    table["attained"] = table["model"].map(attained.shares)
     return table[["model", "rmse", "mae", "skill", "attained", "n"]]
 
 
@@ -66,23 +66,23 @@ def share_text(share: float) -> str:
     return f"reaches {number(100 * share, '.0f')} % of what can be expected"
 
 
-def attainable_answer(found: Attainable | None) -> list[str]:
+def attainable_answer(attained: Attainable | None) -> list[str]:
     """What could be reached and which models come closest, for the page on regimes.
 
     Parameters
     ----------
-    found : Attainable or None
+    attained : Attainable or None
         None where the law is not known.
     """
-    if found is None:
+    if attained is None:
         return ["The law of this market is not known, so nobody can say what could be reached."]
     sentences = [
-        f"The best forecast by the market's law can expect a skill of {percent(found.skill)} "
-        f"(± {number(200 * found.skill_se, '.1f')}, two standard errors of the simulation); its "
-        f"own standard error is {number(found.mean_se, '.3f')} points."
+        f"The best forecast by the market's law can expect a skill of {percent(attained.skill)} "
+        f"(± {number(200 * attained.skill_se, '.1f')}, two standard errors of the simulation); its "
+        f"own standard error is {number(attained.mean_se, '.3f')} points."
     ]
-    shares = found.shares.drop("persistence").dropna().sort_values(ascending=False)
-    if len(found.shares) > 1 and shares.empty:
+    shares = attained.shares.drop("persistence").dropna().sort_values(ascending=False)
+    if len(attained.shares) > 1 and shares.empty:
         sentences.append(f"{_SO_LITTLE}.")
     behind = int((shares < 0).sum())
     if len(shares) and behind == len(shares):

@@ -67,7 +67,7 @@ def simple_rival(validation: pd.DataFrame, model: str) -> str | None:
 def described(study: StudyParams, model: str) -> pd.DataFrame:
     """What the model predicts and for whom: `about, answer`."""
     asset, horizon = study.data.assets[0], study.target.horizon_hours
-    known = hours_text(study.late_hours or horizon)
+    reach = hours_text(study.late_hours or horizon)
     market = " of a simulated market" if study.is_simulated else ""
     kinds = {
         ENSEMBLE: "a weighted mean of other models' forecasts",
@@ -80,7 +80,7 @@ def described(study: StudyParams, model: str) -> pd.DataFrame:
         f"imply for 30 days, at the close of the hour {hours_text(horizon)} after the origin",
         "Unit": "index points: annualised volatility in percent; with quantiles at 5, 25, 50, 75 "
         "and 95 %",
-        "Made": f"at the close of every hour, from what is known {known} before the target",
+        "Made": f"at the close of every hour, from what is known {reach} before the target",
         "Chosen": "by the lowest RMSE on the validation rows; test rows chose nothing"
         if model != "persistence"
         else "as the only model of the study",
@@ -102,10 +102,15 @@ def inputs_table(inputs: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """
     rows = []
     for group, columns in GROUPS.items():
-        read = {model: [name for name in columns if name in own] for model, own in inputs.items()}
-        used = {name for own in read.values() for name in own}
+        read = {
+            model: [name for name in columns if name in read_columns]
+            for model, read_columns in inputs.items()
+        }
+        used = {name for read_columns in read.values() for name in read_columns}
         if used:
-            readers = ", ".join(label(model) for model, own in read.items() if own)
+            readers = ", ".join(
+                label(model) for model, read_columns in read.items() if read_columns
+            )
             rows.append((group, len(used), _MEANINGS[group], readers))
     return pd.DataFrame(rows, columns=["group", "inputs", "what they are", "read by"])
 
@@ -126,9 +131,11 @@ def trained_on(
     """
     stages, walk = manifest["stages"], study.walk
     data, training = (stages.get(stage.name, {}) for stage in (DATA, TRAINING))
-    own = forecasts[(forecasts["model"] == model) & (forecasts["asset"] == study.data.assets[0])]
-    origins = own.groupby("split")["origin"]
-    folds, seeds = own["fold"].nunique(), own["seed"].nunique()
+    of_model = forecasts[
+        (forecasts["model"] == model) & (forecasts["asset"] == study.data.assets[0])
+    ]
+    origins = of_model.groupby("split")["origin"]
+    folds, seeds = of_model["fold"].nunique(), of_model["seed"].nunique()
     # The embargo, and rows whose inputs reach before the data, are in no split.
     splits = {row["split"]: row["rows"] for row in training.get("splits", [])}
     rows = {
@@ -145,7 +152,7 @@ def trained_on(
         if walk.is_fixed
         else f"{folds} times, {walk.validation} over validation rows and {walk.test} over test "
         f"rows, each time on all that was known; last for origins from "
-        f"{hour(own.loc[own['fold'] == own['fold'].max(), 'origin'].min())}",
+        f"{hour(of_model.loc[of_model['fold'] == of_model['fold'].max(), 'origin'].min())}",
         "Older rows": "count as much as new ones"
         if walk.half_life_days is None
         else f"count half as much with every {walk.half_life_days:g} days",
@@ -232,7 +239,7 @@ def limits(study: StudyParams, model: str, inputs: Mapping[str, Sequence[str]]) 
     inputs : mapping
         `model_inputs`.
     """
-    used = {name for own in inputs.values() for name in own}
+    used = {name for columns in inputs.values() for name in columns}
     where = "a simulated market" if study.is_simulated else study.data.assets[0]
     said = [
         f"All was measured on {where} in one stretch of time. A market that moves in another way "

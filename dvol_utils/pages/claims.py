@@ -56,8 +56,8 @@ class Claim(NamedTuple):
 
     def sentence(self, where: str, late: str) -> str:
         """Question, answer, what qualifies it, and the evidence."""
-        told = late if self.on_skill and self.verdict is not Verdict.UNJUDGED else ""
-        return f"{self.question} {_ANSWERS[self.verdict]}{told}{where}. {self.evidence}."
+        caution = late if self.on_skill and self.verdict is not Verdict.UNJUDGED else ""
+        return f"{self.question} {_ANSWERS[self.verdict]}{caution}{where}. {self.evidence}."
 
 
 def claims(
@@ -146,7 +146,7 @@ def _beats_persistence(
     if best is None:
         question = "Does a model beat persistence?"
         return [Claim(question, Verdict.UNJUDGED, "Persistence is the only model")]
-    judged = {found.loss: found for found in loss_verdicts(table, best, coverage)}
+    judged = {verdict.loss: verdict for verdict in loss_verdicts(table, best, coverage)}
     squared = judged["squared_error"]
     earlier = validation.set_index("model").loc[best, "skill"]
     evidence = (
@@ -213,14 +213,14 @@ def _same_in_jumps(table: pd.DataFrame, best: str | None, coverage: float) -> Cl
     gap = look_up(table, "jump_minus_normal", best, "skill") if best else None
     if gap is None or not np.isfinite(gap["estimate"]):
         return Claim(question, Verdict.UNJUDGED, "One of the two has no test rows")
-    own, naive = (_by_regime(table, model, "rmse") for model in (best, "persistence"))
+    one, naive = (_by_regime(table, model, "rmse") for model in (best, "persistence"))
     skill = [percent(value) for value in _by_regime(table, best, "skill")]
     apart = gap["low"] > 0 or gap["high"] < 0
     evidence = (
         f"The skill of {label(best)} is {skill[0]} in jump hours and {skill[1]} in normal ones "
         f"(difference {number(100 * gap['estimate'], '+.1f')} percentage points, "
-        f"{interval_text(gap, coverage, '.1f', 100)}). In jump hours its errors are {_size(own)} "
-        f"(RMSE {own[0]:.2f} against {own[1]:.2f} points), and those of persistence {_size(naive)} "
+        f"{interval_text(gap, coverage, '.1f', 100)}). In jump hours its errors are {_size(one)} "
+        f"(RMSE {one[0]:.2f} against {one[1]:.2f} points), and those of persistence {_size(naive)} "
         f"({naive[0]:.2f} against {naive[1]:.2f})"
     )
     holds = Verdict.DOES_NOT_HOLD if apart else Verdict.NOT_TOLD_APART

@@ -98,20 +98,20 @@ def established(
     return pd.DataFrame(judged, columns=names)
 
 
-def statements(found: pd.DataFrame) -> list[str]:
+def statements(table: pd.DataFrame) -> list[str]:
     """One sentence per row of `established`."""
     return [
         f"**{row.verdict.capitalize()}:** {row.statement}. {row.evidence}."
-        for row in found.itertuples()
+        for row in table.itertuples()
     ]
 
 
-def established_summary(found: pd.DataFrame, model: str, *, rows: int, simulated: bool) -> str:
+def established_summary(table: pd.DataFrame, model: str, *, rows: int, simulated: bool) -> str:
     """What is and what is not established about a model, in one or two sentences.
 
     Parameters
     ----------
-    found : DataFrame
+    table : DataFrame
         `established`.
     model : str
     rows : int
@@ -119,11 +119,11 @@ def established_summary(found: pd.DataFrame, model: str, *, rows: int, simulated
     simulated : bool
         Whether the data come from the simulated market.
     """
-    if found.empty:
+    if table.empty:
         return "Persistence is the study's only model, so there is no other to vouch for."
     where = "simulated " if simulated else ""
     lead = f"On {rows:,} {where}test hours"
-    listed = {verdict: "; ".join(part["statement"]) for verdict, part in found.groupby("verdict")}
+    listed = {verdict: "; ".join(part["statement"]) for verdict, part in table.groupby("verdict")}
     said = [f"{lead} nothing of what was asked about {label(model)} is established."]
     if ESTABLISHED in listed:
         said = [f"{lead} this is established about {label(model)}: {listed[ESTABLISHED]}."]
@@ -138,8 +138,8 @@ def established_summary(found: pd.DataFrame, model: str, *, rows: int, simulated
 
 def _by_losses(table: pd.DataFrame, model: str, coverage: float) -> list[_Judged]:
     return [
-        (_BY_LOSS[found.loss], _VERDICTS.get(found.verdict, NOT), found.sentence)
-        for found in loss_verdicts(table, model, coverage)
+        (_BY_LOSS[verdict.loss], _VERDICTS.get(verdict.verdict, NOT), verdict.sentence)
+        for verdict in loss_verdicts(table, model, coverage)
     ]
 
 
@@ -191,15 +191,15 @@ def _everywhere(regimes: pd.DataFrame, model: str, kind: str, text: str) -> _Jud
 
 def _months(months: pd.DataFrame, model: str) -> _Judged:
     text = "it is ahead of persistence in more months than chance gives"
-    own = months[months["model"] == model].dropna(subset=["skill"])
-    if own.empty:
+    of_model = months[months["model"] == model].dropna(subset=["skill"])
+    if of_model.empty:
         return text, OPEN, "There is no month with a skill"
-    whole = own[own["n"] >= _WHOLE * 24 * own["month"].dt.days_in_month]
+    whole = of_model[of_model["n"] >= _WHOLE * 24 * of_model["month"].dt.days_in_month]
     if whole.empty:
         return text, OPEN, "There is no whole month with a skill"
     ahead = int((whole["skill"] > 0).sum())
     chance = float(binomtest(ahead, len(whole), alternative="greater").pvalue)
-    part = len(own) - len(whole)
+    part = len(of_model) - len(whole)
     which = f" ({part} more in part, not counted)" if part else ""
     evidence = f"{ahead} of {len(whole)} whole months{which}, sign test {p_text(chance)}"
     return text, ESTABLISHED if chance < LEVEL else NOT, evidence
@@ -210,10 +210,10 @@ def _covers(shares: tuple[pd.DataFrame, pd.DataFrame], model: str) -> _Judged:
     said = " ".join(coverage_sentences(*shares, model)).removesuffix(".")
     held = []
     for regime, rows in zip(("all", "jump"), shares, strict=True):
-        own = rows[(rows["model"] == model) & (rows["share"] == "within")]
-        own = own[own["nominal"] == 0.9]
-        own = own if regime == "all" else own[own["jump_regime"] == regime]
-        held += [AIMS[regime][0] <= value <= AIMS[regime][1] for value in own["observed"]]
+        within = rows[(rows["model"] == model) & (rows["share"] == "within")]
+        within = within[within["nominal"] == 0.9]
+        within = within if regime == "all" else within[within["jump_regime"] == regime]
+        held += [AIMS[regime][0] <= value <= AIMS[regime][1] for value in within["observed"]]
     if len(held) < len(shares):
         return text, OPEN if all(held) else NOT, said
     return text, ESTABLISHED if all(held) else NOT, said

@@ -82,10 +82,10 @@ def coverage_by_month(judged: pd.DataFrame, model: str) -> pd.DataFrame:
     model : str
     """
     columns = ["month", "covered_90", "low", "high", "n"]
-    own = add_calendar(judged[judged["model"] == model])
-    if own.empty:
+    of_model = add_calendar(judged[judged["model"] == model])
+    if of_model.empty:
         return pd.DataFrame(columns=columns)
-    shares = reliability(own.assign(month=own["month"].dt.strftime("%Y-%m")), by="month")
+    shares = reliability(of_model.assign(month=of_model["month"].dt.strftime("%Y-%m")), by="month")
     rows = shares[(shares["share"] == "within") & (shares["nominal"] == 0.9)]
     return rows.rename(columns={"observed": "covered_90"})[columns].reset_index(drop=True)
 

@@ -48,18 +48,18 @@ def cumulative_title(curve: pd.DataFrame, weeks: pd.DataFrame, model: str) -> st
 
 def month_title(months: pd.DataFrame, model: str, least: int) -> str:
     """In how many months that are long enough to judge a model is ahead of persistence."""
-    own = months[months["model"] == model]
-    judged = own[own["n"] >= least]
+    of_model = months[months["model"] == model]
+    judged = of_model[of_model["n"] >= least]
     said = f"{label(model)} is ahead of persistence in {(judged['skill'] > 0).sum()} of "
     return said + f"{len(judged)} months of at least {least:,} hours"
 
 
-def week_kind_titles(told: pd.DataFrame) -> dict[pd.Timestamp, str]:
+def week_kind_titles(kinds: pd.DataFrame) -> dict[pd.Timestamp, str]:
     """A title a week of `telling_weeks`, by its Monday."""
     return {
         row.week: f"{row.kind}, from {day(row.week)}: {number(-row.excess, '+.0f')} points² "
         f"over persistence"
-        for row in told.itertuples()
+        for row in kinds.itertuples()
     }
 
 
@@ -112,9 +112,9 @@ def intervals_title(shares: Mapping[str, pd.DataFrame]) -> str:
 
 def ranking_title(skills: pd.DataFrame, best: str) -> str:
     """What became of the chosen model's skill, and its place: `model, validation, test`."""
-    own = skills.set_index("model").loc[best]
-    place = int((skills["test"] > own["test"]).sum()) + 1
+    skill = skills.set_index("model").loc[best]
+    place = int((skills["test"] > skill["test"]).sum()) + 1
     return (
         f"{label(best)}, chosen on validation rows, is number {place} of {len(skills)} on test "
-        f"rows: skill {percent(own['validation'])} there, {percent(own['test'])} here"
+        f"rows: skill {percent(skill['validation'])} there, {percent(skill['test'])} here"
     )

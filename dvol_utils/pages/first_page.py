@@ -92,7 +92,7 @@ def _on_forecast(table: pd.DataFrame, best: str | None, coverage: float, still: 
     """How much the chosen model removes of persistence's squared error, and its direction."""
     if best is None:
         return "**There is nothing to compare.** DVOL was forecast by persistence alone."
-    judged = {found.loss: found for found in loss_verdicts(table, best, coverage)}
+    judged = {verdict.loss: verdict for verdict in loss_verdicts(table, best, coverage)}
     row = look_up(table, "interval", best, "skill")
     skill, low, high = (100 * row[name] for name in ("estimate", "low", "high"))
     verb = "removes" if skill >= 0 else "adds"
@@ -106,12 +106,12 @@ def _on_forecast(table: pd.DataFrame, best: str | None, coverage: float, still: 
 
 def _on_direction(table: pd.DataFrame, best: str, judged: dict[str, LossVerdict]) -> str:
     """Whether it calls the direction, in a sentence; empty where that cannot be judged."""
-    found, share = judged["direction"].verdict, look_up(table, "interval", best, "direction")
-    if found is Verdict.UNJUDGED or share is None:
+    verdict, share = judged["direction"].verdict, look_up(table, "interval", best, "direction")
+    if verdict is Verdict.UNJUDGED or share is None:
         return ""
     gain = look_up(table, "loss", best, "direction")["estimate"]
     more = "more" if gain > 0 else "less"
-    sure = "beyond chance" if found in (Verdict.HOLDS, Verdict.OPPOSITE) else "not beyond chance"
+    sure = "beyond chance" if verdict in (Verdict.HOLDS, Verdict.OPPOSITE) else "not beyond chance"
     return (
         f" It is right about up or down in {percent(share['estimate'])} of the moves, "
         f"{number(100 * abs(gain), '.1f')} points {more} than chance gives ({sure})."
@@ -171,10 +171,10 @@ def _on_trust(
             "finds in a market whose law is known, and nothing about Bitcoin."
         )
     r2, theirs = estimate(table, "persistence", "r2"), PUBLISHED_FIGURES["overall"]["r2"]
-    known = "" if late_hours is None else " Judge it by what the inputs could know, too."
+    caution = "" if late_hours is None else " Judge it by what the inputs could know, too."
     return (
         f"**A high R² proves nothing here.** R² is the share of the ups and downs that a forecast "
         f"explains. Assuming no change alone has {r2:.3f}; the "
         f"published network has {theirs} on hours of its own. All models stand on {span}: one "
-        f"market in one period.{known}"
+        f"market in one period.{caution}"
     )

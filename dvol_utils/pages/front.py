@@ -60,7 +60,7 @@ def _established(
     if CARD.name not in stages or not study.artefact("regimes.parquet").is_file():
         return []
     judged = with_quantiles(test)
-    found = established(
+    table = established(
         read_table(study, "significance"),
         model,
         simple_rival(score(validation), model),
@@ -69,7 +69,7 @@ def _established(
         shares=(reliability(judged), reliability(judged, by="jump_regime")),
         coverage=study.significance.coverage,
     )
-    rows = [(row.statement, row.verdict, row.evidence) for row in found.itertuples()]
+    rows = [(row.statement, row.verdict, row.evidence) for row in table.itertuples()]
     return rows + _later_rows(study, stages)
 
 
@@ -83,8 +83,8 @@ def _later_rows(study: StudyParams, stages: dict[str, Any]) -> list[tuple[str, s
     after = stages.get(AFTER.name, {})
     if "summary" in after and study.artefact("after.parquet").is_file():
         table = read_table(study, "after")
-        own = table[table["chosen"].astype(bool) & (table["way"] == "saved")]
-        held = int(((own["loss_gain"] > 0) & (own["p_holm"] < LEVEL)).sum())
+        chosen = table[table["chosen"].astype(bool) & (table["way"] == "saved")]
+        held = int(((chosen["loss_gain"] > 0) & (chosen["p_holm"] < LEVEL)).sum())
         verdict = {0: NOT, _LOSSES: ESTABLISHED}.get(held, DISPUTED)
         rows.append(
             ("it beats persistence after the study, too", verdict, _plain(after["summary"]))

@@ -83,8 +83,8 @@ def shown_tests(table: pd.DataFrame) -> pd.DataFrame:
 
 def beyond_persistence(table: pd.DataFrame) -> list[int]:
     """Horizons at which the chosen model beats persistence, after Holm's correction."""
-    found = table[table["chosen"] & (table["skill"] > 0) & (table["p_holm"] < LEVEL)]
-    return found["horizon_hours"].tolist()
+    beyond = table[table["chosen"] & (table["skill"] > 0) & (table["p_holm"] < LEVEL)]
+    return beyond["horizon_hours"].tolist()
 
 
 def chosen_skill(table: pd.DataFrame) -> dict[str, float]:
@@ -117,10 +117,10 @@ def horizon_answer(table: pd.DataFrame, *, coverage: float, simulated: bool) -> 
     chosen = table[table["chosen"]]
     where = "In the simulated market, the" if simulated else "The"
     correction = f"after Holm's correction over {len(chosen)} horizons"
-    found = beyond_persistence(table)
+    beyond = beyond_persistence(table)
     sentences = [
         f"{where} model chosen on a horizon's validation rows is better than persistence beyond "
-        f"chance ({correction}) at: **{horizons_text(found, 'no horizon')}**."
+        f"chance ({correction}) at: **{horizons_text(beyond, 'no horizon')}**."
     ]
     for _, row in chosen.iterrows():
         interval = interval_text(row, coverage, ".1f", 100, " %")

@@ -23,11 +23,11 @@ def own_finding(compared: pd.DataFrame, *, hours: int, coverage: float) -> str:
     coverage : float
         Of the intervals.
     """
-    own = compared["model_a"].iloc[0]
+    model = compared["model_a"].iloc[0]
     base = compared[compared["model_b"] == "persistence"].iloc[0]
     interval = interval_text(base, coverage, ".1f", 100, " %")
     lead = (
-        f"On {hours:,} test hours {own} has a skill of {percent(base['estimate'])} "
+        f"On {hours:,} test hours {model} has a skill of {percent(base['estimate'])} "
         f"({interval}; {p_text(base['p_value'])})."
     )
     others = compared[compared["model_b"] != "persistence"]

@@ -34,7 +34,7 @@ def recomputed_results(study: StudyParams) -> Results:
     """
     validation, test = study_rows(study)
     scores = score(validation)
-    told = {
+    facts = {
         "coverage": study.significance.coverage,
         "simulated": study.is_simulated,
         "late_hours": study.late_hours,
@@ -42,13 +42,13 @@ def recomputed_results(study: StudyParams) -> Results:
     resampling = significance.Resampling.of(study.significance).fitted(test)
     table = _all_tests(test, study, resampling)
     oracle = oracle_result(test, read_table(study, "oracle"), resampling=resampling)
-    answer = study_answer(table, scores, test, oracle=oracle, **told)
+    answer = study_answer(table, scores, test, oracle=oracle, **facts)
     answer += ended_answer(study_ended(study), read_table(study, "panel"), study)
     return study_results(
         study,
         test,
         table,
-        claims=claims(table, scores, **told),
+        claims=claims(table, scores, **facts),
         answer=answer,
         chosen=choose(scores),
         oracle=oracle,

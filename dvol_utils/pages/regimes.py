@@ -68,8 +68,8 @@ def ended_answer(ended: pd.DataFrame, panel: pd.DataFrame, study: StudyParams) -
     panel : DataFrame
     study : StudyParams
     """
-    own = panel[panel["asset"] == study.data.assets[0]]
-    last = ended_series(own).set_index("column")["last"]
+    of_asset = panel[panel["asset"] == study.data.assets[0]]
+    last = ended_series(of_asset).set_index("column")["last"]
     sentences = []
     for row in ended.itertuples():
         columns = {name for names in model_inputs(study, row.model).values() for name in names}
@@ -96,24 +96,24 @@ def month_finding(months: pd.DataFrame, model: str) -> str:
     The sign test asks how often as many months would come out ahead if each were a toss of a coin:
     one-sided, every month alike however many rows it holds.
     """
-    own = months[(months["model"] == model) & months["skill"].notna()]
-    if own.empty:
+    rows = months[(months["model"] == model) & months["skill"].notna()]
+    if rows.empty:
         return "Persistence is the only model, so no month speaks for another."
-    ahead, beyond = int((own["skill"] > 0).sum()), int((own["low"] > 0).sum())
-    tested = own[own["p_holm"] < LEVEL]
+    ahead, beyond = int((rows["skill"] > 0).sum()), int((rows["low"] > 0).sum())
+    tested = rows[rows["p_holm"] < LEVEL]
     better = int((tested["skill"] > 0).sum())
-    chance = binomtest(ahead, len(own), alternative="greater").pvalue
-    long = own[own["low"].notna()]
+    chance = binomtest(ahead, len(rows), alternative="greater").pvalue
+    long = rows[rows["low"].notna()]
     ends = ""
     if len(long) > 1:
         best, worst = long.loc[long["skill"].idxmax()], long.loc[long["skill"].idxmin()]
-        counted = "" if len(long) == len(own) else ", of those long enough for an interval"
+        counted = "" if len(long) == len(rows) else ", of those long enough for an interval"
         ends = (
             f" Its best month is {best['month']:%Y-%m} (skill {percent(best['skill'])}), its worst "
             f"{worst['month']:%Y-%m} ({percent(worst['skill'])}){counted}."
         )
     return (
-        f"{label(model)} is ahead of persistence in {ahead} of {len(own)} months; were each month "
+        f"{label(model)} is ahead of persistence in {ahead} of {len(rows)} months; were each month "
         f"a toss of a coin, as many or more would be ahead with {p_text(chance)}. Its interval "
         f"lies above zero in {beyond or 'none'} of them; by the Diebold-Mariano test, after Holm's "
         f"correction over the months, it is better at p < {LEVEL} in {better or 'none'}.{ends}"

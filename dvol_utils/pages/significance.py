@@ -67,9 +67,9 @@ def conditional_finding(conditional: pd.DataFrame) -> str:
     """
     if conditional.empty:
         return "The study has no such pair of models."
-    told = conditional[conditional["p_holm"] < LEVEL]
+    apart = conditional[conditional["p_holm"] < LEVEL]
     among = f"{len(conditional)} pairs"
-    if told.empty:
+    if apart.empty:
         return (
             f"The models of none of {among} can be told apart, on average or from the last known "
             f"difference (smallest {p_text(conditional['p_holm'].min())} after Holm's correction)."
@@ -77,11 +77,10 @@ def conditional_finding(conditional: pd.DataFrame) -> str:
     listed = "; ".join(
         f"{label(row.model_a)} and {label(row.model_b)} ({p_text(row.p_holm)}; the first is "
         f"expected to be better in {percent(row.expected_better)} of hours)"
-        for row in told.itertuples()
+        for row in apart.itertuples()
     )
-    return (
-        f"The models of {len(told)} of {among} can be told apart after Holm's correction: {listed}."
-    )
+    found_in = f"The models of {len(apart)} of {among} can be told apart after Holm's correction"
+    return f"{found_in}: {listed}."
 
 
 def nested_finding(nested: pd.DataFrame) -> str:
@@ -90,13 +89,13 @@ def nested_finding(nested: pd.DataFrame) -> str:
         return "The study has no nested models."
     gained = nested[nested["p_value"] < LEVEL]
     smaller = int((gained["mean_difference"] < 0).sum())
-    found = f"{len(gained)} of {len(nested)} larger models hold something the smaller lacks"
+    held = f"{len(gained)} of {len(nested)} larger models hold something the smaller lacks"
     if gained.empty:
-        return f"{found} at p < {LEVEL}."
+        return f"{held} at p < {LEVEL}."
     if smaller == len(gained):
-        return f"{found} at p < {LEVEL}, and all of these have the smaller error on the test rows."
+        return f"{held} at p < {LEVEL}, and all of these have the smaller error on the test rows."
     return (
-        f"{found} at p < {LEVEL}, but only {smaller} of these have the smaller error on the test "
+        f"{held} at p < {LEVEL}, but only {smaller} of these have the smaller error on the test "
         "rows: the others lose by the noise of their weights what they know."
     )
 

@@ -71,13 +71,13 @@ def trading_answer(
         for row in mine.itertuples()
     ]
     tradable = results[(results["instrument"] != PAPER_INDEX) & (results["sharpe_low"] > 0)]
-    own = tradable[(tradable["model"] == model) & (tradable["rule"] == rule)]
-    sure = [name for name in own["instrument"] if chance[name]["probability"] >= _SURE]
+    by_rule = tradable[(tradable["model"] == model) & (tradable["rule"] == rule)]
+    sure = [name for name in by_rule["instrument"] if chance[name]["probability"] >= _SURE]
     return [
         first,
         *rows,
         _others_sentence(results, tradable),
-        _verdict(results, mine, list(own["instrument"]), sure, study),
+        _verdict(results, mine, list(by_rule["instrument"]), sure, study),
     ]
 
 
@@ -158,12 +158,12 @@ def _break_even_text(row: tuple, study: StudyParams) -> str:
 
 def _ranges(gains: Mapping[str, float]) -> str:
     """Gains after costs, lowest to highest, by single rules and, where known, at other hours."""
-    found = []
+    ranges = []
     for key, text in {"rules": "single rules return", "hours": "hours of decision"}.items():
         if f"{key}_lowest" in gains:
             ends = (number(gains[f"{key}_{end}"], ".1f") for end in ("lowest", "highest"))
-            found.append(f"{text} {' to '.join(ends)} %{' a year' if not found else ''}")
-    return ", ".join(found)
+            ranges.append(f"{text} {' to '.join(ends)} %{' a year' if not ranges else ''}")
+    return ", ".join(ranges)
 
 
 def _others_sentence(results: pd.DataFrame, sure: pd.DataFrame) -> str:
@@ -173,8 +173,8 @@ def _others_sentence(results: pd.DataFrame, sure: pd.DataFrame) -> str:
         f"Of all {len(tradable)} back-tests on {where}, benchmarks included, {len(sure) or 'none'} "
         f"{'has' if len(sure) < 2 else 'have'} an interval of the Sharpe ratio above zero."
     )
-    found = [f"{_name(row)} on the {_listed([row.instrument])}." for row in sure.itertuples()]
-    return " ".join([said, *found])
+    others = [f"{_name(row)} on the {_listed([row.instrument])}." for row in sure.itertuples()]
+    return " ".join([said, *others])
 
 
 def _name(row: tuple) -> str:
@@ -236,11 +236,11 @@ def _claim(
 
 def _rivals(results: pd.DataFrame, mine: pd.DataFrame, instruments: list[str]) -> str:
     """Rules without a model that have as good a Sharpe ratio where the forecast earns."""
-    own = dict(zip(mine["instrument"], mine["sharpe"], strict=True))
+    sharpes = dict(zip(mine["instrument"], mine["sharpe"], strict=True))
     names = [
         f"{_name(row)} on the {_listed([row.instrument])}"
         for row in results[results["rule"] == "none"].itertuples()
-        if row.instrument in instruments and row.sharpe >= own[row.instrument]
+        if row.instrument in instruments and row.sharpe >= sharpes[row.instrument]
     ]
     return f". A rule without a model does as well: {', '.join(names)}" if names else ""
 

@@ -20,24 +20,24 @@ _HOUR = "hour, UTC"
 _MUCH = 2  # times its part of the hours
 
 
-def where_sentences(found: Where, coverage: float, regime_hours: int) -> list[str]:
+def where_sentences(where: Where, coverage: float, regime_hours: int) -> list[str]:
     """Where the gain comes from: weekday, direction, weeks, level, jumps, and a caution.
 
     Parameters
     ----------
-    found : Where
+    where : Where
     coverage : float
         Coverage of its intervals.
     regime_hours : int
         Hours that the jump regime lasts after a jump.
     """
-    without = found.without.set_index("without")
+    without = where.without.set_index("without")
     whole = without.loc["all"]
-    days, weeks = (_of_kind(found.parts, kind) for kind in ("weekday", "week"))
+    days, weeks = (_of_kind(where.parts, kind) for kind in ("weekday", "week"))
     said = []
     if not whole["skill"] > 0:
         said.append(
-            f"{label(found.model)} gains nothing over persistence on these hours, so no part of "
+            f"{label(where.model)} gains nothing over persistence on these hours, so no part of "
             "them has a share of the gain."
         )
     if "best_weekday" in without.index:
@@ -45,18 +45,18 @@ def where_sentences(found: Where, coverage: float, regime_hours: int) -> list[st
     if "best_two_weeks" in without.index:
         said.append(_on_weeks(weeks, without, coverage))
     if whole["skill"] > 0:
-        said.append(_on_regimes(found.parts, regime_hours))
+        said.append(_on_regimes(where.parts, regime_hours))
     said.append("Days and weeks are picked after the fact: they tell what the gain rests on.")
     return said
 
 
-def where_line(found: Where) -> str:
+def where_line(where: Where) -> str:
     """What most of the gain comes from, for the first page; empty without a gain."""
-    without = found.without.set_index("without")
+    without = where.without.set_index("without")
     whole = without.loc["all", "skill"]
     if not whole > 0 or "best_weekday" not in without.index:
         return ""
-    top = _best(_of_kind(found.parts, "weekday"))
+    top = _best(_of_kind(where.parts, "weekday"))
     share = "More than all" if top["gain_share"] > 1 else _whole(top["gain_share"])
     much = top["gain_share"] > _MUCH * top["hours_share"]
     line = (
@@ -71,20 +71,20 @@ def where_line(found: Where) -> str:
     return f"{line}."
 
 
-def where_title(found: Where) -> str:
+def where_title(where: Where) -> str:
     """The finding as a figure's title."""
-    top = _best(_of_kind(found.parts, "weekday"))
-    if not found.without["skill"].iloc[0] > 0:
-        return f"{label(found.model)} gains nothing over persistence here"
+    top = _best(_of_kind(where.parts, "weekday"))
+    if not where.without["skill"].iloc[0] > 0:
+        return f"{label(where.model)} gains nothing over persistence here"
     return (
         f"{top['group']}s hold {_whole(top['gain_share'])} of the gain in "
         f"{_whole(top['hours_share'])} of the hours"
     )
 
 
-def readable_parts(found: Where) -> pd.DataFrame:
+def readable_parts(where: Where) -> pd.DataFrame:
     """All parts with readers' names, and percentages in place of shares; weeks left out."""
-    table = found.parts[found.parts["kind"] != "week"]
+    table = where.parts[where.parts["kind"] != "week"]
     shares = ["hours_share", "part", "low", "high", "gain_share", "skill", "direction"]
     table = table.assign(**{name: 100 * table[name] for name in shares})
     names = {"n": "hours", "part": "part of the skill_pct"}
@@ -101,9 +101,9 @@ def readable_parts(found: Where) -> pd.DataFrame:
     return table.replace({"kind": named}).rename(columns=names | heads)
 
 
-def shown_parts(found: Where) -> pd.DataFrame:
+def shown_parts(where: Where) -> pd.DataFrame:
     """The same without hours of the day, which the figure has; parts with their intervals."""
-    table = readable_parts(found)
+    table = readable_parts(where)
     table = table[table["by"] != _HOUR]
     ends = [table[name] for name in ("part of the skill_pct", "part, low_pct", "part, high_pct")]
     parts = [
@@ -115,7 +115,7 @@ def shown_parts(found: Where) -> pd.DataFrame:
     return table.assign(**{"part of the skill_pct": parts})[columns]
 
 
-def readable_without(found: Where) -> pd.DataFrame:
+def readable_without(where: Where) -> pd.DataFrame:
     """`skill_without` with readers' names, and percentages in place of shares."""
     names = {
         "all": "nothing",
@@ -123,7 +123,7 @@ def readable_without(found: Where) -> pd.DataFrame:
         "best_two_weeks": "the best two weeks",
         "best_and_worst_two_weeks": "the best two and the worst two weeks",
     }
-    table = found.without.replace({"without": names})
+    table = where.without.replace({"without": names})
     shares = ["skill", "low", "high", "direction"]
     table = table.assign(**{name: 100 * table[name] for name in shares})
     heads = {"n": "hours", "left_out": "which", "without": "left out"}

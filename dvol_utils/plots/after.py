@@ -37,17 +37,17 @@ def cumulative_gain(
             continue
         line = rows.iloc[:: max(1, len(rows) // _DRAWN)]
         line = pd.concat([line, rows.tail(1)])
-        own = model == chosen
-        colour = MODEL_COLOURS.get(str(model), BLACK) if own else PALE
+        is_chosen = model == chosen
+        colour = MODEL_COLOURS.get(str(model), BLACK) if is_chosen else PALE
         ax.plot(
             line["origin"],
             line["gain"],
             color=colour,
             linestyle=_FORMS[str(way)],
-            linewidth=2.0 if own else 0.9,
-            zorder=3 if own else 2,
+            linewidth=2.0 if is_chosen else 0.9,
+            zorder=3 if is_chosen else 2,
         )
-        if own:
+        if is_chosen:
             ends.append((line["gain"].iloc[-1], f"{label(str(model))}, {_NAMES[str(way)]}", colour))
     ax.axhline(0, color=BLACK, linewidth=0.8)
     locator = AutoDateLocator(minticks=3, maxticks=8)

@@ -61,16 +61,16 @@ def week_close_up(
         The finding.
     """
     ax = axes(ax, height=3.2)
-    own = forecasts[forecasts["model"] == model].sort_values("target_time")
-    time = own["target_time"]
+    rows = forecasts[forecasts["model"] == model].sort_values("target_time")
+    time = rows["target_time"]
     for low, high, alpha, text in _BANDS:
-        band = own.reindex(columns=[low, high]).astype(float)
+        band = rows.reindex(columns=[low, high]).astype(float)
         if band.notna().all(axis="columns").any():
             form = {"color": BLUE, "alpha": alpha, "linewidth": 0, "label": text}
             ax.fill_between(time, *band.to_numpy().T, **form)
-    ax.plot(time, own["y_origin"], color=GREY, linestyle="--", label="persistence")
-    ax.plot(time, own["y_pred"], color=BLUE, label=label(model))
-    ax.plot(time, own["y_true"], color=BLACK, linewidth=1.8, label="outcome")
+    ax.plot(time, rows["y_origin"], color=GREY, linestyle="--", label="persistence")
+    ax.plot(time, rows["y_pred"], color=BLUE, label=label(model))
+    ax.plot(time, rows["y_true"], color=BLACK, linewidth=1.8, label="outcome")
     _date_axis(ax)
     ax.set(xlabel="target hour, UTC", ylabel="DVOL, index points", title=title)
     return ax

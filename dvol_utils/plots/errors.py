@@ -73,11 +73,11 @@ def error_quantiles(
     """
     ax = axes(ax, height=2.9)
     shares = np.linspace(0.01, 0.99, 99)
-    own, naive = (
+    of_model, naive = (
         (rows["y_true"] - rows["y_pred"]).abs().quantile(shares).to_numpy()
         for rows in (forecasts[forecasts["model"] == name] for name in (model, "persistence"))
     )
-    saved = naive - own
+    saved = naive - of_model
     ax.plot(100 * shares, saved, color=BLUE, linewidth=1.8)
     sides = ((saved >= 0, BLUE, None, "smaller"), (saved <= 0, VERMILION, "///", "larger"))
     for there, colour, hatch, word in sides:
@@ -141,9 +141,9 @@ def validation_to_test(
     shown = values[values.min(axis=1) >= SKILL_FLOOR]
     ends = []
     for model, row in shown.iterrows():
-        own = model == best
-        form = {"color": BLUE if own else GREY, "linewidth": 2.4 if own else 1.0}
-        ax.plot([0, 1], row, **form, marker="o", ms=6 if own else 4, zorder=3 if own else 2)
+        is_best = model == best
+        form = {"color": BLUE if is_best else GREY, "linewidth": 2.4 if is_best else 1.0}
+        ax.plot([0, 1], row, **form, marker="o", ms=6 if is_best else 4, zorder=3 if is_best else 2)
         ends.append((row["test"], f"{label(str(model))} {written(row['test'], 1)}", form["color"]))
     ax.axhline(0, color=BLACK, linewidth=0.8)
     ax.set_xticks([0, 1], ["validation rows", "test rows"])

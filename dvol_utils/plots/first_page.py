@@ -113,8 +113,8 @@ def _grouped(table: pd.DataFrame) -> pd.DataFrame:
 def _rank(name: str) -> int:
     if name == ORACLE:
         return _ORACLE
-    known = MODELS.get(name)
-    return 0 if known is None else _GROUPS.get(known.kind, _TOGETHER)
+    model = MODELS.get(name)
+    return 0 if model is None else _GROUPS.get(model.kind, _TOGETHER)
 
 
 def _interval(ax: Axes, row: tuple, colour: str, left: float) -> None:

@@ -31,14 +31,14 @@ _LINES = ((BLUE, "-"), (VERMILION, "--"), (GREY, ":"))
 def plot_flags(panel: pd.DataFrame, jumps: pd.DataFrame, *, title: str = "") -> Figure:
     """DVOL's level, and below it the flags of each month, upward and downward; the first asset."""
     first = (panel["asset"] == panel["asset"].iloc[0]).to_numpy()
-    time, own = panel.loc[first, "time"], jumps[first]
+    time, flags = panel.loc[first, "time"], jumps[first]
     figure = new_figure(WIDTH, 3.9)
     ax, below = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [2, 1]})
     ax.plot(time, panel.loc[first, "dvol_close"], color=GREY, linewidth=0.8)
     ax.set_ylabel("DVOL, index points")
     month = time.dt.normalize() - pd.to_timedelta(time.dt.day - 1, unit="D")
     for name, sign, _, colour in _DIRECTIONS:
-        hit = (own["is_jump"] & (np.sign(own["jump_size"]) == sign)).to_numpy()
+        hit = (flags["is_jump"] & (np.sign(flags["jump_size"]) == sign)).to_numpy()
         counts = sign * pd.Series(hit, index=month.array).groupby(level=0).sum()
         form = {"width": pd.Timedelta(days=26), "align": "edge", "color": colour}
         below.bar(counts.index, counts, **form, hatch="" if sign > 0 else "///", label=name)

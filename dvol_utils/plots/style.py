@@ -31,9 +31,9 @@ NAVY, OLIVE, CRIMSON = "#1B2A6B", "#7A7A00", "#B0003A"
 _SPARE_COLOURS, _SPARE_MARKERS = ("#0E6655", "#7B3FBF", "#8D6E63"), ("*", "p", "d")
 
 
-def _for_every_model(own: Mapping[str, str], spare: Sequence[str]) -> dict[str, str]:
+def _for_every_model(chosen: Mapping[str, str], spare: Sequence[str]) -> dict[str, str]:
     free = iter(spare)
-    return {name: own[name] if name in own else next(free, spare[-1]) for name in MODEL_NAMES}
+    return {name: chosen[name] if name in chosen else next(free, spare[-1]) for name in MODEL_NAMES}
 
 
 _COLOURS = {
@@ -111,8 +111,8 @@ def plain() -> Iterator[None]:
 
     The user's come back after it.
     """
-    own = {name: value for name, value in mpl.rcParamsDefault.items() if name not in _PROCESS}
-    with mpl.rc_context(own):
+    defaults = {name: value for name, value in mpl.rcParamsDefault.items() if name not in _PROCESS}
+    with mpl.rc_context(defaults):
         yield
 
 

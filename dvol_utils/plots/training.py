@@ -48,11 +48,11 @@ def learning_curves(history: pd.DataFrame) -> Figure:
     for ax, (kind, words) in zip(panels, _LOSSES.items(), strict=True):
         for model, rows in history.groupby("model", sort=False):
             form = {"color": MODEL_COLOURS[model], "ls": MODEL_DASHES.get(model, "-")}
-            for place, (_, own) in enumerate(rows.groupby("seed", sort=False)):
+            for place, (_, curve) in enumerate(rows.groupby("seed", sort=False)):
                 text = label(model) if place == 0 else None
-                ax.plot(own["epoch"], own[kind], **form, linewidth=1.1, label=text)
+                ax.plot(curve["epoch"], curve[kind], **form, linewidth=1.1, label=text)
                 if kind == "validation_loss":
-                    best = own.loc[own[kind].idxmin()]
+                    best = curve.loc[curve[kind].idxmin()]
                     marker = MODEL_MARKERS.get(model, "o")
                     ax.plot(best["epoch"], best[kind], marker, color=form["color"], ms=6)
         ax.set_ylabel(words)
@@ -88,8 +88,8 @@ def validation_skill(choices: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         if mean < _LOWEST_SKILL:
             mark_off_scale(ax, place, mean)
             continue
-        colour, own = BLUE if place == 0 else GREY, shown.loc[shown["model"] == model, "skill"]
-        ax.plot(own, np.full(len(own), place), "o", color=colour, ms=6, alpha=0.7)
+        colour, skills = BLUE if place == 0 else GREY, shown.loc[shown["model"] == model, "skill"]
+        ax.plot(skills, np.full(len(skills), place), "o", color=colour, ms=6, alpha=0.7)
         ax.plot(mean, place, "|", color=BLACK, ms=14, mew=1.6)
     ax.axvline(0, color=BLACK, lw=1)
     ax.set_yticks(range(len(means)), [label(model) for model in means.index])

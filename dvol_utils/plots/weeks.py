@@ -33,9 +33,9 @@ def weeks_html(forecasts: pd.DataFrame, model: str, weeks: pd.DataFrame) -> Mark
         A list of pictures that need no script, and take the page's colours; the page's script adds
         a choice of one week.
     """
-    own = rows_of_weeks(forecasts[forecasts["model"] == model], weeks, len(weeks))
+    rows = rows_of_weeks(forecasts[forecasts["model"] == model], weeks, len(weeks))
     pictures = "".join(
-        _week(own[own["week"] == row.week].sort_values("target_time"), row)
+        _week(rows[rows["week"] == row.week].sort_values("target_time"), row)
         for row in weeks.itertuples()
     )
     said = (
@@ -48,7 +48,7 @@ def weeks_html(forecasts: pd.DataFrame, model: str, weeks: pd.DataFrame) -> Mark
     )
 
 
-def _week(rows: pd.DataFrame, told: object) -> str:
+def _week(rows: pd.DataFrame, week: object) -> str:
     """One week as an SVG with its words."""
     rows = rows.iloc[::_STEP]
     start = rows["target_time"].iloc[0]
@@ -70,13 +70,13 @@ def _week(rows: pd.DataFrame, told: object) -> str:
         drawn = f'<polygon class="band" points="{points(band["q05"])} {back}"/>'
     for kind, column in lines.items():
         drawn += f'<polyline class="{kind}" points="{points(rows[column])}"/>'
-    saved = f"{number(-told.excess, '+.1f')} points²"
+    saved = f"{number(-week.excess, '+.1f')} points²"
     said = (
-        f"Week from {day(told.week)}: {saved} saved over persistence, DVOL {low:.0f} to "
+        f"Week from {day(week.week)}: {saved} saved over persistence, DVOL {low:.0f} to "
         f"{high:.0f} points"
     )
     return (
-        f'<div class="week" data-week="{day(told.week)}"><p>{day(told.week)}<br>'
+        f'<div class="week" data-week="{day(week.week)}"><p>{day(week.week)}<br>'
         f"{saved}<br><small>{low:.0f} to {high:.0f} points</small></p>"
         f'<svg viewBox="0 0 {_WIDE} {_HIGH}" role="img" aria-label="{html.escape(said)}" '
         f'preserveAspectRatio="none">{drawn}</svg></div>'

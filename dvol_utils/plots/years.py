@@ -91,11 +91,11 @@ def _panel(ax: Axes, halves: pd.DataFrame) -> None:
         form = {"color": PALE, "linewidth": 0.9, "marker": ".", "zorder": 1}
         ax.plot(_middles(rows)[0], 100 * rows["loss_gain"], **form,
                 label="other models" if number == 0 else None)  # fmt: skip
-    own = halves[halves["chosen"].astype(bool)]
-    if own.empty:
+    chosen = halves[halves["chosen"].astype(bool)]
+    if chosen.empty:
         return
-    model, places = own["model"].iloc[0], _middles(own)[0]
-    low, gain, high = (100 * own[name].to_numpy() for name in ("low", "loss_gain", "high"))
+    model, places = chosen["model"].iloc[0], _middles(chosen)[0]
+    low, gain, high = (100 * chosen[name].to_numpy() for name in ("low", "loss_gain", "high"))
     colour = MODEL_COLOURS.get(model, BLACK)
     ax.vlines(places, low, high, color=colour, linewidth=1.6, zorder=2)
     form = {"color": colour, "marker": MODEL_MARKERS.get(model, "o"), "ms": 7, "linewidth": 1.8}

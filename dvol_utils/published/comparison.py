@@ -135,17 +135,17 @@ def intervals(forecasts: pd.DataFrame, *, resampling: Resampling) -> pd.DataFram
         its skill is that of its RMSE against persistence on these hours.
     """
     columns = ["model", "metric", "estimate", "low", "high"]
-    own = bootstrap_interval(forecasts, METRICS, resampling=resampling)[columns]
+    measured = bootstrap_interval(forecasts, METRICS, resampling=resampling)[columns]
     steps = bootstrap_interval(consecutive(forecasts), "direction", resampling=resampling)[columns]
     overall = PUBLISHED_FIGURES["overall"]
-    naive = metric(own, NAIVE[DAY], "rmse")["estimate"]
+    naive = metric(measured, NAIVE[DAY], "rmse")["estimate"]
     theirs = {**overall, "skill": 1 - (overall["rmse"] / naive) ** 2}
     published = pd.DataFrame(
         [("Published", m, theirs[m]) for m in METRICS if m != "direction"]
         + [("Published", "consecutive", overall["direction"])],
         columns=columns[:3],
     )
-    return pd.concat([published, own, steps.assign(metric="consecutive")], ignore_index=True)
+    return pd.concat([published, measured, steps.assign(metric="consecutive")], ignore_index=True)
 
 
 def comparison_result(forecasts: pd.DataFrame, table: pd.DataFrame) -> Comparison:
@@ -158,7 +158,7 @@ def comparison_result(forecasts: pd.DataFrame, table: pd.DataFrame) -> Compariso
     table : DataFrame
         `intervals` of them.
     """
-    found = {
+    scores_of = {
         label: rows.set_index("metric").astype({"estimate": float}).to_dict("index")
         for label, rows in table.groupby("model", sort=False)
     }
@@ -166,7 +166,7 @@ def comparison_result(forecasts: pd.DataFrame, table: pd.DataFrame) -> Compariso
         ComparedResult(
             label=label, **{m: Estimate.of(rows.get(m)) for m in (*METRICS, "consecutive")}
         )
-        for label, rows in found.items()
+        for label, rows in scores_of.items()
     ]
     return Comparison(test=TestRows.of(forecasts), forecasts=scores)
 
@@ -246,10 +246,10 @@ def liveliest_weeks(forecasts: pd.DataFrame, days: int = 14) -> pd.DataFrame:
 
 def metric(table: pd.DataFrame, model: str, name: str) -> pd.Series:
     """The row `estimate, low, high` of one forecast and metric of `intervals`."""
-    found = table[(table["model"] == model) & (table["metric"] == name)]
-    if found.empty:
+    row = table[(table["model"] == model) & (table["metric"] == name)]
+    if row.empty:
         raise ValueError(f"intervals: found no {name} of {model!r}")
-    return found.iloc[0]
+    return row.iloc[0]
 
 
 def scores(forecasts: pd.DataFrame) -> pd.DataFrame:

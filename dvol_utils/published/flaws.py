@@ -100,8 +100,8 @@ def direction_table(forecasts: pd.DataFrame, *, resampling: Resampling) -> pd.Da
     kinds = {"from the origin": forecasts, "from forecast to forecast": consecutive(forecasts)}
     columns = []
     for name, rows in kinds.items():
-        found = bootstrap_interval(rows, "direction", resampling=resampling)
-        grid = interval_grid(found).set_index("model")
+        intervals = bootstrap_interval(rows, "direction", resampling=resampling)
+        grid = interval_grid(intervals).set_index("model")
         columns.append(grid.iloc[:, 0].rename(f"{name}, %"))
     return pd.concat(columns, axis="columns").reset_index()
 

@@ -62,8 +62,12 @@ def leak_free(study: StudyParams) -> StudyParams:
         "start": None,
         "publication_lag_hours": type(study.data).model_fields["publication_lag_hours"].default,
     }
-    own = study.judgement
-    training = {"supervision": "dense", **own.model_dump(exclude={"seeds"}), "seeds": own.seeds}
+    judgement = study.judgement
+    training = {
+        "supervision": "dense",
+        **judgement.model_dump(exclude={"seeds"}),
+        "seeds": judgement.seeds,
+    }
     twin = study.model_copy(
         update={
             "data": study.data.model_copy(update=defaults),
@@ -80,8 +84,8 @@ def leak_free(study: StudyParams) -> StudyParams:
 
 def dense(study: StudyParams) -> StudyParams:
     """The study with dense supervision, its own rules and seeds, trained as the page says."""
-    own = study.judgement.model_dump(exclude={"seeds"})
-    update = {"training": study.training.model_copy(update={"supervision": "dense", **own})}
+    judgement = study.judgement.model_dump(exclude={"seeds"})
+    update = {"training": study.training.model_copy(update={"supervision": "dense", **judgement})}
     changed = study.model_copy(update=update)
     changed._root = study.root
     return changed

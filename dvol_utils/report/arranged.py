@@ -12,16 +12,18 @@ _HEADINGS = ["h1", "h2", "h3"]
 
 def answer_first(soup: BeautifulSoup) -> None:
     """Move the closing section "Answer" under the question, the page's first paragraph."""
-    found = [heading for heading in soup.find_all("h2") if heading.get_text().strip() == "Answer"]
+    headings = [
+        heading for heading in soup.find_all("h2") if heading.get_text().strip() == "Answer"
+    ]
     title = soup.find("h1")
-    if not found or title is None:
+    if not headings or title is None:
         return
-    said = [prose for prose in soup.select(".output > .prose") if _comes_after(prose, found[-1])]
+    said = [prose for prose in soup.select(".output > .prose") if _comes_after(prose, headings[-1])]
     if not said:
         return
     box = soup.new_tag("section")
     box["class"] = "answer"
-    box.extend([found[-1].extract(), *(prose.extract() for prose in said)])
+    box.extend([headings[-1].extract(), *(prose.extract() for prose in said)])
     (title.find_next("p") or title).insert_after(box)
 
 

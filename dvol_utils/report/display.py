@@ -104,9 +104,9 @@ def picture(figure: Figure) -> dict[str, Any]:
 def picture_html(image: Mapping[str, Any], alt: str) -> Markup:
     """A `picture` as an element of a page, with the text for readers who cannot see it."""
     sources = "".join(
-        f'<source media="{media}" width="{own["width"]}" height="{own["height"]}" '
-        f'srcset="data:image/png;base64,{own["image"]}">'
-        for media, own in image["variants"].items()
+        f'<source media="{media}" width="{variant["width"]}" height="{variant["height"]}" '
+        f'srcset="data:image/png;base64,{variant["image"]}">'
+        for media, variant in image["variants"].items()
     )
     return Markup(  # noqa: S704 all but the text is made here, and that is escaped
         f'<picture>{sources}<img src="data:image/png;base64,{image["image"]}" '
@@ -212,8 +212,8 @@ def _table_html(
     for place, texts in enumerate(zip(*columns.values(), strict=True)):
         if sections and sections[place] not in sections[max(place - 1, 0) : place]:
             name = html.escape(sections[place])
-            own = f'<th colspan="{len(columns)}"><span>{name}</span></th>'
-            body += f'    <tr class="section">\n      {own}\n    </tr>\n'
+            spanned = f'<th colspan="{len(columns)}"><span>{name}</span></th>'
+            body += f'    <tr class="section">\n      {spanned}\n    </tr>\n'
         body += row("td", texts)
     return (
         f'<table class="dataframe data">\n  {said}<thead>\n{heads}  </thead>\n'
@@ -255,10 +255,10 @@ def leave_out() -> None:
 def failures(messages: Mapping[str, str]) -> None:
     """Warn of models that could not be trained; nothing where all were."""
     if messages:
-        told = failures_by_reason(messages)
+        reasons = failures_by_reason(messages)
         rows = "\n".join(
             f"<li>{html.escape(names)}: {html.escape(message)}</li>"
-            for names, message in told.items()
+            for names, message in reasons.items()
         )
         head = "<p><strong>Not trained, and missing from all that follows:</strong></p>"
         display(HTML(f"{head}\n<ul>\n{rows}\n</ul>"))
@@ -266,11 +266,14 @@ def failures(messages: Mapping[str, str]) -> None:
 
 def failures_by_reason(messages: Mapping[str, str]) -> dict[str, str]:
     """Reasons by the models, with their seeds, that each holds for: every reason is said once."""
-    found: dict[str, dict[str, list[str]]] = {}
+    reasons: dict[str, dict[str, list[str]]] = {}
     for name, message in messages.items():
         model, _, seed = name.partition(" seed ")
-        found.setdefault(message, {}).setdefault(model, []).append(seed)
-    return {", ".join(starmap(_with_seeds, own.items())): text for text, own in found.items()}
+        reasons.setdefault(message, {}).setdefault(model, []).append(seed)
+    return {
+        ", ".join(starmap(_with_seeds, by_model.items())): text
+        for text, by_model in reasons.items()
+    }
 
 
 def _with_seeds(model: str, seeds: list[str]) -> str:
@@ -288,9 +291,9 @@ def _head(name: Any) -> tuple[str, str]:
     return group, head
 
 
-def _percent_places(values: pd.Series, decimals: int, asked: int | None) -> int:
-    if asked is not None:
-        return asked
+def _percent_places(values: pd.Series, decimals: int, places: int | None) -> int:
+    if places is not None:
+        return places
     return min(decimals, 1 if values.abs().max() >= 10 else 2)
 
 

@@ -143,8 +143,8 @@ def _gentle_end() -> dict[str, Any]:
     class Manager(AsyncKernelManager):
         def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
             words = super().format_kernel_cmd(extra_arguments)
-            own = {"ipykernel_launcher": "dvol_utils.report.kernel"}
-            return [own.get(word, word) for word in words]
+            modules = {"ipykernel_launcher": "dvol_utils.report.kernel"}
+            return [modules.get(word, word) for word in words]
 
         async def shutdown_kernel(self, now: bool = False, restart: bool = False) -> None:
             # jupyter_client sends SIGINT before it asks any kernel to end. ipykernel ignores that
@@ -229,5 +229,5 @@ def _last_words(error: Exception, target: Path) -> str:
     # papermill's own text is the whole traceback, in colour
     if hasattr(error, "exec_count"):
         return f"In [{error.exec_count}]: {error.ename}: {error.evalue}"
-    told = isinstance(error, NotebookError | UnwritableError)
-    return str(error) if told else f"{type(error).__name__}: {error}"
+    is_ours = isinstance(error, NotebookError | UnwritableError)
+    return str(error) if is_ours else f"{type(error).__name__}: {error}"

@@ -287,8 +287,8 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor()
-    told = dict(line.split(":", 1) for line in reversed(lines) if ":" in line)
-    told = {key.strip(): text.strip() for key, text in told.items()}
-    flags = told.get("flags", told.get("Features", "")).split()
+    fields = dict(line.split(":", 1) for line in reversed(lines) if ":" in line)
+    fields = {key.strip(): text.strip() for key, text in fields.items()}
+    flags = fields.get("flags", fields.get("Features", "")).split()
     vectors = sorted(flag for flag in flags if any(word in flag for word in _VECTORS))
-    return " ".join([told.get("model name", platform.processor()), *vectors]).strip()
+    return " ".join([fields.get("model name", platform.processor()), *vectors]).strip()

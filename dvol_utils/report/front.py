@@ -45,16 +45,16 @@ def cited(study: StudyParams) -> dict[str, str]:
     day = datetime.datetime.fromtimestamp(
         study.artefact("results.json").stat().st_mtime, tz=datetime.UTC
     )
-    told = {"text": "", "date": f"{day:%Y-%m-%d}"}
+    citation = {"text": "", "date": f"{day:%Y-%m-%d}"}
     path = study.root / "CITATION.cff"
     if path.is_file():
         facts = yaml.safe_load(path.read_text(encoding="utf-8"))
         names = ", ".join(author["name"] for author in facts["authors"])
-        told["text"] = (
+        citation["text"] = (
             f"{names}: {facts['title']} Version {facts['version']}, study {study.name}, run of "
-            f"{told['date']}."
+            f"{citation['date']}."
         )
-    return told
+    return citation
 
 
 def front_files(
@@ -89,8 +89,8 @@ def wide_forecasts(front: Front) -> pd.DataFrame:
     keys = ["origin", "target_time", "y_true", "y_origin"]
     series = front.test.set_index([*keys, "model"])["y_pred"]
     wide = series.unstack().reset_index()  # noqa: PD010 nothing to aggregate
-    own = front.test[front.test["model"] == front.where.model].set_index("origin")
+    chosen = front.test[front.test["model"] == front.where.model].set_index("origin")
     for name in QUANTILES:
-        if name in own and own[name].notna().any():
-            wide[f"{front.where.model}_{name}"] = wide["origin"].map(own[name])
+        if name in chosen and chosen[name].notna().any():
+            wide[f"{front.where.model}_{name}"] = wide["origin"].map(chosen[name])
     return wide.rename_axis(columns=None)

@@ -118,9 +118,9 @@ def link_terms(soup: BeautifulSoup) -> None:
     for term in TERMS:
         pattern = re.compile(rf"(?<![\w-])(?:{term.words})(?![\w-])")
         for text in _running_text(soup):
-            found = pattern.search(text)
-            if found:
-                _link(soup, text, found, term)
+            match = pattern.search(text)
+            if match:
+                _link(soup, text, match, term)
                 break
 
 
@@ -131,12 +131,12 @@ def _running_text(soup: BeautifulSoup) -> Iterable[NavigableString]:
                 yield text
 
 
-def _link(soup: BeautifulSoup, text: NavigableString, found: re.Match[str], term: Term) -> None:
+def _link(soup: BeautifulSoup, text: NavigableString, match: re.Match[str], term: Term) -> None:
     link = soup.new_tag("a", href=f"{FILE}#{term.anchor}", title=term.meaning)
     link["class"] = "term"
-    link.string = found[0]
+    link.string = match[0]
     whole = str(text)
-    text.replace_with(whole[: found.start()], link, whole[found.end() :])
+    text.replace_with(whole[: match.start()], link, whole[match.end() :])
 
 
 def _parameters(study: StudyParams, name: str) -> str:

@@ -40,7 +40,7 @@ def make_rules(study: StudyParams) -> str:
     """
     sources, run = study_notebooks(study), _name(study.run_dir, study)
     executed = [f"{run}/notebooks/{source.name}" for source in sources]
-    known = {stage.name: stage for stage in STAGES}
+    stages = {stage.name: stage for stage in STAGES}
     # $() keeps a blank or a backslash at the end what it is.
     raw = "" if study.is_simulated else f"{_quoted(str(study.data.raw_dir))}$()"
     site = f"{_name(study.report_dir, study)}/index.html"
@@ -51,7 +51,7 @@ def make_rules(study: StudyParams) -> str:
         f"EXECUTED := {' '.join(executed)}",
     ]
     for place, source in enumerate(sources):
-        stage = known.get(source.stem, Stage(source.stem, reads=("manifest.json",)))
+        stage = stages.get(source.stem, Stage(source.stem, reads=("manifest.json",)))
         lines += _stage_rules(stage, source, executed[: place + 1], study)
     shown = [path for path in sorted(_TEMPLATES.rglob("*")) if path.is_file()]
     code = [_name(path, study) for path in [_SITE, *sorted(imported_files(_SITE)), *shown]]

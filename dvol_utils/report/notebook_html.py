@@ -202,8 +202,8 @@ def _tidy_table(table: Tag, soup: BeautifulSoup) -> None:
 
 def _question(text: str) -> str:
     """A paragraph up to its first question mark; whole where it asks nothing."""
-    asked, mark, _ = text.partition("?")
-    return asked + mark
+    question, mark, _ = text.partition("?")
+    return question + mark
 
 
 def _table_label(table: Tag) -> str:

@@ -223,15 +223,15 @@ def regimes(results: Results) -> dict[str, Any]:
 
 def _regime_caption(results: Results) -> str:
     if results.late_hours is None:
-        known = "The regime is known at the origin."
+        when = "The regime is known at the origin."
     else:
-        known = (
+        when = (
             f"The regime is that of the row {hours_text(results.late_hours)} before the target, by "
             "the study's own jump rule."
         )
     return (
         f"RMSE in index points and, in brackets, skill against {persistence_words(results)}, in "
-        f"percent, on the test hours of each regime. {known}"
+        f"percent, on the test hours of each regime. {when}"
     )
 
 
@@ -291,5 +291,5 @@ def _scores(scores: dict[str, Any], names: tuple[str, ...]) -> list[str]:
 
 
 def _label(results: Results, model: str) -> str:
-    known = results.models.get(model)
-    return known.label if known else label(model)
+    result = results.models.get(model)
+    return result.label if result else label(model)

@@ -31,10 +31,10 @@ def recorded_hashes(manifest: dict[str, Any]) -> dict[str, str]:
 
 def code_lines(manifest: dict[str, Any], pages: Code) -> list[str]:
     """The commits of a run's stages and of the code that wrote its pages, a line each."""
-    own = code_words(manifest).split("; ")
-    if own == [commit_words(pages)]:
-        return own
-    return [*own, f"these pages: {commit_words(pages)}"]
+    words = code_words(manifest).split("; ")
+    if words == [commit_words(pages)]:
+        return words
+    return [*words, f"these pages: {commit_words(pages)}"]
 
 
 def provenance(

@@ -90,8 +90,8 @@ def build_site(study: StudyParams, read_front: ReadFront) -> Path:
     }
     index = study.report_dir / "index.html"
     recorded = recorded_study(study, manifest)
-    told = read_front(recorded, results, manifest) if isinstance(results, Results) else None
-    shown, files = _front(told, recorded, results)
+    front_words = read_front(recorded, results, manifest) if isinstance(results, Results) else None
+    shown, files = _front(front_words, recorded, results)
     texts[index] = _index_html(templates, recorded, results, manifest, shown)
     texts[study.report_dir / glossary.FILE] = templates.get_template("glossary.html.j2").render(
         terms=glossary.TERMS, models=glossary.model_rows(recorded)
@@ -162,8 +162,10 @@ def _failures(manifest: dict[str, Any]) -> dict[str, str]:
 def _durations(study: StudyParams) -> dict[str, float]:
     """Seconds that each stage took, as its executed notebook tells."""
     notebooks = {path.stem: read_executed(path) for path in executed_notebooks(study)}
-    told = {stage: notebook.metadata.get("papermill", {}) for stage, notebook in notebooks.items()}
-    return {stage: facts["duration"] for stage, facts in told.items() if facts.get("duration")}
+    papermill = {
+        stage: notebook.metadata.get("papermill", {}) for stage, notebook in notebooks.items()
+    }
+    return {stage: facts["duration"] for stage, facts in papermill.items() if facts.get("duration")}
 
 
 def _card(manifest: dict[str, Any]) -> dict[str, str] | None:
@@ -238,13 +240,13 @@ def _notebook_html(
 ) -> str:
     """A stage's page; `stages` are the commits that they were made by."""
     place = pages.index(page)
-    own = {"commit": stages[page.stage]} if page.stage in stages else {}
+    made_by_code = {"commit": stages[page.stage]} if page.stage in stages else {}
     return templates.get_template("notebook.html.j2").render(
         page=page,
         notebook=f"notebooks/{page.stage}.ipynb",
         previous=pages[place - 1] if place else None,
         following=pages[place + 1] if place + 1 < len(pages) else None,
-        **own,
+        **made_by_code,
     )
 
 
@@ -268,26 +270,26 @@ def _index_html(
 
 
 def _front(
-    told: Front | None, study: StudyParams, results: Results | NoResults
+    front_words: Front | None, study: StudyParams, results: Results | NoResults
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
     """What the first page shows of the results, and its downloads by name."""
     if isinstance(results, NoResults):
         return {"figure": None, "headline": None, "where": None}, {}
     coverage = study.significance.coverage
     shown = {
-        "figure": overview.skill_figure(results, coverage, told),
+        "figure": overview.skill_figure(results, coverage, front_words),
         "headline": overview.headline_cells(results, coverage),
         "regimes": overview.regimes(results),
         "published": overview.published(results),
         "where": None,
     }
-    if told is None:
+    if front_words is None:
         return shown, {}
-    listed, files = front.front_files(told, headline_table(results))
+    listed, files = front.front_files(front_words, headline_table(results))
     chosen = {
-        "where": front.where_section(told, coverage),
-        "established": told.established,
-        "limits": told.limits,
+        "where": front.where_section(front_words, coverage),
+        "established": front_words.established,
+        "limits": front_words.limits,
         "cited": front.cited(study),
         "downloads": listed,
     }

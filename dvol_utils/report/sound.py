@@ -43,10 +43,10 @@ def forget_unsound(study: StudyParams, log: Callable[[str], None] = print) -> No
         for path in executed:
             path.unlink()
         return
-    known = {stage.name: stage for stage in STAGES}
+    stages = {stage.name: stage for stage in STAGES}
     for path in executed:
         try:
-            check_stage(known.get(path.stem, Stage(path.stem)), path, study)
+            check_stage(stages.get(path.stem, Stage(path.stem)), path, study)
         except ArtefactError as error:
             log(f"{path.stem} runs again: {re.split('[:;] run `make', str(error))[0]}")
             path.unlink()

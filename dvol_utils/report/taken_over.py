@@ -58,18 +58,18 @@ def take_over(source: Path, target: Path, study: StudyParams) -> bool:
     stage = next((stage for stage in STAGES if stage.name == source.stem), None)
     if stage is None:  # of which nobody knows what it reads
         return False
-    own = study.model_copy()
-    own._trial = None
+    run = study.model_copy()
+    run._trial = None
     doing = f"a trial that takes over {stage.name}"
     try:
-        with run_lock(study.run_dir, doing), run_lock(own.run_dir, doing, shared=True):
-            manifest = read_manifest(own)
+        with run_lock(study.run_dir, doing), run_lock(run.run_dir, doing, shared=True):
+            manifest = read_manifest(run)
             keys = changed(effective(study), manifest["parameters"], neutral=_neutral())
-            own = recorded_study(own, manifest)
-            if is_reached(source, stage, keys) or not _is_current(source, stage, own, manifest):
+            run = recorded_study(run, manifest)
+            if is_reached(source, stage, keys) or not _is_current(source, stage, run, manifest):
                 return False
             claim(study)
-            _take(stage, target, study, own)
+            _take(stage, target, study, run)
             take_facts(study, stage.name, manifest)
     except (ArtefactError, CheckpointError, RunBusyError):
         return False
@@ -99,15 +99,15 @@ def is_reached(source: Path, stage: Stage, keys: Iterable[str]) -> bool:
 def _stages_before(stage: Stage) -> list[Stage]:
     """The stage and all whose tables or files it reads, through others too."""
     files = {file: one for one in STAGES for file in one.files}
-    found, waiting = [], [stage]
+    reached, waiting = [], [stage]
     while waiting:
         one = waiting.pop()
-        if one not in found:
-            found.append(one)
+        if one not in reached:
+            reached.append(one)
             waiting += [
                 files.get(name) or MADE_BY[name] for name in one.inputs if name != "manifest.json"
             ]
-    return found
+    return reached
 
 
 def _neutral() -> frozenset[str]:
@@ -115,29 +115,29 @@ def _neutral() -> frozenset[str]:
     return neutral_keys() - {"data.raw_dir"}
 
 
-def _is_current(source: Path, stage: Stage, own: StudyParams, manifest: dict) -> bool:
+def _is_current(source: Path, stage: Stage, run: StudyParams, manifest: dict) -> bool:
     """Whether the run's stage is whole, and younger than its code, its tables and the packages."""
-    executed = _executed(source, own)
+    executed = _executed(source, run)
     if not executed.is_file() or manifest["packages"] != package_versions():
         return False
-    check_stage(stage, executed, own)
-    inputs = [own.run_dir / f"{name}.parquet" for name in stage.inputs if name in MADE_BY]
+    check_stage(stage, executed, run)
+    inputs = [run.run_dir / f"{name}.parquet" for name in stage.inputs if name in MADE_BY]
     needs = [source, *imported_files(source), PACKAGE.parent / "constraints.txt", *inputs]
     made = executed.stat().st_mtime_ns
     return all(file.stat().st_mtime_ns <= made for file in needs if file.is_file())
 
 
-def _executed(source: Path, own: StudyParams) -> Path:
-    return own.run_dir / "notebooks" / source.name
+def _executed(source: Path, run: StudyParams) -> Path:
+    return run.run_dir / "notebooks" / source.name
 
 
-def _take(stage: Stage, target: Path, study: StudyParams, own: StudyParams) -> None:
+def _take(stage: Stage, target: Path, study: StudyParams, run: StudyParams) -> None:
     study.run_dir.mkdir(parents=True, exist_ok=True)
     for table in stage.tables:
         place = study.run_dir / f"{table.name}.parquet"
         place.unlink(missing_ok=True)
-        link_or_copy(own.run_dir / place.name, place)
-    notebook = read_executed(_executed(target, own))
+        link_or_copy(run.run_dir / place.name, place)
+    notebook = read_executed(_executed(target, run))
     _tell_trial(notebook, study)
     with replacing(target) as temporary:
         write_executed(notebook, temporary)
@@ -147,11 +147,11 @@ def _tell_trial(notebook: NotebookNode, study: StudyParams) -> None:
     """Have an executed notebook say which trial it stands in, in its header and parameters."""
     assert study.trial is not None
     given = {key: now for key, (now, _) in study.trial.changes.items()}
-    told = {"study": study.name, "overrides": given}
-    notebook.metadata.setdefault("papermill", {})["parameters"] = told
+    parameters = {"study": study.name, "overrides": given}
+    notebook.metadata.setdefault("papermill", {})["parameters"] = parameters
     for cell in notebook.cells:
         if "injected-parameters" in cell.metadata.get("tags", []):
-            cell.source = translate_parameters("python3", "python", told, "Parameters")
+            cell.source = translate_parameters("python3", "python", parameters, "Parameters")
         for output in cell.get("outputs", []):
             shown = output.get("data", {}).get("text/html", "")
             if "".join(shown).startswith(_HEADER):

@@ -116,9 +116,9 @@ def _claims(
     if SIGNIFICANCE.name not in manifest.get("stages", {}):
         return [], "the run has not come to its tests"
     # The page on the published study adds a comparison, and has an answer of its own.
-    own = {"comparison"} if results.comparison is None else {"comparison", "answer"}
+    left_out = {"comparison"} if results.comparison is None else {"comparison", "answer"}
     again = recompute(recorded)
-    both = (part.model_dump(mode="json", exclude=own) for part in (results, again))
+    both = (part.model_dump(mode="json", exclude=left_out) for part in (results, again))
     faults = list(_stated_otherwise(*both))
     page = read_executed(recorded.run_dir / "notebooks" / f"{SIGNIFICANCE.name}.ipynb")
     shown = json.dumps([cell.get("outputs", []) for cell in page.cells], ensure_ascii=False)

@@ -57,14 +57,14 @@ def after_verdicts(table: pd.DataFrame, coverage: float) -> dict[str, list[LossV
     coverage : float
         Coverage of its intervals.
     """
-    found = {}
+    verdicts = {}
     for way, rows in table[table["chosen"].astype(bool)].groupby("way", sort=False):
         named = rows.rename(columns={"loss_gain": "estimate"}).set_index("loss")
-        found[str(way)] = [
+        verdicts[str(way)] = [
             loss_verdict(named.loc[loss], loss, named.loc[loss, "direction"], coverage)
             for loss in LOSSES
         ]
-    return found
+    return verdicts
 
 
 def after_sentences(table: pd.DataFrame, coverage: float, test_skill: float) -> list[str]:
@@ -93,14 +93,14 @@ def after_sentences(table: pd.DataFrame, coverage: float, test_skill: float) -> 
     skill = chosen[chosen["loss"] == "squared_error"].set_index("way")["loss_gain"]
     said = [_lasting(name, verdicts["saved"], skill["saved"], test_skill)]
     return said + [
-        f"{MADE[way].capitalize()}: {_lowered('. '.join(verdict.sentence for verdict in found))}."
-        for way, found in verdicts.items()
+        f"{MADE[way].capitalize()}: {_lowered('. '.join(verdict.sentence for verdict in of_way))}."
+        for way, of_way in verdicts.items()
     ]
 
 
 def gained_words(verdicts: list[LossVerdict]) -> list[str]:
     """The losses by which a model is better than persistence beyond chance, for readers."""
-    return [LOSS_NAMES[found.loss] for found in verdicts if found.verdict is Verdict.HOLDS]
+    return [LOSS_NAMES[verdict.loss] for verdict in verdicts if verdict.verdict is Verdict.HOLDS]
 
 
 def after_markdown(table: pd.DataFrame, study: StudyParams, sentences: list[str]) -> str:
@@ -150,7 +150,9 @@ def _lasting(name: str, verdicts: list[LossVerdict], skill: float, test_skill: f
             f"{listed(won)} ({both})."
         )
     if won:
-        lost = [LOSS_NAMES[found.loss] for found in verdicts if LOSS_NAMES[found.loss] not in won]
+        lost = [
+            LOSS_NAMES[verdict.loss] for verdict in verdicts if LOSS_NAMES[verdict.loss] not in won
+        ]
         return (
             f"After the study, {name} as it was is better than persistence beyond chance by "
             f"{listed(won)}, but not by {listed(lost)}: {both}."

@@ -61,13 +61,13 @@ def oracle_table(study: StudyParams, test: pd.DataFrame) -> pd.DataFrame:
     """
     if not study.is_simulated or study.late_hours is not None:
         return pd.DataFrame({name: pd.Series(dtype="float64") for name in _COLUMNS})
-    found = oracle_forecasts(
+    forecasts = oracle_forecasts(
         study.data.simulated,
         pd.DatetimeIndex(np.sort(test["origin"].unique())),
         horizon_hours=int(test["horizon_hours"].iloc[0]),
         asset=study.data.assets[0],
     )
-    return found.reset_index()[_COLUMNS]
+    return forecasts.reset_index()[_COLUMNS]
 
 
 def attainable(test: pd.DataFrame, oracle: pd.DataFrame) -> Attainable | None:
@@ -95,23 +95,23 @@ def attainable(test: pd.DataFrame, oracle: pd.DataFrame) -> Attainable | None:
     """
     if oracle.empty:
         return None
-    known = oracle.set_index("origin")
+    oracle_at = oracle.set_index("origin")
     forecasts = test[test["model"] == "persistence"].assign(model=ORACLE)
-    forecasts["y_pred"] = known.loc[forecasts["origin"], "mean"].to_numpy()
-    gap = (test["y_pred"] - known.loc[test["origin"], "mean"].to_numpy()) ** 2
+    forecasts["y_pred"] = oracle_at.loc[forecasts["origin"], "mean"].to_numpy()
+    gap = (test["y_pred"] - oracle_at.loc[test["origin"], "mean"].to_numpy()) ** 2
     gaps = gap.groupby(test["model"], sort=False).mean()
     step = gaps["persistence"]
-    variance = known["variance"].mean()
+    variance = oracle_at["variance"].mean()
     # Origins of one day share their paths, those of different days none.
-    by_day = known["variance_se"].groupby(known.index.normalize()).sum()
-    variance_se = np.sqrt((by_day**2).sum()) / len(known)
+    by_day = oracle_at["variance_se"].groupby(oracle_at.index.normalize()).sum()
+    variance_se = np.sqrt((by_day**2).sum()) / len(oracle_at)
     skill = step / (step + variance)
     shares = 1 - gaps / step
     return Attainable(
         forecasts=forecasts.reset_index(drop=True),
         skill=float(skill),
         skill_se=float(skill * variance_se / (step + variance)),
-        mean_se=float(np.sqrt((known["mean_se"] ** 2).mean())),
+        mean_se=float(np.sqrt((oracle_at["mean_se"] ** 2).mean())),
         shares=shares if skill >= LEAST_SKILL else shares * np.nan,
     )
 
@@ -128,16 +128,16 @@ def oracle_result(
     resampling : Resampling
         That of the models.
     """
-    found = attainable(test, oracle)
-    if found is None:
+    attained = attainable(test, oracle)
+    if attained is None:
         return None
-    rows = pd.concat([test[test["model"] == "persistence"], found.forecasts], ignore_index=True)
+    rows = pd.concat([test[test["model"] == "persistence"], attained.forecasts], ignore_index=True)
     intervals = bootstrap_interval(rows, METRICS, resampling=resampling)
-    own = intervals[intervals["model"] == ORACLE].set_index("metric")
+    of_oracle = intervals[intervals["model"] == ORACLE].set_index("metric")
     return OracleResult(
         label=label(ORACLE),
-        expected_skill=found.skill,
-        expected_skill_se=found.skill_se,
-        shares=found.shares.to_dict(),
-        **{metric: Estimate.of(own.loc[metric]) for metric in METRICS},
+        expected_skill=attained.skill,
+        expected_skill_se=attained.skill_se,
+        shares=attained.shares.to_dict(),
+        **{metric: Estimate.of(of_oracle.loc[metric]) for metric in METRICS},
     )

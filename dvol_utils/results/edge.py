@@ -118,7 +118,7 @@ def chosen_spans(study: StudyParams) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
 def _judged(stretch: Stretch, study: StudyParams) -> pd.DataFrame:
     """Rows of `edge_table` of one stretch."""
     rows = stretch.rows
-    found = three_losses(rows, study.overlap_hours, resampling=Resampling.of(study.significance))
+    losses = three_losses(rows, study.overlap_hours, resampling=Resampling.of(study.significance))
     once = rows.drop_duplicates("origin")
     move = (once["y_true"] - once["y_origin"]).to_numpy(float)
     rises = np.mean(move[move != 0] > 0) if np.any(move) else np.nan
@@ -131,21 +131,21 @@ def _judged(stretch: Stretch, study: StudyParams) -> pd.DataFrame:
         "last": once["origin"].max(),
         "chose": float(chose_settings(once["origin"], study).mean()),
     }
-    return found.assign(
+    return losses.assign(
         **facts,
-        direction=found["model"].map(shares["direction"]),
+        direction=losses["model"].map(shares["direction"]),
         commonest=max(rises, 1 - rises),
-        covered_90=found["model"].map(inside),
+        covered_90=losses["model"].map(inside),
         n=len(once),
     )
 
 
 def _changes(rows: pd.DataFrame, model: str, study: StudyParams) -> pd.DataFrame:
     """Rows of `edge_table` of a model's `decay_tests`."""
-    found = decay_tests(rows, model, coverage=study.significance.coverage)
-    found = found.rename(columns={"change": "kind", "estimate": "loss_gain"})
+    changes = decay_tests(rows, model, coverage=study.significance.coverage)
+    changes = changes.rename(columns={"change": "kind", "estimate": "loss_gain"})
     span = {"first": rows["origin"].min(), "last": rows["origin"].max()}
-    return found.assign(stretch=found["kind"], model=model, n=rows["origin"].nunique(), **span)
+    return changes.assign(stretch=changes["kind"], model=model, n=rows["origin"].nunique(), **span)
 
 
 def chosen_rows(table: pd.DataFrame, kind: str) -> pd.DataFrame:
@@ -156,18 +156,18 @@ def chosen_rows(table: pd.DataFrame, kind: str) -> pd.DataFrame:
 def chosen_gains(table: pd.DataFrame) -> dict[str, dict[str, float]]:
     """Gain of all years of the chosen model by loss, under the model's name."""
     rows = chosen_rows(table, WHOLE)
-    return {model: dict(zip(own["loss"], own["loss_gain"], strict=True))
-            for model, own in rows.groupby("model")}  # fmt: skip
+    return {model: dict(zip(of_model["loss"], of_model["loss_gain"], strict=True))
+            for model, of_model in rows.groupby("model")}  # fmt: skip
 
 
 def gained(rows: pd.DataFrame) -> list[str]:
     """Losses by which a stretch's gain is above zero beyond chance, after Holm's correction."""
-    found = rows[(rows["loss_gain"] > 0) & (rows["p_holm"] < LEVEL) & (rows["low"] > 0)]
-    return [loss for loss in LOSSES if loss in set(found["loss"])]
+    beyond = rows[(rows["loss_gain"] > 0) & (rows["p_holm"] < LEVEL) & (rows["low"] > 0)]
+    return [loss for loss in LOSSES if loss in set(beyond["loss"])]
 
 
 def decayed(table: pd.DataFrame) -> list[str]:
     """Losses by which the chosen model's gain falls beyond chance after Holm, in either test."""
     rows = pd.concat([chosen_rows(table, kind) for kind in CHANGES])
-    found = rows[(rows["loss_gain"] < 0) & (rows["p_holm"] < LEVEL)]
-    return [loss for loss in LOSSES if loss in set(found["loss"])]
+    beyond = rows[(rows["loss_gain"] < 0) & (rows["p_holm"] < LEVEL)]
+    return [loss for loss in LOSSES if loss in set(beyond["loss"])]

@@ -88,8 +88,8 @@ def oracle_row(results: Results) -> pd.DataFrame:
 
 def shown_columns(results: Results) -> dict[str, ShownColumn]:
     """The columns of the headline table that a study has, but for the confidence set."""
-    known = {} if results.oracle is None else {"share": SHARE_COLUMN}
-    return HEADLINE_COLUMNS | known
+    oracle_columns = {} if results.oracle is None else {"share": SHARE_COLUMN}
+    return HEADLINE_COLUMNS | oracle_columns
 
 
 def compared_table(comparison: Comparison) -> pd.DataFrame:

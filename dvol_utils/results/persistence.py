@@ -44,8 +44,8 @@ def study_rows(study: StudyParams) -> tuple[pd.DataFrame, pd.DataFrame]:
 def study_ended(study: StudyParams) -> pd.DataFrame:
     """`ended_scores` of a study's test rows: models whose inputs ended before the data did."""
     forecasts = read_table(study, "forecasts")
-    own = (forecasts["asset"] == study.data.assets[0]) & (forecasts["split"] == "test")
-    return ended_scores(forecasts[own])
+    is_test = (forecasts["asset"] == study.data.assets[0]) & (forecasts["split"] == "test")
+    return ended_scores(forecasts[is_test])
 
 
 def hourly_levels(study: StudyParams) -> pd.Series:

@@ -56,8 +56,8 @@ def readme_block(readme: Path, name: str) -> str | None:
     """A block as the README has it, by the study's name or `after_name`; None where it has none."""
     if not readme.is_file():
         return None
-    found = _block(name).search(readme.read_text(encoding="utf-8"))
-    return found["body"].strip() if found else None
+    block = _block(name).search(readme.read_text(encoding="utf-8"))
+    return block["body"].strip() if block else None
 
 
 def rewrite_readme(readme: Path, results: Results, coverage: float) -> None:
@@ -80,7 +80,7 @@ def rewrite_block(readme: Path, name: str, body: str) -> None:
         )
     text = readme.read_text(encoding="utf-8")
     text = _block(name).sub(
-        lambda found: f"{found['start']}\n{body}\n{found['end']}", text, count=1
+        lambda match: f"{match['start']}\n{body}\n{match['end']}", text, count=1
     )
     with replacing(readme) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -137,9 +137,9 @@ def look_up(
     """
     rows = table[(table["kind"] == kind) & (table["metric"] == metric)]
     a, b = rows["model_a"], rows["model_b"]
-    found = rows[(a == model_a) & (b.isna() if model_b is None else b == model_b)]
-    if not found.empty:
-        return found.iloc[0]
+    matching = rows[(a == model_a) & (b.isna() if model_b is None else b == model_b)]
+    if not matching.empty:
+        return matching.iloc[0]
     turned = rows[(a == model_b) & (b == model_a)]
     if model_b is None or turned.empty:
         return None

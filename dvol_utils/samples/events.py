@@ -63,8 +63,8 @@ def near_expiry(
         raise ValueError(f"hours: found {hours}; should be at least 1")
     window = pd.Timedelta(hours=hours)
     expiries = option_expiries(times[0] - window, times[-1] + window, quarterly=quarterly)
-    known, after, before = (
+    placed, after, before = (
         expiries.searchsorted(moments, side="right")
         for moments in (times, times + window, times - window)
     )
-    return after > known, known > before
+    return after > placed, placed > before

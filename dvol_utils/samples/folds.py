@@ -123,10 +123,10 @@ def fold_samples(
     ValueError
         As `refuse_empty`.
     """
-    own = samples if walk.is_fixed else _of_fold(samples, fold, walk)
+    reached = samples if walk.is_fixed else _of_fold(samples, fold, walk)
     if not may_be_empty:
-        refuse_empty(own, fold, walk)
-    return own
+        refuse_empty(reached, fold, walk)
+    return reached
 
 
 def _of_fold(samples: Samples, fold: Fold, walk: WalkParams) -> Samples:
@@ -174,9 +174,9 @@ def _between(times: pd.DatetimeIndex, start: pd.Timestamp, end: pd.Timestamp) ->
 
 def _known_before(samples: Samples, time: pd.Timestamp) -> np.ndarray:
     """Rows whose target's hour lies before a time, shape (rows,)."""
-    known = np.zeros(len(samples.times), bool)
-    known[: -samples.horizon] = samples.times[samples.horizon :] < time
-    return known
+    is_known = np.zeros(len(samples.times), bool)
+    is_known[: -samples.horizon] = samples.times[samples.horizon :] < time
+    return is_known
 
 
 def _decay(

@@ -79,9 +79,9 @@ def releases_ahead(times: pd.DatetimeIndex, hours: int, after_hours: int = 0) ->
 def listed_until() -> dict[str, pd.Timestamp]:
     """By kind of release, the last that is listed (UTC) before any disputed one."""
     ends = {}
-    for kind, own in releases().groupby("release", sort=False):
-        certain = (own["status"] != "disputed").cummin()
-        ends[str(kind)] = own.loc[certain, "time"].iloc[-1]
+    for kind, of_release in releases().groupby("release", sort=False):
+        certain = (of_release["status"] != "disputed").cummin()
+        ends[str(kind)] = of_release.loc[certain, "time"].iloc[-1]
     return ends
 
 

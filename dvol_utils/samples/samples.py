@@ -191,10 +191,10 @@ def ended_inputs(features: pd.DataFrame) -> dict[str, int]:
     features : DataFrame
         Inputs, one row per hour, missing where not known; a column without any value never began.
     """
-    known = {
+    finite = {
         name: np.flatnonzero(np.isfinite(column.to_numpy())) for name, column in features.items()
     }
-    last = {str(name): int(rows[-1]) for name, rows in known.items() if len(rows)}
+    last = {str(name): int(rows[-1]) for name, rows in finite.items() if len(rows)}
     newest = max(last.values(), default=0)
     return {name: row for name, row in last.items() if newest - row >= ENDED_AFTER_HOURS}
 

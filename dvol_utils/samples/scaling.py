@@ -31,8 +31,8 @@ def scale_features(
     for name, values in features.items():  # column by column: copies of the table cost gigabytes
         if name in OWN_PAST:
             level = by_level and name in _DVOL_SCALE
-            own = dvol if level else rolling_location_scale(values, left_out, window, part)
-            values = (values - own["location"]) / own["scale"]
+            level_scale = dvol if level else rolling_location_scale(values, left_out, window, part)
+            values = (values - level_scale["location"]) / level_scale["scale"]
         scaled[name] = np.clip(values.to_numpy(), -clip, clip)
     return pd.DataFrame(scaled, index=features.index, copy=False)
 

@@ -137,7 +137,7 @@ def refitted_forecasts(
     # Models that the study fits once, or by the quarter, are refitted by the month all the same.
     walk = study.walk.model_copy(update={"test": "monthly"})
     names = [name for name in saved if name not in (*NAIVE_NAMES, ENSEMBLE)]
-    untrained = _untrained(hours.finished.own, names, study)
+    untrained = _untrained(hours.finished.asset_forecasts, names, study)
     names = [name for name in names if name not in untrained]
     tables, failures = walk_models(
         names, folds, samples, study.model_copy(update={"walk": walk}), after=last, log=log
@@ -165,9 +165,9 @@ def _marked(hours: LaterHours) -> Samples:
     return dataclasses.replace(hours.samples, split=split)
 
 
-def _untrained(own: pd.DataFrame, names: list[str], study: StudyParams) -> dict[str, str]:
+def _untrained(rows: pd.DataFrame, names: list[str], study: StudyParams) -> dict[str, str]:
     """Networks of which the study lacks a seed: a refit would not be the same model."""
-    seeds = own.groupby("model")["seed"].nunique()
+    seeds = rows.groupby("model")["seed"].nunique()
     wanted = len(study.training.seeds)
     return {
         name: f"only {seeds[name]} of its {wanted} seeds could be trained in the study"

@@ -35,13 +35,13 @@ def changed_weights(
     CheckpointError
         A file was changed or cut short since it was written.
     """
-    found = list(_changed(finished, name, fold))
-    if found and not allow_changed:
+    changed = list(_changed(finished, name, fold))
+    if changed and not allow_changed:
         raise ServingError(
-            f"{'; '.join(found)}; restore it, or run `make report "
+            f"{'; '.join(changed)}; restore it, or run `make report "
             f"STUDY={finished.study.name}` again, or pass --allow-changed"
         )
-    return found
+    return changed
 
 
 def other_code_notes(finished: Finished, names: Iterable[str], fold: ServedFold) -> list[str]:
@@ -60,24 +60,26 @@ def other_code_notes(finished: Finished, names: Iterable[str], fold: ServedFold)
 
 
 def _changed(finished: Finished, name: str, fold: ServedFold) -> Iterator[str]:
-    rows = finished.own[finished.own["model"] == name]
+    rows = finished.asset_forecasts[finished.asset_forecasts["model"] == name]
     for seed in map(int, rows["seed"].unique()):
         folder = checkpoint_folder(finished.study, name, seed, fold.number)
         expected = finished.checkpoints.get(f"{name}/{folder.name}")
-        if expected is None or (found := saved_hash(folder)) == expected:
+        if expected is None or (actual := saved_hash(folder)) == expected:
             continue  # versions before noted none
         config = read_sealed(folder / "config.json")
         of = f"{config['model']} seed {config['seed']}, fold {config.get('fold', 0)}"
         mark = config.get("fingerprint", config.get("parameters_hash"))
         yield (
-            f"{folder / 'model.safetensors'}: its SHA-256 is {found[:12]}..., the run's forecasts "
+            f"{folder / 'model.safetensors'}: its SHA-256 is {actual[:12]}..., the run's forecasts "
             f"of {name} seed {seed}, fold {fold.number}, were made by {expected[:12]}...: it is "
             f"that of {of}, fingerprint {str(mark)[:12]}..."
         )
 
 
 def _config(finished: Finished, name: str, fold: ServedFold) -> dict[str, Any]:
-    seed = int(finished.own.loc[finished.own["model"] == name, "seed"].iloc[0])
+    seed = int(
+        finished.asset_forecasts.loc[finished.asset_forecasts["model"] == name, "seed"].iloc[0]
+    )
     folder = checkpoint_folder(finished.study, name, seed, fold.number)
     return read_sealed(folder / "config.json")
 

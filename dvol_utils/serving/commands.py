@@ -62,7 +62,7 @@ def forecast_command(
     from dvol_utils.serving.forecast import forecast as make_forecast
     from dvol_utils.serving.text import forecast_text
 
-    found = make_forecast(
+    forecast = make_forecast(
         study_of(study, None, settings),
         raw_dir=raw,
         at=time_of(at, "--at"),
@@ -70,7 +70,9 @@ def forecast_command(
         max_age_hours=max_age,
         allow_changed=allow_changed,
     )
-    typer.echo(json.dumps(found, indent=2, allow_nan=False) if as_json else forecast_text(found))
+    typer.echo(
+        json.dumps(forecast, indent=2, allow_nan=False) if as_json else forecast_text(forecast)
+    )
 
 
 def score_command(
@@ -116,7 +118,7 @@ def score_command(
     from dvol_utils.serving.text import score_json, score_text
     from dvol_utils.study.files import replacing
 
-    found = score_later(
+    scores = score_later(
         study_of(study, None, settings),
         raw_dir=raw,
         first=time_of(first, "--from"),
@@ -127,7 +129,7 @@ def score_command(
     )
     if output is not None:
         with replacing(output) as temporary:
-            found.scores.to_csv(temporary, index=False, lineterminator="\n")
+            scores.scores.to_csv(temporary, index=False, lineterminator="\n")
     typer.echo(
-        json.dumps(score_json(found), indent=2, allow_nan=False) if as_json else score_text(found)
+        json.dumps(score_json(scores), indent=2, allow_nan=False) if as_json else score_text(scores)
     )

@@ -100,8 +100,9 @@ def forecast(
     new, allowed = new_rows(
         finished, market, samples, name, fold, rows, allow_changed=allow_changed
     )
-    past = finished.own[
-        (finished.own["model"] == name) & (finished.own["origin"] < new["origin"].min())
+    past = finished.asset_forecasts[
+        (finished.asset_forecasts["model"] == name)
+        & (finished.asset_forecasts["origin"] < new["origin"].min())
     ]
     new = with_past_quantiles(past, new, samples, finished.study)
     last = average_seeds(new[new["origin"] == origin]).iloc[0]
@@ -155,22 +156,22 @@ def _at_origin(
     moment = at if at is not None else now
     if moment is None:
         moment = last if study.is_simulated else pd.Timestamp.now(tz="UTC")
-    known = panel[panel["time"] <= moment]
-    if known.empty:
+    past = panel[panel["time"] <= moment]
+    if past.empty:
         raise ServingError(
             f"{hour(moment)} lies before the raw store {market.raw_dir}, which begins at "
             f"{hour(panel['time'].iloc[0])}; choose a later --at"
         )
-    missing = known["dvol_imputed"]
+    missing = past["dvol_imputed"]
     if priced:  # where there is no price at all, the model's inputs say so
-        gone = known["price_close"].isna() & known["price_close"].notna().any()
-        missing = known["imputed"] | gone
-    complete = known.loc[~missing, "time"]
-    origin = complete.iloc[-1] if len(complete) else known["time"].iloc[0]
+        gone = past["price_close"].isna() & past["price_close"].notna().any()
+        missing = past["imputed"] | gone
+    complete = past.loc[~missing, "time"]
+    origin = complete.iloc[-1] if len(complete) else past["time"].iloc[0]
     bars = "DVOL or price" if priced else "DVOL"
-    if at is not None and missing.iloc[-1] and known["time"].iloc[-1] == at.floor("h"):
+    if at is not None and missing.iloc[-1] and past["time"].iloc[-1] == at.floor("h"):
         raise ServingError(
-            f"origin {hour(known['time'].iloc[-1])}: its {bars} "
+            f"origin {hour(past['time'].iloc[-1])}: its {bars} "
             f"bar is missing; choose the last complete hour, --at '{hour(origin)}', or bring the "
             "missing rows"
         )
@@ -194,10 +195,10 @@ def _refuse_tick(
     """Refuse an origin whose own close looks wrong: the forecast would start from it."""
     for series, column in {"dvol": "dvol_close", **({"price": "close"} if priced else {})}.items():
         step = pd.Timedelta(minutes=study.data.bar_minutes(series))
-        own = (ticks["column"] == column) & (ticks["time"] + step == origin)
+        at_origin = (ticks["column"] == column) & (ticks["time"] + step == origin)
         # Nobody knows yet whether it comes back: what has jumped less far before, and stayed, may.
-        own &= np.log((ticks["value"] / ticks["before"]).astype(float)).abs() > OPENS
-        for tick in ticks[own].itertuples():
+        at_origin &= np.log((ticks["value"] / ticks["before"]).astype(float)).abs() > OPENS
+        for tick in ticks[at_origin].itertuples():
             raise ServingError(
                 f"origin {hour(origin)}: {tick_words(tick)}; mend it, choose another --at, or name "
                 "its time in data.quality.true_ticks"
@@ -216,7 +217,7 @@ def _chosen(finished: Finished) -> str:
 
 def _recent(samples: Samples, finished: Finished, fold: ServedFold, row: int) -> np.ndarray:
     """The origin, and the scored hours between the study's forecasts and it."""
-    since = max(finished.own["origin"].max(), fold.known_before)
+    since = max(finished.asset_forecasts["origin"].max(), fold.known_before)
     late = np.asarray(samples.times > since) & samples.scored
     recent = np.flatnonzero(late)
     return np.union1d(recent[recent > row - _RECENT_HOURS], [row])

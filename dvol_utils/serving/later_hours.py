@@ -107,10 +107,10 @@ def saved_forecasts(
     made: dict[str, pd.DataFrame] = {}
     left_out, notes = {}, []
     for name in _order(finished.study.models):
-        reason, own = _lack(hours, name)
+        reason, predictable = _lack(hours, name)
         if reason is None:
-            asked = (finished, hours.market, samples, name, hours.fold, own)
-            table, allowed = new_rows(*asked, made=made, allow_changed=allow_changed)
+            arguments = (finished, hours.market, samples, name, hours.fold, predictable)
+            table, allowed = new_rows(*arguments, made=made, allow_changed=allow_changed)
             notes += allowed
             blank = int(table["y_pred"].isna().sum())
             reason = f"no forecast at {blank} of {len(table)} rows" if blank else None
@@ -123,10 +123,10 @@ def saved_forecasts(
 
 def with_quantiles_since(hours: LaterHours, new: pd.DataFrame) -> pd.DataFrame:
     """New rows with quantiles that go on from the study's own forecasts of the same models."""
-    own = hours.finished.own
-    past = own["model"].isin(new["model"].unique()) & (own["origin"] < new["origin"].min())
-    past &= own["asset"] == hours.samples.asset
-    return with_past_quantiles(own[past], new, hours.samples, hours.finished.study)
+    stored = hours.finished.asset_forecasts
+    past = stored["model"].isin(new["model"].unique()) & (stored["origin"] < new["origin"].min())
+    past &= stored["asset"] == hours.samples.asset
+    return with_past_quantiles(stored[past], new, hours.samples, hours.finished.study)
 
 
 def _sample_notes(
@@ -156,12 +156,12 @@ def _rows(
     finished: Finished,
 ) -> tuple[np.ndarray, list[str]]:
     """Hours that can be scored, and how many of those asked for cannot."""
-    asked = np.asarray(samples.times >= first)
+    wanted = np.asarray(samples.times >= first)
     if last is not None:
-        asked &= np.asarray(samples.times <= last)
+        wanted &= np.asarray(samples.times <= last)
     # A week after a gap its hours are what the seasonal model would repeat.
     a_week_ago = np.isfinite(SeasonalNaive().predict(samples))
-    rows = np.flatnonzero(asked & samples.scored & a_week_ago)
+    rows = np.flatnonzero(wanted & samples.scored & a_week_ago)
     horizon = pd.Timedelta(hours=samples.horizon)
     panel_last = samples.times[-1]
     if not len(rows):
@@ -173,7 +173,7 @@ def _rows(
             "inputs' windows; bring more months, or begin earlier with --from"
         )
     notes = []
-    due = int((asked & np.asarray(samples.times <= panel_last - horizon)).sum())
+    due = int((wanted & np.asarray(samples.times <= panel_last - horizon)).sum())
     if due > len(rows):
         notes.append(
             f"{due - len(rows):,} of {due:,} hours could not be scored: imputed, or inputs missing"
@@ -201,18 +201,23 @@ def _order(models: list[Any]) -> list[str]:
 def _lack(hours: LaterHours, name: str) -> tuple[str | None, np.ndarray]:
     """Why a model cannot be scored, None where it can; and the rows up to the end of its inputs."""
     finished, samples, rows = hours.finished, hours.samples, hours.rows
-    if not (finished.own["model"] == name).any():
+    if not (finished.asset_forecasts["model"] == name).any():
         return "the study has no forecasts of it: it could not be trained", rows
     if name not in finished.living:
         return "one of its inputs ended within the study", rows
     for member in members(finished) if name == ENSEMBLE else [name]:
         forecaster = load_models(finished, member, hours.fold)[0]
         there = np.flatnonzero(samples.as_far_as(getattr(forecaster, "columns", ())).scored)
-        own = rows[np.isin(rows, there)]
-        columns = lacking_inputs(forecaster, samples, int(own[-1] if len(own) else rows[-1]))
+        predictable = rows[np.isin(rows, there)]
+        columns = lacking_inputs(
+            forecaster, samples, int(predictable[-1] if len(predictable) else rows[-1])
+        )
         if columns:
             more = f" and {len(columns) - 3} more" if len(columns) > 3 else ""
             of = f" of its member {label(member)}" if name == ENSEMBLE else ""
-            return f"inputs{of} are not in the raw store: {', '.join(columns[:3])}{more}", own
-        rows = own
+            return (
+                f"inputs{of} are not in the raw store: {', '.join(columns[:3])}{more}",
+                predictable,
+            )
+        rows = predictable
     return None, rows

@@ -124,8 +124,8 @@ def serving_samples(market: Market, study: StudyParams) -> Samples:
             f"{hour(panel['time'].iloc[0])} to {hour(panel['time'].iloc[-1])}; the inputs look "
             f"back over {needed}: bring earlier months"
         )
-    known = market.asset in study.data.assets
-    assets = study.data.assets if known else [market.asset]
+    is_listed = market.asset in study.data.assets
+    assets = study.data.assets if is_listed else [market.asset]
     data = study.data.model_copy(update={"assets": assets})
     adapted = study.model_copy(update={"data": data})
     try:

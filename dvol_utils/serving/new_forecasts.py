@@ -72,19 +72,19 @@ def new_rows(
         give them again.
     """
     if name == ENSEMBLE:
-        asked = [member for member in members(finished) if member not in made]
+        needed = [member for member in members(finished) if member not in made]
         new = {
             member: new_rows(
                 finished, market, samples, member, fold, rows, allow_changed=allow_changed
             )
-            for member in asked
+            for member in needed
         }
         every = {**made, **{member: table for member, (table, _) in new.items()}}
         joined = pd.concat([every[member] for member in members(finished)], ignore_index=True)
         notes = [note for _, notes in new.values() for note in notes]
         return ensemble_rows(joined, finished, fold), notes
     notes = changed_weights(finished, name, fold, allow_changed=allow_changed)
-    seeds = finished.own.loc[finished.own["model"] == name, "seed"].unique()
+    seeds = finished.asset_forecasts.loc[finished.asset_forecasts["model"] == name, "seed"].unique()
     tables = []
     for seed, forecaster in zip(seeds, load_models(finished, name, fold), strict=True):
         stored = _stored(finished, samples, name, int(seed), fold)
@@ -96,14 +96,14 @@ def new_rows(
                     f"STUDY={finished.study.name}` again, or pass --allow-changed"
                 )
             notes.append(fault)
-        own = {"model": name, "seed": int(seed), "fold": fold.number, "split": LATER}
-        tables.append(forecast_rows(samples, rows, forecast[rows], **own))
+        labels = {"model": name, "seed": int(seed), "fold": fold.number, "split": LATER}
+        tables.append(forecast_rows(samples, rows, forecast[rows], **labels))
     return pd.concat(tables, ignore_index=True), notes
 
 
 def members(finished: Finished) -> list[str]:
     """The models that the study's ensemble is made of."""
-    there = finished.own["model"].unique()
+    there = finished.asset_forecasts["model"].unique()
     return [name for name in finished.study.ensemble.members if name in there]
 
 
@@ -125,10 +125,10 @@ def ensemble_rows(new: pd.DataFrame, finished: Finished, fold: ServedFold) -> pd
     """
     from dvol_utils.forecasting.combination import combine
 
-    own = finished.own
-    past = own[(own["fold"] <= fold.number) & (own["origin"] < new["origin"].min())]
+    stored = finished.asset_forecasts
+    past = stored[(stored["fold"] <= fold.number) & (stored["origin"] < new["origin"].min())]
     # Weights go by split and fold: rows that join the study's last period get that period's.
-    period = own.loc[own["fold"] == fold.number, "split"].iloc[-1]
+    period = stored.loc[stored["fold"] == fold.number, "split"].iloc[-1]
     both = pd.concat([past[list(new)], new.assign(split=period)], ignore_index=True)
     rows = combine(both, **finished.study.ensemble.model_dump())
     return rows[rows["origin"].isin(new["origin"])].assign(split=LATER)[list(new)]
@@ -140,8 +140,8 @@ def lacking_inputs(forecaster: Forecaster, samples: Samples, row: int) -> list[s
     if not isinstance(forecaster, Restorable):  # a network, which looks back over a window
         hours = forecaster.study.training.window_hours
     columns = list(getattr(forecaster, "columns", []))
-    own = getattr(forecaster, "own_volatility", None)
-    return missing_inputs(samples, [*columns, *([own] if own else [])], row, hours)
+    volatility = getattr(forecaster, "own_volatility", None)
+    return missing_inputs(samples, [*columns, *([volatility] if volatility else [])], row, hours)
 
 
 def check_inputs(forecaster: Forecaster, market: Market, samples: Samples, row: int) -> None:
@@ -170,8 +170,8 @@ def with_past_quantiles(
 ) -> pd.DataFrame:
     """The new rows with quantile columns made from each model's own past errors."""
     keys = ["asset", "origin", "model", "seed"]
-    known = past[past["origin"].isin(samples.times)]  # the raw store may hold later months only
-    both = pd.concat([known[list(new)], new], ignore_index=True)
+    placed = past[past["origin"].isin(samples.times)]  # the raw store may hold later months only
+    both = pd.concat([placed[list(new)], new], ignore_index=True)
     added = add_quantiles(both, samples, study.uncertainty)
     return new.merge(added[[*keys, *QUANTILES]], on=keys, how="left")
 
@@ -188,10 +188,10 @@ def _predict(
     if isinstance(forecaster, Restorable):
         return forecaster.predict(samples)
     chunk = forecaster.study.training.chunk_hours
-    asked = np.zeros(len(samples.times), bool)
+    wanted = np.zeros(len(samples.times), bool)
     for before in (0, chunk, 2 * chunk):
-        asked[np.maximum(np.concatenate([rows, checked]) - before, 0)] = True
-    forecast = forecaster.predict(dataclasses.replace(samples, complete=asked))
+        wanted[np.maximum(np.concatenate([rows, checked]) - before, 0)] = True
+    forecast = forecaster.predict(dataclasses.replace(samples, complete=wanted))
     missing = samples.features[forecaster.columns].isna().any(axis=1).astype(float)
     whole = missing.rolling(forecaster.study.training.window_hours).sum() == 0
     return np.where(whole, forecast, np.nan)
@@ -204,13 +204,13 @@ def _stored(
 
     Another asset gives others, and so does a history that begins at another hour.
     """
-    own = finished.own
+    stored = finished.asset_forecasts
     own_panel = finished.panel[finished.panel["asset"] == finished.asset]
     if samples.asset != finished.asset or samples.times[0] != own_panel["time"].min():
-        return own.iloc[:0].assign(row=pd.Series(dtype=int))
-    mine = (own["model"] == name) & (own["seed"] == seed) & (own["fold"] == fold.number)
-    mine &= own["origin"] >= fold.known_before
-    first = own[mine].nsmallest(_CHECKED, "origin")
+        return stored.iloc[:0].assign(row=pd.Series(dtype=int))
+    mine = (stored["model"] == name) & (stored["seed"] == seed) & (stored["fold"] == fold.number)
+    mine &= stored["origin"] >= fold.known_before
+    first = stored[mine].nsmallest(_CHECKED, "origin")
     row = samples.times.get_indexer(pd.DatetimeIndex(first["origin"]))
     return first.assign(row=row)[row >= 0]
 

@@ -52,7 +52,7 @@ class Finished:
         return self.study.data.assets[0]
 
     @cached_property
-    def own(self) -> pd.DataFrame:
+    def asset_forecasts(self) -> pd.DataFrame:
         """Forecasts of that asset."""
         return self.forecasts[self.forecasts["asset"] == self.asset]
 
@@ -65,8 +65,8 @@ class Finished:
     @property
     def living(self) -> list[str]:
         """The models whose inputs go on to the end of the study."""
-        ended = ended_models(self.own)
-        return [name for name in self.own["model"].unique() if name not in ended]
+        ended = ended_models(self.asset_forecasts)
+        return [name for name in self.asset_forecasts["model"].unique() if name not in ended]
 
 
 @dataclass(frozen=True)
@@ -159,11 +159,11 @@ def load_models(finished: Finished, name: str, fold: ServedFold) -> list[Forecas
     CheckpointError
         A file of it was changed or cut short since it was written.
     """
-    rows = finished.own[finished.own["model"] == name]
+    rows = finished.asset_forecasts[finished.asset_forecasts["model"] == name]
     if rows.empty:
         raise ServingError(
             f"model {name!r}: study {finished.study.name} has no forecasts of it; should be one "
-            f"of {', '.join(finished.own['model'].unique())}"
+            f"of {', '.join(finished.asset_forecasts['model'].unique())}"
         )
     if rows["fold"].max() < fold.number:
         raise ServingError(
@@ -204,7 +204,7 @@ def _load(study: StudyParams, name: str, fold: int, seed: int) -> Forecaster:
 
 def _folds(finished: Finished) -> list[ServedFold]:
     """The study's folds, told by its forecasts: a fold's models knew nothing of its origins."""
-    first = finished.own.groupby("fold")["origin"].min().sort_index()
+    first = finished.asset_forecasts.groupby("fold")["origin"].min().sort_index()
     if finished.study.walk.is_fixed:  # the validation rows have stopped the networks
         return [ServedFold(int(number), finished.study.split.test_start) for number in first.index]
     return [ServedFold(int(number), start) for number, start in first.items()]

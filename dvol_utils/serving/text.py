@@ -18,67 +18,67 @@ if TYPE_CHECKING:  # importing it takes a second that a forecast can do without
 _ENDS = ["first_origin", "last_origin"]
 
 
-def forecast_text(found: dict[str, Any]) -> str:
+def forecast_text(made: dict[str, Any]) -> str:
     """What `forecast` returned for the terminal."""
     lines = [
-        ("origin", f"{hour(found['origin'])} UTC   DVOL {found['dvol_now']:.2f}"),
+        ("origin", f"{hour(made['origin'])} UTC   DVOL {made['dvol_now']:.2f}"),
         (
             "target",
-            f"{hour(found['target_time'])} UTC   DVOL {found['forecast']:.2f}   "
-            f"({found['change_points']:+.2f} points, {found['change_percent']:+.2f} %)",
+            f"{hour(made['target_time'])} UTC   DVOL {made['forecast']:.2f}   "
+            f"({made['change_points']:+.2f} points, {made['change_percent']:+.2f} %)",
         ),
-        *((f"{share} %", _interval(found[f"interval_{share}"])) for share in (50, 90)),
-        ("regime", f"{found['jump_regime']}; level {found['level_regime'] or 'unknown'}"),
-        ("model", _model(found)),
-        ("fitted", f"on outcomes before {hour(found['fitted_before'])}, fold {found['fold']}"),
-        ("data", _data(found["data"])),
-        *(("note", note) for note in found["notes"]),
+        *((f"{share} %", _interval(made[f"interval_{share}"])) for share in (50, 90)),
+        ("regime", f"{made['jump_regime']}; level {made['level_regime'] or 'unknown'}"),
+        ("model", _model(made)),
+        ("fitted", f"on outcomes before {hour(made['fitted_before'])}, fold {made['fold']}"),
+        ("data", _data(made["data"])),
+        *(("note", note) for note in made["notes"]),
     ]
-    simulated = ", simulated market" if found["simulated"] else ""
-    head = f"DVOL of {found['asset']} {found['horizon_hours']} hours ahead, study {found['study']}"
+    simulated = ", simulated market" if made["simulated"] else ""
+    head = f"DVOL of {made['asset']} {made['horizon_hours']} hours ahead, study {made['study']}"
     return "\n".join([head + simulated, *(f"  {name:<8}{text}" for name, text in lines)])
 
 
-def score_text(found: LaterScores) -> str:
+def score_text(scores: LaterScores) -> str:
     """Scores of `score_later` for the terminal."""
-    facts = found.facts
+    facts = scores.facts
     head = (
         f"Saved models of study {facts['study']} on {facts['asset']}, {facts['rows']:,} hours, "
         f"origins {hour(facts['first_origin'])} to {hour(facts['last_origin'])} UTC\n"
         f"Fitted on outcomes before {hour(facts['fitted_before'])}, fold "
         f"{facts['fold']}; nothing was fitted again"
     )
-    doubts = "\n".join(f"doubtful: {doubt}" for doubt in found.doubts)
+    doubts = "\n".join(f"doubtful: {doubt}" for doubt in scores.doubts)
     blocks = [doubts, head] if doubts else [head]
-    for regime, part in found.scores.groupby("jump_regime", sort=False):
+    for regime, part in scores.scores.groupby("jump_regime", sort=False):
         name = "All hours" if regime == "all" else f"Origins in the {regime} regime"
         blocks.append(f"{name}, {part['n'].iloc[0]:,}\n{_text_table(part, regime == 'all')}")
-    if found.losses["p_value"].notna().any():
+    if scores.losses["p_value"].notna().any():
         blocks.append(
             "Gain over persistence by three losses, %; of direction: moves called right less those "
             "that chance gives\n"
-            f"{_losses_table(found.losses)}"
+            f"{_losses_table(scores.losses)}"
         )
     lines = [
         f"ended: {label(row.model)}: one of its inputs ended, so it is scored on {row.n:,} hours, "
         f"to {hour(row.last_origin)}: RMSE {number(row.rmse, '.3f')} points, persistence "
         f"{number(row.rmse_persistence, '.3f')}, skill {percent(row.skill)}"
-        for row in found.ended.itertuples()
+        for row in scores.ended.itertuples()
     ]
-    lines += [f"left out: {label(name)}: {reason}" for name, reason in found.left_out.items()]
-    lines += [f"note: {note}" for note in found.notes if note not in found.doubts]
+    lines += [f"left out: {label(name)}: {reason}" for name, reason in scores.left_out.items()]
+    lines += [f"note: {note}" for note in scores.notes if note not in scores.doubts]
     return "\n\n".join([*blocks, *(["\n".join(lines)] if lines else [])])
 
 
-def score_json(found: LaterScores) -> dict[str, Any]:
+def score_json(scores: LaterScores) -> dict[str, Any]:
     """Scores as plain JSON values, named in docs/forecast.md; missing numbers are null."""
-    records = found.scores.astype(object).where(found.scores.notna(), None).to_dict("records")
-    return found.facts | {
+    records = scores.scores.astype(object).where(scores.scores.notna(), None).to_dict("records")
+    return scores.facts | {
         "scores": records,
-        "losses": _plain_losses(found.losses),
-        "ended": json.loads(found.ended.to_json(orient="records", date_format="iso")),
-        "left_out": found.left_out,
-        "notes": found.notes,
+        "losses": _plain_losses(scores.losses),
+        "ended": json.loads(scores.ended.to_json(orient="records", date_format="iso")),
+        "left_out": scores.left_out,
+        "notes": scores.notes,
     }
 
 
@@ -109,10 +109,10 @@ def _interval(bounds: list[float] | None) -> str:
     return "no interval" if bounds is None else f"{bounds[0]:.2f} to {bounds[1]:.2f}"
 
 
-def _model(found: dict[str, Any]) -> str:
-    why = "chosen on validation rows" if found["chosen_on_validation"] else "as asked for"
-    seeds = f", mean of {found['seeds']} seeds" if found["seeds"] > 1 else ""
-    return f"{found['model_label']} ({found['model']}), {why}{seeds}"
+def _model(made: dict[str, Any]) -> str:
+    why = "chosen on validation rows" if made["chosen_on_validation"] else "as asked for"
+    seeds = f", mean of {made['seeds']} seeds" if made["seeds"] > 1 else ""
+    return f"{made['model_label']} ({made['model']}), {why}{seeds}"
 
 
 def _data(data: dict[str, Any]) -> str:

@@ -103,11 +103,11 @@ def bootstrap_interval(
     resampling = resampling or Resampling(**draws)
     drawn = _draw(forecasts, metric, by, regimes, resampling)
     labels = [(m, regime) for m in pd.unique(forecasts["model"]) for regime in regimes]
-    own = drawn.places(labels)
+    places = drawn.places(labels)
     base = drawn.places([("persistence", regime) for _, regime in labels])
     names = pd.DataFrame(labels, columns=["model", by or _ALL]).drop(columns=_ALL, errors="ignore")
-    alone = _intervals(drawn, names, own, None, resampling)
-    against = _intervals(drawn, names, own, base, resampling)[["estimate", "low", "high"]]
+    alone = _intervals(drawn, names, places, None, resampling)
+    against = _intervals(drawn, names, places, base, resampling)[["estimate", "low", "high"]]
     against.columns = ["difference", "difference_low", "difference_high"]
     return pd.concat([alone, against], axis="columns")
 

@@ -164,5 +164,5 @@ def giacomini_white_pairs(
 
 def _instruments(difference: np.ndarray, horizon: int) -> np.ndarray:
     """A constant and the loss difference known at each origin, from step `horizon` on."""
-    known = difference[:-horizon]
-    return np.column_stack([np.ones_like(known), known])
+    past = difference[:-horizon]
+    return np.column_stack([np.ones_like(past), past])

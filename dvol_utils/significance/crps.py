@@ -67,12 +67,12 @@ def crps_against_persistence(
     for place, model in enumerate(losses):
         if place == base:
             continue
-        own, naive = losses[model], losses["persistence"]
+        loss, naive = losses[model], losses["persistence"]
         skill = 1 - mean[model] / mean["persistence"]
-        influence = ((1 - skill) * naive - own) / mean["persistence"]
+        influence = ((1 - skill) * naive - loss) / mean["persistence"]
         draws = 1 - sums[:, [place]] / sums[:, [base]]
         ends = resampling.interval(np.array([skill]), draws, influence.to_numpy()[:, None])
-        test = equal_loss(own, naive, horizon=horizon)
+        test = equal_loss(loss, naive, horizon=horizon)
         difference = mean[model] - mean["persistence"]
         crps = (mean[model], mean["persistence"])
         rows.append((model, *crps, skill, *ends[:, 0], difference, *test))
@@ -126,13 +126,15 @@ def reliability(
     """
     rows = with_quantiles(forecasts).sort_values("origin")
     tables = []
-    for model, own in rows.groupby("model", sort=False):
-        regimes = {"all": np.ones(len(own), bool)}
+    for model, of_model in rows.groupby("model", sort=False):
+        regimes = {"all": np.ones(len(of_model), bool)}
         if by is not None:
-            regimes = {value: (own[by] == value).to_numpy() for value in pd.unique(own[by])}
+            regimes = {
+                value: (of_model[by] == value).to_numpy() for value in pd.unique(of_model[by])
+            }
         for value, inside in regimes.items():
-            found = _shares(own, inside, coverage)
-            tables.append(found.assign(model=model, **({} if by is None else {by: value})))
+            shares = _shares(of_model, inside, coverage)
+            tables.append(shares.assign(model=model, **({} if by is None else {by: value})))
     keys = ["model", *([by] if by else [])]
     names = [*keys, "share", "nominal", "observed", "low", "high", "n"]
     if not tables:
@@ -140,14 +142,14 @@ def reliability(
     return pd.concat(tables, ignore_index=True)[names]
 
 
-def _shares(own: pd.DataFrame, inside: np.ndarray, coverage: float) -> pd.DataFrame:
-    outcome = own["y_true"]
-    hits = {("below", nominal): outcome <= own[name] for name, nominal in QUANTILES.items()}
+def _shares(of_model: pd.DataFrame, inside: np.ndarray, coverage: float) -> pd.DataFrame:
+    outcome = of_model["y_true"]
+    hits = {("below", nominal): outcome <= of_model[name] for name, nominal in QUANTILES.items()}
     hits |= {
-        ("within", share / 100): (own[low] <= outcome) & (outcome <= own[high])
+        ("within", share / 100): (of_model[low] <= outcome) & (outcome <= of_model[high])
         for share, (low, high) in INTERVALS.items()
     }
-    reach = stats.t.ppf((1 + coverage) / 2, degrees(len(own)))
+    reach = stats.t.ppf((1 + coverage) / 2, degrees(len(of_model)))
     rows = []
     for (kind, nominal), hit in hits.items():
         observed, error = _share(hit.to_numpy(), inside)

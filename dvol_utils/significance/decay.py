@@ -82,12 +82,12 @@ def decay_tests(forecasts: pd.DataFrame, model: str, *, coverage: float) -> pd.D
         years, *sums = map(np.concatenate, zip(*parts, strict=True))
         later = (years > last - 1).astype(float)
         table.append((loss, LAST_YEAR, *gain_change(*sums, later), len(years)))
-    found = pd.DataFrame(table, columns=["loss", "change", *Change._fields, "n"])
-    reach = found["error"] * stats.t.ppf((1 + coverage) / 2, found["n"].map(degrees))
-    found = found.assign(low=found["estimate"] - reach, high=found["estimate"] + reach)
-    found["p_holm"] = found.groupby("change")["p_value"].transform(holm)
+    tests = pd.DataFrame(table, columns=["loss", "change", *Change._fields, "n"])
+    reach = tests["error"] * stats.t.ppf((1 + coverage) / 2, tests["n"].map(degrees))
+    tests = tests.assign(low=tests["estimate"] - reach, high=tests["estimate"] + reach)
+    tests["p_holm"] = tests.groupby("change")["p_value"].transform(holm)
     names = ["loss", "change", "estimate", "low", "high", "statistic", "p_value", "p_holm"]
-    return found[[*names, "found_from"]]
+    return tests[[*names, "found_from"]]
 
 
 def _gains(rows: pd.DataFrame, loss: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

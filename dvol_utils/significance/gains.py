@@ -67,8 +67,10 @@ def summed_gain(
 def _band(saved: np.ndarray, places: np.ndarray, resampling: Resampling) -> np.ndarray:
     """How far chance moves the sums up to each place: low and high, shape (2, places)."""
     apart = saved - saved.mean()
-    own = resampling
-    draws = resampled_hours(len(apart), block_hours=own.block_hours, reps=own.reps, seed=own.seed)
+    params = resampling
+    draws = resampled_hours(
+        len(apart), block_hours=params.block_hours, reps=params.reps, seed=params.seed
+    )
     sums = np.stack([apart[hours].cumsum()[places] for hours in draws])
     low, high = np.quantile(sums, resampling.tails, axis=0)
     error = np.sqrt(len(apart) * periodogram_variance(apart[:, None]).item())

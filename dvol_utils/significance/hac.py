@@ -156,8 +156,8 @@ def mean_test(
     error = standard_error(moments, scale)
     # Where all variation is faster than the ordinates see, an error of zero is rounding.
     if error < _ROUNDING * scale * np.sqrt(np.mean(moments**2)):
-        known = abs(estimate) > _ROUNDING * scale * np.abs(moments).max()
-        return (float(np.inf * estimate), 0.0) if known else (0.0, 1.0)
+        is_beyond_rounding = abs(estimate) > _ROUNDING * scale * np.abs(moments).max()
+        return (float(np.inf * estimate), 0.0) if is_beyond_rounding else (0.0, 1.0)
     statistic = estimate / error
     if alternative == "greater":
         return float(statistic), float(stats.t.sf(statistic, degrees(len(moments))))

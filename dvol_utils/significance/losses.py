@@ -72,15 +72,15 @@ def three_losses(forecasts: pd.DataFrame, horizon: int, *, resampling: Resamplin
     naive = (origin["y_true"] - origin["y_origin"]).to_numpy(dtype=float)
     named, tests, parts = [], [], []
     for model in (name for name in pd.unique(forecasts["model"]) if name != "persistence"):
-        own = rows[rows["model"] == model]
-        error = (own["y_true"] - own["y_pred"]).to_numpy(dtype=float)
+        of_model = rows[rows["model"] == model]
+        error = (of_model["y_true"] - of_model["y_pred"]).to_numpy(dtype=float)
         for power in (2, 1):
             losses = np.abs(np.column_stack([error, naive])) ** power
             test = equal_loss(*losses.T, horizon=horizon)
             tests.append((-test.statistic, test.p_value, test.p_bartlett))
             parts.append(losses)
         tests.append(tuple(directions.loc[model, ["statistic", "p_value", "p_bartlett"]]))
-        parts.append(_calls((own["y_pred"] > own["y_origin"]).to_numpy(), naive))
+        parts.append(_calls((of_model["y_pred"] > of_model["y_origin"]).to_numpy(), naive))
         named += [(model, loss) for loss in LOSSES]
     gains = _intervals(parts, resampling.fitted(rows))
     table = pd.DataFrame(
@@ -114,9 +114,9 @@ def gain_moments(forecasts: pd.DataFrame, model: str) -> pd.DataFrame:
     [0.23, 0.11, 0.15]
     """
     rows = settled(forecasts).sort_values("origin")
-    own = rows[rows["model"] == model]
-    gains = {loss: hourly_gains(own, loss) for loss in LOSSES}
-    origins = pd.DatetimeIndex(own["origin"])
+    of_model = rows[rows["model"] == model]
+    gains = {loss: hourly_gains(of_model, loss) for loss in LOSSES}
+    origins = pd.DatetimeIndex(of_model["origin"])
     return pd.DataFrame(
         {loss: saved / naive.mean() for loss, (saved, naive) in gains.items()}, index=origins
     )
@@ -165,8 +165,8 @@ def _calls(called: np.ndarray, naive: np.ndarray) -> np.ndarray:
 def _gain(sums: np.ndarray) -> np.ndarray:
     """Gain from sums over hours: two of losses, or four of calls (`_calls`)."""
     if sums.shape[-1] == 2:
-        own, naive = np.moveaxis(sums, -1, 0)
-        return 1 - own / naive
+        loss, naive = np.moveaxis(sums, -1, 0)
+        return 1 - loss / naive
     moved, rose, called, right = np.moveaxis(sums, -1, 0)
     by_chance = rose * called + (moved - rose) * (moved - called)
     return right / moved - by_chance / moved**2

@@ -79,8 +79,8 @@ def _tests(losses: pd.DataFrame, table: pd.DataFrame, horizon: int) -> np.ndarra
     origin = pd.DatetimeIndex(losses.index)
     tests = np.full((len(table), 2), np.nan)
     for place, row in enumerate(table.itertuples()):
-        own = losses[(origin >= row.month) & (origin < row.month + pd.DateOffset(months=1))]
-        if len(own) < LEAST_HORIZONS * horizon:
+        in_month = losses[(origin >= row.month) & (origin < row.month + pd.DateOffset(months=1))]
+        if len(in_month) < LEAST_HORIZONS * horizon:
             continue
-        tests[place] = equal_loss(own[row.model], own["persistence"], horizon=horizon)[1:]
+        tests[place] = equal_loss(in_month[row.model], in_month["persistence"], horizon=horizon)[1:]
     return tests

@@ -84,8 +84,8 @@ def hours_needed(
     few, many = 27.0, float(_LONGEST)
     while many - few > 1:  # the degrees of freedom are steps, so no smooth root
         middle = (few + many) / 2
-        found = detectable_gain(variance, middle, level=level, power=power) <= gain
-        few, many = (few, middle) if found else (middle, many)
+        enough = detectable_gain(variance, middle, level=level, power=power) <= gain
+        few, many = (few, middle) if enough else (middle, many)
     return many
 
 

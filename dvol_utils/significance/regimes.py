@@ -121,9 +121,9 @@ def holm(p_values: pd.Series) -> pd.Series:
     corrected = p_values.copy()
     there = p_values.notna()
     # statsmodels' own collects garbage each time, a fifth of a second beside torch.
-    known = p_values[there].to_numpy(dtype=float)
-    order = np.argsort(known)
-    factors = np.arange(len(known), 0, -1)
-    raised = np.minimum(np.maximum.accumulate(known[order] * factors), 1.0)
+    values = p_values[there].to_numpy(dtype=float)
+    order = np.argsort(values)
+    factors = np.arange(len(values), 0, -1)
+    raised = np.minimum(np.maximum.accumulate(values[order] * factors), 1.0)
     corrected[there] = raised[np.argsort(order)]
     return corrected

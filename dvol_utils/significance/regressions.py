@@ -145,8 +145,8 @@ def unbiasedness_test(forecasts: pd.DataFrame, horizon: int) -> pd.DataFrame:
         outcome, made = (table[name] - table["y_origin"] for name in ("y_true", "y_pred"))
         test = mincer_zarnowitz(outcome, made, horizon=horizon, variance="periodogram")
         rows.append((model, *test, mincer_zarnowitz(outcome, made, horizon=horizon).p_value))
-    found = pd.DataFrame(rows, columns=["model", *Calibration._fields, "p_bartlett"])
-    return found.set_index("model").loc[pd.unique(forecasts["model"])].reset_index()
+    tests = pd.DataFrame(rows, columns=["model", *Calibration._fields, "p_bartlett"])
+    return tests.set_index("model").loc[pd.unique(forecasts["model"])].reset_index()
 
 
 def direction_test(forecasts: pd.DataFrame, horizon: int) -> pd.DataFrame:

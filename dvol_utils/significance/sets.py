@@ -189,14 +189,14 @@ def _superior(
         "p_lower": np.maximum(means, 0.0),
         "p_upper": means,
     }
-    found: dict[str, np.ndarray | float] = {"statistic": t, "critical_value": np.nan}
+    test: dict[str, np.ndarray | float] = {"statistic": t, "critical_value": np.nan}
     for name, centre in centres.items():
         z = _ratio(root * (drawn - centre), w)
         best = np.maximum(z.max(axis=1), 0.0)  # (reps,)
-        found[name] = np.where(t > 0, _exceeded(best, t), 1.0)
+        test[name] = np.where(t > 0, _exceeded(best, t), 1.0)
         if name == "p_value":
-            found["critical_value"] = float(np.quantile(best, 1 - level))
-    return found | {"p_reality_check": _exceeded((drawn - means).max(axis=1), means)}
+            test["critical_value"] = float(np.quantile(best, 1 - level))
+    return test | {"p_reality_check": _exceeded((drawn - means).max(axis=1), means)}
 
 
 def _exceeded(best: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -17,23 +17,23 @@ def house_picture() -> str:
         out: where pages import results, and results import significance, pages may import both.
     """
     imports = _room_imports()
-    known = {room: _reached(room, imports) for room in imports}
+    reached = {room: _reached(room, imports) for room in imports}
     lines = ["```mermaid", "flowchart LR"]
     for room in sorted(imports):
         others = imports[room]
-        needed = [one for one in others if not any(one in known[two] for two in others - {one})]
+        needed = [one for one in others if not any(one in reached[two] for two in others - {one})]
         lines += [f"    {one} --> {room}" for one in sorted(needed)]
     return "\n".join([*lines, "```"])
 
 
 def _room_imports() -> dict[str, set[str]]:
     """The rooms that each room imports, its own left out."""
-    found: dict[str, set[str]] = {}
+    imports: dict[str, set[str]] = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         if path != PACKAGE / "__init__.py":
-            own = found.setdefault(_room(path), set())
-            own |= {_room(file) for file in direct_imports(path) - {PACKAGE / "__init__.py"}}
-    return {room: others - {room} for room, others in found.items()}
+            imported = imports.setdefault(_room(path), set())
+            imported |= {_room(file) for file in direct_imports(path) - {PACKAGE / "__init__.py"}}
+    return {room: others - {room} for room, others in imports.items()}
 
 
 def _room(path: Path) -> str:

@@ -93,26 +93,26 @@ def _shell_faults() -> Iterator[str]:
         ("RLIMIT_DATA", MEMORY, "-d"),
         ("RLIMIT_FSIZE", DISK, "-f"),
     ):
-        found = resource.getrlimit(getattr(resource, name))[0]
-        if found != resource.RLIM_INFINITY and found < needed:
+        limit = resource.getrlimit(getattr(resource, name))[0]
+        if limit != resource.RLIM_INFINITY and limit < needed:
             what = "size of a file" if name == "RLIMIT_FSIZE" else "memory"
             yield (
-                f"{what}: found a limit of {found // MIB:,} MiB (ulimit {option}); a run needs "
+                f"{what}: found a limit of {limit // MIB:,} MiB (ulimit {option}); a run needs "
                 f"{needed // MIB:,} MiB: ulimit {option} unlimited in a new shell"
             )
 
 
 def _memory_faults() -> Iterator[str]:
-    found, where = psutil.virtual_memory().available, "on this machine"
+    free, where = psutil.virtual_memory().available, "on this machine"
     try:
         allowed = int(_CGROUP.read_text(encoding="ascii"))
     except (OSError, ValueError):  # no container, or "max"
-        allowed = found
-    if allowed < found:
-        found, where = allowed, "in this container"
-    if found < MEMORY:
+        allowed = free
+    if allowed < free:
+        free, where = allowed, "in this container"
+    if free < MEMORY:
         yield (
-            f"memory: found {found // MIB:,} MiB free {where}; a run needs {MEMORY // MIB:,} MiB: "
+            f"memory: found {free // MIB:,} MiB free {where}; a run needs {MEMORY // MIB:,} MiB: "
             "end other programs, or use a larger machine"
         )
 

@@ -25,8 +25,8 @@ def made_by(manifest: Mapping[str, Any]) -> dict[str, Code]:
     Where a version of the project named one commit for all stages, it is that one.
     """
     last = {key: manifest.get(key) for key in ("version", "git_commit")}
-    own = manifest.get("made_by", {})
-    return {stage: own.get(stage, last) for stage in sorted(manifest["stages"])}
+    stages = manifest.get("made_by", {})
+    return {stage: stages.get(stage, last) for stage in sorted(manifest["stages"])}
 
 
 def code_words(manifest: Mapping[str, Any]) -> str:

@@ -127,9 +127,9 @@ class NetworksParams(Section):
                     f"networks.{name}.groups: found {', '.join(sorted(others))}, which should be "
                     f"in features.groups {groups} too: models are scored where these are complete"
                 )
-        own = self.attention.window_hours
-        if "attention" in models and own > window_hours:
+        window = self.attention.window_hours
+        if "attention" in models and window > window_hours:
             raise ValueError(
-                f"networks.attention.window_hours {own} should be at most training.window_hours "
+                f"networks.attention.window_hours {window} should be at most training.window_hours "
                 f"{window_hours}: hours before these do not reach it"
             )

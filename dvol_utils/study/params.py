@@ -107,8 +107,8 @@ class StudyParams(Section):
 
     def artefact(self, name: str) -> Path:
         """A file or folder of `runs/<study>/` to read: a trial's own where there is one."""
-        own = self.run_dir / name
-        return own if own.exists() else self._root / "runs" / self.name / name
+        of_trial = self.run_dir / name
+        return of_trial if of_trial.exists() else self._root / "runs" / self.name / name
 
     @property
     def report_dir(self) -> Path:
@@ -121,8 +121,8 @@ class StudyParams(Section):
         """The raw store that is read; a simulated market writes its own under `runs/`."""
         if self.data.source == "simulated":
             changed = self._trial.changes if self._trial else {}
-            own = any(key.startswith("data.") for key in changed)
-            return (self.run_dir if own else self._root / "runs" / self.name) / "raw"
+            has_data = any(key.startswith("data.") for key in changed)
+            return (self.run_dir if has_data else self._root / "runs" / self.name) / "raw"
         return self._root / self.data.raw_dir
 
     @property

@@ -45,19 +45,19 @@ def without_effect(
         A sentence by key: which models it would reach, and which the study has.
     """
     models = [*values["models"], *([trained] if trained else [])]
-    found = {}
+    unread = {}
     for key in keys:
         reached = _reached(key, values)
         if reached is not None and not set(reached) & set(models):
-            found[key] = _unreached(key, reached, models)
+            unread[key] = _unreached(key, reached, models)
         for name, (other, needed) in _ASKED_FOR.items():
             if f"{key}.".startswith(f"{name}.") and values[other] != needed:
-                found[key] = (
+                unread[key] = (
                     f"counts only with {other} {_yaml(needed)}, found {_yaml(values[other])}"
                 )
         if key == "edge.chose" and values[key] and values["edge.start"] is None:
-            found[key] = "counts only with edge.start, found null"
-    return found
+            unread[key] = "counts only with edge.start, found null"
+    return unread
 
 
 def _reached(key: str, values: Mapping[str, Any]) -> tuple[str, ...] | None:
@@ -94,8 +94,12 @@ def _unreached(key: str, reached: tuple[str, ...], models: list[str]) -> str:
         whom = f"networks with a patience ({whom})"
     text = f"reaches {whom}; the study has {', '.join(models)}"
     name = key.rpartition(".")[2]
-    own = [f"networks.{m}.{name}" for m in models if m in _OWN and name in OWN_TRAINING]
-    return f"{text}; see {', '.join(own)}" if own and key.startswith("training.") else text
+    own_training = [f"networks.{m}.{name}" for m in models if m in _OWN and name in OWN_TRAINING]
+    return (
+        f"{text}; see {', '.join(own_training)}"
+        if own_training and key.startswith("training.")
+        else text
+    )
 
 
 def _yaml(value: Any) -> str:

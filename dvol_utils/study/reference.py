@@ -130,9 +130,9 @@ def _range(kind: Any, limits: Sequence[Any]) -> str:
     if kind not in (int, float):
         return ""
     words = {"gt": "above", "ge": "from", "lt": "and below", "le": "to"}
-    found = {name: _limit(limits, name) for name in words}
+    limits_there = {name: _limit(limits, name) for name in words}
     return "".join(
-        f" {words[name]} {value:,}" for name, value in found.items() if value is not None
+        f" {words[name]} {value:,}" for name, value in limits_there.items() if value is not None
     )
 
 

@@ -56,7 +56,7 @@ def _pairs(text: str) -> Iterator[tuple[str, Any]]:
 
 def _masked(text: str) -> str:
     """The text with what stands in quotes or brackets made unreadable, at the same places."""
-    text, found = _QUOTED.sub(lambda quoted: "." * len(quoted[0]), text), 1
-    while found:
-        text, found = _BRACKETED.subn(lambda inner: "." * len(inner[0]), text)
+    text, count = _QUOTED.sub(lambda quoted: "." * len(quoted[0]), text), 1
+    while count:
+        text, count = _BRACKETED.subn(lambda inner: "." * len(inner[0]), text)
     return text

@@ -24,13 +24,13 @@ def imported_files(path: Path) -> set[Path]:
     Imports inside functions and for type checking count: they may cost a run too many, and never
     leave one out. The table that a module reads, a CSV file of its name, comes with it.
     """
-    found: set[Path] = set()
+    reached: set[Path] = set()
     waiting = [path]
     while waiting:
-        new = direct_imports(waiting.pop()) - found
-        found |= new
+        new = direct_imports(waiting.pop()) - reached
+        reached |= new
         waiting += new
-    return found | {table for path in found if (table := path.with_suffix(".csv")).is_file()}
+    return reached | {table for path in reached if (table := path.with_suffix(".csv")).is_file()}
 
 
 @cache
@@ -96,13 +96,13 @@ def learning_code(modules: Iterable[str], *, alone: Iterable[str] = ()) -> dict[
         Mark of each file, 12 hexadecimal digits, by its path in the package. It does not change
         with comments, docstrings, the form of the text, and the words of errors.
     """
-    found = set(_modules(alone))
-    waiting = [path for path in _modules(modules) if path not in found]
+    reached = set(_modules(alone))
+    waiting = [path for path in _modules(modules) if path not in reached]
     while waiting:
         path = waiting.pop()
-        found.add(path)
-        waiting += [file for file in direct_imports(path) - found if _learns(file)]
-    return {path.relative_to(PACKAGE).as_posix(): _mark(path) for path in sorted(found)}
+        reached.add(path)
+        waiting += [file for file in direct_imports(path) - reached if _learns(file)]
+    return {path.relative_to(PACKAGE).as_posix(): _mark(path) for path in sorted(reached)}
 
 
 def changed_code(then: Mapping[str, str] | None, now: Mapping[str, str]) -> str | None:

@@ -36,7 +36,7 @@ class Stage:
         Other files of the run that it leaves.
     reads : tuple of str
         Tables, and `results.json`, that it reads without making a table from them.
-    asked : callable
+    applies : callable
         Whether a study's parameters ask for it.
     """
 
@@ -44,14 +44,16 @@ class Stage:
     tables: tuple[Table, ...] = ()
     files: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
-    asked: Callable[[StudyParams], bool] = lambda study: True
+    applies: Callable[[StudyParams], bool] = lambda study: True
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """Every table and file of the run that it reads and does not leave itself."""
         made_from = [name for table in self.tables for name in table.inputs]
-        own = {table.name for table in self.tables}
-        return tuple(name for name in dict.fromkeys([*made_from, *self.reads]) if name not in own)
+        written = {table.name for table in self.tables}
+        return tuple(
+            name for name in dict.fromkeys([*made_from, *self.reads]) if name not in written
+        )
 
 
 # What features, target and models of a study depend on, beside the data.
@@ -102,17 +104,17 @@ PUBLISHED = Stage(
         ),
     ),
     reads=("panel", "jumps", "results.json"),
-    asked=lambda study: study.published_page,
+    applies=lambda study: study.published_page,
 )
 HORIZONS = Stage(
     "08_horizons",
     (Table("horizons", ("panel", "jumps"), (*_FITTED, "significance", "horizons")),),
-    asked=lambda study: bool(study.horizons),
+    applies=lambda study: bool(study.horizons),
 )
 ASSETS = Stage(
     "09_assets",
     (Table("assets", ("panel", "jumps"), (*_FITTED, "significance")),),
-    asked=lambda study: len(study.data.assets) > 1,
+    applies=lambda study: len(study.data.assets) > 1,
 )
 YEARS_BEFORE = Stage(
     "12_years_before",
@@ -120,7 +122,7 @@ YEARS_BEFORE = Stage(
         Table("years", ("panel", "jumps"), (*_FITTED, "uncertainty", "edge")),
         Table("edge", ("years",), ("significance",)),
     ),
-    asked=lambda study: study.edge.start is not None,
+    applies=lambda study: study.edge.start is not None,
 )
 CARD = Stage(
     "10_model_card",
@@ -131,7 +133,7 @@ OWN_MODEL = Stage(
     "11_your_own_model",
     reads=("panel", "jumps", "forecasts"),
     # An example on real test rows would be one more model chosen by them.
-    asked=lambda study: study.is_simulated,
+    applies=lambda study: study.is_simulated,
 )
 AFTER = Stage(
     "13_after_the_study",
@@ -139,7 +141,7 @@ AFTER = Stage(
         Table(name, ("panel", "jumps", "forecasts"), (*_FITTED, "uncertainty", "significance"))
         for name in ("after_forecasts", "after")
     ),
-    asked=lambda study: study.split.test_end is not None and not study.late_rules,
+    applies=lambda study: study.split.test_end is not None and not study.late_rules,
 )
 STAGES = (
     *(DATA, JUMPS, TRAINING, REGIMES, SIGNIFICANCE),
@@ -155,7 +157,7 @@ def study_stages(study: StudyParams) -> list[Stage]:
     Jump test and forecasts need hourly returns: with longer bars a study ends with its data page.
     """
     hourly = study.data.step_hours == 1
-    return [stage for stage in STAGES if stage.asked(study) and (hourly or stage is DATA)]
+    return [stage for stage in STAGES if stage.applies(study) and (hourly or stage is DATA)]
 
 
 def study_notebooks(study: StudyParams) -> list[Path]:

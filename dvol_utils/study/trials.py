@@ -104,9 +104,9 @@ def trial_at(folder: Path) -> StudyParams:
         )
     root = manifest.parents[4]
     file = root / "params" / f"{manifest.parents[2].name}.yaml"
-    own = load_study(file)
-    own._trial = Trial(manifest.parent.name, {})
-    trial = study_from(read_manifest(own)["parameters"], root)
+    trial_study = load_study(file)
+    trial_study._trial = Trial(manifest.parent.name, {})
+    trial = study_from(read_manifest(trial_study)["parameters"], root)
     trial._trial = Trial(manifest.parent.name, _changes(trial, file))
     return trial
 
@@ -130,10 +130,10 @@ def _changes(
 ) -> dict[str, tuple[Any, Any]]:
     """Where a study's results may differ from those of its file, by dotted key."""
     try:
-        own = load_study(name_or_path)
+        unchanged = load_study(name_or_path)
     except ParameterError:  # a file that names no study before the overrides complete it
         return {}
-    return changed(effective(study), effective(own), neutral=neutral)
+    return changed(effective(study), effective(unchanged), neutral=neutral)
 
 
 def _trial(study: StudyParams, changes: dict[str, tuple[Any, Any]]) -> StudyParams:

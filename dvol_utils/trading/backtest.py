@@ -100,9 +100,9 @@ def unit_sizes(days: pd.DataFrame, dvol: pd.Series, params: TradingParams) -> np
     window = 24 * params.volatility_days
     squares = dvol.diff(24) ** 2
     volatility = np.sqrt(squares.rolling(window, min_periods=window // 2).mean())
-    known = volatility.reindex(days["origin"]).to_numpy()
+    forecast = volatility.reindex(days["origin"]).to_numpy()
     daily = params.target_volatility / math.sqrt(DAYS_PER_YEAR)
-    return np.divide(daily, known, out=np.zeros(len(days)), where=known > 0)
+    return np.divide(daily, forecast, out=np.zeros(len(days)), where=forecast > 0)
 
 
 def back_test(
@@ -214,11 +214,11 @@ def _positions(
     Exposure is lost over losses of `limit / 2` to `limit`; the peak is that of `window` decisions.
     """
     gain, marked, rolled = (gains[name].to_numpy() for name in ("gain", "marked", "rolled"))
-    positions, exposure, known = (np.zeros(len(aim)) for _ in range(3))
+    positions, exposure, seen = (np.zeros(len(aim)) for _ in range(3))
     kept = paid = before = 0.0  # aim last traded on; equity without the held position's gain; held
     for day in range(len(aim)):
-        known[day] = paid + (before * marked[day - 1] if day else 0.0)
-        loss = known[max(day - window, 0) : day + 1].max() - known[day]
+        seen[day] = paid + (before * marked[day - 1] if day else 0.0)
+        loss = seen[max(day - window, 0) : day + 1].max() - seen[day]
         exposure[day] = min(max(2 * (1 - loss / limit), 0.0), 1.0)
         if tradable[day] and not math.isnan(aim[day]):
             kept = aim[day]

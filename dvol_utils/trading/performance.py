@@ -222,18 +222,18 @@ def deflated(trades: pd.DataFrame, tried: pd.DataFrame) -> dict[str, float]:
     net = trades["net"].to_numpy()
     periods = DAYS_PER_YEAR / days_apart(trades)
     ratios = tried["sharpe"].dropna()
-    found = {"trials": len(tried), "sharpe": sharpe(net, periods)}
-    if math.isnan(found["sharpe"]) or len(ratios) < 2:
-        return found | {"expected": math.nan, "probability": math.nan}
+    facts = {"trials": len(tried), "sharpe": sharpe(net, periods)}
+    if math.isnan(facts["sharpe"]) or len(ratios) < 2:
+        return facts | {"expected": math.nan, "probability": math.nan}
     expected, probability = deflated_sharpe(
-        found["sharpe"] / math.sqrt(periods),
+        facts["sharpe"] / math.sqrt(periods),
         n=len(net),
         skew=float(stats.skew(net)),
         kurtosis=float(stats.kurtosis(net, fisher=False)),
         trials=len(tried),
         variance=float(ratios.var()) / periods,
     )
-    return found | {"expected": expected * math.sqrt(periods), "probability": probability}
+    return facts | {"expected": expected * math.sqrt(periods), "probability": probability}
 
 
 def deflated_table(chance: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:

@@ -171,8 +171,8 @@ class _State:
 
     def plain(self) -> State:
         """Tensors and numbers alone, so that reading them back executes nothing."""
-        own = {"history": self.history, "best_weights": self.best_weights}
-        return own | {name: part.state_dict() for name, part in self.parts.items()}
+        unsaved = {"history": self.history, "best_weights": self.best_weights}
+        return unsaved | {name: part.state_dict() for name, part in self.parts.items()}
 
     def restore(self, kept: State) -> None:
         """Go back to a state that `plain` returned."""
@@ -183,8 +183,8 @@ class _State:
 
 def _same_epoch(epochs: int, place: Place) -> None:
     """Refuse processes that would go on from different epochs; they would wait for ever."""
-    own = torch.tensor([epochs, epochs**2], dtype=torch.float64)
-    total, squares = place.total(own).tolist()
+    moments = torch.tensor([epochs, epochs**2], dtype=torch.float64)
+    total, squares = place.total(moments).tolist()
     if squares * place.processes != total**2:  # the variance over processes, so each sees the same
         raise TrainingError(
             f"process {place.rank} goes on after epoch {epochs}, others after another one: all "
@@ -249,9 +249,9 @@ def _train_epoch(
 def _share_of_loss(network: nn.Module, course: _Course, joint: Tensor) -> Tensor:
     """Weighted sum of losses over this process's part of a joint batch."""
     data, params = course.data, course.params
-    own = course.place.share(joint)
-    idle = not len(own)  # a last batch smaller than the number of processes
-    starts = joint[:1] if idle else own
+    rows = course.place.share(joint)
+    idle = not len(rows)  # a last batch smaller than the number of processes
+    starts = joint[:1] if idle else rows
     goals = data.goals(starts)
     # In float32, so that bf16 rounds products and not the loss.
     forecast = forward_pass(network, data.inputs(starts), data.chunk, params).float()

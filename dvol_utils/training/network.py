@@ -63,5 +63,5 @@ class TrainableNetwork:
 
     def fingerprint(self, samples: Samples, processes: int, arithmetic: str) -> str:
         """Hash of all that its weights depend on."""
-        own = (self.name, samples, self.study, self.seed)
-        return fingerprint(*own, processes, arithmetic, begins_with=self.begins_with)
+        facts = (self.name, samples, self.study, self.seed)
+        return fingerprint(*facts, processes, arithmetic, begins_with=self.begins_with)

@@ -253,10 +253,10 @@ def pivoted(
     keys = shown.set_index(names).index.drop_duplicates()
     columns = {("", name): keys.get_level_values(name) for name in names}
     for group, part in shown.groupby(_HEADS.get(by, by), sort=False):
-        own = part.set_index(names).reindex(keys)
+        indexed = part.set_index(names).reindex(keys)
         for head in heads:
             place = (str(group), head) if len(heads) > 1 else (head, str(group))
-            columns[place] = own[head].to_numpy()
+            columns[place] = indexed[head].to_numpy()
     return pd.DataFrame(columns)
 
 

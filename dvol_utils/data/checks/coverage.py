@@ -103,20 +103,20 @@ def gaps(panel: pd.DataFrame, *, step_hours: int = 1) -> pd.DataFrame:
         `asset, columns, start, end` (first and last hour of the stretch, UTC), `hours`, `action`.
         Columns without any value are left out, and so are the hours between two longer bars.
     """
-    found = []
+    spans = []
     for asset, part in panel.groupby("asset", sort=True):
         flags = {"DVOL or price bar": (part["imputed"], "carried forward, not scored", step_hours)}
         for columns in _GAP_COLUMNS:
-            own = part.loc[~part["imputed"], list(columns)]
-            if own.notna().any(axis=None):
+            measured = part.loc[~part["imputed"], list(columns)]
+            if measured.notna().any(axis=None):
                 missing = part[list(columns)].isna().any(axis=1)
                 flags[", ".join(columns)] = (missing, "left empty", 1)
         for columns, (flag, action, fewest) in flags.items():
             for start, end in runs(flag.to_numpy()):
                 first, last = part["time"].iloc[start], part["time"].iloc[end]
                 if end - start + 1 >= fewest:
-                    found.append((asset, columns, first, last, end - start + 1, action))
-    return pd.DataFrame(found, columns=["asset", "columns", "start", "end", "hours", "action"])
+                    spans.append((asset, columns, first, last, end - start + 1, action))
+    return pd.DataFrame(spans, columns=["asset", "columns", "start", "end", "hours", "action"])
 
 
 def coverage_calendar(raw_dir: Path | str, params: DataParams, panel: pd.DataFrame) -> pd.DataFrame:

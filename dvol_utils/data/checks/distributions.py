@@ -133,7 +133,7 @@ def fitness(
     panel: pd.DataFrame,
     unit_roots: pd.DataFrame,
     by_hour: pd.DataFrame,
-    found: pd.DataFrame,
+    findings: pd.DataFrame,
     *,
     horizon_hours: int = 24,
 ) -> list[str]:
@@ -145,7 +145,7 @@ def fitness(
         A panel that `check_length` has accepted.
     unit_roots, by_hour : DataFrame
         Results of `unit_root_table` and `change_by_hour`.
-    found : DataFrame
+    findings : DataFrame
         Result of `verdict.findings`.
     horizon_hours : int
         Horizon at which the level's persistence is quoted.
@@ -158,7 +158,7 @@ def fitness(
         if imputed:
             share = number(100 * imputed / len(part), ".2f")
             imputed_words = f"{imputed:,} ({share} %) are imputed and never scored"
-        failed = found[(found["asset"] == asset) & found["passed"].eq(False)]
+        failed = findings[(findings["asset"] == asset) & findings["passed"].eq(False)]
         fit = f"not fit for the study** ({'; '.join(failed['words'])})"
         if failed.empty:
             fit = "fit for the study**"

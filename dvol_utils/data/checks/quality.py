@@ -38,11 +38,11 @@ def stale_runs(panel: pd.DataFrame, *, step_hours: int = 1) -> pd.DataFrame:
         `hours` from start to end, `value`. Imputed hours end a stretch.
     """
     tables = [pd.DataFrame(columns=["asset", "column", "start", "end", "hours", "value"])]
-    for asset, column, own in _own_closes(panel):
-        value, time = own.to_numpy(), own.index
+    for asset, column, closes in _own_closes(panel):
+        value, time = closes.to_numpy(), closes.index
         same = (value[1:] == value[:-1]) & (np.diff(time) == step_hours * _HOUR.to_timedelta64())
         starts = np.flatnonzero(np.concatenate(([True], ~same)))
-        ends = np.append(starts[1:], len(own)) - 1
+        ends = np.append(starts[1:], len(closes)) - 1
         runs = pd.DataFrame({"start": time[starts], "end": time[ends], "value": value[starts]})
         runs["hours"] = ((runs["end"] - runs["start"]) / _HOUR).astype(int)
         runs = runs[runs["hours"] > 0].assign(asset=asset, column=column)
@@ -76,8 +76,8 @@ def neighbour_outliers(
     and at least a basis point.
     """
     tables = []
-    for asset, column, own in _own_closes(panel):
-        change = np.log(own).diff().where(own.index.diff() == step_hours * _HOUR)
+    for asset, column, closes in _own_closes(panel):
+        change = np.log(closes).diff().where(closes.index.diff() == step_hours * _HOUR)
         back = -change.shift(-1)
         distance = np.minimum(change.abs(), back.abs()).where(change * back > 0)
         local = change.abs().rolling(_LOCAL_BARS, center=True, min_periods=_LOCAL_BARS // 2)
@@ -86,10 +86,10 @@ def neighbour_outliers(
             {
                 "asset": asset,
                 "column": column,
-                "time": own.index,
-                "before": own.shift(1).to_numpy(),
-                "value": own.to_numpy(),
-                "after": own.shift(-1).to_numpy(),
+                "time": closes.index,
+                "before": closes.shift(1).to_numpy(),
+                "value": closes.to_numpy(),
+                "after": closes.shift(-1).to_numpy(),
                 "scales": ratio.to_numpy(),
             }
         )
@@ -146,8 +146,8 @@ def lead_lag(panel: pd.DataFrame, *, most: int = 3, step_hours: int = 1) -> pd.D
     """
     rows = []
     for asset, part in panel.groupby("asset", sort=True):
-        own = part.loc[~part["imputed"]].set_index("time")[list(CLOSES)]
-        logs = np.log(own).reindex(part["time"])
+        measured = part.loc[~part["imputed"]].set_index("time")[list(CLOSES)]
+        logs = np.log(measured).reindex(part["time"])
         changes = logs - logs.shift(step_hours)
         for lag in range(-most, most + 1):
             moved = changes["price_close"].shift(lag * step_hours)
@@ -217,11 +217,11 @@ def revision_log(raw_dir: Path | str) -> pd.DataFrame:
 
 def _own_closes(panel: pd.DataFrame) -> list[tuple[str, str, pd.Series]]:
     """Closes of bars that are there, by asset and column, indexed by time."""
-    found = []
+    pairs = []
     for asset, part in panel.groupby("asset", sort=True):
-        own = part[~part["imputed"]].set_index("time")
-        found += [(str(asset), name, own[name].dropna()) for name in CLOSES]
-    return [(asset, name, closes) for asset, name, closes in found if len(closes)]
+        measured = part[~part["imputed"]].set_index("time")
+        pairs += [(str(asset), name, measured[name].dropna()) for name in CLOSES]
+    return [(asset, name, closes) for asset, name, closes in pairs if len(closes)]
 
 
 def _daily_price(raw_dir: Path | str, asset: str, params: DataParams) -> pd.Series | None:

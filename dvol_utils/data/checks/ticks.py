@@ -121,11 +121,11 @@ def wrong_ticks(
             used = (table.index >= part["time"].iloc[0] - lead) & (
                 table.index <= part["time"].iloc[-1]
             )
-            found = _wrong_rows(table, series, _others_moves(panel, str(asset), series), params)
-            found["row"] += 2 if path.suffix == ".csv" else 1
-            tables.append(found[used[found.pop("place")]].assign(asset=asset, file=path.name))
-    found = pd.concat(tables, ignore_index=True).astype({"time": "datetime64[us, UTC]"})
-    return found.loc[~found["time"].isin(params.quality.true_ticks), _COLUMNS].reset_index(
+            ticks = _wrong_rows(table, series, _others_moves(panel, str(asset), series), params)
+            ticks["row"] += 2 if path.suffix == ".csv" else 1
+            tables.append(ticks[used[ticks.pop("place")]].assign(asset=asset, file=path.name))
+    ticks = pd.concat(tables, ignore_index=True).astype({"time": "datetime64[us, UTC]"})
+    return ticks.loc[~ticks["time"].isin(params.quality.true_ticks), _COLUMNS].reset_index(
         drop=True
     )
 
@@ -152,23 +152,25 @@ def _wrong_rows(
     if SCHEMAS[series].bars:
         rows += _wrong_wicks(table, SCHEMAS[series].bars, step)
     for column, values in table.items():
-        own = values.dropna() if column == "funding_rate" else values[values > 0]
-        if len(own) < _LOCAL_ROWS // 2:
+        usable = values.dropna() if column == "funding_rate" else values[values > 0]
+        if len(usable) < _LOCAL_ROWS // 2:
             continue
         if column in _BARS:
-            opens = table[SCHEMAS[series].bars[0]].reindex(own.index)
-            if opens.eq(own).mean() > _FLAT_SHARE:
+            opens = table[SCHEMAS[series].bars[0]].reindex(usable.index)
+            if opens.eq(usable).mean() > _FLAT_SHARE:
                 opens = opens * np.nan
-            near = moved.reindex((own.index + step).ceil("h"), method="nearest", tolerance=_HOUR)
-            why = _wrong_closes(own, opens, near.fillna(0).to_numpy(), _BARS[column], step, scales)
+            near = moved.reindex((usable.index + step).ceil("h"), method="nearest", tolerance=_HOUR)
+            why = _wrong_closes(
+                usable, opens, near.fillna(0).to_numpy(), _BARS[column], step, scales
+            )
         elif column in _SINGLE:
-            why = _wrong_values(own, str(column), scales)
+            why = _wrong_values(usable, str(column), scales)
         else:
             continue
-        around = np.concatenate(([np.nan], own.to_numpy(), [np.nan]))
+        around = np.concatenate(([np.nan], usable.to_numpy(), [np.nan]))
         for k, words in why.items():
-            place = table.index.get_loc(own.index[k])
-            rows.append((place, place, column, own.index[k], *around[k : k + 3], words))
+            place = table.index.get_loc(usable.index[k])
+            rows.append((place, place, column, usable.index[k], *around[k : k + 3], words))
     return pd.DataFrame(rows, columns=["place", "row", *_COLUMNS[3:]])
 
 
@@ -248,7 +250,7 @@ def _jumps(
     growth: float,
 ) -> list[tuple[float, int, int]]:
     """Stretches that come back from further than anything supports: size, first row, width."""
-    found = []
+    jumps = []
     for width in range(1, _WIDEST + 1):
         size, at_an_end = _excursions(x, width)
         after = np.append(gap[width:], np.full(width, np.nan))
@@ -259,8 +261,8 @@ def _jumps(
         limit *= np.where(at_an_end, _AT_AN_END, 1.0)
         limit = np.where(apart, limits.apart, np.maximum(limit, limits.support * moved))
         wrong = np.flatnonzero(size > np.maximum(limit, local))
-        found += [(float(size[k]), int(k), width) for k in wrong]
-    return found
+        jumps += [(float(size[k]), int(k), width) for k in wrong]
+    return jumps
 
 
 def _against(

@@ -55,41 +55,43 @@ def findings(
     """
     rows = []
     for asset, part in panel.groupby("asset", sort=True):
-        own = [table[table["asset"] == asset] for table in (stale, outliers, closes, clock, ticks)]
-        found = (
+        of_asset = [
+            table[table["asset"] == asset] for table in (stale, outliers, closes, clock, ticks)
+        ]
+        words = (
             _missing(part, params.step_hours, params.quality),
             Finding("timestamps", True, "no timestamp stands twice or out of order"),
-            _stale(own[0], params.step_hours, params.quality),
-            _outliers(own[1], part, params.quality),
-            _ticks(own[4]),
-            _closes(own[2], params.quality),
-            _clock(own[3]),
+            _stale(of_asset[0], params.step_hours, params.quality),
+            _outliers(of_asset[1], part, params.quality),
+            _ticks(of_asset[4]),
+            _closes(of_asset[2], params.quality),
+            _clock(of_asset[3]),
         )
-        rows += [(asset, *finding) for finding in found]
+        rows += [(asset, *finding) for finding in words]
     return pd.DataFrame(rows, columns=["asset", *Finding._fields]).astype({"passed": object})
 
 
-def verdict(found: pd.DataFrame) -> str:
+def verdict(table: pd.DataFrame) -> str:
     """Made from all findings (Markdown): yes or no, then a sentence for each reason.
 
     Parameters
     ----------
-    found : DataFrame
+    table : DataFrame
         Result of `findings`.
     """
-    failed = found[found["passed"].eq(False)]
+    failed = table[table["passed"].eq(False)]
     fit = failed.empty
-    several = len(set(found["asset"])) > 1
-    reasons = _sentences(found[found["passed"].eq(True)] if fit else failed, several)
-    unknown = found[found["passed"].isna()]
+    several = len(set(table["asset"])) > 1
+    reasons = _sentences(table[table["passed"].eq(True)] if fit else failed, several)
+    unknown = table[table["passed"].isna()]
     note = _WAY_OUT if "wrong ticks" in set(failed["check"]) else ""
     note += f" Not checked: {_words(unknown, several)}." if len(unknown) else ""
     return f"**Fit for the study: {'yes' if fit else 'no'}.** {reasons}{note}"
 
 
-def _sentences(found: pd.DataFrame, several: bool) -> str:
+def _sentences(table: pd.DataFrame, several: bool) -> str:
     """All words of each asset as sentences, with its name where there are several."""
-    parts = found.groupby("asset", sort=True)["words"]
+    parts = table.groupby("asset", sort=True)["words"]
     return " ".join(
         (f"{asset}: " if several else "")
         + " ".join(f"{text[0].upper()}{text[1:]}." for text in words)

@@ -38,20 +38,20 @@ def server_time(client: Client) -> int:
 
 def dvol_query(asset: str, window: Window) -> Query:
     """Path and query of a range of hourly DVOL bars."""
-    asked = {"currency": asset, **_range(window), "resolution": "3600"}
-    return "public/get_volatility_index_data", asked
+    parameters = {"currency": asset, **_range(window), "resolution": "3600"}
+    return "public/get_volatility_index_data", parameters
 
 
 def price_query(asset: str, window: Window) -> Query:
     """Path and query of a range of hourly bars of the perpetual."""
-    asked = {"instrument_name": f"{asset}-PERPETUAL", **_range(window), "resolution": "60"}
-    return "public/get_tradingview_chart_data", asked
+    parameters = {"instrument_name": f"{asset}-PERPETUAL", **_range(window), "resolution": "60"}
+    return "public/get_tradingview_chart_data", parameters
 
 
 def funding_query(asset: str, window: Window) -> Query:
     """Path and query of a range of hourly funding rates of the perpetual."""
-    asked = {"instrument_name": f"{asset}-PERPETUAL", **_range(window)}
-    return "public/get_funding_rate_history", asked
+    parameters = {"instrument_name": f"{asset}-PERPETUAL", **_range(window)}
+    return "public/get_funding_rate_history", parameters
 
 
 def dvol_pages(
@@ -87,8 +87,15 @@ def dvol_pages(
     before = done[-1] if done else None
     end = int(before.next) if before and before.next is not None else window.last
     while before is None or before.next is not None:
-        asked = window._replace(last=end)
-        page = _get(client, "DVOL", dvol_query, asset, asked, _dvol_reader(window, asked, before))
+        page_window = window._replace(last=end)
+        page = _get(
+            client,
+            "DVOL",
+            dvol_query,
+            asset,
+            page_window,
+            _dvol_reader(window, page_window, before),
+        )
         yield page
         before, end = page, int(page.next or 0)
 
@@ -98,9 +105,9 @@ def price_pages(
 ) -> Iterator[RawPage]:
     """Bars of the perpetual, oldest page first: open, high, low, close and volume in USD."""
     before = done[-1] if done else None
-    for asked in window.parts(_PRICE_ROWS)[len(done) :]:
-        read = _forward_reader(_chart_rows, asked, before)
-        before = _get(client, "price", price_query, asset, asked, read)
+    for page_window in window.parts(_PRICE_ROWS)[len(done) :]:
+        read = _forward_reader(_chart_rows, page_window, before)
+        before = _get(client, "price", price_query, asset, page_window, read)
         yield before
 
 
@@ -109,9 +116,9 @@ def funding_pages(
 ) -> Iterator[RawPage]:
     """Funding for the last 8 hours as a share, at 00:00, 08:00 and 16:00 UTC, oldest page first."""
     before = done[-1] if done else None
-    for asked in window.parts(_FUNDING_ROWS)[len(done) :]:
-        read = _forward_reader(_settlements, asked, before)
-        before = _get(client, "funding", funding_query, asset, asked, read)
+    for page_window in window.parts(_FUNDING_ROWS)[len(done) :]:
+        read = _forward_reader(_settlements, page_window, before)
+        before = _get(client, "funding", funding_query, asset, page_window, read)
         yield before
 
 
@@ -125,15 +132,17 @@ def _get(
     series: str,
     query: Callable[[str, Window], Query],
     asset: str,
-    asked: Window,
+    page_window: Window,
     read: Callable[[Any], RawPage],
 ) -> RawPage:
-    path, parameters = query(asset, asked)
-    what = f"Deribit {series} of {asset}, {asked}"
+    path, parameters = query(asset, page_window)
+    what = f"Deribit {series} of {asset}, {page_window}"
     return client.get("deribit", path, parameters, what=what, parse=read)
 
 
-def _dvol_reader(window: Window, asked: Window, before: RawPage | None) -> Callable[[Any], RawPage]:
+def _dvol_reader(
+    window: Window, page_window: Window, before: RawPage | None
+) -> Callable[[Any], RawPage]:
     def read(payload: Any) -> RawPage:
         result = field(payload, "result", dict)
         candles = [_candle(row) for row in field(result, "data", list)]
@@ -141,8 +150,8 @@ def _dvol_reader(window: Window, asked: Window, before: RawPage | None) -> Calla
             raise FlawedResponseError("an empty page where rows were promised")
         token = result.get("continuation")
         continuation = None if token is None else stamp(token, "continuation")
-        _check_progress({time for time, _ in candles}, continuation, asked, before)
-        rows = tidy(candles, asked, before)
+        _check_progress({time for time, _ in candles}, continuation, page_window, before)
+        rows = tidy(candles, page_window, before)
         if before is not None and min(before.rows) not in rows:
             joint = utc(min(before.rows))
             refuse(f"the page lacks the row at {joint}, where the page before it ended")
@@ -160,11 +169,11 @@ def _candle(row: Any) -> tuple[int, FieldValues]:
 
 
 def _check_progress(
-    times: set[int], continuation: int | None, asked: Window, before: RawPage | None
+    times: set[int], continuation: int | None, page_window: Window, before: RawPage | None
 ) -> None:
     """The page, and what it says is left, reach further back than the page before it."""
     if before is None:
-        if continuation is not None and continuation >= asked.widened().last:
+        if continuation is not None and continuation >= page_window.widened().last:
             refuse(f"the continuation {utc(continuation)} does not move back")
         return
     oldest, oldest_before = min(times), min(before.rows)
@@ -190,9 +199,11 @@ def _next_end(
 
 
 def _forward_reader(
-    parse: Callable[[Any], list[tuple[int, FieldValues]]], asked: Window, before: RawPage | None
+    parse: Callable[[Any], list[tuple[int, FieldValues]]],
+    page_window: Window,
+    before: RawPage | None,
 ) -> Callable[[Any], RawPage]:
-    return lambda payload: RawPage(tidy(parse(payload), asked, before))
+    return lambda payload: RawPage(tidy(parse(payload), page_window, before))
 
 
 def _chart_rows(payload: Any) -> list[tuple[int, FieldValues]]:

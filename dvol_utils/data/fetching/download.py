@@ -122,7 +122,7 @@ def _ask_again(
 
 
 def _holes(
-    rows: Rows, part: Part, window: Window, known: Collection[tuple[int, int]]
+    rows: Rows, part: Part, window: Window, known_holes: Collection[tuple[int, int]]
 ) -> list[tuple[Window, int]]:
     """What is missing, with known neighbours, and how often to ask for it.
 
@@ -139,7 +139,7 @@ def _holes(
     holes = [
         (hole.widened(), _TRIES_A_HOLE)
         for hole in missing(stamps, window.step)
-        if (hole.first, hole.last) not in known
+        if (hole.first, hole.last) not in known_holes
     ]
     if stamps[0] > window.first:
         holes.append((window._replace(last=stamps[0]), 1))

@@ -241,8 +241,8 @@ def _flaw(state: tenacity.RetryCallState) -> FlawedResponseError:
 
 
 def _wait(state: tenacity.RetryCallState) -> float:
-    asked = _flaw(state).wait_s
-    return 2.0 ** (state.attempt_number - 1) if asked is None else asked
+    wait_s = _flaw(state).wait_s
+    return 2.0 ** (state.attempt_number - 1) if wait_s is None else wait_s
 
 
 def _content(response: Answer, url: str, what: str) -> Any:

@@ -18,13 +18,13 @@ from dvol_utils.wording.numbers import hour
 
 def own_files(study: StudyParams) -> str | None:
     """The parameter that says that the raw store is not one that this project fetched."""
-    own = {
+    uses = {
         "data.frequency_minutes": study.data.frequency_minutes != 60,
         "data.price_frequency_minutes": study.data.bar_minutes("price") != 60,
         "data.timestamp_unit": study.data.timestamp_unit != "ms",
         "data.columns": bool(study.data.columns),
     }
-    return next((name for name, differs in own.items() if differs), None)
+    return next((name for name, differs in uses.items() if differs), None)
 
 
 def missing_data(study: StudyParams) -> str | None:
@@ -78,7 +78,7 @@ def lacking_series(study: StudyParams) -> list[Lack]:
 
     A store with a DVOL file of one's own may do without other series, and is left as it is.
     """
-    manifest, found = read_manifest(study.raw_dir), []
+    manifest, lacking = read_manifest(study.raw_dir), []
     for asset in study.data.assets:
         if series_path(study.raw_dir, asset, "dvol", study.data).name not in manifest:
             continue
@@ -98,8 +98,8 @@ def lacking_series(study: StudyParams) -> list[Lack]:
             until = last + pd.Timedelta(minutes=study.data.bar_minutes("dvol"))
             required = any(not SPECS[series].optional for series in reasons)
             words = "; ".join(reasons.values())
-            found.append(Lack(asset, list(reasons), columns, until, required, words))
-    return found
+            lacking.append(Lack(asset, list(reasons), columns, until, required, words))
+    return lacking
 
 
 def source_url(text: str) -> tuple[str, str]:

@@ -47,8 +47,8 @@ def metrics_query(asset: str, window: Window, columns: Columns = tuple(COIN_METR
 
 def transfers_query(asset: str, window: Window) -> Query:
     """Path and query of Blockchain.com's transfer volume; one request holds the whole history."""
-    asked = {"timespan": "all", "sampled": "false", "format": "json"}
-    return "charts/estimated-transaction-volume-usd", asked
+    parameters = {"timespan": "all", "sampled": "false", "format": "json"}
+    return "charts/estimated-transaction-volume-usd", parameters
 
 
 def metrics_pages(

@@ -67,7 +67,7 @@ def utc(stamp_ms: int) -> str:
 
 
 def tidy(
-    rows: Iterable[tuple[int, FieldValues]], asked: Window, before: RawPage | None = None
+    rows: Iterable[tuple[int, FieldValues]], page_window: Window, before: RawPage | None = None
 ) -> Rows:
     """Rows in order of time, each once, checked against what was asked and what came before.
 
@@ -75,7 +75,7 @@ def tidy(
     ----------
     rows : iterable of (timestamp, values)
         As they arrived, in any order.
-    asked : Window
+    page_window : Window
         Rows may lie one step outside it; not further, and not off its grid.
     before : Page, optional
         The page before this one: rows that both hold must agree.
@@ -85,12 +85,12 @@ def tidy(
     FlawedResponseError
         A row off the grid, outside the window, or in contradiction to another.
     """
-    allowed, tidied = asked.widened(), {}
+    allowed, tidied = page_window.widened(), {}
     for time, values in rows:
         if not allowed.first <= time <= allowed.last:
-            refuse(f"a row at {time} ({_when(time)}) is outside the range asked for, {asked}")
-        if time % asked.step:
-            refuse(f"a row at {utc(time)} is off the grid of {asked.step // 60_000} minutes")
+            refuse(f"a row at {time} ({_when(time)}) is outside the range asked for, {page_window}")
+        if time % page_window.step:
+            refuse(f"a row at {utc(time)} is off the grid of {page_window.step // 60_000} minutes")
         tidied[time] = combined(time, values, tidied[time]) if time in tidied else values
     for time in tidied.keys() & (before.rows.keys() if before else ()):
         combined(time, tidied[time], before.rows[time])

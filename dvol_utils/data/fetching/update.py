@@ -124,8 +124,8 @@ def fetch_file(run: UpdateRun, file: File) -> Outcome:
 def _stored(run: UpdateRun, file: File) -> pd.DataFrame | None:
     path = file.path
     if path.with_suffix(".parquet").is_file():
-        own = path.with_suffix(".parquet")
-        raise FetchError(f"{own} is there already and is not updated; choose another folder")
+        parquet = path.with_suffix(".parquet")
+        raise FetchError(f"{parquet} is there already and is not updated; choose another folder")
     if not path.is_file():
         return None
     try:
@@ -171,10 +171,10 @@ def _job(run: UpdateRun, file: File, wanted: Window) -> tuple[PageStore, Window]
     folder = _folder(run, file)
     urls = {name: shown_url(url) for name, url in run.client.urls.items()}
     job = {"first": wanted.first, "last": wanted.last, "urls": urls}
-    found = unfinished_job(folder) or {}
-    last = found.get("last")
-    if found == {**job, "last": last} and isinstance(last, int) and last <= wanted.last:
-        return PageStore(folder, found), wanted._replace(last=last)
+    unfinished = unfinished_job(folder) or {}
+    last = unfinished.get("last")
+    if unfinished == {**job, "last": last} and isinstance(last, int) and last <= wanted.last:
+        return PageStore(folder, unfinished), wanted._replace(last=last)
     store = PageStore(folder, job)
     store.remove()
     store.open()
@@ -244,12 +244,12 @@ def _lacking(
 ) -> dict[str, dict[str, str]]:
     """Columns that are missing after a download of a window, and since when."""
     before, since = entry.get("not_fetched", {}), missing_since(entry)
-    found = {name: lack for name, lack in before.items() if since[name] < window.first}
+    lacking = {name: lack for name, lack in before.items() if since[name] < window.first}
     for name, reason in reasons.items():
         begins = max(window.first, first_row)
         first = min(begins, since.get(name, begins))
-        found[name] = {"from": iso(first), "reason": reason}
-    return found
+        lacking[name] = {"from": iso(first), "reason": reason}
+    return lacking
 
 
 def _without_first_values(

@@ -87,11 +87,11 @@ def has_price(raw_dir: Path | str, asset: str, params: DataParams) -> bool:
     for path in sorted(Path(raw_dir).glob(f"{asset.lower()}_price_*")):
         name = path.stem.removeprefix(f"{asset.lower()}_price_")
         number = name.removesuffix("min")
-        found = lengths.get(name, int(number) if number.isdecimal() else None)
-        if path.suffix in (".csv", ".parquet") and found is not None:
+        step = lengths.get(name, int(number) if number.isdecimal() else None)
+        if path.suffix in (".csv", ".parquet") and step is not None:
             RawFile(path, {}).refuse(
-                f"its name says bars of {found:,} minutes, {_declared_step('price', params)}; "
-                f"declare data.price_frequency_minutes: {found}, or move the file away"
+                f"its name says bars of {step:,} minutes, {_declared_step('price', params)}; "
+                f"declare data.price_frequency_minutes: {step}, or move the file away"
             )
     return False
 
@@ -246,13 +246,13 @@ def _check_labels(
     minutes, declared = step_minutes(series, params), _declared_step(series, params)
     check_step(file, table.index, minutes, declared)
     for name, values in table.items():
-        own = values.dropna()
+        measured = values.dropna()
         # A bar's open, high and low may be missing in any pattern: they say nothing of its length.
-        if SCHEMAS[series].bars is None and len(own) < len(values):
-            check_step(file, own.index, minutes, declared, column=str(name))
+        if SCHEMAS[series].bars is None and len(measured) < len(values):
+            check_step(file, measured.index, minutes, declared, column=str(name))
         if minutes >= 60 and not str(name).endswith(("open", "high", "low")):
-            check_held(file, own, minutes)
-            check_lines(file, own)
+            check_held(file, measured, minutes)
+            check_lines(file, measured)
 
 
 def _declared_step(series: SeriesName, params: DataParams) -> str:
@@ -262,8 +262,8 @@ def _declared_step(series: SeriesName, params: DataParams) -> str:
         return f"should be settlements, {minutes:,} apart: a day's mean is not known at its label"
     if series == "onchain":
         return f"should be UTC days, {minutes:,} apart: a week's mean is not known at its label"
-    own = series == "price" and params.price_frequency_minutes is not None
-    return f"data.{'price_' if own else ''}frequency_minutes says {minutes:,}"
+    price_alone = series == "price" and params.price_frequency_minutes is not None
+    return f"data.{'price_' if price_alone else ''}frequency_minutes says {minutes:,}"
 
 
 def _data_files(raw_dir: Path) -> list[Path]:

@@ -125,13 +125,13 @@ def check_usual(
             continue
         size = values.abs() / (hours if quantity == "quote_volume" else 1)
         by_month = size.groupby(month)
-        found = by_month.quantile(usual.share)[by_month.count() >= _FEWEST_ROWS]
-        bad = ~found.between(usual.low, usual.high) & (found > 0)
+        levels = by_month.quantile(usual.share)[by_month.count() >= _FEWEST_ROWS]
+        bad = ~levels.between(usual.low, usual.high) & (levels > 0)
         if bad.any():
             first = bad.index[int(np.argmax(bad))]
             rows = month == first
-            known = None if price is None else price[rows].median()
-            words = _words(found[first], usual, quantity, known)
+            usual_price = None if price is None else price[rows].median()
+            words = _words(levels[first], usual, quantity, usual_price)
             row = int(np.argmax(rows))
             start = f"{table.index[row]:%Y-%m-%d}"
             file.refuse(f"the month from {start} has {words}", row=row, column=str(name))

@@ -240,13 +240,13 @@ def _student(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return rng.standard_t(_TAIL_FREEDOM, shape) * np.sqrt(1 - 2 / _TAIL_FREEDOM)
 
 
-def _shocks(own: np.ndarray, price: np.ndarray) -> np.ndarray:
+def _shocks(dvol: np.ndarray, price: np.ndarray) -> np.ndarray:
     """DVOL's shocks of variance 1, which load on the price's shock and on its size."""
     nu = _TAIL_FREEDOM
     mean_size = 2 * np.sqrt((nu - 2) / np.pi) / (nu - 1) * gamma((nu + 1) / 2) / gamma(nu / 2)
     size = (np.abs(price) - mean_size) / np.sqrt(1 - mean_size**2)
     weight = np.sqrt(1 - _LOAD_RETURN**2 - _LOAD_SIZE**2)
-    return weight * own + _LOAD_RETURN * price + _LOAD_SIZE * size
+    return weight * dvol + _LOAD_RETURN * price + _LOAD_SIZE * size
 
 
 def _one_earlier(values: np.ndarray, before: np.ndarray) -> np.ndarray:

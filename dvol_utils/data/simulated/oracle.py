@@ -71,21 +71,21 @@ def oracle_forecasts(
     paths are those of the law without them.
     """
     stamps, states = dvol_states(params, asset)
-    asked = pd.DatetimeIndex(origins).as_unit("ms").asi8
-    place = (asked - HOUR_MS - stamps[0]) // HOUR_MS
-    outside = (place < 0) | (place >= len(stamps)) | ((asked - stamps[0]) % HOUR_MS != 0)
+    moments_ms = pd.DatetimeIndex(origins).as_unit("ms").asi8
+    place = (moments_ms - HOUR_MS - stamps[0]) // HOUR_MS
+    outside = (place < 0) | (place >= len(stamps)) | ((moments_ms - stamps[0]) % HOUR_MS != 0)
     if outside.any():
         first, last = pd.to_datetime(stamps[[0, -1]] + HOUR_MS, unit="ms", utc=True)
         raise ValueError(
             f"origins: found {origins[outside][0]}; should be hours from {first} to {last}"
         )
-    days = asked // DAY_MS
-    table = np.empty((len(asked), 4))
+    days = moments_ms // DAY_MS
+    table = np.empty((len(moments_ms), 4))
     for day in np.unique(days):
         rows = np.flatnonzero(days == day)
         sequence = chance(params, asset, _PURPOSE, int(day))
         table[rows] = np.column_stack(
-            _moments(states.at(place[rows]), asked[rows], sequence, horizon_hours, paths)
+            _moments(states.at(place[rows]), moments_ms[rows], sequence, horizon_hours, paths)
         )
     return pd.DataFrame(
         table,
@@ -141,11 +141,11 @@ def _moments(
     paths: int,
 ) -> tuple[np.ndarray, ...]:
     """Mean of DVOL and its standard error, variance and its standard error, (origins,) each."""
-    known = log_means(state, opens, horizon_hours)
-    apart = followed(state, opens, sequence, horizon_hours, paths) - known[:, np.newaxis]
+    log_mean = log_means(state, opens, horizon_hours)
+    apart = followed(state, opens, sequence, horizon_hours, paths) - log_mean[:, np.newaxis]
     grown = np.expm1(apart)
     curved = grown - apart
-    scale = MEDIAN_LEVEL * np.exp(known)
+    scale = MEDIAN_LEVEL * np.exp(log_mean)
     mean = scale * (1 + curved.mean(axis=1))
     spread = (grown - grown.mean(axis=1, keepdims=True)) ** 2
     variance = scale**2 * spread.sum(axis=1) / (paths - 1)

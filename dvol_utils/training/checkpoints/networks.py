@@ -65,8 +65,8 @@ def fingerprint(
     if processes == 1:
         del settings["training.lr_scaling"]
     size = dict(network_size(name, study.networks))
-    told = [name, seed, size, settings, processes, arithmetic, network_code(name)]
-    digest.update(json.dumps(told).encode())
+    facts = [name, seed, size, settings, processes, arithmetic, network_code(name)]
+    digest.update(json.dumps(facts).encode())
     columns = feature_columns(study.features.groups)
     weight = samples.loss_weights(study.training.jump_weight)
     for rows in (samples.rows("train"), samples.rows("validation"), samples.fitting_rows()):

@@ -97,8 +97,8 @@ def write_trouble(folder: Path, error: Exception) -> None:
 
 def last_trouble(folder: Path) -> str | None:
     """First line of the message that the last start has left, if one has."""
-    found = sorted(folder.glob(_TROUBLE.format("*")), key=lambda path: path.stat().st_mtime)
-    return found[-1].read_text(encoding="utf-8").partition("\n")[0] if found else None
+    files = sorted(folder.glob(_TROUBLE.format("*")), key=lambda path: path.stat().st_mtime)
+    return files[-1].read_text(encoding="utf-8").partition("\n")[0] if files else None
 
 
 def write_samples(samples: Samples, path: Path) -> None:

@@ -44,11 +44,11 @@ class ClusterError(RuntimeError):
 class Failure:
     """What a task that failed leaves: its error's type and message.
 
-    `own` says that the task itself is at fault, and not room, memory or a device that it lacked.
+    `at_fault` says that the task itself is at fault, and not room, memory or a device that it lacked.
     """
 
     error: str
-    own: bool = False
+    at_fault: bool = False
 
 
 def run_tasks(
@@ -168,13 +168,13 @@ def _client(cluster: str, count: int) -> Iterator[Client]:
         if cluster == "local":
             stack.enter_context(_same_environment())
             folder = stack.enter_context(scratch_folder())
-            own = LocalCluster(
+            local = LocalCluster(
                 n_workers=count,
                 threads_per_worker=1,
                 dashboard_address="127.0.0.1:0",
                 local_directory=str(folder),
             )
-            yield stack.enter_context(Client(stack.enter_context(own)))
+            yield stack.enter_context(Client(stack.enter_context(local)))
             return
         try:
             client = stack.enter_context(Client(cluster, timeout=CONNECT_SECONDS))

@@ -36,6 +36,8 @@ def scratch_folder() -> Iterator[Path]:
 
 def _remove_abandoned() -> None:
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        own = not folder.is_symlink() and folder.is_dir() and folder.stat().st_uid == os.getuid()
-        if own and is_abandoned(folder):
+        is_ours = (
+            not folder.is_symlink() and folder.is_dir() and folder.stat().st_uid == os.getuid()
+        )
+        if is_ours and is_abandoned(folder):
             shutil.rmtree(folder, ignore_errors=True)
