@@ -79,8 +79,8 @@ def conditional_finding(conditional: pd.DataFrame) -> str:
         f"expected to be better in {percent(row.expected_better)} of hours)"
         for row in apart.itertuples()
     )
-    found_in = f"The models of {len(apart)} of {among} can be told apart after Holm's correction"
-    return f"{found_in}: {listed}."
+    counted = f"The models of {len(apart)} of {among} can be told apart after Holm's correction"
+    return f"{counted}: {listed}."
 
 
 def nested_finding(nested: pd.DataFrame) -> str:

@@ -44,7 +44,7 @@ class ClusterError(RuntimeError):
 class Failure:
     """What a task that failed leaves: its error's type and message.
 
-    `at_fault` says that the task itself is at fault, and not room, memory or a device that it lacked.
+    `at_fault` says that the task itself is, and not room, memory or a device that it lacked.
     """
 
     error: str
