@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -78,14 +78,12 @@ def commanded_study(
     ParameterError, ArtefactError
         As `open_study`.
     """
-    # A study takes its network from any number of processes, so they make no trial of its training.
-    neutral = neutral_keys() | ({"training.devices"} if trained else set())
     study = load_study(name_or_path, overrides, trained=trained)
-    if not _changes(study, name_or_path, neutral):
+    if not _changes(study, name_or_path):
         return study
     given = _with_raw_store(overrides, _recorded(study))
     study = load_study(name_or_path, given, trained=trained)
-    return _trial(study, _changes(study, name_or_path, neutral))
+    return _trial(study, _changes(study, name_or_path))
 
 
 def trial_at(folder: Path) -> StudyParams:
@@ -125,15 +123,13 @@ def _with_raw_store(
     return given if raw is None or "data.raw_dir" in flat(given) else {**given, "data.raw_dir": raw}
 
 
-def _changes(
-    study: StudyParams, name_or_path: str | Path, neutral: Collection[str] | None = None
-) -> dict[str, tuple[Any, Any]]:
+def _changes(study: StudyParams, name_or_path: str | Path) -> dict[str, tuple[Any, Any]]:
     """Where a study's results may differ from those of its file, by dotted key."""
     try:
         unchanged = load_study(name_or_path)
     except ParameterError:  # a file that names no study before the overrides complete it
         return {}
-    return changed(effective(study), effective(unchanged), neutral=neutral)
+    return changed(effective(study), effective(unchanged))
 
 
 def _trial(study: StudyParams, changes: dict[str, tuple[Any, Any]]) -> StudyParams:
