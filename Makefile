@@ -89,15 +89,16 @@ $(SITE): $(EXECUTED) | $(VENV)
 $(EXECUTED): $(RUN)/notebooks/%.ipynb: notebooks/%.ipynb $(RUN)/.inputs | $(VENV)
 	@$(BIN)/dvol notebook $< --output $@ $(OPTIONS)
 
-# What is not a file of its own: rewritten only when the settings, the parameters or the raw data
-# have changed, by content, and only when they can be used: a slip of the pen costs no stage.
+# What is not a file of its own: rewritten only when the parameters or the raw data have changed, by
+# content, and only when they can be used: a slip of the pen costs no stage. SET is not in it: what
+# changes a result has a RUN of its own, and the rest is no reason to run again.
 $(RUN)/.inputs: FORCE | $(VENV)
 	@$(if $(RAW),,$(if $(RAW_DIR),$(BIN)/dvol data $(OPTIONS) --if-needed))
 	@raw=$(call quote,$(RAW_DIR)); \
 	if [ -n "$$raw" ] && [ ! -d "$$raw" ]; then \
 	  echo "$$raw: no such folder; should hold the raw store's CSV files (RAW=folder)" >&2; exit 2; \
 	fi; \
-	now=$$(printf '%s\n' $(call quote,$(RAW)) $(call quote,$(SET)); \
+	now=$$(printf '%s\n' $(call quote,$(RAW)); \
 	  cksum params/$(STUDY).yaml constraints.txt; \
 	  if [ -n "$$raw" ]; then find -L "$$raw" -maxdepth 1 ! -name '*.refused.*' \
 	    \( -name '*.csv' -o -name '*.parquet' -o -name manifest.json \) -exec cksum {} + | sort; fi); \

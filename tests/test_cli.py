@@ -248,9 +248,11 @@ def test_a_run_of_another_commit_is_said_in_one_line(study, monkeypatch, command
     assert line == {"verify": f"code        note    {note}", "site": f"site: {note}"}[command]
 
 
-def test_verify_asks_for_the_settings_of_the_run(study):
-    shown = dvol("verify", "--study", "tiny", "--set", "training.epochs=3", status=1)
-    assert "training.epochs is 3, the run had 100" in shown
+@pytest.mark.usefixtures("study")
+@pytest.mark.parametrize("command", ["verify", "forecast", "score"])
+def test_a_trial_that_nobody_has_made_is_named_with_its_command(command):
+    shown = dvol(command, "--study", "tiny", "--set", "training.epochs=3", status=2)
+    assert "no such trial; it is made by `make report STUDY=tiny SET='training.epochs=3'`" in shown
 
 
 def test_raw_files_that_are_gone_are_no_failure(study):

@@ -11,15 +11,28 @@ import pytest
 from served import run_study
 from study_files import executed_notebook, source_notebook
 
-from dvol_utils.forecasting.forecasters import checkpoint_folder, take_from_run
+from dvol_utils.forecasting.forecasters import (
+    checkpoint_folder,
+    checkpoint_hashes,
+    take_from_run,
+)
 from dvol_utils.forecasting.walk import forecast_table
 from dvol_utils.report.execute import read_executed, write_executed
 from dvol_utils.report.taken_over import is_reached, take_over
 from dvol_utils.samples.samples import build_samples
-from dvol_utils.study.files import file_hash
+from dvol_utils.serving.changed_models import changed_weights, other_code_notes
+from dvol_utils.serving.saved_models import load_models, load_run, newest_fold
+from dvol_utils.study.files import ArtefactError, file_hash, link_or_copy
 from dvol_utils.study.loading import load_study
 from dvol_utils.study.stages import DATA, JUMPS, SIGNIFICANCE, TRAINING
-from dvol_utils.study.tables import claim, read_manifest, read_table, record, write_table
+from dvol_utils.study.tables import (
+    claim,
+    read_manifest,
+    read_table,
+    record,
+    take_facts,
+    write_table,
+)
 from dvol_utils.study.trials import commanded_study
 from dvol_utils.training.checkpoints.sealed import emptied
 
@@ -143,6 +156,30 @@ def test_networks_of_the_run_are_not_trained_again_in_a_trial(tmp_path):
         kept.parent.parent / "0-0/model.safetensors"
     )
     assert files_of(study) == before
+
+
+def test_a_trial_is_served_by_the_models_that_it_has_taken_over(tmp_path):
+    study = run_study(tmp_path, models=["persistence", "har", "lstm_baseline"], walk={})
+    trial = commanded_study(study.root / "params/served.yaml", REPS)
+    with pytest.raises(ArtefactError, match=r"no such trial.*SET='significance.reps=77'"):
+        load_run(trial)
+    claim(trial)
+    for name in ("panel", "jumps", "forecasts"):
+        link_or_copy(study.artefact(f"{name}.parquet"), trial.run_dir / f"{name}.parquet")
+    take_facts(trial, TRAINING.name, read_manifest(study))
+    finished = load_run(trial)
+    fold = newest_fold(finished)
+    for name in study.models:
+        assert len(load_models(finished, name, fold)) == finished_seeds(finished, name)
+        assert changed_weights(finished, name, fold, allow_changed=False) == []
+    assert other_code_notes(finished, study.models, fold) == []
+    assert checkpoint_hashes(trial, finished.forecasts) == finished.checkpoints
+    assert not (trial.run_dir / "checkpoints").exists()
+
+
+def finished_seeds(finished, name):
+    rows = finished.forecasts[finished.forecasts["model"] == name]
+    return rows["seed"].nunique()
 
 
 def test_what_a_trial_writes_in_place_of_a_taken_network_leaves_the_runs_own(study):

@@ -109,7 +109,7 @@ def checkpoint_hashes(study: StudyParams, forecasts: pd.DataFrame) -> dict[str, 
     """SHA-256 of the weights that made some forecasts, by `<model>/<fold>-<seed>`."""
     made = forecasts.loc[forecasts["model"] != ENSEMBLE, ["model", "seed", "fold"]]
     folders = [
-        checkpoint_folder(study, row.model, int(row.seed), int(row.fold))
+        saved_folder(study, row.model, int(row.seed), int(row.fold))
         for row in made.drop_duplicates().itertuples(index=False)
     ]
     return {f"{folder.parent.name}/{folder.name}": saved_hash(folder) for folder in folders}

@@ -23,6 +23,7 @@ from dvol_utils.study.params import StudyParams
 from dvol_utils.study.recorded import recorded_study
 from dvol_utils.study.stages import AFTER, SIGNIFICANCE
 from dvol_utils.study.tables import read_manifest, read_table
+from dvol_utils.study.trials import check_made
 from dvol_utils.wording.numbers import hour
 
 _TOLERANCE = 1e-9
@@ -65,6 +66,7 @@ def run_checks(study: StudyParams, recompute: Callable[[StudyParams], Results]) 
     ArtefactError
         There is no finished run.
     """
+    check_made(study)
     results = read_results(study)
     manifest = read_manifest(study)
     recorded = recorded_study(study, manifest)

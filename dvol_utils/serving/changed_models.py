@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from dvol_utils.forecasting.forecasters import checkpoint_folder, make_forecaster, saved_hash
+from dvol_utils.forecasting.forecasters import make_forecaster, saved_folder, saved_hash
 from dvol_utils.serving.saved_models import Finished, ServedFold, ServingError
 from dvol_utils.study.model_names import NETWORK_NAMES, label
 from dvol_utils.study.params import StudyParams
@@ -62,7 +62,7 @@ def other_code_notes(finished: Finished, names: Iterable[str], fold: ServedFold)
 def _changed(finished: Finished, name: str, fold: ServedFold) -> Iterator[str]:
     rows = finished.asset_forecasts[finished.asset_forecasts["model"] == name]
     for seed in map(int, rows["seed"].unique()):
-        folder = checkpoint_folder(finished.study, name, seed, fold.number)
+        folder = saved_folder(finished.study, name, seed, fold.number)
         expected = finished.checkpoints.get(f"{name}/{folder.name}")
         if expected is None or (actual := saved_hash(folder)) == expected:
             continue  # versions before noted none
@@ -80,7 +80,7 @@ def _config(finished: Finished, name: str, fold: ServedFold) -> dict[str, Any]:
     seed = int(
         finished.asset_forecasts.loc[finished.asset_forecasts["model"] == name, "seed"].iloc[0]
     )
-    folder = checkpoint_folder(finished.study, name, seed, fold.number)
+    folder = saved_folder(finished.study, name, seed, fold.number)
     return read_sealed(folder / "config.json")
 
 

@@ -21,6 +21,7 @@ from dvol_utils.study.parquet import read_whole
 from dvol_utils.study.recorded import recorded_study
 from dvol_utils.study.stages import TRAINING
 from dvol_utils.study.tables import read_manifest, read_table, sections_of
+from dvol_utils.study.trials import check_made
 from dvol_utils.training.checkpoints.sealed import CheckpointError
 from dvol_utils.training.checkpoints.simple_models import load_simple
 from dvol_utils.wording.numbers import hour
@@ -93,6 +94,7 @@ def load_run(study: StudyParams) -> Finished:
     ArtefactError
         `forecasts.parquet` is missing, damaged, or was not made from the panel that is there.
     """
+    check_made(study)
     path = study.artefact("manifest.json")
     if not path.is_file():
         raise ServingError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -44,6 +45,12 @@ class Trial(NamedTuple):
 
     name: str
     changes: dict[str, tuple[Any, Any]]  # key: value, value of the study
+
+    @property
+    def settings(self) -> str:
+        """What was changed, as SET takes it."""
+        changes = {key: now for key, (now, _) in self.changes.items()}
+        return " ".join(f"{key}={json.dumps(now, default=str)}" for key, now in changes.items())
 
     @property
     def words(self) -> str:

@@ -86,6 +86,21 @@ def commanded_study(
     return _trial(study, _changes(study, name_or_path))
 
 
+def check_made(study: StudyParams) -> None:
+    """Refuse a trial that nobody has made: what is read in its place is the study's own run.
+
+    Raises
+    ------
+    ArtefactError
+        Says which command makes it.
+    """
+    if study.trial is not None and not (study.run_dir / "manifest.json").is_file():
+        raise ArtefactError(
+            f"{study.run_dir}: no such trial; it is made by `make report STUDY={study.name} "
+            f"SET='{study.trial.settings}'`"
+        )
+
+
 def trial_at(folder: Path) -> StudyParams:
     """The trial that was run in `runs/<study>/trials/<hash>/`.
 

@@ -152,25 +152,23 @@ def _wrong_rows(
     if SCHEMAS[series].bars:
         rows += _wrong_wicks(table, SCHEMAS[series].bars, step)
     for column, values in table.items():
-        usable = values.dropna() if column == "funding_rate" else values[values > 0]
-        if len(usable) < _LOCAL_ROWS // 2:
+        good = values.dropna() if column == "funding_rate" else values[values > 0]
+        if len(good) < _LOCAL_ROWS // 2:
             continue
         if column in _BARS:
-            opens = table[SCHEMAS[series].bars[0]].reindex(usable.index)
-            if opens.eq(usable).mean() > _FLAT_SHARE:
+            opens = table[SCHEMAS[series].bars[0]].reindex(good.index)
+            if opens.eq(good).mean() > _FLAT_SHARE:
                 opens = opens * np.nan
-            near = moved.reindex((usable.index + step).ceil("h"), method="nearest", tolerance=_HOUR)
-            why = _wrong_closes(
-                usable, opens, near.fillna(0).to_numpy(), _BARS[column], step, scales
-            )
+            near = moved.reindex((good.index + step).ceil("h"), method="nearest", tolerance=_HOUR)
+            why = _wrong_closes(good, opens, near.fillna(0).to_numpy(), _BARS[column], step, scales)
         elif column in _SINGLE:
-            why = _wrong_values(usable, str(column), scales)
+            why = _wrong_values(good, str(column), scales)
         else:
             continue
-        around = np.concatenate(([np.nan], usable.to_numpy(), [np.nan]))
+        around = np.concatenate(([np.nan], good.to_numpy(), [np.nan]))
         for k, words in why.items():
-            place = table.index.get_loc(usable.index[k])
-            rows.append((place, place, column, usable.index[k], *around[k : k + 3], words))
+            place = table.index.get_loc(good.index[k])
+            rows.append((place, place, column, good.index[k], *around[k : k + 3], words))
     return pd.DataFrame(rows, columns=["place", "row", *_COLUMNS[3:]])
 
 
