@@ -16,7 +16,12 @@ from study_files import PANEL_RANGE
 from dvol_utils.evaluation import add_calendar, average_seeds, score, worst
 from dvol_utils.forecasting.inputs import model_inputs
 from dvol_utils.pages import card, failing
-from dvol_utils.pages.established import established, established_summary, statements
+from dvol_utils.pages.established import (
+    established,
+    established_list,
+    established_summary,
+    statements,
+)
 from dvol_utils.plots import card as plots
 from dvol_utils.results.metrics import metrics_table
 from dvol_utils.significance import bootstrap_interval, diebold_mariano, monthly_skill
@@ -369,6 +374,10 @@ def test_summary_lists_each_verdict_and_names_simulated_data():
     assert "It is not established that it beats HAR + calendar" in text
     assert "It cannot be judged whether some model beats persistence" in text
     assert "simulated" not in established_summary(found, "har", rows=1234, simulated=False)
+    lead, blank, *lines = established_list(found, "har", rows=1234, simulated=True).splitlines()
+    assert (lead, blank) == ("HAR on 1,234 simulated test hours:", "")
+    assert lines[0] == ("- its squared error is smaller than that of persistence: **established**")
+    assert len(lines) == len(found)
     assert statements(found)[0].startswith(
         "**Established:** its squared error is smaller than that of persistence. The squared error "
         "is 4.9 % smaller than that of persistence (95 % interval "

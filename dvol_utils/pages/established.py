@@ -136,6 +136,15 @@ def established_summary(table: pd.DataFrame, model: str, *, rows: int, simulated
     return " ".join(said)
 
 
+def established_list(table: pd.DataFrame, model: str, *, rows: int, simulated: bool) -> str:
+    """The same as a list (Markdown), one line per statement with its verdict."""
+    if table.empty:
+        return established_summary(table, model, rows=rows, simulated=simulated)
+    lead = f"{label(model)} on {rows:,} {'simulated ' if simulated else ''}test hours:"
+    lines = [f"- {row.statement}: **{row.verdict}**" for row in table.itertuples()]
+    return "\n".join([lead, "", *lines])
+
+
 def _by_losses(table: pd.DataFrame, model: str, coverage: float) -> list[_Judged]:
     return [
         (_BY_LOSS[verdict.loss], _VERDICTS.get(verdict.verdict, NOT), verdict.sentence)
