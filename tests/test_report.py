@@ -20,7 +20,7 @@ from dvol_utils.report.glossary import TERMS
 from dvol_utils.report.notebook_html import notebook_page
 from dvol_utils.report.overview import _rivals, _skill_axes
 from dvol_utils.report.site import build_site
-from dvol_utils.results.headline import headline_table
+from dvol_utils.results.headline import headline_table, markdown_table
 from dvol_utils.results.results_json import read_results
 from dvol_utils.study.effective import describe
 from dvol_utils.study.files import ArtefactError, read_json, write_json
@@ -213,6 +213,19 @@ def test_overview_gives_the_headline_numbers(site):
     assert baseline[6] == "yes"
     persistence = rows[1]
     assert [persistence[place] for place in (0, 2, 5)] == ["Persistence", "–", "–"]
+
+
+def test_page_readme_and_figure_show_the_same_skill(site):
+    study, pages = site
+    results = read_results(study)
+    rows = cells_of(pages["index.html"].select_one("table.sortable"))[1:]
+    on_page = {row[0].removesuffix(" chosen"): row[1].split(" ")[0] for row in rows}
+    lines = markdown_table(results, study.significance.coverage).splitlines()[2:-2]
+    in_readme = [[cell.strip() for cell in line.strip("|").split("|")[:2]] for line in lines]
+    assert on_page == {name: skill.replace("**", "").split(" ")[0] for name, skill in in_readme}
+    drawn = {text.get_text() for text in _skill_axes(results, _rivals(results)).texts}
+    rivals = {name: skill for name, skill in on_page.items() if name != "Persistence"}
+    assert {f"{skill} %" for skill in rivals.values()} <= drawn
 
 
 def test_overview_names_the_model_that_was_chosen_beforehand(site):
