@@ -53,7 +53,7 @@ STUDIES = {"every": EVERY, "pair": PAIR, "published": BY_THE_RULES}
 SITE, TRAIN = "site", ("train 1", "train 2")
 # What is run before what, each with the command that its stage is disturbed in.
 CHAINS = {
-    "every": ("01", "02", "03", "04", "05", "06", "08", "10", SITE),
+    "every": ("01", "02", "03", "04", "05", "06", "08", "10", "11", SITE),
     "pair": ("01", "02", "09"),
     "published": ("01", "02", "03", "04", "05", "07"),
 }
