@@ -273,12 +273,9 @@ def _cells(row: Any) -> list[dict[str, Any]]:
     plain = [(row.rmse_a, 3), (row.rmse_b, 3), (100 * row.skill_a, 1), (100 * row.skill_b, 1)]
     bounds = f"({number(100 * row.low, '.1f')} to {number(100 * row.high, '.1f')})"
     return [
-        *(overview.cell(value, written(value, decimals), "", False) for value, decimals in plain),
-        overview.cell(100 * row.difference, number(100 * row.difference, "+.1f"), bounds, False),
-        *(
-            overview.cell(p, written_p(p), "", False)
-            for p in (row.p_value, row.p_bartlett, row.p_holm)
-        ),
+        *(overview.cell(value, written(value, decimals), "") for value, decimals in plain),
+        overview.cell(100 * row.difference, number(100 * row.difference, "+.1f"), bounds),
+        *(overview.cell(p, written_p(p), "") for p in (row.p_value, row.p_bartlett, row.p_holm)),
     ]
 
 

@@ -156,7 +156,6 @@ def _compared(results: Results, comparison: Comparison, coverage: float) -> dict
                 value,
                 written(value, COMPARED_COLUMNS[name].decimals),
                 bounds(row) if name == "skill" else "",
-                False,
             )
             for name, value in values.items()
         ]
@@ -186,19 +185,19 @@ def _headline_row(row: Any, columns: dict[str, ShownColumn], chosen: str | None)
         marks = significance_mark(row) if name == "dm_p_value" else None
         if marks and marks[0]:
             note = marks[1].partition(" ")[0]  # stars say how sure, not which way
-        cells.append(cell(value, text, note, False, marks))
+        cells.append(cell(value, text, note, marks))
     inside = in_set_text(row)
-    cells.append(cell(math.nan if inside == MISSING else float(row.in_mcs), inside, "", False))
+    cells.append(cell(math.nan if inside == MISSING else float(row.in_mcs), inside, ""))
     return {"label": row.label, "cells": cells, "chosen": row.Index == chosen}
 
 
 def cell(
-    value: float, text: str, note: str, best: bool, marks: tuple[str, str] | None = None
+    value: float, text: str, note: str, marks: tuple[str, str] | None = None
 ) -> dict[str, Any]:
     """A number as the templates' tables take it: `value` to sort by, `text`, `note` and `marks` (a
     mark, maybe empty, and its meaning) to read.
     """
-    shown = {"text": text, "note": note, "best": best, "marks": marks}
+    shown = {"text": text, "note": note, "marks": marks}
     return {"value": "" if pd.isna(value) else value, **shown}
 
 

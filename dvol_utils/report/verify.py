@@ -55,7 +55,7 @@ def run_checks(study: StudyParams, recompute: Callable[[StudyParams], Results]) 
         `scores`: the numbers of `results.json` equal a new scoring of `forecasts.parquet` (test
         rows, mean over seeds) and, for the published rules, of `compared.parquet` to 1e-9;
         `claims`: intervals, tests, the chosen model, claims and answer come out of the forecasts
-        again, and the page shows these sentences; `parameters`: the run was made with today's
+        again, and page 05 shows the claims; `parameters`: the run was made with today's
         parameters;
         `raw files`: those still there have the recorded hashes; `notebooks`: every cell has run;
         `after the study`, where the run has that page: its numbers come out of its forecasts
