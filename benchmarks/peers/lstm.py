@@ -17,11 +17,11 @@ Unlike: a peer has the target's past 24 values as one more input. It takes the p
 refuses the fused one, which ours uses, beside clipping in bf16. Its logger, progress bar, summary,
 checkpoints and sanity check are off.
 
-A peer's network has both threads. Ours takes one, so two train side by side, as a study trains
-them: their windows a second are added, and so is the memory of their processes. `--abreast` says
-which programs train so, and the peers can. A group lacking seeds takes the next ones. Each network
-has a process of its own; its peak memory is shown as a whole, imports included, and above what it
-has after imports and loading the data.
+A network has one thread and a process of its own, and two train at a time, as a study trains them.
+Speeds are those of two such networks, in CPU seconds, so that other jobs of the machine count
+little. That serves the peers too, much of whose time goes to Python between the steps; `--alone`
+gives one network at a time all threads, and its speed is by the clock. A process's peak memory is
+shown as a whole, imports included, and above what it has after imports and loading the data.
 
 Ratios are those of `ours, dense` to the better peer of each column.
 """
@@ -29,13 +29,16 @@ Ratios are those of `ours, dense` to the better peer of each column.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import pickle
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,93 +59,69 @@ OWN = "ours, dense"
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured of a size where nothing else is asked for."""
+    """What is measured of a size where nothing else is asked for: passes, seeds of each program."""
 
     passes: int
-    seeds: tuple[int, ...]
-    programs: tuple[str, ...] = tuple(MODULES)
+    seeds: dict[str, tuple[int, ...]]
 
 
-QUICK = (*PEERS, "dense")  # `last` takes as long as a peer
-PLANS = {"lstm_baseline": Plan(5, (0, 1)), "lstm_large": Plan(3, (0,), QUICK)}
-PLANS |= {"lstm_ultra": Plan(2, (0,), QUICK)}
+PAIR = dict.fromkeys(MODULES, (0, 1))
+FEW = dict.fromkeys(PEERS, (0,)) | {"dense": (0, 1)}  # `last` takes as long as a peer
+PLANS = {"lstm_baseline": Plan(5, PAIR), "lstm_large": Plan(3, FEW), "lstm_ultra": Plan(2, FEW)}
 
 # Column, what the ratio or difference is of, and the target at 512 x 3.
 TARGETS = {
     "training windows/s": ("training", "at least", 20.0),
     "forecasts/s": ("forecast", "at least", 30.0),
-    "peak memory": ("peak", "at most", 0.5),
-    "peak memory above start": ("above", "at most", 0.5),
+    "peak memory of a process": ("peak", "at most", 0.5),
+    "of which above start": ("above", "at most", 0.5),
 }
 
 
-def groups(args: argparse.Namespace, model: str, precision: str) -> Iterator[list[Task]]:
-    """The networks of one size that train at the same time, one group after the other."""
-    plan = PLANS[model]
-    seeds = args.seeds or plan.seeds
-    for program in args.programs or plan.programs:
-        task = {"program": program, "model": model, "precision": precision}
-        task |= {"passes": args.passes or plan.passes}
-        if program not in args.abreast:
-            yield from ([Task(**task, seed=seed, threads=args.threads)] for seed in seeds)
-            continue
-        for first in range(0, len(seeds), args.threads):
-            part = list(seeds[first : first + args.threads])
-            part += [part[-1] + 1 + more for more in range(args.threads - len(part))]
-            yield [Task(**task, seed=seed, threads=1) for seed in part]
+def tasks(args: argparse.Namespace, study: StudyParams) -> list[Task]:
+    """The networks to train, in this order."""
+    chosen = arithmetic(torch.device("cpu"), study.training)
+    threads = args.threads if args.alone else 1
+    found = []
+    for model, precision in itertools.product(args.models, args.precisions or [chosen]):
+        plan = PLANS[model]
+        for program in args.programs or plan.seeds:
+            for seed in args.seeds or plan.seeds[program]:
+                passes = args.passes or plan.passes
+                found.append(Task(program, model, precision, passes, seed, threads))
+    return found
 
 
-def train(tasks: list[Task], store: Path) -> list[dict[str, Any]]:
-    """Train networks at the same time, each in a process of its own."""
+def train(task: Task, store: Path) -> dict[str, Any]:
+    """Train a network in a process of its own."""
     script = str(Path(__file__).with_name("one.py"))
-    commands = [[sys.executable, script, str(store), json.dumps(asdict(task))] for task in tasks]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    running = [subprocess.Popen(command, **pipes) for command in commands]
-    done = [process.communicate() for process in running]
-    for task, process, (_, errors) in zip(tasks, running, done, strict=True):
-        if process.returncode:
-            sys.exit(f"{task} failed:\n{errors}")
-    return [json.loads(output.splitlines()[-1]) for output, _ in done]
-
-
-def joint(found: list[dict[str, Any]]) -> dict[str, Any]:
-    """One row of networks that trained at the same time: speeds and memory add up."""
-    runs = pd.DataFrame(found)
-    alike = runs[["title", "size", "arithmetic", "parameters", "batch"]].iloc[0].to_dict()
-    return alike | {
-        "networks": len(runs),
-        "passes": runs["passes"].mean(),
-        "training": runs["training"].sum(),
-        "seconds": runs["seconds"].max(),
-        "forecast": runs["forecast"].sum(),
-        "skills": runs["skill"].tolist(),
-        "peak": runs["peak"].sum(),
-        "above": (runs["peak"] - runs["start"]).sum(),
-    }
+    command = [sys.executable, script, str(store), json.dumps(asdict(task))]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{task} failed:\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def measure(
     args: argparse.Namespace, samples: Samples, study: StudyParams
 ) -> Iterator[dict[str, Any]]:
-    """One row a group of networks."""
-    chosen = arithmetic(torch.device("cpu"), study.training)
-    with tempfile.TemporaryDirectory() as folder:
+    """One row a network; as many train at a time as there are threads for them."""
+    at_once = 1 if args.alone else args.threads
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(at_once) as pool:
         store = Path(folder) / "samples.pickle"
         store.write_bytes(pickle.dumps((samples, study)))
-        for model in args.models:
-            for precision in args.precisions or [chosen]:
-                for tasks in groups(args, model, precision):
-                    yield joint(train(tasks, store))
+        for row in pool.map(partial(train, store=store), tasks(args, study)):
+            rates = {name: row[name] * at_once for name in ("training", "forecast")}
+            yield row | rates | {"above": row["peak"] - row["start"]}
 
 
 def summary(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Mean over groups of each size, arithmetic and program, and the skills of all networks."""
-    keys = ["size", "arithmetic", "title"]
-    groups = pd.DataFrame(rows).groupby(keys, sort=False)
-    first = groups[["parameters", "batch", "networks"]].first()
-    means = groups[["passes", "training", "seconds", "forecast", "peak", "above"]].mean()
-    skills = groups["skills"].sum().rename("skill").explode().astype(float)
-    return first.join(means).join(skills.groupby(keys, sort=False).agg(["mean", "min", "max"]))
+    """Means over seeds of each size and program, the range of skill, the most memory."""
+    groups = pd.DataFrame(rows).groupby(["size", "arithmetic", "title"], sort=False)
+    first, means = groups[["parameters", "batch"]].first(), groups[["passes", "training"]].mean()
+    means = means.join(groups[["seconds", "forecast"]].mean())
+    skills, memory = groups["skill"].agg(["mean", "min", "max"]), groups[["peak", "above"]].max()
+    return first.join([means, skills, memory])
 
 
 def table(found: pd.DataFrame) -> pd.DataFrame:
@@ -150,14 +129,13 @@ def table(found: pd.DataFrame) -> pd.DataFrame:
     skill = found[["mean", "min", "max"]].map("{:.1%}".format)
     columns = {
         "parameters": found["parameters"].map("{:,}".format),
-        "networks at once": found["networks"],
         "batch": found["batch"],
         "passes": found["passes"].map("{:.0f}".format),
         "training windows/s": found["training"].map("{:,.0f}".format),
-        "training s": found["seconds"].map("{:.1f}".format),
+        "training CPU s": found["seconds"].map("{:.1f}".format),
         "forecasts/s": found["forecast"].map("{:,.0f}".format),
         "validation skill": skill["mean"] + " (" + skill["min"] + " to " + skill["max"] + ")",
-        "peak MiB": found["peak"].map("{:,.0f}".format),
+        "peak MiB a process": found["peak"].map("{:,.0f}".format),
         "of which above start": found["above"].map("{:,.0f}".format),
     }
     return pd.DataFrame(columns).reset_index().rename(columns={"title": "program"})
@@ -214,7 +192,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--passes", type=int, help="over the training windows")
     parser.add_argument("--seeds", type=int, nargs="+")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--abreast", nargs="*", choices=MODULES, default=["last", "dense"])
+    parser.add_argument("--alone", action="store_true", help="one network at a time")
     return parser.parse_args()
 
 
@@ -230,9 +208,8 @@ def main() -> None:
     rows = []
     for row in measure(args, samples, study):
         rows.append(row)
-        skills = ", ".join(f"{value:.1%}" for value in row["skills"])
-        where = f"{row['title']} {row['size']} {row['arithmetic']}"
-        print(f"{where}: skill {skills}, {row['seconds']:.1f} s", flush=True)
+        line = "{title} {size} {arithmetic} seed {seed}: skill {skill:.1%}, {seconds:.1f} s"
+        print(line.format(**row), flush=True)
     found = summary(rows)
     print(f"\n{markdown(table(found))}\n\n{markdown(ratios(found))}")
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import math
-import time
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ import torch
 from neuralforecast.losses.pytorch import MSE
 from neuralforecast.models import LSTM
 from neuralforecast.tsdataset import TimeSeriesDataset
-from shared import INFERENCE_BATCH, Task, hourly_table, result, timed
+from shared import INFERENCE_BATCH, REPEATS, Task, hourly_table, result, timed
 from trainer import quiet, trainer_options
 
 from dvol_utils.models.lstm import LADDER
@@ -75,14 +74,19 @@ def run(task: Task, samples: Samples, study: StudyParams) -> dict[str, Any]:
     """Train, forecast the validation rows, and say how fast and how well."""
     quiet()
     rows = samples.rows("validation")
-    started = time.perf_counter()
-    dataset, validation_hours = peer_series(samples, study)
     steps = math.ceil(len(samples.rows("train")) / BATCH)
-    model = build(task, samples, study, steps)
-    model.fit(dataset, val_size=validation_hours)
-    seconds = time.perf_counter() - started
-    model.set_test_size(validation_hours)
-    steps_ahead, forecast_seconds = timed(lambda: model.predict(dataset, step_size=1))
+
+    def fit() -> tuple[LSTM, TimeSeriesDataset]:
+        dataset, validation_hours = peer_series(samples, study)
+        model = build(task, samples, study, steps)
+        model.fit(dataset, val_size=validation_hours)
+        model.set_test_size(validation_hours)
+        return model, dataset
+
+    (model, dataset), seconds = timed(fit, task)
+    steps_ahead, forecast_seconds = timed(
+        lambda: model.predict(dataset, step_size=1), task, REPEATS
+    )
     forecast = np.full(len(samples.target), np.nan)
     forecast[rows[0] : rows[-1] + 1] = steps_ahead.reshape(-1, samples.horizon)[:, -1]
     return result(

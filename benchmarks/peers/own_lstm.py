@@ -2,16 +2,14 @@
 
 `last` learns from the peers' windows in as many passes, batches of `BATCH` windows at the rate
 `RATE`. `dense` learns from all hours of long sequences; a pass has a tenth of the steps, so it
-trains as in the study, until it stops by itself, and has more passes to choose from. Either takes
-one thread.
+trains as in the study, until it stops by itself, and has more passes to choose from.
 """
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
-from shared import Task, result, timed
+from shared import REPEATS, Task, result, timed
 
 from dvol_utils.models.networks import build_network
 from dvol_utils.samples.features import feature_columns
@@ -32,12 +30,12 @@ def run(task: Task, samples: Samples, study: StudyParams) -> dict[str, Any]:
         mode |= {"epochs": task.passes, "patience": task.passes}
     study = study.model_copy(update={"training": study.training.model_copy(update=mode)})
     training, rows = study.training, samples.rows("validation")
-    started = time.perf_counter()
     network = build_network(task.model, len(feature_columns(study.features.groups)), task.seed)
-    history = fit_network(network, samples, study, seed=task.seed)
-    seconds = time.perf_counter() - started
+    history, seconds = timed(lambda: fit_network(network, samples, study, seed=task.seed), task)
     data = build_sequences(samples, study)
-    forecast, forecast_seconds = timed(lambda: predict_rows(network, data, rows, training))
+    forecast, forecast_seconds = timed(
+        lambda: predict_rows(network, data, rows, training), task, REPEATS
+    )
     unit = "windows" if task.program == "last" else f"x {training.chunk_hours} hours"
     return result(
         network,

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ from dvol_utils.samples.samples import Samples, build_samples
 from dvol_utils.study.loading import load_study
 from dvol_utils.study.params import StudyParams
 
+T = TypeVar("T")
 INFERENCE_BATCH = 1024  # windows
 REPEATS = 3  # of the forecasts; the fastest counts
 
@@ -107,13 +108,17 @@ def size_name(model: str) -> str:
     return f"{LADDER[model]['hidden_size']} x {LADDER[model]['num_layers']}"
 
 
-def timed(forecast: Callable[[], np.ndarray]) -> tuple[np.ndarray, float]:
-    """Forecasts, and the seconds of the fastest of some repeats."""
+def timed(work: Callable[[], T], task: Task, repeats: int = 1) -> tuple[T, float]:
+    """What `work` returns, and the seconds of the fastest of some repeats.
+
+    CPU seconds, where there is one thread; with more, some of them only wait.
+    """
+    clock = time.process_time if task.threads == 1 else time.perf_counter
     best = math.inf
-    for _ in range(REPEATS):
-        started = time.perf_counter()
-        values = forecast()
-        best = min(best, time.perf_counter() - started)
+    for _ in range(repeats):
+        started = clock()
+        values = work()
+        best = min(best, clock() - started)
     return values, best
 
 
