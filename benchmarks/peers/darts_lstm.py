@@ -6,7 +6,9 @@
   would do as well, the loss on the others could not be left out, and 24 times as many forecasts
   would be made.
 - `sample_weight` carries the weights of the squared errors, in training and in validation.
-- A decoder of our head's width (`hidden_fc_sizes`); batches of `BATCH` windows at the rate `RATE`.
+- A decoder of our head's width (`hidden_fc_sizes`); batches of `BATCH` windows at the rate `RATE`,
+  which did best on validation rows of the real data in five passes of 128 x 2 (of 32 to 1,024
+  windows and 5e-5 to 5e-4; 8.0 % for these, 7.8 % and less for the others).
 - Forecasts by `historical_forecasts` without training again, its fast way, `INFERENCE_BATCH`
   windows at a time.
 """
@@ -29,7 +31,7 @@ from dvol_utils.samples.samples import Samples
 from dvol_utils.study.params import StudyParams
 
 NAME = f"darts {importlib.metadata.version('darts')} BlockRNNModel"
-BATCH, RATE = 128, 5e-5
+BATCH, RATE = 512, 1e-4
 
 
 def peer_series(
