@@ -86,7 +86,7 @@ def tasks(args: argparse.Namespace, study: StudyParams) -> list[Task]:
     for model, precision in itertools.product(args.models, args.precisions or [chosen]):
         plan = PLANS[model]
         for program in args.programs or plan.seeds:
-            for seed in args.seeds or plan.seeds[program]:
+            for seed in args.seeds or plan.seeds.get(program, (0,)):
                 passes = args.passes or plan.passes
                 found.append(Task(program, model, precision, passes, seed, threads))
     return found
