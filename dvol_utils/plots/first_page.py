@@ -75,7 +75,7 @@ def cumulative_gain(path: pd.DataFrame, *, title: str, ax: Axes | None = None) -
     Parameters
     ----------
     path : DataFrame
-        `results.where.cumulative_gain`.
+        `significance.summed_gain`, with its band.
     title : str
         The finding.
     """
