@@ -38,6 +38,7 @@ def gumbel_quantile(alpha: float) -> float:
     """Upper `alpha` quantile of the standard Gumbel law: 4.6001 at 1 %, 2.9702 at 5 %."""
     if not 0 < alpha < 1:
         raise ValueError(f"alpha: found {alpha}; should lie between 0 and 1, e.g. 0.01 for 1 %")
+    # log1p keeps the digits of a small alpha, which 1 - alpha rounds away.
     return -math.log(-math.log1p(-alpha))
 
 
@@ -112,6 +113,7 @@ def lee_mykland(
     testable = np.isfinite(returns) & (sigma > 0)
     sigma[~testable] = np.nan
     statistic = returns / sigma
+    # A family of one has no limit law: log log n needs more than one.
     tests = max(int(testable.sum()), 2) if n_tests is None else n_tests
     p_value = _gumbel_p_values(statistic, tests)
     gumbel_quantile(alpha)  # refuses a level outside (0, 1)
@@ -124,6 +126,7 @@ def lee_mykland(
 
 def normal_p_values(statistic: ArrayLike) -> Floats:
     """Two-sided p-values of single statistics `L`: `c * L` is standard normal without jumps."""
+    # erfc(x / sqrt 2) is both tails at once; 1 - cdf would lose the digits of small ones.
     return erfc(np.abs(np.asarray(statistic, dtype=float)) * MEAN_ABSOLUTE_NORMAL / math.sqrt(2))
 
 
@@ -277,6 +280,7 @@ def _bipower_sigma(returns: Floats, window: int, include_current: bool) -> Float
     mean = np.divide(total, count, out=np.full(len(total), np.nan), where=enough)
     first = np.flatnonzero(~np.isnan(returns))[:1].sum()  # 0 where there is none
     mean[: first + width] = np.nan  # the first product comes one row after the first return
+    # Shifted by a row where the tested return is not to measure itself.
     sigma[(0 if include_current else 1) :] = np.sqrt(mean[last])
     return sigma
 
@@ -307,4 +311,5 @@ def _trailing_count(present: Mask, width: int) -> NDArray[np.int64]:
 
 def _gumbel_p_values(statistic: Floats, n: int) -> Floats:
     centre, scale = gumbel_constants(n)
+    # 1 - exp(-x) would round the small p-values of clear jumps to steps.
     return -np.expm1(-np.exp((centre - np.abs(statistic)) / scale))

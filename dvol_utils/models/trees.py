@@ -81,6 +81,7 @@ def boosted_trees() -> DecayForecaster:
 
 def _nodes(trees: HistGradientBoostingRegressor) -> State:
     """Fitted trees as arrays; scikit-learn itself only knows formats that execute code."""
+    # One tree a round: several would be those of classes.
     grown = [predictor.nodes for (predictor,) in trees._predictors]
     roots = np.cumsum([0, *map(len, grown)])[:-1]
     nodes = np.concatenate(grown)
@@ -89,6 +90,7 @@ def _nodes(trees: HistGradientBoostingRegressor) -> State:
     leaf = nodes["is_leaf"].astype(bool)
     return {
         "roots": roots,
+        # A leaf asks about any input and leads to itself: every row may take `depth` steps.
         "feature": np.where(leaf, 0, nodes["feature_idx"]).astype(np.int64),
         "threshold": nodes["num_threshold"].astype(float),
         "left": np.where(leaf, places, first + nodes["left"]),

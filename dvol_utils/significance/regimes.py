@@ -80,9 +80,11 @@ def regime_skill(
         keys = ["model", column]
         table = table.merge(bounds[[*keys, "low", "high"]], on=keys, validate="one_to_one")
         table = table[table["model"] != "persistence"].reset_index(drop=True)
+        # A regime belongs to the origin, the same for every model (`check_forecasts`).
         regime = forecasts.drop_duplicates("origin").set_index("origin")[column].loc[losses.index]
         table[["p_value", "p_bartlett"]] = _tests(losses, table, regime, horizon)
         table["p_holm"] = table.groupby("model", sort=False)["p_value"].transform(holm)
+        # As text: numbers and names of several columns share one here.
         named = {"regime_type": column, "regime": table[column].astype("str")}
         tables.append(table.assign(**named))
     names = ["skill", "low", "high", "p_value", "p_bartlett", "p_holm", "n"]
@@ -108,7 +110,9 @@ def _within(difference: np.ndarray, inside: np.ndarray, horizon: int) -> tuple[f
     n = int(inside.sum())
     mean = difference[inside].mean()
     if np.ptp(difference[inside]) == 0:
+        # Twins of persistence, or losses a constant apart: nothing is left to chance.
         return (0.0, 0.0) if mean else (1.0, 1.0)
+    # Hours outside count as zero, so that neighbours in the regime stay as far apart as they are.
     moments = inside * (difference - mean)
     p_value = mean_test(moments, mean, scale=len(difference) / n)[1]
     variance = long_run_variance(moments[:, None], horizon - 1).item() * len(difference) / n**2
