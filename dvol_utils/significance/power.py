@@ -52,8 +52,8 @@ def detectable_gain(
     """
     freedom = degrees(int(hours))
     critical = stats.t.ppf(1 - level / 2, freedom)
+    # Two degrees of freedom, of the fewest rows, still find their shift below 10 + 4 * critical.
     shift = brentq(
-        # Three rows, the fewest, leave two degrees of freedom: the shift is then still in reach.
         lambda delta: stats.nct.sf(critical, freedom, delta) - power, 0, 10 + 4 * critical
     )
     return float(shift * np.sqrt(variance / hours))

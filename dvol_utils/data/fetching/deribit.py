@@ -177,6 +177,7 @@ def _check_progress(
             refuse(f"the continuation {utc(continuation)} does not move back")
         return
     oldest, oldest_before = min(times), min(before.rows)
+    # The last page may hold what the one before it had: it confirms that nothing is left.
     if continuation is not None:
         if times == before.rows.keys():
             refuse(f"the page {utc(oldest)} to {utc(max(times))} came again")
@@ -233,6 +234,7 @@ def _settlements(payload: Any) -> list[tuple[int, FieldValues]]:
     rows = []
     for row in field(payload, "result", list):
         time = stamp(field(row, "timestamp", object), "timestamp")
+        # A rate off the hour would be of another moment than its label says.
         if time % HOUR_MS:
             refuse(f"timestamp: found {time} ({utc(time)}); should be a full hour")
         rate = number(row, "interest_8h")

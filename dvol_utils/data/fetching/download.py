@@ -74,6 +74,7 @@ def download(
     if done:
         log(f"{part.name} of {asset}: goes on after {len(done)} pages fetched before")
     try:
+        # A copy: `done` grows in this loop, while the generator still looks at its own.
         for page in part.pages(client, asset, window, list(done)):
             store.save(part.name, len(done), page)
             done.append(page)
@@ -133,6 +134,7 @@ def _holes(
         any(values[i] is not None for values in rows.values()) for i in range(len(part.columns))
     ]
     needed = [i for i in map(part.columns.index, part.required) if given[i]]
+    # A row counts as there only where every column that the source gives has a value.
     stamps = [t for t, values in rows.items() if all(values[i] is not None for i in needed)]
     if not stamps or not needed:
         return []

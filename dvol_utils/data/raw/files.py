@@ -216,6 +216,7 @@ def _parse(content: bytes, width: int, types: Mapping[str, pa.DataType]) -> pa.T
     return pa_csv.read_csv(
         pa.BufferReader(content),
         read_options=pa_csv.ReadOptions(column_names=list(map(str, range(width))), skip_rows=1),
+        # Quotes have been checked and taken off by `_unquoted`; a blank line is a row that lacks.
         parse_options=pa_csv.ParseOptions(quote_char=False, ignore_empty_lines=False),
         convert_options=pa_csv.ConvertOptions(
             column_types=types, include_columns=list(types), null_values=[""]
