@@ -124,7 +124,8 @@ def holm(p_values: pd.Series) -> pd.Series:
     """Holm's correction of the p-values that are there; the others stay missing."""
     corrected = p_values.copy()
     there = p_values.notna()
-    # statsmodels' own collects garbage each time, a fifth of a second beside torch.
+    # statsmodels' own collects garbage each time, a fifth of a second beside torch:
+    # findings/multipletests_collects_garbage.sh.
     values = p_values[there].to_numpy(dtype=float)
     order = np.argsort(values)
     factors = np.arange(len(values), 0, -1)

@@ -150,6 +150,7 @@ class StudyParams(Section):
                           persistence_hours: the horizon, but not below a day
                                                |<--- late_hours --->|
         """
+        # The newest published lag, `dvol_lag_1d`.
         return 24 if self.features.lags_from == "row" else 0
 
     @property
