@@ -157,6 +157,7 @@ def _quantiles_of_errors(
     """
     quantiles = np.full((*errors.shape, len(QUANTILES)), np.nan)
     there = np.isfinite(errors)
+    # Counts before each origin, so that those of a stretch are a difference of two.
     until = np.cumsum(np.pad(there, ((0, 0), (1, 0))), axis=1)  # how many there are before each
     # Sorted once, not once a day: errors that are not known, or too old, have no weight.
     orders = [np.argsort(row)[:count] for row, count in zip(errors, until[:, -1], strict=True)]
@@ -171,6 +172,7 @@ def _quantiles_of_errors(
         weights[past] = weight[past]
         wanted = _probabilities(level)
         for k in np.flatnonzero(counts >= params.min_errors):
+            # In order of the errors' size the running sum of weights is their distribution.
             total = np.cumsum(weights[orders[k]])
             at = total.searchsorted(np.maximum(wanted[k] * total[-1], _ABOVE_NONE))
             # Levels of the two intervals move apart, and the inner may pass the outer: sorted

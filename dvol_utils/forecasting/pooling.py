@@ -108,6 +108,7 @@ def pool(samples: Sequence[Samples], study: StudyParams) -> Samples:
     # Each hour is a sequence of its own where only a window's last hour is a target.
     training = study.training
     chunk = training.chunk_hours if training.supervision == "dense" else 1
+    # As long as a sequence with its burn-in: none reaches over it.
     apart = training.window_hours - 1 + chunk
     # Rounded up to whole chunks, so that the next asset's sequences begin as they would alone.
     blanks = [-(-(end + apart) // chunk) * chunk - end for _, end in parts]

@@ -147,6 +147,7 @@ def _detect_asset(
         returns,
         window=params.window,
         alpha=params.alpha,
+        # Fixed, so that later hours move no earlier flag (tests/test_no_lookahead.py).
         n_tests=params.n_tests,
         periodicity=None if factors is None else factor,
     )

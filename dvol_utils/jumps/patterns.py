@@ -67,6 +67,7 @@ def clustering(jumps: pd.DataFrame, hours: int) -> pd.DataFrame:
         `hours` ("any hour", "within ... hours after a flag", "other hours"), `tested, flags,
         share_pct, ratio` (share relative to any hour).
     """
+    # Hours that could not be tested are no quiet ones, and count on neither side.
     tested = jumps["statistic"].notna().to_numpy()
     flagged = jumps["is_jump"].to_numpy()
     # From one hour back: an hour's own flag does not count as the one before it.

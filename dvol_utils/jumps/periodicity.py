@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from dvol_utils.jumps.statistics import Floats
 
 DAY_HOURS = 24
+# Of Boudt, Croux and Laurent (2011): 1.081 is 0.99 / P(chi2_3 <= 6.635), 0.741 1 / (2 z_0.75).
 _CUT_OFF = 6.635  # 99 % quantile of chi-squared with one degree of freedom
 _EFFICIENCY = 1.081  # makes the truncated variance consistent under normality
 _SHORTEST_HALF = 0.741  # makes the shortest half estimate a normal standard deviation
@@ -128,6 +129,7 @@ def _local_scale(returns: Floats, opens: NDArray[np.int64], hours: int) -> Float
     inside = (np.diff(opens) == 1) & (np.diff(period) == 0) & np.isfinite(product)
     codes, position = np.unique(period, return_inverse=True)
     where = position[1:][inside]
+    # minlength, since a period without any product has a count too.
     count = np.bincount(where, minlength=len(codes))
     total = np.bincount(where, weights=product[inside], minlength=len(codes))
     # A period of M hours has M - 1 products; a scale from fewer than half is left out.

@@ -13,6 +13,7 @@ import pandas as pd
 from dvol_utils.jumps.detection import detect_jumps
 from dvol_utils.study.fitting_section import JumpParams
 
+# The three thresholds are those of the study's code; Notes below have its formulas.
 _WINDOW = 22  # rows of the bipower variance
 _LEVEL_SDS = 3.0
 _CHANGE_SDS = 3.5

@@ -234,8 +234,10 @@ def flag_limits(
     products = size[1:] * size[:-1]
     if not include_current:
         return threshold * np.sqrt(_trailing_sum(products, width)[width - 1 :] / width)
+    # Without the tested return's own product, which is b x.
     others = _trailing_sum(products, width - 1)[width - 2 :] if width > 1 else np.zeros(1)
     ratio = threshold**2 / width
+    # Half of b times the ratio: the positive root of x^2 = ratio (A + b x) follows.
     half = ratio * size[len(size) - len(others) :] / 2
     return half + np.sqrt(half**2 + ratio * others)
 
@@ -269,7 +271,9 @@ def _bipower_sigma(returns: Floats, window: int, include_current: bool) -> Float
     """`s_i`, missing before the first full window and where less than half of it is at hand."""
     products = np.abs(returns)
     products[1:] *= products[:-1].copy()
+    # The first return has none before it to be multiplied with.
     products[:1] = np.nan
+    # K - 2 products lie within the K - 1 returns before the tested one.
     width = window - 2
     present = ~np.isnan(products)
     count = _trailing_count(present, width)

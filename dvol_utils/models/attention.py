@@ -63,6 +63,7 @@ class AttentionNetwork(nn.Module):
         self.selection = VariableSelection(input_size, hidden_size, dropout)
         self.attention = WindowAttention(hidden_size, heads, window_hours)
         self.listen = Gate(hidden_size, dropout)
+        # ELU, as in the gated residual network of the paper.
         self.enrich = nn.Sequential(
             _norm(hidden_size), nn.Linear(hidden_size, hidden_size), nn.ELU()
         )
@@ -76,6 +77,7 @@ class AttentionNetwork(nn.Module):
         """
         self._check(x, last)
         hours = self.selection(x)  # (B, L, F) -> (B, L, H)
+        # Only the hours asked for listen; the others are heard.
         present = hours[:, -last:]
         # A branch is added to what it came from, so that a shut gate leaves the hour as it was.
         present = present + self.listen(self.attention(hours, last))  # (B, last, H)
@@ -134,6 +136,7 @@ class WindowAttention(nn.Module):
         self.norm = _norm(hidden_size)
         self.query = nn.Linear(hidden_size, hidden_size, bias=False)
         self.key_value = nn.Linear(hidden_size, 2 * hidden_size, bias=False)
+        # Zeros: at first it does not matter how long ago an hour was.
         self.by_lag = nn.Parameter(torch.zeros(heads, window_hours))
 
     def forward(self, hours: Tensor, last: int) -> Tensor:

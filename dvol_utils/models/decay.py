@@ -95,6 +95,7 @@ class DecayForecaster:
         # Trees would take a missing input for a value; all models leave out the same hours.
         complete = ~(np.isnan(inputs).any(axis=1) | np.isnan(unit))
         forecast = np.full(len(inputs), np.nan)
+        # Back from its own volatility to the one that `to_points` knows.
         forecast[complete] = self.regression.predict(inputs[complete]) * unit[complete]
         return samples.to_points(forecast)
 

@@ -86,6 +86,7 @@ def _nodes(trees: HistGradientBoostingRegressor) -> State:
     roots = np.cumsum([0, *map(len, grown)])[:-1]
     nodes = np.concatenate(grown)
     places = np.arange(len(nodes))
+    # scikit-learn numbers the nodes of each tree from its own root.
     first = np.repeat(roots, [len(tree) for tree in grown])
     leaf = nodes["is_leaf"].astype(bool)
     return {

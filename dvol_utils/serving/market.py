@@ -119,6 +119,7 @@ def serving_samples(market: Market, study: StudyParams) -> Samples:
         The panel is too short for the inputs' windows, or of no use for another reason.
     """
     panel = market.panel
+    # A window of returns needs one hour more than it has returns.
     needed = max(study.jumps.window + 1, _MONTH_HOURS + study.target.horizon_hours)
     if len(panel) < needed:
         raise ServingError(

@@ -171,6 +171,7 @@ def with_past_quantiles(
     """The new rows with quantile columns made from each model's own past errors."""
     keys = ["asset", "origin", "model", "seed"]
     placed = past[past["origin"].isin(samples.times)]  # the raw store may hold later months only
+    # Past forecasts first: new quantiles are made from their errors.
     both = pd.concat([placed[list(new)], new], ignore_index=True)
     added = add_quantiles(both, samples, study.uncertainty)
     return new.merge(added[[*keys, *QUANTILES]], on=keys, how="left")

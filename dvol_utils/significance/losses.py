@@ -83,6 +83,7 @@ def three_losses(forecasts: pd.DataFrame, horizon: int, *, resampling: Resamplin
         tests.append(tuple(directions.loc[model, ["statistic", "p_value", "p_bartlett"]]))
         parts.append(_calls((of_model["y_pred"] > of_model["y_origin"]).to_numpy(), naive))
         named += [(model, loss) for loss in LOSSES]
+    # All models and losses at once, so that they share their resamples.
     gains = _intervals(parts, resampling.fitted(rows))
     table = pd.DataFrame(
         [(*name, *gain, *test) for name, gain, test in zip(named, gains, tests, strict=True)],

@@ -114,6 +114,7 @@ def _within(difference: np.ndarray, inside: np.ndarray, horizon: int) -> tuple[f
         return (0.0, 0.0) if mean else (1.0, 1.0)
     # Hours outside count as zero, so that neighbours in the regime stay as far apart as they are.
     moments = inside * (difference - mean)
+    # The mean is one over n hours, the moments' one over all: hence the scale.
     p_value = mean_test(moments, mean, scale=len(difference) / n)[1]
     variance = long_run_variance(moments[:, None], horizon - 1).item() * len(difference) / n**2
     small = (n + 1 - 2 * horizon + horizon * (horizon - 1) / n) / n

@@ -139,6 +139,7 @@ def _shape(node: Any, words: list[str]) -> list[str]:
         words.append("]")
     elif not isinstance(node, ast.AST):
         words.append(repr(node))
+    # Of an error only its kind: its words change no result.
     elif isinstance(node, ast.Raise):
         words.append("(Raise ")
         _shape(node.exc.func if isinstance(node.exc, ast.Call) else node.exc, words)

@@ -105,6 +105,7 @@ def unit_sizes(days: pd.DataFrame, dvol: pd.Series, params: TradingParams) -> np
     volatility = np.sqrt(squares.rolling(window, min_periods=window // 2).mean())
     forecast = volatility.reindex(days["origin"]).to_numpy()
     daily = params.target_volatility / math.sqrt(DAYS_PER_YEAR)
+    # Where volatility is not known nothing is risked.
     return np.divide(daily, forecast, out=np.zeros(len(days)), where=forecast > 0)
 
 

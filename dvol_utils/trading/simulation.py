@@ -84,6 +84,7 @@ def simulate(
     params, first = study.trading, forecasts["origin"].min()
     days = schedule(
         first,
+        # No later than the outcomes that the forecasts are about, or the hours that are known.
         min(forecasts["target_time"].max(), hours.index[-1]),
         hour=params.hour if hour is None else hour,
         delay_hours=params.delays_hours[0] if delay_hours is None else delay_hours,

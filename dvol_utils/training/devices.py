@@ -139,6 +139,7 @@ def _of_processor() -> Arithmetic:
 def _vendor() -> str:
     """The processor's maker as it names itself, e.g. AuthenticAMD or GenuineIntel."""
     try:
+        # On Linux platform.processor() is often empty.
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:  # not Linux; Windows ends the processor's description with it
         return platform.processor().rpartition(" ")[2]

@@ -155,6 +155,7 @@ class _State:
     ) -> None:
         self.parts = {"network": network, "optimiser": optimiser, "schedule": schedule}
         self.history: History = []
+        # A copy: state_dict gives the weights themselves, which go on changing.
         self.best_weights = copy.deepcopy(network.state_dict())
 
     def add(self, row: dict[str, float], *, best_only: bool) -> None:
@@ -224,6 +225,7 @@ def _train_epoch(
     end.
     """
     data, params, place = course.data, course.params, course.place
+    # By seed and epoch alone: a training that goes on needs no state of random numbers.
     rng = np.random.default_rng([course.seed, epoch])
     # Processes have sequences of their own, and so masks of their own for dropout.
     torch.manual_seed(int(rng.integers(2**31)) + place.rank)

@@ -139,6 +139,7 @@ def coverage_calendar(raw_dir: Path | str, params: DataParams, panel: pd.DataFra
                 continue
             table = read_series(raw_dir, str(asset), series, params)
             step = pd.Timedelta(minutes=step_minutes(series, params))
+            # Rows that could be known by the panel's last hour: later ones are not missing.
             due = pd.date_range(first.ceil(step), last - _delay(series, step, params), freq=step)
             for label, columns in _GROUPS[series].items():
                 there = table.index[table[list(columns)].notna().all(axis=1)]

@@ -17,7 +17,7 @@ CLOSES = ("dvol_close", "price_close")
 CLOSE_LAGS = (-24, -2, -1, 0, 1, 2, 24)
 
 _HOUR, _DAY = pd.Timedelta(hours=1), pd.Timedelta(days=1)
-_LOCAL_BARS = 49
+_LOCAL_BARS = 49  # a day of hours to either side
 _SMALLEST_SCALE = 1e-4  # a basis point: in a quiet stretch the tick itself is no outlier
 _NORMAL = 1.4826  # median absolute value to standard deviation
 

@@ -22,7 +22,7 @@ from dvol_utils.data.raw.store import read_series, series_file, step_minutes
 from dvol_utils.study.data_section import DataParams, SeriesName
 
 _HOUR = pd.Timedelta(hours=1)
-_LOCAL_ROWS = 49
+_LOCAL_ROWS = 49  # a day of hours to either side
 _SMALLEST_SCALE = 1e-4
 _NORMAL = 1.4826  # median absolute value to standard deviation
 _WIDEST = 3  # a wrong value may be repeated a few times before somebody notices

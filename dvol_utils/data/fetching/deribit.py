@@ -38,6 +38,7 @@ def server_time(client: Client) -> int:
 
 def dvol_query(asset: str, window: Window) -> Query:
     """Path and query of a range of hourly DVOL bars."""
+    # Seconds here and minutes below: the two methods count in units of their own.
     parameters = {"currency": asset, **_range(window), "resolution": "3600"}
     return "public/get_volatility_index_data", parameters
 
@@ -146,6 +147,7 @@ def _dvol_reader(
     def read(payload: Any) -> RawPage:
         result = field(payload, "result", dict)
         candles = [_candle(row) for row in field(result, "data", list)]
+        # Flawed and not refused: the next try may bring the rows.
         if not candles:
             raise FlawedResponseError("an empty page where rows were promised")
         token = result.get("continuation")

@@ -46,6 +46,7 @@ def read_raw(path: Path) -> pd.DataFrame:
 def write_raw(path: Path, table: pd.DataFrame) -> None:
     """Write a raw file, whole or not at all; reading it gives the same doubles."""
     with replacing(path) as temporary:
+        # Line ends of its own, so that the same table is the same bytes on every system.
         table.to_csv(temporary, index_label="timestamp", lineterminator="\n", encoding="utf-8")
 
 

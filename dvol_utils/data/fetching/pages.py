@@ -58,6 +58,7 @@ def milliseconds(moment: pd.Timestamp | str) -> int:
     """A moment as UTC milliseconds; without a zone it is UTC."""
     time = pd.Timestamp(moment)
     time = time.tz_localize("UTC") if time.tzinfo is None else time.tz_convert("UTC")
+    # `value` counts nanoseconds, whatever unit the Timestamp has.
     return time.value // 1_000_000
 
 

@@ -154,6 +154,7 @@ def follow(noise: Noise, stamps: np.ndarray, before: MarketState) -> Hours:
     # A size is drawn for each hour, so that a jump more moves no other random number.
     jump = np.where(happens, _jump_sizes(noise, slow), 0.0)
     after = decaying_sum(happens.astype(float), _AFTERSHOCK_HOURS, before.aftershock)
+    # Of the hours before: a jump makes the next hours livelier, and not without end.
     counted = np.minimum(_one_earlier(after, before.aftershock), _AFTERSHOCK_LIMIT)
     log_volatility = parts[0] + slow + _AFTERSHOCK * counted
     sigma = _SIGMA * np.exp(log_volatility)

@@ -84,6 +84,7 @@ def oracle_forecasts(
     table = np.empty((len(moments_ms), 4))
     for day in np.unique(days):
         rows = np.flatnonzero(days == day)
+        # By day, so that it does not matter which other origins are asked for (test_oracle.py).
         sequence = chance(params, asset, _PURPOSE, int(day))
         table[rows] = np.column_stack(
             _moments(states.at(place[rows]), moments_ms[rows], sequence, horizon_hours, paths)

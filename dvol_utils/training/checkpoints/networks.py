@@ -59,6 +59,7 @@ def fingerprint(
     so, and the weights of the checkpoint `begins_with`, from which training starts.
     """
     digest = hashlib.sha256()
+    # Jumps and splits are not among these: they are in the rows and weights below.
     settings = flat(effective(study, ("features", "target", "training")))
     for key in {*neutral_keys(), *_SAID_OTHERWISE} & settings.keys():
         del settings[key]
