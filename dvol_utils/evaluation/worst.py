@@ -45,6 +45,7 @@ def weekly_losses(forecasts: pd.DataFrame, model: str) -> pd.DataFrame:
     table["rmse"] = np.sqrt(table["loss"] / table["n"])
     table["rmse_persistence"] = np.sqrt(table["persistence_loss"] / table["n"])
     table["excess"] = table["loss"] - table["persistence_loss"]
+    # The move itself, which has a sign, where its size is largest.
     table["largest_move"] = rows["move"].loc[groups["size"].idxmax()].to_numpy()
     table["jump_hours"] = groups["in_jump"].sum().astype(int)
     table["covered_90"] = groups["covered"].mean()

@@ -212,6 +212,7 @@ def _forward_reader(
 def _chart_rows(payload: Any) -> list[tuple[int, FieldValues]]:
     result = field(payload, "result", dict)
     status = field(result, "status", str)
+    # `cost`, in USD, becomes `quote_volume` (docs/data.md).
     names = ("ticks", "open", "high", "low", "close", "cost")
     if status == "no_data" and not result.get("ticks"):
         return []

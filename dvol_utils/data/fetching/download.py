@@ -115,6 +115,7 @@ def _ask_again(
         tries[hole] += 1
         pages = []
         for page in part.pages(client, asset, hole, []):
+            # Saved as it comes: an interrupted download need not ask again for what it has.
             store.save(f"{part.name}_again", saved, page)
             saved += 1
             pages.append(page)

@@ -157,7 +157,7 @@ def _unquoted(file: RawFile, content: bytes) -> bytes:
     is_quote = characters == ord('"')
     is_separator = (characters == ord(",")) | (characters == ord("\n"))
     quotes, ends = np.flatnonzero(is_quote), np.flatnonzero(characters == ord("\n"))
-    number = np.diff(np.searchsorted(quotes, ends), prepend=0)[1:]
+    number = np.diff(np.searchsorted(quotes, ends), prepend=0)[1:]  # without the header's
     bad = number != number[0]
     if bad.any():
         row = int(np.argmax(bad))
