@@ -107,10 +107,12 @@ def _binned(inputs: np.ndarray, edges: list[np.ndarray]) -> np.ndarray:
 
 def _nodes(trees: HistGradientBoostingRegressor, edges: list[np.ndarray]) -> State:
     """Fitted trees as arrays; scikit-learn itself only knows formats that execute code."""
+    # One tree a round: several would be those of classes.
     grown = [predictor.nodes for (predictor,) in trees._predictors]
     roots = np.cumsum([0, *map(len, grown)])[:-1]
     nodes = np.concatenate(grown)
     places = np.arange(len(nodes))
+    # scikit-learn numbers the nodes of each tree from its own root.
     first = np.repeat(roots, [len(tree) for tree in grown])
     leaf = nodes["is_leaf"].astype(bool)
     # Trees part bins, at 2.5 what lies up to the edge number 2.
@@ -119,6 +121,7 @@ def _nodes(trees: HistGradientBoostingRegressor, edges: list[np.ndarray]) -> Sta
         threshold[node] = edges[nodes["feature_idx"][node]][int(nodes["num_threshold"][node])]
     return {
         "roots": roots,
+        # A leaf asks about any input and leads to itself: every row may take `depth` steps.
         "feature": np.where(leaf, 0, nodes["feature_idx"]).astype(np.int64),
         "threshold": threshold,
         "left": np.where(leaf, places, first + nodes["left"]),

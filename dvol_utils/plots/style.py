@@ -151,6 +151,7 @@ def label_ends(ax: Axes, right: float | datetime, ends: Sequence[tuple[float, st
     ends : sequence of (height, text, colour)
         One line each.
     """
+    # Points of a label turned into units of the axis.
     low, high = ax.get_ylim()
     inches = ax.get_position().height * ax.figure.get_figheight()
     gap = _APART / (72 * inches) * (high - low)

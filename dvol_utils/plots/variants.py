@@ -39,6 +39,7 @@ def pixels(figure: Figure) -> Image.Image:
     finally:
         figure.set_layout_engine(engine)
     image = Image.open(buffer).convert("RGB")
+    # A palette, whose colours `on_dark` exchanges.
     return image.quantize(_COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
 
 
@@ -52,6 +53,7 @@ def on_dark(image: Image.Image) -> Image.Image:
 def dark_colours(colours: np.ndarray) -> np.ndarray:
     """Colours (n, 3; 0 to 255) with lightness turned round: white becomes the dark paper."""
     light = np.asarray(colours) / 255
+    # HSL lightness is the mean of the largest and the smallest part.
     ends = light.max(axis=1, keepdims=True) + light.min(axis=1, keepdims=True)
     turned = np.clip(light + 1 - ends, 0, 1) ** _LIFT
     return np.rint(255 * (DARK_PAPER + (1 - DARK_PAPER) * turned)).astype(int)

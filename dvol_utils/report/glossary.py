@@ -116,6 +116,7 @@ def model_rows(study: StudyParams) -> list[dict[str, Any]]:
 def link_terms(soup: BeautifulSoup) -> None:
     """Link each term to the glossary where running text first uses it."""
     for term in TERMS:
+        # Whole words, and no part of a name with a hyphen.
         pattern = re.compile(rf"(?<![\w-])(?:{term.words})(?![\w-])")
         for text in _running_text(soup):
             match = pattern.search(text)
@@ -127,6 +128,7 @@ def link_terms(soup: BeautifulSoup) -> None:
 def _running_text(soup: BeautifulSoup) -> Iterable[NavigableString]:
     for block in soup.select(".prose p, .prose li"):
         for text in block.find_all(string=True):
+            # A link within a link is no HTML, and code is not running text.
             if text.find_parent(["a", "code", "pre"]) is None:
                 yield text
 

@@ -71,6 +71,7 @@ def notebook_page(path: Path) -> Page:
     _describe_images(soup, path)
     first = title.find_next("p")
     question = _question(_text(first)) if first else ""
+    # Sections go before they are moved and numbered.
     without_empty(soup)
     answer_first(soup)
     making_last(soup)
@@ -130,6 +131,7 @@ def _refuse_loading(soup: BeautifulSoup, path: Path) -> None:
 
 def _acts(name: str, value: Any) -> bool:
     """Whether an attribute runs a script: when something happens, or when it is followed."""
+    # Browsers pass over blanks and control characters in an address.
     address = re.sub(r"[\s\x00-\x1f]", "", str(value)).lower()
     return name.lower().startswith("on") or address.startswith(("javascript:", "vbscript:"))
 
@@ -148,6 +150,7 @@ def _describe_images(soup: BeautifulSoup, path: Path) -> None:
 def _anchor(heading: Tag, soup: BeautifulSoup) -> Heading:
     text = _text(heading)
     slug = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "section"
+    # Headings of the same name get a number, and no two the same one.
     taken = {other["id"] for other in soup.find_all(id=True) if other is not heading}
     names = [slug, *(f"{slug}-{number}" for number in range(2, len(taken) + 3))]
     heading["id"] = next(name for name in names if name not in taken)
@@ -179,6 +182,7 @@ def held_together(text: str) -> str:
 def _hold_together(soup: BeautifulSoup) -> None:
     for text in soup.find_all(string=_HELD):
         if text.find_parent(["pre", "code"]) is None:
+            # As the same kind of text: a comment stays a comment.
             text.replace_with(type(text)(held_together(text)))
 
 
@@ -192,6 +196,7 @@ def _tidy_table(table: Tag, soup: BeautifulSoup) -> None:
         cell["scope"] = f"{scope}group" if cell.get("colspan") else scope
     box = soup.new_tag("div", role="region", tabindex="0")
     box["aria-label"] = _table_label(table)
+    # Cells over several columns say nothing of one column's width.
     ems = _least_ems([row.find_all(["th", "td"], colspan=False) for row in table.find_all("tr")])
     turned = _PRINT_WIDTH / ems < _LEAST_PRINT
     points = (_TURNED_WIDTH if turned else _PRINT_WIDTH) / ems

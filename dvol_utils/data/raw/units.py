@@ -126,6 +126,7 @@ def check_usual(
         size = values.abs() / (hours if quantity == "quote_volume" else 1)
         by_month = size.groupby(month)
         levels = by_month.quantile(usual.share)[by_month.count() >= _FEWEST_ROWS]
+        # A month of zeros says nothing of the unit.
         bad = ~levels.between(usual.low, usual.high) & (levels > 0)
         if bad.any():
             first = bad.index[int(np.argmax(bad))]
@@ -171,6 +172,7 @@ def check_beside_price(
     """
     both = pd.DataFrame({"dvol": dvol, "price": price}).dropna()
     step = pd.Timedelta(hours=step_hours)
+    # Across a gap a return is that of several bars.
     both["move"] = np.log(both["price"]).diff().where(both.index.diff() == step)
     weeks = both.groupby((both.index - both.index.min()) // _WEEK)
     a_year = 24 * DAYS_A_YEAR / step_hours
