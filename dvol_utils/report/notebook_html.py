@@ -19,6 +19,7 @@ TEMPLATES = Path(__file__).with_name("templates")
 _HELD = re.compile(r"(?<=\d) (?=%)|(?<=\bp) (?=[=<])|(?<=[=<]) (?=\d)")
 _PRINT_WIDTH, _TURNED_WIDTH = 520, 770  # printed paper, upright and turned, in points
 _LEAST_PRINT, _MOST_PRINT = 5.0, 8.0  # size of a printed table's type, in points
+_SECTIONS = ["h2", "h3"]
 _LOADING = ("script", "iframe", "object", "embed", "link", "base")
 
 
@@ -75,7 +76,9 @@ def notebook_page(path: Path) -> Page:
     without_empty(soup)
     answer_first(soup)
     making_last(soup)
-    contents = [_anchor(heading, soup) for heading in soup.find_all(["h2", "h3"])]
+    # Headings are given new ones.
+    taken = {other["id"] for other in soup.find_all(id=True) if other.name not in _SECTIONS}
+    contents = [_anchor(heading, soup, taken) for heading in soup.find_all(_SECTIONS)]
     for kind, name in (("Figure", "figcaption"), ("Table", "caption")):
         for number, caption in enumerate(soup.find_all(name), start=1):
             _number(caption, f"{kind} {number}.", soup)
@@ -147,13 +150,13 @@ def _describe_images(soup: BeautifulSoup, path: Path) -> None:
             raise NotebookError(f"{path}: a figure without alt text; show it by display.figure")
 
 
-def _anchor(heading: Tag, soup: BeautifulSoup) -> Heading:
+def _anchor(heading: Tag, soup: BeautifulSoup, taken: set[str]) -> Heading:
     text = _text(heading)
     slug = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "section"
     # Headings of the same name get a number, and no two the same one.
-    taken = {other["id"] for other in soup.find_all(id=True) if other is not heading}
     names = [slug, *(f"{slug}-{number}" for number in range(2, len(taken) + 3))]
     heading["id"] = next(name for name in names if name not in taken)
+    taken.add(heading["id"])
     link = soup.new_tag("a", href=f"#{heading['id']}")
     link["class"] = "anchor"
     link["aria-label"] = f"Link to section {text}"
