@@ -57,8 +57,8 @@ def compare_studies(names: Sequence[str | Path], output: Path | None = None) -> 
     Parameters
     ----------
     names : sequence of str or Path
-        Two or more studies, as `load_study` takes them, or folders of trials,
-        `runs/<study>/trials/<hash>`.
+        Two or more studies, as `load_study` takes them, or trials, `<study>/trials/<hash>`, also
+        by their folders in `runs/`.
     output : Path, optional
         The page, `.html`; otherwise `reports/compare-<study>-<study>.html` beside the first
         study's pages.
@@ -215,7 +215,10 @@ def _label(study: StudyParams) -> str:
 
 def _known(name: str | Path) -> StudyParams:
     try:
-        return trial_at(Path(name)) if Path(name).is_dir() else load_study(name)
+        study, is_trial, _ = str(name).partition("/trials/")
+        if Path(name).is_dir():
+            return trial_at(Path(name))
+        return trial_at(load_study(study).root / "runs" / name) if is_trial else load_study(name)
     except ParameterError as error:
         raise ParameterError(
             f"{error}\nOnly finished studies are compared: once its file is right, run "
