@@ -99,6 +99,8 @@ def read_table(study: StudyParams, name: str) -> pd.DataFrame:
         if stored.get(key) != value:
             raise ArtefactError(f"{path} was made with other {key}: {advice}")
     table = arrow.to_pandas()
+    del arrow
+    pa.default_memory_pool().release_unused()  # else Arrow keeps the space of its own copy for good
     if _CONTENT in stored and stored[_CONTENT] != _content_hash(table):
         raise ArtefactError(
             f"{path} was changed since it was written: its rows do not have the SHA-256 that it "

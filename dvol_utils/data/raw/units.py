@@ -173,10 +173,10 @@ def check_beside_price(
     both = pd.DataFrame({"dvol": dvol, "price": price}).dropna()
     step = pd.Timedelta(hours=step_hours)
     # Across a gap a return is that of several bars.
-    both["move"] = np.log(both["price"]).diff().where(both.index.diff() == step)
+    both["squared_move"] = np.log(both["price"]).diff().where(both.index.diff() == step) ** 2
     weeks = both.groupby((both.index - both.index.min()) // _WEEK)
     a_year = 24 * DAYS_A_YEAR / step_hours
-    realised = weeks["move"].agg(lambda moves: 100 * np.sqrt(a_year * (moves**2).mean()))
+    realised = 100 * np.sqrt(a_year * weeks["squared_move"].mean())
     judged = pd.DataFrame({"level": weeks["dvol"].median(), "realised": realised})
     judged = judged[judged["realised"] > 0]
     if declared.get("dvol") == 1 or len(judged) < _FEWEST_WEEKS:

@@ -69,7 +69,6 @@ def fingerprint(
     size = dict(network_size(name, study.networks))
     facts = [name, seed, size, settings, processes, arithmetic, network_code(name)]
     digest.update(json.dumps(facts).encode())
-    columns = feature_columns(study.features.groups)
     weight = samples.loss_weights(study.training.jump_weight)
     for rows in (samples.rows("train"), samples.rows("validation"), samples.fitting_rows()):
         for values in (rows, samples.target[rows], weight[rows]):
@@ -79,7 +78,8 @@ def fingerprint(
         digest.update(samples.age_weight[rows].tobytes())
     # Up to the last row that is learnt from or stopped by; later ones change no weight.
     last = max(rows.max(), samples.rows("validation").max()) + 1
-    digest.update(samples.features[columns].to_numpy()[:last].tobytes())
+    for name in feature_columns(study.features.groups):
+        digest.update(samples.features[name].to_numpy()[:last].tobytes())
     if begins_with is not None:
         digest.update(read_config(begins_with)["weights_sha256"].encode())
     return digest.hexdigest()
