@@ -1,10 +1,14 @@
-"""Does the faster way to train forecast as well? `last` and `dense`, fp32 and bf16, five seeds.
+"""Does a faster way to train forecast as well? Supervision, arithmetic and batches, five seeds.
 
     python benchmarks/quality.py --study bitcoin --raw DIR --model lstm_baseline
+    python benchmarks/quality.py --study bitcoin --raw DIR --model lstm_baseline --batches 8 16 32
 
 `last` runs with the published batch of 32 windows, `dense` with the study's sequences; everything
-else is the study's. The default is chosen by the validation columns; those of the test stand beside
-them so that nobody has to take the choice on trust. Networks train side by side, one per core.
+else is the study's. With `--batches` it is `dense` alone, with so many sequences a step: once for
+as many epochs, which are fewer steps, and once for as many steps.
+
+The default is chosen by the validation columns; those of the test stand beside them so that nobody
+has to take the choice on trust. Networks train side by side, one per core.
 """
 
 from __future__ import annotations
@@ -24,14 +28,33 @@ from dvol_utils.models.lstm import LADDER
 from dvol_utils.models.networks import build_network
 from dvol_utils.samples.features import feature_columns
 from dvol_utils.samples.samples import Samples, build_samples
+from dvol_utils.study.fitting_section import TrainingParams
 from dvol_utils.study.loading import load_study
 from dvol_utils.study.params import StudyParams
 from dvol_utils.training import fit_network, predict_rows
 from dvol_utils.training.processes.many import Failure, run_tasks
 from dvol_utils.training.sequences import build_sequences
 
-MODES = [(way, precision) for way in ("last", "dense") for precision in ("float32", "bfloat16")]
+MODES = {
+    f"{way} {precision}": {"supervision": way, "precision": precision}
+    | ({"batch_size": 32} if way == "last" else {})
+    for way in ("last", "dense")
+    for precision in ("float32", "bfloat16")
+}
 SPLITS = ("validation", "test")
+
+
+def batch_modes(sizes: list[int], training: TrainingParams) -> dict[str, dict[str, int]]:
+    """Settings of `training` with other batches than its own, for as many epochs and steps."""
+    modes: dict[str, dict[str, int]] = {}
+    for size in sizes:
+        more = size / training.batch_size
+        modes[f"{size} sequences, as many epochs"] = {"batch_size": size}
+        if more != 1:
+            of_epochs = ("epochs", "patience", "lr_patience")
+            longer = {name: round(more * getattr(training, name)) for name in of_epochs}
+            modes[f"{size} sequences, as many steps"] = {"batch_size": size} | longer
+    return modes
 
 
 def trained(
@@ -76,6 +99,7 @@ def main() -> None:
     parser.add_argument("--model", default="lstm_baseline", choices=list(LADDER))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--skip", nargs="*", default=[], metavar="MODE", help='e.g. "last float32"')
+    parser.add_argument("--batches", nargs="*", type=int, default=[], metavar="SEQUENCES")
     args = parser.parse_args()
     raw = {"data.raw_dir": str(args.raw.resolve())} if args.raw else {}
     study = load_study(args.study, raw)
@@ -83,11 +107,10 @@ def main() -> None:
         write_store(study.raw_dir, study.data)
     panel = build_panel(study.raw_dir, study.data)
     samples = build_samples(panel, jumps_by_rule(panel, study.jumps), study)
-    modes = [mode for mode in MODES if " ".join(mode) not in args.skip]
+    every = batch_modes(args.batches, study.training) if args.batches else MODES
+    modes = {name: changes for name, changes in every.items() if name not in args.skip}
     tasks = []
-    for way, precision in modes:
-        changes = {"supervision": way, "precision": precision}
-        changes |= {"batch_size": 32} if way == "last" else {}
+    for changes in modes.values():
         training = study.training.model_copy(update=changes)
         changed = study.model_copy(update={"training": training})
         tasks += [
@@ -98,7 +121,7 @@ def main() -> None:
         raise SystemExit(failed[0].error)
     table = pd.DataFrame(
         {
-            " ".join(mode): row(samples, results[args.seeds * i : args.seeds * (i + 1)])
+            mode: row(samples, results[args.seeds * i : args.seeds * (i + 1)])
             for i, mode in enumerate(modes)
         }
     ).T

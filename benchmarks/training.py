@@ -63,7 +63,7 @@ MODES = {
     "dense bf16": ("dense", "bfloat16"),
     "two seeds": ("dense", "bfloat16"),
 }
-SLOW_SHARE = {"lstm_baseline": 2, "lstm_large": 4, "lstm_ultra": 8}  # one part in so many
+SLOW_SHARE = {"lstm_baseline": 4, "lstm_large": 8, "lstm_ultra": 16}  # one part in so many
 
 
 def market() -> tuple[Samples, StudyParams, float]:

@@ -174,7 +174,7 @@ def site(study: Study, raw: Raw = None, settings: Settings = None) -> None:
 def compare(
     studies: Annotated[
         list[str],
-        typer.Argument(metavar="STUDY", help="Finished ones, by name, path or trial folder."),
+        typer.Argument(metavar="STUDY", help="Finished ones; a trial is STUDY/trials/HASH."),
     ],
     output: Annotated[
         Path | None, typer.Option(help="The page; otherwise reports/compare-STUDY-STUDY.html.")

@@ -20,7 +20,7 @@ from dvol_utils.study import lock
 from dvol_utils.study.files import ArtefactError
 from dvol_utils.study.loading import load_study
 from dvol_utils.study.lock import RunBusyError, run_lock, take_lock
-from dvol_utils.study.tables import claim, record, write_table
+from dvol_utils.study.tables import claim, read_manifest, record, write_table
 from dvol_utils.study.trials import open_study
 
 HOLDER = """
@@ -31,6 +31,18 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # even where tests run
 with run_lock(Path(sys.argv[1]), "make report STUDY=tiny", shared=len(sys.argv) > 2):
     print("held", flush=True)
     sys.stdin.read()
+"""
+NOTER = """
+import sys, time
+from dvol_utils.study import tables
+from dvol_utils.study.loading import load_study
+read = tables.read_manifest
+def slowly(study):
+    held = read(study)
+    time.sleep(0.5)  # long enough for the other stage to come in between
+    return held
+tables.read_manifest = slowly
+tables.record(load_study("tiny"), sys.argv[1], {"summary": sys.argv[1]})
 """
 PANEL = pd.DataFrame({"value": [1.0]})
 
@@ -189,3 +201,14 @@ def test_a_notebook_opened_before_another_run_does_not_write_into_it(tmp_project
         write_table(lab, "panel", PANEL)
     claim(load_study("tiny", {"training.log_every": 5}))  # changes no result
     write_table(lab, "panel", PANEL)
+
+
+def test_stages_side_by_side_do_not_undo_each_others_notes(tmp_project):
+    study = load_study("tiny")
+    record(study, "01_data_preparation", {"rows": 1})
+    stages = ["06_trading_simulation", "08_horizons"]
+    with run_lock(study.run_dir, "make report"):
+        started = [subprocess.Popen([sys.executable, "-c", NOTER, stage]) for stage in stages]
+        assert [process.wait(timeout=120) for process in started] == [0, 0]
+    noted = read_manifest(study)["stages"]
+    assert sorted(noted) == ["01_data_preparation", *stages]

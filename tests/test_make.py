@@ -100,9 +100,10 @@ def real(project):
     return project
 
 
-def make(project, *words, status=0, **variables):
+def make(project, *words, status=0, path=os.environ["PATH"], **variables):
     command = ["make", *words, *(f"{key}={value}" for key, value in variables.items())]
-    done = subprocess.run(command, cwd=project, capture_output=True, text=True, env=environment())
+    env = environment() | {"PATH": path}
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, env=env)
     assert (done.returncode == 0) == (status == 0), done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -165,6 +166,25 @@ def test_second_report_runs_nothing(project):
 
 def test_stages_keep_their_order_in_parallel(project):
     assert report(project, "-j4") == EVERYTHING
+
+
+@pytest.mark.parametrize("words", [[], ["-j4"]])
+def test_stages_that_do_not_read_from_each_other_run_side_by_side(project, words):
+    """Each of the last two ends only once both have begun."""
+    (project / "rules").write_text(RULES.replace(f" | {EXECUTED[1]}", ""))
+    meets = """case "$target" in *02_second*|*03_third*) touch "$target.begun"; waited=0
+until [ -e runs/tiny/notebooks/02_second.ipynb.begun ] &&
+      [ -e runs/tiny/notebooks/03_third.ipynb.begun ]
+do waited=$((waited + 1)); [ $waited -gt 600 ] && exit 1; sleep 0.1; done;; esac
+"""
+    cores = project / ".venv/bin/getconf"  # a machine of two, whatever this one has
+    cores.write_text("#!/bin/sh\necho 2\n")
+    cores.chmod(0o755)
+    stub = project / ".venv/bin/dvol"
+    stub.write_text(STUB.replace('[ "$target" !=', f'{meets}[ "$target" !='))
+    path = f"{cores.parent}:{os.environ['PATH']}"
+    first, *ran, last = report(project, *words, path=path)
+    assert (first, sorted(ran), last) == (STAGES[0], list(STAGES[1:]), "site")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from market import small_jumps, small_panel, small_study
+from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression
 from threadpoolctl import threadpool_info, threadpool_limits
 from torch import nn
@@ -17,7 +18,7 @@ from dvol_utils.models.linear import RidgeForecaster, WeightedRidge, ridge_decay
 from dvol_utils.models.lstm import DVOLLSTM, LADDER
 from dvol_utils.models.naive import Persistence, SeasonalNaive
 from dvol_utils.models.networks import build_network
-from dvol_utils.models.trees import BoostedTrees, boosted_trees
+from dvol_utils.models.trees import _SIZE, BoostedTrees, boosted_trees
 from dvol_utils.plots.style import MODEL_COLOURS
 from dvol_utils.samples.features import feature_columns
 from dvol_utils.samples.samples import build_samples
@@ -190,6 +191,24 @@ def test_trees_find_a_threshold_that_no_line_can():
     probe = np.array([[-0.8, 0.0], [0.0, 0.0], [0.8, 0.0]])
     assert np.sign(trees.predict(probe)).tolist() == [1, -1, 1]
     assert np.ptp(line.predict(probe)) < 0.1
+
+
+def test_trees_are_those_of_scikit_learn():
+    """Binned by ourselves, which takes a fraction of the time, they forecast in the same bits."""
+    rng = np.random.default_rng(0)
+    columns = [rng.normal(size=6_000), rng.integers(0, 24, 6_000), rng.exponential(size=6_000)]
+    inputs = np.column_stack([*columns, np.zeros(6_000), np.round(columns[0], 2)])
+    weight = 0.5 ** (np.arange(6_000)[::-1] / 2_000)
+    target = np.sin(inputs[:, 0]) + 0.1 * inputs[:, 1] * (inputs[:, 2] > 1) + rng.normal(size=6_000)
+    ours = BoostedTrees()
+    ours.fit(inputs, target, weight)
+    theirs = HistGradientBoostingRegressor(early_stopping=False, random_state=0, **_SIZE)
+    theirs.fit(inputs, target, sample_weight=weight)
+    probe = np.concatenate([inputs, rng.normal(scale=3, size=(500, 5))])
+    np.testing.assert_array_equal(ours.predict(probe), theirs.predict(probe))
+    again = BoostedTrees()
+    again.restore(ours.state())
+    np.testing.assert_array_equal(again.predict(probe), theirs.predict(probe))
 
 
 def test_trees_are_the_same_bits_on_one_thread_and_on_two(samples):

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from market import small_jumps, small_panel, small_study
 
-from dvol_utils.samples.features import build_features
+from dvol_utils.samples.features import build_features, feature_columns
 from dvol_utils.samples.samples import build_samples, split_labels
 from dvol_utils.samples.scaling import OWN_PAST, rolling_location_scale, scale_features
+from dvol_utils.training.checkpoints.networks import fingerprint
 from dvol_utils.training.sequences import build_sequences, sequence_starts
 
 
@@ -151,7 +152,23 @@ def test_scaling_needs_little_more_memory_than_its_result(study):
     features = build_features(panel, jumps, study)
     frame, is_jump = panel.set_index("time"), jumps.set_index("time")["is_jump"]
     size = features.to_numpy().nbytes
-    assert most_bytes(lambda: scale_features(features, is_jump, frame, study)) < 1.6 * size
+    assert most_bytes(lambda: scale_features(features.items(), is_jump, frame, study)) < 1.6 * size
+
+
+def test_samples_need_little_more_memory_than_their_features(study):
+    panel = small_panel(hours=20_000)
+    jumps = small_jumps(panel, study)
+    size = build_samples(panel, jumps, study).features.to_numpy().nbytes
+    assert most_bytes(lambda: build_samples(panel, jumps, study)) < 1.7 * size
+
+
+def test_the_fingerprint_of_a_network_copies_no_table(samples, study):
+    def work() -> str:
+        return fingerprint("lstm_baseline", samples, study, 0, 1, "float32")
+
+    work()  # reads the code, once
+    inputs = samples.features[feature_columns(study.features.groups)]
+    assert most_bytes(work) < 0.5 * inputs.to_numpy().nbytes
 
 
 def test_sequences_need_little_more_memory_than_their_tensors(samples, study):
@@ -167,7 +184,7 @@ def test_every_feature_is_limited_and_missing_ones_stay_missing(clip):
     jumps = small_jumps(panel, study)
     features = build_features(panel, jumps, study)
     frame, is_jump = panel.set_index("time"), jumps.set_index("time")["is_jump"]
-    scaled = scale_features(features, is_jump, frame, study)
+    scaled = scale_features(features.items(), is_jump, frame, study)
     assert list(scaled) == list(features)
     assert scaled.index.equals(features.index)
     assert scaled.abs().max().max() == clip

@@ -8,6 +8,7 @@ import nbformat
 import pandas as pd
 import pytest
 
+from dvol_utils.report.compare import compare_studies
 from dvol_utils.study.effective import effective
 from dvol_utils.study.files import ArtefactError, file_hash, read_json, write_json
 from dvol_utils.study.loading import load_study
@@ -157,6 +158,21 @@ def test_a_trial_is_found_by_its_folder(study, tmp_path):
     for folder in (study.run_dir, tmp_path):
         with pytest.raises(ArtefactError, match="no finished trial; should be a folder"):
             trial_at(folder)
+
+
+def test_a_trial_is_compared_by_its_short_name_wherever_one_stands(study, monkeypatch):
+    trial = commanded_study("tiny", ALPHA)
+    claim(trial)
+    name = f"tiny/trials/{trial.trial.name}"
+    below = study.root / "notebooks"
+    below.mkdir(exist_ok=True)
+    for place in (study.root, below):
+        monkeypatch.chdir(place)
+        # Both were run to their claim alone, and the study's own is told first.
+        with pytest.raises(ArtefactError, match=r"runs/tiny/results\.json is missing"):
+            compare_studies(["tiny", name])
+        with pytest.raises(ArtefactError, match=r"runs/tiny/trials/none: no finished trial"):
+            compare_studies(["tiny", "tiny/trials/none"])
 
 
 def test_a_claim_keeps_the_stages_and_changes_nothing_twice(study):

@@ -15,12 +15,11 @@ from dvol_utils.plots.where import gain_bars
 from dvol_utils.results.where import (
     KINDS,
     Where,
-    cumulative_gain,
     gain_parts,
     skill_without,
     squared_gains,
 )
-from dvol_utils.significance import Resampling
+from dvol_utils.significance import Resampling, summed_gain
 
 DRAWS = Resampling(block_hours=24, reps=50, seed=0)
 FRIDAY = pd.Timestamp("2024-11-22 22:00", tz="UTC")
@@ -56,7 +55,6 @@ def test_gains_parts_and_shares_by_hand():
     assert days["hours_share"].to_list() == [0.5, 0.5]
     jumps = gain_parts(gains, "jump_regime", resampling=DRAWS).set_index("group")
     assert jumps["part"].to_list() == pytest.approx([2 / 28, 12 / 28])
-    assert cumulative_gain(gains, resampling=DRAWS)["gain"].to_list() == [3, -2, 2, 14]
     whole = skill_without(gains, resampling=DRAWS)
     assert whole["without"].to_list() == ["all"]  # two days and a week: nothing to leave out
     assert whole["skill"].item() == pytest.approx(14 / 28)
@@ -112,7 +110,8 @@ def test_no_gain_has_no_share_and_an_unknown_model_is_named(gains):
 def made(gains: pd.DataFrame) -> Where:
     parts = pd.concat([gain_parts(gains, kind, resampling=DRAWS) for kind in KINDS])
     without = skill_without(gains, resampling=DRAWS)
-    return Where("har", parts, without, cumulative_gain(gains, resampling=DRAWS))
+    path = summed_gain(average_seeds(forecast_table(24 * 70)), "har", resampling=DRAWS)
+    return Where("har", parts, without, path)
 
 
 def test_sentences_are_made_from_the_numbers(gains):

@@ -40,13 +40,16 @@ def hourly_closes(
     length = pd.Timedelta(minutes=minutes)
     if length >= _HOUR:
         amounts = [name for name in bars if name not in names]
+        # From the label of the open to the hour at which the bar was known.
         closed = bars.set_axis(bars.index + length)
         closed[amounts] = closed[amounts] / (minutes // 60)
         return closed
     closes = bars.index.floor("h") + _HOUR
+    # Differs from the hour before: the first bar of each hour; the first of all begins one.
     first = np.flatnonzero(np.diff(closes.asi8, prepend=closes.asi8[0] - 1))
     last = np.append(first[1:], len(bars)) - 1
     whole = np.ones(len(first), bool)
+    # Parts of an hour at the file's ends are no bars of it.
     whole[0] &= bars.index[0] + _HOUR == closes[0]
     whole[-1] &= bars.index[-1] + length == closes[-1]
     opened, high, low, close = names

@@ -40,6 +40,7 @@ def telling_weeks(weeks: pd.DataFrame) -> pd.DataFrame:
     By what was saved or lost over persistence, the typical one being the middle of all. Weeks at
     the ends, with fewer hours than half of the longest, are left out. Fewer than three make one.
     """
+    # A week cut off by the ends of the test would be the calmest or the worst by its length.
     whole = weeks[weeks["n"] > weeks["n"].max() / 2].sort_values("excess", ignore_index=True)
     places = {"Best week": 0, "Typical week": len(whole) // 2, "Worst week": len(whole) - 1}
     if len(whole) < len(places):
@@ -62,4 +63,5 @@ def error_distribution(
     table = errors.agg(mean="mean", sd="std", skew="skew", kurtosis=pd.Series.kurt)
     for quantile in quantiles:
         table[f"q{100 * quantile:02.0f}"] = errors.quantile(quantile)
+    # Models in their usual order, which `score` knows.
     return table.loc[score(forecasts)["model"]].reset_index()

@@ -43,6 +43,7 @@ def check_forecasts(forecasts: pd.DataFrame) -> pd.DataFrame:
     facts = ["y_true", "y_origin", "split", "jump_regime", "level_regime"]
     first = forecasts.groupby(["asset", "origin"])[facts].transform("first")
     for name in facts:
+        # A missing value differs from itself, and "first" passes it over.
         differs = (forecasts[name] != first[name]) & forecasts[name].notna()
         _refuse(forecasts, differs, name, "the same for every model")
     for low, high in pairwise(name for name in QUANTILES if name in forecasts):
@@ -136,6 +137,7 @@ def add_calendar(forecasts: pd.DataFrame) -> pd.DataFrame:
         hour=origin.hour,
         weekday=origin.day_of_week,
         hour_of_week=24 * origin.day_of_week + origin.hour,
+        # Not `to_period`, which drops the time zone with a warning.
         month=midnight - pd.to_timedelta(origin.day - 1, unit="D"),
         half=np.where(forecasts["origin"] <= middle, "first", "second"),
     )
@@ -207,11 +209,13 @@ def _check_same_rows(forecasts: pd.DataFrame) -> None:
     all_rows = pd.MultiIndex.from_arrays([assets[both[0]], origins[both[1]]])
     last = forecasts.groupby(["asset", "model"])["origin"].max()
     for (model, seed), its_places in pd.Series(places).groupby(
+        # As arrays: `places` has an index of its own.
         [forecasts["model"].to_numpy(), forecasts["seed"].to_numpy()]
     ):
         lacking = all_rows[np.setdiff1d(np.arange(len(all_rows)), its_places)]
         ends = last.xs(model, level="model").reindex(lacking.get_level_values(0))
         origins = lacking.get_level_values(1)
+        # No end at all: the model has no row of that asset and lacks each of them.
         lacking = lacking[np.asarray(ends.isna()) | np.asarray(origins <= pd.DatetimeIndex(ends))]
         if len(lacking):
             asset, origin = lacking[0]

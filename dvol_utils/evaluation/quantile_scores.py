@@ -116,9 +116,11 @@ def crps(forecasts: pd.DataFrame, by: str | Sequence[str] = ("model",)) -> pd.Da
     parts.insert(0, "crps", 2 * parts.mean(axis="columns"))
     place = [name for name in ("asset", "origin") if name in rows]
     naive = parts["crps"][rows["model"] == "persistence"]
+    # By origin: each forecast is held against persistence's of the same hour.
     naive.index = pd.MultiIndex.from_frame(rows.loc[naive.index, place])
     index = pd.MultiIndex.from_frame(rows[place])
     parts["persistence"] = naive.reindex(index).to_numpy()
+    # Both means are over the hours in which persistence has quantiles too.
     parts["paired"] = parts["crps"].where(parts["persistence"].notna())
     table = _grouped_means(parts, rows, keys)
     table.insert(len(keys) + 1, "crps_skill", 1 - table.pop("paired") / table.pop("persistence"))
@@ -144,6 +146,7 @@ def pinball_losses(forecasts: pd.DataFrame) -> pd.DataFrame:
     losses = {}
     for name, probability in QUANTILES.items():
         above = outcome - forecasts[name]
+        # The loss is the larger of its two branches, whichever side the outcome is on.
         losses[f"pinball_{name[1:]}"] = np.maximum(probability * above, (probability - 1) * above)
     return pd.DataFrame(losses)
 

@@ -71,6 +71,7 @@ def score(forecasts: pd.DataFrame, by: str | Sequence[str] = ("model",)) -> pd.D
     check_values(forecasts, keys)
     parts = contributions(forecasts)
     if not keys:
+        # What is missing must show: pandas would count it as zero.
         sums = parts.sum(skipna=False).to_frame().T
     else:
         groups = [forecasts[key] for key in keys]
@@ -97,6 +98,7 @@ def contributions(forecasts: pd.DataFrame) -> pd.DataFrame:
         call was right (0 or 1).
     """
     y, f, start = (forecasts[name].to_numpy(dtype=float) for name in VALUES)
+    # A rounding error away from persistence is no call of a direction (tests/test_twins.py).
     f = settled_to(f, start)
     outcome, error = y - np.median(y), y - f
     moves, calls = np.sign(y - start), np.sign(f - start)
@@ -131,6 +133,7 @@ def metrics_from_sums(sums: Mapping[str, np.ndarray] | pd.DataFrame) -> dict[str
         "mae": _ratio(s["error_absolute"], rows),
         "mape": _ratio(s["error_percent"], rows),
         "skill": 1 - _ratio(s["error_squared"], s["persistence_squared"]),
+        # A model that calls nothing is not wrong each time.
         "direction": np.where(s["calls"] > 0, direction, np.nan),
     }
 
@@ -145,6 +148,7 @@ def in_order(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
 
     def rank(column: pd.Series) -> pd.Series:
         order = _ORDERS.get(str(column.name), ())
+        # As text, so that unknown values sort with the known; "~" comes after every digit.
         places = {value: f"{place:03d}" for place, value in enumerate(order)}
         return column.map(lambda value: places.get(value, f"~{value}")) if order else column
 

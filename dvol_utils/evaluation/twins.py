@@ -12,6 +12,7 @@ import pandas as pd
 
 from dvol_utils.evaluation.forecast_columns import QUANTILES
 
+# Far above rounding, far below the hundredth of a point in which DVOL is quoted.
 SAME_POINTS = 1e-9
 
 

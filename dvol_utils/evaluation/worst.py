@@ -8,6 +8,7 @@ import pandas as pd
 from dvol_utils.evaluation.forecast_table import QUANTILES, check_values
 
 _WEEK = pd.Timedelta(days=7)
+# A Monday to count weeks from: the epoch itself is a Thursday.
 _MONDAY = pd.Timestamp("1970-01-05", tz="UTC")
 _SIDES = ("above q95", "below q05")
 
@@ -44,6 +45,7 @@ def weekly_losses(forecasts: pd.DataFrame, model: str) -> pd.DataFrame:
     table["rmse"] = np.sqrt(table["loss"] / table["n"])
     table["rmse_persistence"] = np.sqrt(table["persistence_loss"] / table["n"])
     table["excess"] = table["loss"] - table["persistence_loss"]
+    # The move itself, which has a sign, where its size is largest.
     table["largest_move"] = rows["move"].loc[groups["size"].idxmax()].to_numpy()
     table["jump_hours"] = groups["in_jump"].sum().astype(int)
     table["covered_90"] = groups["covered"].mean()
@@ -120,6 +122,7 @@ def error_by_move(forecasts: pd.DataFrame, model: str, bins: int = 5) -> pd.Data
     if bins < 2:
         raise ValueError(f"bins: found {bins}; should be at least 2")
     rows = _own(forecasts, model)
+    # Hours of equal size, such as no move at all, may be more than a bin holds.
     place = pd.qcut(rows["size"], bins, labels=False, duplicates="drop")
     groups = rows.groupby(place.rename("bin"))
     table = groups["size"].agg(smallest="min", largest="max")
@@ -129,6 +132,7 @@ def error_by_move(forecasts: pd.DataFrame, model: str, bins: int = 5) -> pd.Data
     table["foreseen"] = means["foreseen"] / means["size"].where(means["size"] > 0)
     table["covered_90"] = means["covered"]
     table["n"] = groups.size()
+    # Dropped bins leave gaps in the numbers.
     return table.reset_index().assign(bin=range(1, len(table) + 1))
 
 
@@ -166,6 +170,7 @@ def missed_hours(forecasts: pd.DataFrame, model: str) -> pd.DataFrame:
 
 def _missed(rows: pd.DataFrame, distance: pd.Series, side: str) -> dict[str, object]:
     out = rows[distance > 0]
+    # A stretch begins where the hour before is not outside as well.
     starts = out["origin"].diff() != pd.Timedelta(hours=1)
     lengths = starts.cumsum().value_counts()
     farthest = distance[out.index].idxmax() if len(out) else None
@@ -189,6 +194,7 @@ def _own(forecasts: pd.DataFrame, model: str, *columns: str) -> pd.DataFrame:
         found = ", ".join(pd.unique(forecasts["model"]))
         raise ValueError(f"forecasts: found no rows of model {model!r}; it holds {found}")
     move = rows["y_true"] - rows["y_origin"]
+    # Tables of studies without intervals have no such columns.
     quantiles = rows.reindex(columns=list(QUANTILES)).astype(float)
     inside = (quantiles["q05"] <= rows["y_true"]) & (rows["y_true"] <= quantiles["q95"])
     new = {

@@ -96,6 +96,7 @@ def _changes(forecasts: pd.DataFrame, members: Sequence[str]) -> tuple[pd.DataFr
         raise ValueError(
             f"forecasts: found models {found}; an ensemble needs one of {', '.join(members)}"
         )
+    # In order of time: what is past is told by the first origin of a fold.
     of_members = average_seeds(of_members).sort_values("origin", kind="stable")
     # With one member's inputs ended there is no ensemble of them all.
     models = of_members.groupby("origin")["model"].transform("nunique")
@@ -109,6 +110,8 @@ def _changes(forecasts: pd.DataFrame, members: Sequence[str]) -> tuple[pd.DataFr
 def _periods(rows: pd.DataFrame) -> Iterator[tuple[str, int, np.ndarray]]:
     """Split, fold and the rows whose target was known when the first forecast of it was made."""
     for (split, fold), period in rows.groupby(["split", "fold"], sort=False):
+        # Up to the hour itself: an outcome is known at its bar's close
+        # (tests/test_no_lookahead.py).
         yield split, fold, (rows["target_time"] <= period["origin"].iloc[0]).to_numpy()
 
 
@@ -116,10 +119,12 @@ def _shrunk_weights(changes: np.ndarray, outcome: np.ndarray, shrinkage: float) 
     """Non-negative weights (members,), drawn to equal ones."""
     members = changes.shape[1]
     equal = np.full(members, 1 / members)
+    # Relative to the members' own squares, so that shrinkage has no unit.
     strength = shrinkage * np.sum(changes**2) / members
     if not len(changes) or np.sum(changes**2) == 0:
         return equal
     root = np.sqrt(strength)
+    # Rows sqrt(k) I with outcomes sqrt(k) / m make the penalty part of the least squares.
     weights, _ = nnls(
         np.vstack([changes, root * np.eye(members)]), np.append(outcome, root * equal)
     )

@@ -26,8 +26,10 @@ def horizon_study(study: StudyParams, hours: int) -> StudyParams:
     end = horizon_end(study, hours)
     values["split"]["test_end"] = None if end is None else str(end)
     values["models"] = [name for name in study.models if name in SIMPLE_NAMES]
+    # Or the study at this horizon would itself ask for horizons.
     values["horizons"] = []
     block = study.significance.block_hours
+    # Targets overlap for the horizon, so that a block cannot be shorter.
     values["significance"]["block_hours"] = block if block == "auto" else max(block, hours)
     return study_from(values, study.root)
 

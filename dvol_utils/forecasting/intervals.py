@@ -101,9 +101,11 @@ def forecast_width(dvol: np.ndarray, horizon: int) -> np.ndarray:
     """
     change = pd.Series(np.log(dvol)).diff().abs()
     usual, recent = (
+        # Half a window is enough; before that there is no width, and so no quantile.
         change.rolling(hours, min_periods=hours // 2).mean().to_numpy()
         for hours in (_USUAL_HOURS, _RECENT_HOURS)
     )
+    # A market without a move for a month has no width to divide by.
     usual = np.where(usual > 0, usual, np.nan)
     ratio = np.clip(recent / usual, 1 / _RECENT_LIMIT, _RECENT_LIMIT)
     return horizon**0.5 * usual * ratio**_RECENT_SHARE
@@ -136,6 +138,7 @@ def _asset_quantiles(rows: pd.DataFrame, samples: Samples, params: UncertaintyPa
     errors[series, place] = error
     quantiles = _quantiles_of_errors(errors, regime, weight, days, params)[series, place]
     forecast = rows["y_pred"].to_numpy(float)[:, None]
+    # Back from units of the origin's own width.
     moves = quantiles * width[:, None]
     return forecast + moves if levels else forecast * np.exp(moves)
 
@@ -154,6 +157,7 @@ def _quantiles_of_errors(
     """
     quantiles = np.full((*errors.shape, len(QUANTILES)), np.nan)
     there = np.isfinite(errors)
+    # Counts before each origin, so that those of a stretch are a difference of two.
     until = np.cumsum(np.pad(there, ((0, 0), (1, 0))), axis=1)  # how many there are before each
     # Sorted once, not once a day: errors that are not known, or too old, have no weight.
     orders = [np.argsort(row)[:count] for row, count in zip(errors, until[:, -1], strict=True)]
@@ -168,8 +172,11 @@ def _quantiles_of_errors(
         weights[past] = weight[past]
         wanted = _probabilities(level)
         for k in np.flatnonzero(counts >= params.min_errors):
+            # In order of the errors' size the running sum of weights is their distribution.
             total = np.cumsum(weights[orders[k]])
             at = total.searchsorted(np.maximum(wanted[k] * total[-1], _ABOVE_NONE))
+            # Levels of the two intervals move apart, and the inner may pass the outer: sorted
+            # again.
             quantiles[k, day.origins] = np.sort(errors[k, orders[k][at]])[regime[day.origins]]
     return quantiles
 
@@ -185,6 +192,7 @@ def _adapted(
     (series, n, 5) that were given then.
     """
     low, high = quantiles[..., [1, 0]], quantiles[..., [3, 4]]
+    # Before the first quantiles nothing was promised, so nothing was missed.
     judged = np.isfinite(low[..., 0]) & np.isfinite(errors)
     inside = (low <= errors[..., None]) & (errors[..., None] <= high)
     missed = np.where(judged[..., None], _LEVELS - inside, 0.0)
@@ -205,6 +213,7 @@ def _days(origins: np.ndarray, targets: np.ndarray, past_days: int) -> Iterator[
         first, end = np.searchsorted(day, [number, number + 1])
         yield _Day(
             origins=slice(first, end),
+            # By target, not origin: an error is as old as the outcome that made it known.
             oldest=int(np.searchsorted(targets, 24 * (number - past_days), side="right")),
             known_errors=int(np.searchsorted(targets, 24 * number, side="right")),
         )

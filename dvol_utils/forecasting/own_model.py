@@ -46,6 +46,7 @@ def own_forecasts(
     """
     if name in MODEL_NAMES:
         raise ValueError(f"name: found {name!r}, a model of this package; should be a new name")
+    # As with the study's models, an input that ends costs the rows behind it, not the model.
     reached = samples.as_far_as(getattr(make(), "columns", ()))
     tables = []
     for fold in study_folds(samples, study):

@@ -43,6 +43,7 @@ def check_plan(
     """
     try:
         check_folds(samples, study)
+        # Told with the other faults, so that one run of the check names all keys.
         folds = []
     except ValueError as error:
         folds = [str(error)]
@@ -78,6 +79,7 @@ def _windows(samples: Samples, study: StudyParams) -> Iterator[str]:
             f"{key}: found {length}; one block of the bootstrap is {least} hours, and there are "
             f"{len(rows)} of {test}: shorten it, {_ADVICE}"
         )
+    # Positions change once a day, so that one is held for whole days.
     held = _DAY * math.ceil(horizon / _DAY)
     trade = _DAY + held + max(study.trading.delays_hours)  # the hour of the day may be just over
     if trade > span + horizon:
@@ -119,6 +121,7 @@ def _years(samples: Samples, study: StudyParams) -> Iterator[str]:
     try:
         yearly = years_study(study)
         labels = split_labels(samples.times, yearly.split, samples.horizon)
+        # The samples are the study's; only their split is that of the walk.
         check_folds(replace(samples, split=labels), yearly)
     except ValueError as error:
         yield f"edge.start: found {hour(study.edge.start)}: {error}"

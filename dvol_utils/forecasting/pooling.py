@@ -105,9 +105,12 @@ def pool(samples: Sequence[Samples], study: StudyParams) -> Samples:
     parts = [(of_asset, end) for of_asset, end in zip(samples, ends, strict=True) if end]
     if not parts:
         raise ValueError(f"assets {[of_asset.asset for of_asset in samples]}: no row to learn from")
+    # Each hour is a sequence of its own where only a window's last hour is a target.
     training = study.training
     chunk = training.chunk_hours if training.supervision == "dense" else 1
+    # As long as a sequence with its burn-in: none reaches over it.
     apart = training.window_hours - 1 + chunk
+    # Rounded up to whole chunks, so that the next asset's sequences begin as they would alone.
     blanks = [-(-(end + apart) // chunk) * chunk - end for _, end in parts]
     joined = {
         field.name: _joined(
@@ -118,6 +121,7 @@ def pool(samples: Sequence[Samples], study: StudyParams) -> Samples:
     }
     names = parts[0][0].features.columns
     values = [of_asset.features[names].to_numpy()[:end] for of_asset, end in parts]
+    # Without the zone they are numpy's own times, whose blank is NaT.
     times = _joined(
         [of_asset.times[:end].tz_localize(None).to_numpy() for of_asset, end in parts], blanks
     )
@@ -221,6 +225,7 @@ def fit_samples(fit: Fit, samples: Sequence[Samples], study: StudyParams) -> Sam
     ValueError
         There is no row to learn from, or none to stop networks by.
     """
+    # An asset without rows here may still be forecast by what another has learnt.
     learnable = [
         fold_samples(of_asset, fit.fold, study.walk, may_be_empty=True)
         for of_asset in samples

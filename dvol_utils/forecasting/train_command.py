@@ -85,6 +85,7 @@ def _train(
 ) -> None:
     training = trainable.study.training
     processes = process_count(training.devices) * nnodes
+    # With auto a network that any number of processes has trained will do.
     accepted = None if training.devices == "auto" and nnodes == 1 else processes
     if not fresh and take_finished(trainable, samples, accepted):
         return

@@ -46,6 +46,7 @@ def years_study(study: StudyParams) -> StudyParams:
     values["walk"] |= {"validation": "quarterly", "test": "quarterly"}
     values["edge"], values["published_page"] = {}, False
     yearly = study_from(values, study.root)
+    # In a folder apart: the study's networks have the same names, seeds and other folds.
     yearly._trial, yearly._checkpoints = study.trial, "years"
     return yearly
 

@@ -60,11 +60,13 @@ def detect_jumps(
         _detect_asset(needed.iloc[rows], asset, params, column, _factors_of(periodicity, asset))
         for asset, rows in rows_of.items()
     ]
+    # Assets were taken one after the other; this puts their rows back where the panel has them.
     return pd.concat(parts).iloc[np.argsort(np.concatenate(list(rows_of.values())))]
 
 
 def price_jumps(panel: pd.DataFrame, params: JumpParams) -> pd.DataFrame:
     """`detect_jumps` of the price; no rows where the panel has too little of it to test."""
+    # Hours without a price are no error: a raw store need not hold one (docs/data.md).
     priced = panel.dropna(subset=["price_close"])
     if len(priced) <= params.window or (
         hourly_log_returns(priced, "price_close").count() < params.window
@@ -93,6 +95,7 @@ def panel_periodicity(
     ValueError
         No rows before `before`, or too few or too flat ones in a slot (see `periodicity_wsd`).
     """
+    # Earlier hours alone, so that a factor knows nothing of what it is used on later.
     training = panel[panel["time"] < before]
     if training.empty:
         raise ValueError(f"panel: no rows before {before}; the factors need training rows")
@@ -123,6 +126,7 @@ def hourly_log_returns(rows: pd.DataFrame, column: str) -> pd.Series:
     imputed = rows["imputed"].to_numpy(dtype=bool)
     returns = np.full(len(rows), np.nan)
     returns[1:] = np.diff(np.log(level))
+    # A fill repeats the last close, so the return after it is that of several hours.
     after_fill = np.concatenate([[False], imputed[:-1]])
     one_hour = (step == pd.Timedelta(hours=1)).to_numpy()
     returns[imputed | after_fill | ~one_hour] = np.nan
@@ -143,9 +147,11 @@ def _detect_asset(
         returns,
         window=params.window,
         alpha=params.alpha,
+        # Fixed, so that later hours move no earlier flag (tests/test_no_lookahead.py).
         n_tests=params.n_tests,
         periodicity=None if factors is None else factor,
     )
+    # An hour that could not be tested is no jump; the nullable flag becomes a plain bool.
     is_jump = test["is_jump"].fillna(False).astype(bool)
     return pd.DataFrame(
         {

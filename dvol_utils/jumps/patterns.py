@@ -67,8 +67,10 @@ def clustering(jumps: pd.DataFrame, hours: int) -> pd.DataFrame:
         `hours` ("any hour", "within ... hours after a flag", "other hours"), `tested, flags,
         share_pct, ratio` (share relative to any hour).
     """
+    # Hours that could not be tested are no quiet ones, and count on neither side.
     tested = jumps["statistic"].notna().to_numpy()
     flagged = jumps["is_jump"].to_numpy()
+    # From one hour back: an hour's own flag does not count as the one before it.
     near = ~np.isnan(nearest_mark(jumps, flagged, range(-hours, 0)))
     groups = {"any hour": tested, f"within {hours} hours after a flag": tested & near}
     groups["other hours"] = tested & ~near
@@ -77,6 +79,7 @@ def clustering(jumps: pd.DataFrame, hours: int) -> pd.DataFrame:
         flags, total = int((flagged & chosen).sum()), int(chosen.sum())
         rows.append((name, total, flags, percentage(flags, total)))
     table = pd.DataFrame(rows, columns=["hours", "tested", "flags", "share_pct"])
+    # Without any flag there is nothing to be relative to.
     return table.assign(ratio=table["share_pct"] / (table["share_pct"].iloc[0] or np.nan))
 
 
@@ -98,6 +101,7 @@ def evenness(flags: pd.DataFrame, times: pd.Series) -> pd.DataFrame:
     """
     rows = []
     for method, counts in flags_by_slot(flags, times).items():
+        # Slots count from Monday 00:00, so that a row of seven is a day of the week.
         grid = counts.to_numpy().reshape(7, 24)
         by_hour, by_day, total = grid.sum(axis=0), grid.sum(axis=1), grid.sum()
         rows.append(
@@ -160,7 +164,9 @@ def event_days(jumps: pd.DataFrame, named: Sequence[date], most: int = 6) -> lis
     if named:
         return list(named)
     flagged = jumps[jumps["is_jump"]]
+    # Stable, so that of equal statistics the earlier hour comes first on every machine.
     order = flagged["statistic"].abs().sort_values(ascending=False, kind="stable").index
+    # By the bar's open: the close of a day's last bar is already the next day's midnight.
     days = (flagged.loc[order, "time"] - _HOUR).dt.date
     return sorted(days.drop_duplicates().head(most))
 
@@ -202,6 +208,7 @@ def overlap(
     flagged, tested = jumps["is_jump"].to_numpy(), jumps["statistic"].notna().to_numpy()
     keys = pd.MultiIndex.from_frame(jumps[["asset", "time"]])
     other_flag = other.set_index(["asset", "time"])["is_jump"]
+    # The other series may begin later or lack hours: there nothing is flagged.
     marks = other_flag.reindex(keys, fill_value=False).to_numpy(dtype=bool)
     rows = []
     for hours in within_hours:
@@ -218,6 +225,7 @@ def nearest_mark(jumps: pd.DataFrame, marks: Mask, offsets: Iterable[int]) -> ND
     An offset of -3 looks three hours back. Missing where no such row is marked.
     """
     distance = np.full(len(jumps), np.nan)
+    # The nearest offset is written last and so has the last word.
     far_first = sorted(offsets, key=abs, reverse=True)
     for rows in jumps.groupby("asset", sort=False).indices.values():
         times = pd.DatetimeIndex(jumps["time"].iloc[rows])
@@ -238,6 +246,7 @@ def _even_p_value(counts: NDArray[np.int64]) -> float:
 
 def _opened(rows: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
     """Rows whose bar opens in `start .. end`, the end left out."""
+    # A bar that closes at midnight belongs to the day that ends with it.
     opens = rows["time"] - _HOUR
     return rows[(opens >= start) & (opens < end)]
 

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from dvol_utils.jumps.statistics import Floats
 
 DAY_HOURS = 24
+# Of Boudt, Croux and Laurent (2011): 1.081 is 0.99 / P(chi2_3 <= 6.635), 0.741 1 / (2 z_0.75).
 _CUT_OFF = 6.635  # 99 % quantile of chi-squared with one degree of freedom
 _EFFICIENCY = 1.081  # makes the truncated variance consistent under normality
 _SHORTEST_HALF = 0.741  # makes the shortest half estimate a normal standard deviation
@@ -67,6 +68,7 @@ def periodicity_wsd(
     returns = log_returns.to_numpy(dtype=float)
     standardised = returns / _local_scale(returns, opens, standardise_hours)
     usable = np.isfinite(standardised)
+    # A quiet period has no local scale, and what it gave, infinite or missing, is left out.
     by_slot = _split(standardised[usable], opens[usable] % slots, slots)
     first = _normalised(np.array([_shortest_half(values) for values in by_slot]))
     _check_first_scale(first)
@@ -101,7 +103,9 @@ def slot_of(times: ArrayLike, slots: int) -> NDArray[np.int64]:
 
 def _hour_number(closes: pd.DatetimeIndex) -> NDArray[np.int64]:
     """Full hours from a Monday 00:00 to each bar's open."""
+    # The epoch itself is a Thursday; weeks, and so slots, begin on Monday here.
     monday = pd.Timestamp("1969-12-29", tz="UTC")
+    # Less one: a bar has the slot of its open, an hour before its close.
     return np.asarray((closes - monday) // pd.Timedelta(hours=1), dtype=np.int64) - 1
 
 
@@ -121,11 +125,14 @@ def _local_scale(returns: Floats, opens: NDArray[np.int64], hours: int) -> Float
     """`sqrt(BV / M)` of each return's period of `hours`; missing where it has too few products."""
     period = opens // hours
     product = np.abs(returns[1:]) * np.abs(returns[:-1])
+    # No product reaches across a hole, or from one day or week into the next.
     inside = (np.diff(opens) == 1) & (np.diff(period) == 0) & np.isfinite(product)
     codes, position = np.unique(period, return_inverse=True)
     where = position[1:][inside]
+    # minlength, since a period without any product has a count too.
     count = np.bincount(where, minlength=len(codes))
     total = np.bincount(where, weights=product[inside], minlength=len(codes))
+    # A period of M hours has M - 1 products; a scale from fewer than half is left out.
     enough = (2 * count >= hours - 1) & (total > 0)
     # BV / M = pi / 2 * mean product: M / (M - 1) * (M - 1) * mean / M.
     scale = np.full(len(codes), np.nan)
@@ -159,6 +166,7 @@ def _shortest_half(values: Floats) -> float:
 
 def _weighted_sd(values: Floats, scale: float) -> float:
     kept = values[(values / scale) ** 2 <= _CUT_OFF]
+    # A slot without a value inside the cut-off keeps its first scale.
     return float(np.sqrt(_EFFICIENCY * np.mean(kept**2))) if len(kept) else scale
 
 

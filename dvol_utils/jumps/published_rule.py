@@ -13,6 +13,7 @@ import pandas as pd
 from dvol_utils.jumps.detection import detect_jumps
 from dvol_utils.study.fitting_section import JumpParams
 
+# The three thresholds are those of the study's code; Notes below have its formulas.
 _WINDOW = 22  # rows of the bipower variance
 _LEVEL_SDS = 3.0
 _CHANGE_SDS = 3.5
@@ -68,10 +69,12 @@ def published_jumps(
                     "statistic": flags["statistic"],
                     "p_value": np.nan,
                     "is_jump": is_jump,
+                    # The level rule may flag the first row, which has no return.
                     "jump_size": log_return.where(is_jump, 0.0).fillna(0.0),
                 }
             )
         )
+    # Back into the panel's order, from one asset after the other.
     return pd.concat(parts).loc[panel.index]
 
 
@@ -109,9 +112,11 @@ def published_rules(
     if len(bad):
         row = bad[0]
         raise ValueError(f"{name}: row {row}: found {level.iloc[row]}; should be positive")
+    # As many rows as the window are one too few: the first has no return.
     if min(len(level), len(base)) <= _WINDOW:
         found = min(len(level), len(base))
         raise ValueError(f"{name}: found {found} rows; should be more than {_WINDOW}")
+    # Simple returns, and the row's own in its window: so the study computed them.
     returns = level.pct_change()
     variance = np.pi / 2 * returns.abs().rolling(_WINDOW).mean() ** 2
     # A window without a move has no variance; pandas' running sum can leave rounding there.
@@ -120,6 +125,7 @@ def published_rules(
     statistic = (returns**2 / variance - 1) * np.sqrt(np.pi / 2) * np.sqrt(_WINDOW)
     beta = np.sqrt(2 * np.log(len(base)))
     threshold = beta - (np.log(np.pi) + np.log(np.log(len(base)))) / (2 * beta)
+    # In points, not in percent or logs, as the study's third rule has it.
     change, usual = level.diff(), base.diff()
     return pd.DataFrame(
         {

@@ -162,11 +162,13 @@ def detection_quality(
     if not truth:
         return pd.DataFrame(columns=_QUALITY_COLUMNS)
     size = _true_size(jumps, truth)
+    # A jump in an hour without a full window before it could not be found by any test.
     true = (size != 0) & jumps["statistic"].notna().to_numpy()
     flagged, flag_size = jumps["is_jump"].to_numpy(), jumps["jump_size"].to_numpy()
     rows = []
     for tolerance in tolerance_hours:
         delay = nearest_mark(jumps, flagged, range(tolerance + 1))
+        # Looks back: a flag is correct if the true jump came with it or just before it.
         correct = ~np.isnan(nearest_mark(jumps, true, range(-tolerance, 1)))
         for name, low, high in _classes(size_edges):
             delays = delay[true & _within(size, low, high)]
@@ -193,6 +195,7 @@ def false_alarm_rates(params: JumpParams, *, seed: int = 0) -> pd.DataFrame:
     """
     settings = {
         "this study": (params.window, params.n_tests, params.alpha),
+        # The setting of the paper's Table 1 for hours, to be held against its own figure.
         "252 days of 24 hours": (78, 6_048, 0.05),
     }
     rows = []

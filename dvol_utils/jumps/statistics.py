@@ -38,6 +38,7 @@ def gumbel_quantile(alpha: float) -> float:
     """Upper `alpha` quantile of the standard Gumbel law: 4.6001 at 1 %, 2.9702 at 5 %."""
     if not 0 < alpha < 1:
         raise ValueError(f"alpha: found {alpha}; should lie between 0 and 1, e.g. 0.01 for 1 %")
+    # log1p keeps the digits of a small alpha, which 1 - alpha rounds away.
     return -math.log(-math.log1p(-alpha))
 
 
@@ -112,6 +113,7 @@ def lee_mykland(
     testable = np.isfinite(returns) & (sigma > 0)
     sigma[~testable] = np.nan
     statistic = returns / sigma
+    # A family of one has no limit law: log log n needs more than one.
     tests = max(int(testable.sum()), 2) if n_tests is None else n_tests
     p_value = _gumbel_p_values(statistic, tests)
     gumbel_quantile(alpha)  # refuses a level outside (0, 1)
@@ -124,6 +126,7 @@ def lee_mykland(
 
 def normal_p_values(statistic: ArrayLike) -> Floats:
     """Two-sided p-values of single statistics `L`: `c * L` is standard normal without jumps."""
+    # erfc(x / sqrt 2) is both tails at once; 1 - cdf would lose the digits of small ones.
     return erfc(np.abs(np.asarray(statistic, dtype=float)) * MEAN_ABSOLUTE_NORMAL / math.sqrt(2))
 
 
@@ -231,8 +234,10 @@ def flag_limits(
     products = size[1:] * size[:-1]
     if not include_current:
         return threshold * np.sqrt(_trailing_sum(products, width)[width - 1 :] / width)
+    # Without the tested return's own product, which is b x.
     others = _trailing_sum(products, width - 1)[width - 2 :] if width > 1 else np.zeros(1)
     ratio = threshold**2 / width
+    # Half of b times the ratio: the positive root of x^2 = ratio (A + b x) follows.
     half = ratio * size[len(size) - len(others) :] / 2
     return half + np.sqrt(half**2 + ratio * others)
 
@@ -266,7 +271,9 @@ def _bipower_sigma(returns: Floats, window: int, include_current: bool) -> Float
     """`s_i`, missing before the first full window and where less than half of it is at hand."""
     products = np.abs(returns)
     products[1:] *= products[:-1].copy()
+    # The first return has none before it to be multiplied with.
     products[:1] = np.nan
+    # K - 2 products lie within the K - 1 returns before the tested one.
     width = window - 2
     present = ~np.isnan(products)
     count = _trailing_count(present, width)
@@ -277,6 +284,7 @@ def _bipower_sigma(returns: Floats, window: int, include_current: bool) -> Float
     mean = np.divide(total, count, out=np.full(len(total), np.nan), where=enough)
     first = np.flatnonzero(~np.isnan(returns))[:1].sum()  # 0 where there is none
     mean[: first + width] = np.nan  # the first product comes one row after the first return
+    # Shifted by a row where the tested return is not to measure itself.
     sigma[(0 if include_current else 1) :] = np.sqrt(mean[last])
     return sigma
 
@@ -307,4 +315,5 @@ def _trailing_count(present: Mask, width: int) -> NDArray[np.int64]:
 
 def _gumbel_p_values(statistic: Floats, n: int) -> Floats:
     centre, scale = gumbel_constants(n)
+    # 1 - exp(-x) would round the small p-values of clear jumps to steps.
     return -np.expm1(-np.exp((centre - np.abs(statistic)) / scale))

@@ -63,6 +63,7 @@ class AttentionNetwork(nn.Module):
         self.selection = VariableSelection(input_size, hidden_size, dropout)
         self.attention = WindowAttention(hidden_size, heads, window_hours)
         self.listen = Gate(hidden_size, dropout)
+        # ELU, as in the gated residual network of the paper.
         self.enrich = nn.Sequential(
             _norm(hidden_size), nn.Linear(hidden_size, hidden_size), nn.ELU()
         )
@@ -76,7 +77,9 @@ class AttentionNetwork(nn.Module):
         """
         self._check(x, last)
         hours = self.selection(x)  # (B, L, F) -> (B, L, H)
+        # Only the hours asked for listen; the others are heard.
         present = hours[:, -last:]
+        # A branch is added to what it came from, so that a shut gate leaves the hour as it was.
         present = present + self.listen(self.attention(hours, last))  # (B, last, H)
         present = present + self.refine(self.enrich(present))
         return self.head(present).squeeze(-1)
@@ -104,6 +107,7 @@ class VariableSelection(nn.Module):
         )
         for value in self.score[-1].parameters():  # all inputs count alike at first
             nn.init.zeros_(value)
+        # Its length does not matter: `forward` brings each row to 1.
         self.embedding = nn.Parameter(torch.randn(input_size, hidden_size))
         self.offset = nn.Parameter(torch.zeros(hidden_size))
         self.dropout = nn.Dropout(dropout)
@@ -132,6 +136,7 @@ class WindowAttention(nn.Module):
         self.norm = _norm(hidden_size)
         self.query = nn.Linear(hidden_size, hidden_size, bias=False)
         self.key_value = nn.Linear(hidden_size, 2 * hidden_size, bias=False)
+        # Zeros: at first it does not matter how long ago an hour was.
         self.by_lag = nn.Parameter(torch.zeros(heads, window_hours))
 
     def forward(self, hours: Tensor, last: int) -> Tensor:
@@ -140,6 +145,7 @@ class WindowAttention(nn.Module):
         query = self._split(self.query(hours[:, -last:]))  # (B, heads, last, H / heads)
         key, value = (self._split(part) for part in self.key_value(hours).chunk(2, dim=-1))
         score = query @ key.mT / math.sqrt(key.shape[-1]) + self._by_lag(hours.shape[1], last)
+        # Under autocast values are bfloat16 while the softmax stays in float32.
         heard = _softmax(score).to(value.dtype) @ value  # (B, heads, last, H / heads)
         return heard.transpose(1, 2).flatten(2)
 
@@ -147,7 +153,9 @@ class WindowAttention(nn.Module):
         """What is added to scores (heads, last, L): by lag, and minus infinity out of sight."""
         hour = torch.arange(length, device=self.by_lag.device)
         lag = hour[-last:, None] - hour
+        # The first of the hours asked for sees fewest; all see as many, so that all are alike.
         window = min(self.window_hours, length - last + 1)
+        # Lags out of sight need some index here; the next line takes them out.
         added = self.by_lag[:, lag.clamp(0, window - 1)]
         return added.masked_fill((lag < 0) | (lag >= window), -torch.inf)
 
@@ -170,6 +178,7 @@ class Gate(nn.Module):
 
 def _softmax(scores: Tensor) -> Tensor:
     """Softmax over the last dimension, in float32, whatever the scores are in."""
+    # Not softmax, whose gradient's last bits change with the number of threads: test_threads.py.
     return scores.log_softmax(dim=-1, dtype=torch.float32).exp()
 
 
@@ -225,6 +234,7 @@ def selection_table(
     if incomplete.any():
         first = samples.times[rows[incomplete][0]]
         raise ValueError(f"{incomplete.sum()} hours have a missing input, first {first}")
+    # As sequences of one hour: an hour's weights depend on its own inputs alone.
     x = torch.from_numpy(inputs)[:, None]  # (N, 1, F)
     weights = torch.stack([selection_weights(network, x)[:, 0] for network in networks]).mean(0)
     regime = samples.jump_regime[rows]
@@ -242,6 +252,7 @@ def selection_table(
 
 
 def _mean_weights(weights: np.ndarray, columns: list[str]) -> pd.DataFrame:
+    # Summed in float64: float32 would lose digits over thousands of hours.
     mean = weights.mean(axis=0, dtype=float)  # (N, F) -> (F,)
     groups = [group_of(name) for name in columns]
     return pd.DataFrame({"feature": columns, "group": groups, "weight": mean})

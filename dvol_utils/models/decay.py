@@ -92,8 +92,10 @@ class DecayForecaster:
     def predict(self, samples: Samples) -> np.ndarray:
         """Forecast for every hour, shape (rows,), index points; missing where inputs are."""
         inputs, unit = self._inputs(samples), self._unit(samples)
+        # Trees would take a missing input for a value; all models leave out the same hours.
         complete = ~(np.isnan(inputs).any(axis=1) | np.isnan(unit))
         forecast = np.full(len(inputs), np.nan)
+        # Back from its own volatility to the one that `to_points` knows.
         forecast[complete] = self.regression.predict(inputs[complete]) * unit[complete]
         return samples.to_points(forecast)
 
@@ -112,12 +114,15 @@ class DecayForecaster:
 
     def _inputs(self, samples: Samples) -> np.ndarray:
         gaps = [name in _GAPS for name in self.columns]
+        # A copy: gaps are divided in place below, and the samples serve other models too.
         inputs = samples.features[self.columns].to_numpy(copy=True)
+        # Gaps are in the study's volatility and its own is a multiple of that one.
         inputs[:, gaps] /= self._unit(samples)[:, None]
         return inputs
 
 
 def decay_weights(times: pd.DatetimeIndex, half_life_days: float) -> np.ndarray:
     """Weight of each row: 1 at the latest one, half that every `half_life_days` before it."""
+    # The latest time, not the last row: rows of several assets stand one after the other.
     age = (times.max() - times) / pd.Timedelta(days=1)
     return 0.5 ** (age.to_numpy() / half_life_days)

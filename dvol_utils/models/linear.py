@@ -35,6 +35,7 @@ class RidgeForecaster:
         self.penalty = penalty
         self.learnt: State = {}
 
+    # With more threads BLAS adds in another order, and the last bits change.
     @one_thread()
     def fit(self, samples: Samples) -> None:
         """Fit on every row that may be learnt from, each with the same weight."""
@@ -111,11 +112,13 @@ def _fit(
         "mean": scaler.mean_,
         "scale": scaler.scale_,
         "coefficients": ridge.coef_,
+        # An array like the others: a saved state holds nothing else.
         "intercept": np.array([ridge.intercept_]),
     }
 
 
 def _predict(learnt: State, inputs: np.ndarray) -> np.ndarray:
     """Forecast of the target, shape (N,), by the operations of scikit-learn's own models."""
+    # Step by step as scikit-learn does it, so in its bits (tests/test_light_commands.py).
     scaled = (inputs - learnt["mean"]) / learnt["scale"]
     return scaled @ learnt["coefficients"] + learnt["intercept"][0]

@@ -46,8 +46,10 @@ class DVOLLSTM(nn.Module):
         super().__init__()
         sizes = [input_size] + [hidden_size] * (num_layers - 1)
         self.layers = nn.ModuleList(nn.LSTM(size, hidden_size, batch_first=True) for size in sizes)
+        # One for all places: dropout has no weights, and each call draws a mask of its own.
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Sequential(
+            # Half the width, as published; test_models.py holds the numbers of parameters.
             nn.Linear(hidden_size, hidden_size // 2),
             nn.ReLU(),
             nn.Dropout(dropout),

@@ -18,6 +18,7 @@ class Persistence:
 
     def predict(self, samples: Samples) -> np.ndarray:
         """The origin's DVOL, shape (rows,), index points."""
+        # A copy: who is given forecasts may write into them.
         return samples.dvol.copy()
 
     def state(self) -> State:
@@ -36,6 +37,7 @@ class SeasonalNaive:
 
     def predict(self, samples: Samples) -> np.ndarray:
         """DVOL a whole number of weeks before the target, shape (rows,), index points."""
+        # Rounded up: beyond a week the same hour of the last known week is two weeks back.
         weeks = -(-samples.horizon // HOURS_PER_WEEK)
         lag = weeks * HOURS_PER_WEEK - samples.horizon
         forecast = np.full(len(samples.dvol), np.nan)

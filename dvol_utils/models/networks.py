@@ -72,6 +72,7 @@ def build_network(
         A study's sizes of the networks; without them the defaults.
     """
     size = network_size(name, networks or NetworksParams())
+    # The caller's generator stays as it was; weights are drawn on the CPU for all devices alike.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return _BUILD[name](input_size, **size)

@@ -53,6 +53,7 @@ def refit_text(forecasts: pd.DataFrame, folds: list[Fold], study: StudyParams) -
             "No month of the walk has begun since the study's end, so that nothing is refitted yet."
         )
     networks = forecasts[(forecasts["way"] == "refitted") & forecasts["model"].isin(NETWORK_NAMES)]
+    # Rows before the first refit are of networks that the study itself has trained.
     networks = networks[networks["fold"] >= folds[0].number].drop_duplicates(["model", "fold"])
     count = len(networks) * len(study.training.seeds)
     cost = f"; {count} networks were trained for it" if count else ""
@@ -131,6 +132,7 @@ def ways_sentence(forecasts: pd.DataFrame, chosen: str | None, study: StudyParam
     rows = forecasts[forecasts["model"] == chosen]
     if chosen is None or rows["way"].nunique() < len(MADE):
         return None
+    # The two ways as two models: the tests compare models.
     losses = squared_errors(rows.assign(model=rows["way"]))
     test = equal_loss(losses["refitted"], losses["saved"], horizon=study.overlap_hours)
     rmse = np.sqrt(losses.mean())
@@ -146,6 +148,7 @@ def best_day_sentence(forecasts: pd.DataFrame, chosen: str | None) -> str | None
     """What one day adds to the chosen model's gain as it was; None where there is no gain."""
     rows = forecasts[(forecasts["way"] == "saved") & (forecasts["model"] == chosen)]
     naive, error = (rows["y_true"] - rows[name] for name in ("y_origin", "y_pred"))
+    # By the day of the origin: its hours share most of what came.
     by_day = (naive**2 - error**2).groupby(rows["origin"].dt.floor("D")).sum()
     if rows.empty or by_day.sum() <= 0:
         return None

@@ -62,6 +62,7 @@ def pooling_table(forecasts: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
 
 
 def _one_asset(forecasts: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
+    # Model and way in one name, since the tests know models alone.
     rows = average_seeds(forecasts.assign(model=forecasts["model"] + " " + forecasts["way"]))
     kinds = forecasts[["asset", "model", "way"]].drop_duplicates(ignore_index=True)
     names = kinds["model"] + " " + kinds["way"]
@@ -79,6 +80,7 @@ def _one_asset(forecasts: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
     for pooled, alone in pairs:
         test = equal_loss(losses[pooled], losses[alone], horizon=horizon)
         differences.loc[pooled, ["p_value", "p_bartlett"]] = test[1:]
+    # A row for each model, those without a comparison too.
     changes = differences.drop(columns="metric").reindex(names).reset_index(drop=True)
     return pd.concat([kinds, scores, changes], axis="columns")
 
@@ -101,6 +103,7 @@ def correlation_table(samples: Sequence[Samples], forecasts: pd.DataFrame) -> pd
         those of the forecasts.
     """
     alone = average_seeds(forecasts[forecasts["way"] == ALONE])
+    # In shares of the level, without which the larger asset would set the correlation.
     error = (alone["y_true"] - alone["y_pred"]) / alone["y_origin"]
     errors = alone.assign(error=error).set_index(["asset", "model", "origin"])["error"].sort_index()
     rows = []

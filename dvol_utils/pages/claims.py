@@ -134,6 +134,7 @@ def _ladder_tests(table: pd.DataFrame) -> dict[tuple[str, str], pd.Series]:
     tests = {step: accuracy_test(table, *step) for step in _steps(sizes)}
     corrected = holm(pd.Series({step: test["p_value"] for step, test in tests.items()}))
     return {
+        # The row with its p-value replaced, so that readers of a test need not know of Holm.
         step: test.where(test.index != "p_value", p)
         for (step, test), p in zip(tests.items(), corrected, strict=True)
     }
@@ -156,6 +157,7 @@ def _beats_persistence(
     )
     skills = table[(table["kind"] == "interval") & (table["metric"] == "skill")]
     top = skills.loc[skills["estimate"].idxmax()]
+    # What looks best afterwards is said as well, with the reason why it was not chosen.
     if top["model_a"] not in (best, "persistence"):
         evidence += (
             f". {label(top['model_a'])} scored higher on the test rows "
@@ -189,6 +191,7 @@ def _larger_is_better(table: pd.DataFrame) -> Claim:
 
 def _compared(large: str, small: str, test: pd.Series) -> str:
     """What a test of two models shows: which is better, or that it does not separate them."""
+    # Written so that a missing p-value tells nothing apart.
     if not test["p_value"] < LEVEL:
         return f"{label(large)} and {label(small)} cannot be told apart ({p_text(test['p_value'])})"
     word = "better" if test["estimate"] < 0 else "worse"
@@ -296,6 +299,7 @@ def _published(table: pd.DataFrame, simulated: bool) -> Claim:
         return Claim(question, Verdict.UNJUDGED, f"{ours}, so R² by itself says little about skill")
     own_rows = "though the published figures stem from test rows of their own"
     holds = Verdict.UNJUDGED
+    # On both counts, since the hours are others: by one alone nothing would follow.
     if r2 > theirs["r2"] and rmse < theirs["rmse"]:
         holds, ours = Verdict.DOES_NOT_HOLD, f"{ours}, better on both counts"
     return Claim(question, holds, f"{ours}, {own_rows}", on_skill=False)

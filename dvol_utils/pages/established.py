@@ -193,6 +193,7 @@ def _everywhere(regimes: pd.DataFrame, model: str, kind: str, text: str) -> _Jud
     holds = bool((rows["low"] > 0).all())
     ahead = int((rows["skill"] > 0).sum())
     less = "" if holds else f"; ahead in {ahead} of {len(rows)}, not in each beyond chance"
+    # In the regimes that came it holds, of the others nothing is known.
     if holds and missing > 0:
         return text, OPEN, f"Skill: {listed}; {missing} of {_KINDS[kind]} not among the test rows"
     return text, ESTABLISHED if holds else NOT, f"Skill: {listed}{less}"
@@ -203,6 +204,7 @@ def _months(months: pd.DataFrame, model: str) -> _Judged:
     of_model = months[months["model"] == model].dropna(subset=["skill"])
     if of_model.empty:
         return text, OPEN, "There is no month with a skill"
+    # A month in part may be ahead by a few days of luck.
     whole = of_model[of_model["n"] >= _WHOLE * 24 * of_model["month"].dt.days_in_month]
     if whole.empty:
         return text, OPEN, "There is no whole month with a skill"
@@ -243,6 +245,7 @@ def _sharper(table: pd.DataFrame, model: str, coverage: float) -> _Judged:
 
 def _verdict(holds: bool, low: float | None) -> str:
     """Whether the test and the interval (its lower end) both speak for it."""
+    # Where there is no interval, the test alone decides.
     agreed = [holds] + ([] if low is None or pd.isna(low) else [low > 0])
     if all(agreed):
         return ESTABLISHED

@@ -38,6 +38,7 @@ def cumulative_title(curve: pd.DataFrame, weeks: pd.DataFrame, model: str) -> st
         `weekly_losses`.
     model : str
     """
+    # `excess` is what was lost: the smallest are the best weeks.
     last, best = curve.iloc[-1], -weeks["excess"].nsmallest(2).sum()
     said = f"{label(model)} saves {number(last['gain'], ',.0f')} points² over the test "
     said += bounds_text(last["low"], last["high"], ",.0f")
@@ -87,6 +88,7 @@ def error_title(forecasts: pd.DataFrame, model: str) -> str:
 
 def slope_title(slope: float, error: float, model: str) -> str:
     """What came of each point that a model forecast, by the slope of Mincer and Zarnowitz."""
+    # Two standard errors, about what 95 % of chance stays within.
     chance = "within" if abs(slope - 1) < 2 * error else "beyond"
     return (
         f"Of each point of change that {label(model)} forecast, {number(slope, '.2f')} came "

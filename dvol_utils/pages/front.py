@@ -83,6 +83,7 @@ def _later_rows(study: StudyParams, stages: dict[str, Any]) -> list[tuple[str, s
     after = stages.get(AFTER.name, {})
     if "summary" in after and study.artefact("after.parquet").is_file():
         table = read_table(study, "after")
+        # As it was: the models that were there when the study ended.
         chosen = table[table["chosen"].astype(bool) & (table["way"] == "saved")]
         held = int(((chosen["loss_gain"] > 0) & (chosen["p_holm"] < LEVEL)).sum())
         verdict = {0: NOT, _LOSSES: ESTABLISHED}.get(held, DISPUTED)
@@ -106,6 +107,7 @@ def _parameters(study: StudyParams) -> dict[str, int]:
     counts = {}
     for folder in sorted(study.artefact("checkpoints").glob("*")):
         configs = sorted(folder.glob("*/config.json"))
+        # Simple models have no such number.
         count = read_json(configs[0]).get("parameter_count") if configs else None
         if count is not None:
             counts[folder.name] = int(count)

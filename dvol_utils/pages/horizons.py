@@ -55,6 +55,7 @@ def horizon_table(forecasts: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
         for hours, rows in forecasts.groupby("horizon_hours", sort=True)
     ]
     table = pd.concat(tables, ignore_index=True)
+    # One test a horizon: those of the other models choose nothing.
     chosen = table["chosen"].to_numpy(bool)
     table["p_holm"] = float("nan")
     if chosen.any():
@@ -156,6 +157,7 @@ def _one_horizon(forecasts: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
                 "p_value": test.p_value,
                 "p_bartlett": test.p_bartlett,
                 "n": len(losses),
+                # How many days, or other horizons, stand behind that many overlapping rows.
                 "apart": len(losses) // hours,
             }
         )

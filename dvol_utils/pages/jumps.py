@@ -131,6 +131,7 @@ def _truth_words(quality: pd.DataFrame) -> str:
     if quality.empty:
         return ""
     exact = quality[quality["tolerance_hours"] == quality["tolerance_hours"].min()]
+    # The largest class that holds a true jump: some markets have none of the largest.
     overall, largest = exact.iloc[0], exact[exact["true_jumps"] > 0].iloc[-1:]
     if not overall["flags"]:
         return f"None of the {overall['true_jumps']:,} true jumps is found."

@@ -45,6 +45,7 @@ def meaning(intervals: pd.DataFrame, steps: pd.DataFrame, hours: int, coverage: 
     theirs = PUBLISHED_FIGURES["overall"]
     rmse, r2, skill = (_estimates(intervals, name) for name in ("rmse", "r2", "skill"))
     day, old, hour = (NAIVE[age] for age in (DAY, INFORMATION_AGE, 1))
+    # The last two steps both add to the second: see `decomposition`.
     network, level = steps["added"].iloc[-2:]
     ours = metric(intervals, OURS[HAR], "skill")
     return [
@@ -84,6 +85,7 @@ def spread_title(scores: pd.DataFrame) -> str:
     parts = []
     for name, rows in scores.groupby(supervision, sort=False):
         sizes = rows["rmse"].max() - rows["rmse"].min()
+        # Seeds beside sizes: a size that differs less than its seeds do is none.
         parts.append(f"{name}: sizes {sizes:.3f} points apart, {_seeds_apart(rows)}")
     return "; ".join(parts)
 

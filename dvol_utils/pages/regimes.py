@@ -102,6 +102,7 @@ def month_finding(months: pd.DataFrame, model: str) -> str:
     ahead, beyond = int((rows["skill"] > 0).sum()), int((rows["low"] > 0).sum())
     tested = rows[rows["p_holm"] < LEVEL]
     better = int((tested["skill"] > 0).sum())
+    # One-sided: the question is whether it is ahead more often.
     chance = binomtest(ahead, len(rows), alternative="greater").pvalue
     long = rows[rows["low"].notna()]
     ends = ""

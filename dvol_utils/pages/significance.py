@@ -46,6 +46,7 @@ def time_finding(table: pd.DataFrame, model: str) -> str:
     for row in table.itertuples():
         lead = f"By {LOSS_NAMES[row.loss]}"
         settles = f"a year of hours settles a gain of {percent(row.year_1)}"
+        # Written so that a missing gain is none.
         if not row.loss_gain > 0:
             said.append(f"{lead}, {settles}; {label(model)} shows none.")
         elif np.isinf(row.months_needed):
@@ -117,6 +118,7 @@ def unbiased_finding(unbiased: pd.DataFrame, model: str | None) -> str:
             f"Nothing speaks against taking forecasts of {label(row['model'])} as they are: {line}."
         )
     who = f"Forecasts of {label(row['model'])}"
+    # The slope is near 1, so that it is the level that is off.
     if abs(row["slope"] - 1) < 2 * row["slope_se"]:
         return f"{who} cannot be taken at face value, they are off on average: {line}."
     return (

@@ -50,6 +50,7 @@ def by_loss(losses: pd.DataFrame) -> pd.DataFrame:
 
 def against(pairs: pd.DataFrame, rivals: Collection[str]) -> pd.DataFrame:
     """`diebold_mariano_pairs` with the rivals across; a negative difference speaks for the row."""
+    # Each pair stands once in the table; turned round it stands in the other's row too.
     names = {"model_a": "model_b", "model_b": "model_a"}
     turned = pairs.rename(columns=names).assign(mean_difference=-pairs["mean_difference"])
     rows = pd.concat([pairs, turned]).sort_index(kind="stable")

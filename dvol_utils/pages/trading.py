@@ -70,6 +70,7 @@ def trading_answer(
         _instrument_sentence(row, gains[row.instrument], chance[row.instrument], study)
         for row in mine.itertuples()
     ]
+    # The paper index cannot be traded, and proves nothing.
     tradable = results[(results["instrument"] != PAPER_INDEX) & (results["sharpe_low"] > 0)]
     by_rule = tradable[(tradable["model"] == model) & (tradable["rule"] == rule)]
     sure = [name for name in by_rule["instrument"] if chance[name]["probability"] >= _SURE]
@@ -147,6 +148,7 @@ def _break_even_text(row: tuple, study: StudyParams) -> str:
     """What a side could cost before the gain is gone, and what it does cost, by its parts."""
     if not row.annual_gross > 0:
         return "It loses before any cost."
+    # Cost over gross is paid over break-even: both are points by the same position.
     paid = row.break_even * row.annual_cost / row.annual_gross
     parts = cost_parts(row.instrument, paid, study.trading)
     made = listed([f"{number(value, '.2f')} {name}" for name, value in parts.items()])
@@ -209,6 +211,7 @@ def _claim(
     if (mine["in_market"] == 0).all():
         return "forecast led to no position, so there is nothing that costs could take"
     held = mine["days"] * mine["in_market"]
+    # Days count by the size of their position, as `in_market` does.
     most = round(held[mine["instrument"].isin(beyond)].max()) if beyond else 0
     if 0 < most < _ENOUGH:
         return (

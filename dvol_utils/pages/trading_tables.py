@@ -41,6 +41,7 @@ def by_strategy(results: pd.DataFrame) -> pd.DataFrame:
     """
     bare = results["rule"] == NO_RULE
     shown = named(without_idle(results))
+    # A rule without a model has no model to stand under.
     strategy = results["model"].map(label).where(~bare, BARE)
     rule = shown["rule"].where(~bare, shown["model"])
     return readable(shown.drop(columns="model").assign(strategy=strategy, rule=rule))

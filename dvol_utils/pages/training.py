@@ -64,6 +64,7 @@ def feature_summary(samples: Samples, columns: list[str]) -> pd.DataFrame:
     """Inputs on the training rows: feature, mean, sd, min, max, target_correlation."""
     rows = samples.rows("train")
     values = samples.features[columns].iloc[rows]
+    # By index, as `corrwith` pairs its rows.
     correlation = values.corrwith(pd.Series(samples.target[rows], index=values.index))
     return pd.DataFrame(
         {
@@ -158,6 +159,7 @@ def training_overview(folders: Iterable[Path]) -> pd.DataFrame:
         the median (whole) of epochs and best_epoch and the mean of validation_loss.
     """
     summary = training_summary(folders)
+    # A model and seed that stand twice have folds.
     if summary.empty or not summary.duplicated(["model", "seed"]).any():
         return summary
     overview = summary.groupby("model", sort=False, as_index=False).agg(
@@ -170,6 +172,7 @@ def training_overview(folders: Iterable[Path]) -> pd.DataFrame:
         validation_loss=("validation_loss", "mean"),
     )
     whole = {name: overview[name].round().astype(int) for name in ("epochs", "best_epoch")}
+    # Each fold and seed is one checkpoint.
     return overview.assign(folds=overview["folds"] // overview["seeds"], **whole)
 
 

@@ -58,6 +58,7 @@ def where_line(where: Where) -> str:
         return ""
     top = _best(_of_kind(where.parts, "weekday"))
     share = "More than all" if top["gain_share"] > 1 else _whole(top["gain_share"])
+    # Against its part of the hours: a seventh of them may well hold a seventh of the gain.
     much = top["gain_share"] > _MUCH * top["hours_share"]
     line = (
         f"**{'Much of it rests on a few days.' if much else 'It is spread over the week.'}** "
@@ -169,6 +170,7 @@ def _on_weekdays(
 def _on_weeks(weeks: pd.DataFrame, without: pd.DataFrame, coverage: float) -> str:
     best = weeks.sort_values("part", ascending=False, kind="stable").head(_NAMED_WEEKS)
     named = " and ".join(day(week) for week in sorted(best["group"]))
+    # Missing as a whole where there is no gain to have a share of.
     share = best["gain_share"].sum(skipna=False)
     held = f" hold {_whole(share)} of the gain." if pd.notna(share) else " gain most."
     less, both = (without.loc[name] for name in ("best_two_weeks", "best_and_worst_two_weeks"))

@@ -35,6 +35,7 @@ def cumulative_gain(
     for (way, model), rows in gains.groupby(["way", "model"], sort=False):
         if model == "seasonal_naive":
             continue
+        # Every so many points and the last one, so that lines end where they end.
         line = rows.iloc[:: max(1, len(rows) // _DRAWN)]
         line = pd.concat([line, rows.tail(1)])
         is_chosen = model == chosen

@@ -53,6 +53,7 @@ def plot_calendars(calendar: pd.DataFrame, *, title: str) -> Figure:
         The finding.
     """
     names = list(dict.fromkeys(calendar["series"]))
+    # Rounded up: an odd series has a row of its own.
     rows = -(-len(names) // 2)
     fig = new_figure(WIDTH, 0.7 + 1.8 * rows)
     grid = fig.subplots(rows, 2, squeeze=False, sharex=True)
@@ -84,12 +85,14 @@ def plot_calendar(calendar: pd.DataFrame, *, title: str, ax: Axes | None = None)
         Axes to draw on.
     """
     ax = axes(ax, height=2.0)
+    # Periods know no zone; the days are UTC days already.
     days = calendar["day"].dt.tz_localize(None)
     month = days.dt.to_period("M")
     months = pd.period_range(month.min(), month.max() + 1, freq="M")
     cells = np.full((31, len(months) - 1), np.nan)
     cells[days.dt.day - 1, months.get_indexer(month)] = calendar["share"]
     colours = ListedColormap([colour for _, colour in _SHARES.values()])
+    # One edge more than colours: a whole day is a share of 1, which lies below 1.5.
     norm = BoundaryNorm([*_SHARES, 1.5], len(_SHARES))
     edges = mdates.date2num(months.to_timestamp())
     ax.pcolormesh(edges, np.arange(32) + 0.5, cells, cmap=colours, norm=norm)
@@ -116,6 +119,7 @@ def plot_lead_lag(clock: pd.DataFrame, *, title: str, ax: Axes | None = None) ->
         Axes to draw on.
     """
     ax = axes(ax, height=2.6)
+    # As wide as the gap between bars, whatever the step of the data.
     width = 0.38 * (clock["lag_hours"].diff().min() if len(clock) > 1 else 1)
     kinds = (("with_return", "price return", BLUE), ("with_size", "its absolute value", ORANGE))
     for side, (column, label, colour) in zip((-1, 1), kinds, strict=True):
@@ -210,6 +214,7 @@ def plot_histogram(
     if log:
         ax.set_yscale("log")
         seen = density.loc[density["density"] > 0, "density"]
+        # The normal curve falls without end here, and would set the scale.
         ax.set_ylim(seen.min() / 2, seen.max() * 2)
     ax.legend(loc="upper right")
     ax.set_xlabel(xlabel)

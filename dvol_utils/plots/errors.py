@@ -33,7 +33,9 @@ def change_cloud(
     ax = axes(ax, height=4.2, width=0.9 * WIDTH)
     rows = forecasts[forecasts["model"] == model]
     forecast, outcome = rows["y_pred"] - rows["y_origin"], rows["y_true"] - rows["y_origin"]
+    # Without the last half percent, which would make the cloud a point.
     wide, high = np.quantile(np.abs(forecast), 0.995), np.quantile(np.abs(outcome), 0.995)
+    # Never empty, where a model forecasts no change.
     ends = (-max(wide, 0.01), max(wide, 0.01), -max(high, 0.01), max(high, 0.01))
     cloud = ax.hexbin(
         forecast.clip(*ends[:2]), outcome.clip(*ends[2:]), gridsize=34, bins="log", cmap="Blues",

@@ -75,11 +75,12 @@ def cumulative_gain(path: pd.DataFrame, *, title: str, ax: Axes | None = None) -
     Parameters
     ----------
     path : DataFrame
-        `results.where.cumulative_gain`.
+        `significance.summed_gain`, with its band.
     title : str
         The finding.
     """
     ax = axes(ax, height=_MIDDLE)
+    # A line of a year has no room for more points on a page.
     thin = path.iloc[:: max(1, round(len(path) / _WIDE))]
     ax.fill_between(thin["origin"], thin["low"], thin["high"], color=BLUE, alpha=0.15, linewidth=0)
     ax.plot(thin["origin"], thin["gain"], color=BLUE)
@@ -107,6 +108,7 @@ def _grouped(table: pd.DataFrame) -> pd.DataFrame:
         ["rank", "skill"], ascending=[False, True], kind="stable"
     )
     gaps = (ordered["rank"] != ordered["rank"].shift()).cumsum() - 1
+    # Groups stand apart by a part of a row.
     return ordered.assign(place=np.arange(len(ordered)) + _GAP * gaps.to_numpy())
 
 

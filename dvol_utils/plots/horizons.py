@@ -22,6 +22,7 @@ def skill_by_horizon(table: pd.DataFrame, *, title: str) -> Figure:
     model that is below `SKILL_FLOOR` at most horizons has no panel, and whiskers end there.
     """
     hours = list(pd.unique(table["horizon_hours"]))
+    # By most horizons, so that one bad horizon hides no model.
     low = (100 * table["skill"] < SKILL_FLOOR).groupby(table["model"], sort=False).mean() > 0.5
     models = list(low.index[~low]) or list(low.index)
     rows = -(-len(models) // _COLUMNS)

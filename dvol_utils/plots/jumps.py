@@ -39,6 +39,7 @@ def plot_flags(panel: pd.DataFrame, jumps: pd.DataFrame, *, title: str = "") -> 
     month = time.dt.normalize() - pd.to_timedelta(time.dt.day - 1, unit="D")
     for name, sign, _, colour in _DIRECTIONS:
         hit = (flags["is_jump"] & (np.sign(flags["jump_size"]) == sign)).to_numpy()
+        # Downward flags are counted below the axis.
         counts = sign * pd.Series(hit, index=month.array).groupby(level=0).sum()
         form = {"width": pd.Timedelta(days=26), "align": "edge", "color": colour}
         below.bar(counts.index, counts, **form, hatch="" if sign > 0 else "///", label=name)
@@ -57,6 +58,7 @@ def plot_sizes(jumps: pd.DataFrame, *, title: str = "", ax: Axes | None = None) 
     """Histogram of flagged log returns, upward and downward, by absolute size."""
     ax = axes(ax, height=2.8)
     size = 100 * jumps.loc[jumps["is_jump"], "jump_size"]
+    # Not empty, where no hour was flagged.
     edges = np.linspace(0, max(float(size.abs().max()), 1.0) if len(size) else 1.0, 31)
     for name, sign, _, colour in _DIRECTIONS:
         part = size[np.sign(size) == sign].abs()

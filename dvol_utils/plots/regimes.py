@@ -52,6 +52,7 @@ def skill_by_regime(
     shown = scores[scores["model"] != "persistence"]
     models = list(pd.unique(shown["model"]))
     ax = axes(ax, height=0.8 + 0.38 * len(models))
+    # A model off the scale in one regime has no place on it in the others.
     lowest = 100 * shown.groupby("model")["skill"].min()
     off_scale = lowest[lowest < SKILL_FLOOR]
     for model, skill in off_scale.items():
@@ -80,6 +81,7 @@ def hour_of_week_gain(gains: pd.DataFrame, *, title: str) -> Figure:
     title : str
         The finding.
     """
+    # Hours without a row stay, or the map would lose a column.
     grid = 100 * gains.pivot_table(index="weekday", columns="hour", values="share", dropna=False)
     grid = grid.reindex(index=range(7), columns=range(24))
     figure = new_figure(WIDTH, 4.4)

@@ -112,6 +112,7 @@ def pair_matrix(
     gap = pd.DataFrame(np.nan, models, models)
     dots = pd.DataFrame("", models, models)
     for pair in pairs.itertuples():
+        # Losses turned into gains in skill: less loss is more skill.
         gap.loc[pair.model_a, pair.model_b] = -100 * pair.mean_difference / persistence_loss
         gap.loc[pair.model_b, pair.model_a] = -gap.loc[pair.model_a, pair.model_b]
         if pair.p_holm < LEVEL:

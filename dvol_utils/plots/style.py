@@ -151,6 +151,7 @@ def label_ends(ax: Axes, right: float | datetime, ends: Sequence[tuple[float, st
     ends : sequence of (height, text, colour)
         One line each.
     """
+    # Points of a label turned into units of the axis.
     low, high = ax.get_ylim()
     inches = ax.get_position().height * ax.figure.get_figheight()
     gap = _APART / (72 * inches) * (high - low)
@@ -197,6 +198,11 @@ def fit_titles(figure: Figure) -> bool:
         Whether one was broken, and what lies below it has to be laid out again.
     """
     lay_out(figure)
+    return break_titles(figure)
+
+
+def break_titles(figure: Figure) -> bool:
+    """`fit_titles` of a figure that is laid out already."""
     before = [text.get_text() for text in figure.findobj(is_title)]
     for text in figure.findobj(is_title):
         words, box = " ".join(text.get_text().split()), text.get_window_extent()

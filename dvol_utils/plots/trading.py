@@ -72,11 +72,13 @@ def cost_lines(grid: pd.DataFrame, assumed: float, *, title: str, ax: Axes | Non
     rows = grid[grid["delay_hours"] == grid["delay_hours"].min()]
     for place, (name, part) in enumerate(rows.groupby("instrument", sort=False)):
         colour, dashes = _LINES[place % len(_LINES)]
+        # The gain before costs is what a spread, slippage and fee of nothing would leave.
         spreads = np.array([0.0, *part["half_spread"]])
         returns = np.array([part["annual_gross"].iloc[0], *part["annual_return"]])
         form = {"color": colour, "ls": dashes, "marker": _MARKERS[place % len(_MARKERS)]}
         ax.plot(spreads, returns, **form, ms=5)
         for left, right in zip(range(len(spreads) - 1), range(1, len(spreads)), strict=True):
+            # Where a line goes from gain to loss between two spreads of the grid.
             if returns[left] > 0 >= returns[right]:
                 share = returns[left] / (returns[left] - returns[right])
                 even = spreads[left] + share * (spreads[right] - spreads[left])

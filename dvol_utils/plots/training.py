@@ -156,6 +156,7 @@ def target_distribution(target: np.ndarray, *, ax: Axes | None = None) -> Axes:
     ax = axes(ax)
     target = pd.Series(target)
     sd = target.std()
+    # The tails are gathered at the ends, not left out.
     ax.hist(target.clip(-6, 6), bins=121, density=True, color=GREY, alpha=0.7)
     grid = np.linspace(-6, 6, 301)
     density = np.exp(-0.5 * (grid / sd) ** 2) / (sd * np.sqrt(2 * np.pi))
@@ -181,6 +182,7 @@ def input_weights(table: pd.DataFrame, *, largest: int = 15, ax: Axes | None = N
     groups = table.drop_duplicates("feature").set_index("feature")["group"]
     equal = 100 / len(weights)
     shown = 100 * weights.sort_values("all", ascending=False).head(largest)
+    # By groups as they first appear, not by the alphabet.
     order = groups[shown.index].map({name: i for i, name in enumerate(pd.unique(groups))})
     shown = shown.loc[order.sort_values(kind="stable").index]
     ax = axes(ax, height=1.1 + 0.28 * len(shown))

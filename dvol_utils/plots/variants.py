@@ -5,17 +5,20 @@ from __future__ import annotations
 import io
 import textwrap
 from itertools import pairwise
+from math import ceil, floor
 
 import matplotlib as mpl
 import matplotlib.dates as mdates
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator
+from matplotlib.transforms import Bbox, TransformedBbox
 from PIL import Image
 
-from dvol_utils.plots.style import fit_labels, fit_titles, is_title, lay_out, styled
+from dvol_utils.plots.style import break_titles, fit_labels, is_title, lay_out, styled
 
 NARROW = 3.5  # inches: the width of a phone, where an inch is 100 pixels of a page
 _SMALLER = 0.85  # letters of the narrow figure beside those of the wide one
@@ -29,17 +32,34 @@ _LETTERS = 50  # of a title's line on a phone, before it is measured
 
 def pixels(figure: Figure) -> Image.Image:
     """The figure, which is laid out, as an image of few colours, cut to what is drawn."""
-    buffer = io.BytesIO()
-    quick = {"compress_level": 1}  # it is packed again, with a palette
     cut = figure.get_tightbbox().padded(mpl.rcParams["savefig.pad_inches"])
     engine = figure.get_layout_engine()
-    figure.set_layout_engine("none")  # saving would lay out once more, and again to measure
+    figure.set_layout_engine("none")  # drawing would lay out once more
     try:
-        figure.savefig(buffer, format="png", dpi=figure.dpi, bbox_inches=cut, pil_kwargs=quick)
+        image = _drawn(figure, cut)
     finally:
         figure.set_layout_engine(engine)
-    image = Image.open(buffer).convert("RGB")
+    # A palette, whose colours `on_dark` exchanges.
     return image.quantize(_COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+
+
+def _drawn(figure: Figure, cut: Bbox) -> Image.Image:
+    """What lies in a box (inches) of a figure."""
+    canvas = FigureCanvasAgg(figure)
+    left, low, right, high = TransformedBbox(cut, figure.dpi_scale_trans).extents
+    pad = figure.dpi * mpl.rcParams["savefig.pad_inches"]
+    width, height = canvas.get_width_height()
+    if min(left, low, width - right, height - high) < -pad:  # names reach beyond the sheet
+        buffer = io.BytesIO()
+        quick = {"compress_level": 1}  # it is packed again, with a palette
+        figure.savefig(buffer, format="png", dpi=figure.dpi, bbox_inches=cut, pil_kwargs=quick)
+        return Image.open(buffer).convert("RGB")
+    canvas.draw()  # once, where savefig with a box would draw twice
+    sheet = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    box = (floor(left), height - ceil(high), ceil(right), height - floor(low))
+    image = Image.new("RGB", (box[2] - box[0], box[3] - box[1]), "white")
+    image.paste(sheet, (-box[0], -box[1]))
+    return image
 
 
 def on_dark(image: Image.Image) -> Image.Image:
@@ -52,6 +72,7 @@ def on_dark(image: Image.Image) -> Image.Image:
 def dark_colours(colours: np.ndarray) -> np.ndarray:
     """Colours (n, 3; 0 to 255) with lightness turned round: white becomes the dark paper."""
     light = np.asarray(colours) / 255
+    # HSL lightness is the mean of the largest and the smallest part.
     ends = light.max(axis=1, keepdims=True) + light.min(axis=1, keepdims=True)
     turned = np.clip(light + 1 - ends, 0, 1) ** _LIFT
     return np.rint(255 * (DARK_PAPER + (1 - DARK_PAPER) * turned)).astype(int)
@@ -79,8 +100,8 @@ def make_narrow(figure: Figure) -> None:
     for ax in figure.axes:
         _thin_ticks(ax)
     fit_labels(figure)
-    if fit_titles(figure):
-        lay_out(figure)
+    break_titles(figure)
+    lay_out(figure)
 
 
 def _stack_legends(holder: Figure | Axes) -> None:

@@ -61,11 +61,13 @@ def _week(rows: pd.DataFrame, week: object) -> str:
 
     def points(level: pd.Series) -> str:
         room = _HIGH - 2 * _EDGE
+        # SVG counts from the top down; a flat week has no height to divide by.
         down = _EDGE + room * (high - level.to_numpy()) / ((high - low) or 1.0)
         return " ".join(f"{x:.0f},{y:.1f}" for x, y in zip(across, down, strict=True))
 
     drawn = ""
     if band.notna().all(axis=None):
+        # Back along the upper edge, so that the polygon closes.
         back = " ".join(reversed(points(band["q95"]).split()))
         drawn = f'<polygon class="band" points="{points(band["q05"])} {back}"/>'
     for kind, column in lines.items():

@@ -63,6 +63,7 @@ def drawn_rows(parts: pd.DataFrame) -> pd.DataFrame:
         The rows with `name` (for readers) and `place` (from the top, groups a gap apart).
     """
     weeks = parts[parts["kind"] == "week"].sort_values("part", ascending=False, kind="stable")
+    # With few weeks the best are the worst as well: each stands once.
     ends = weeks if len(weeks) < 2 * _WEEKS else pd.concat([weeks.head(_WEEKS), weeks.tail(_WEEKS)])
     kinds = [parts[parts["kind"] == kind] for kind in ("weekday", "level_regime", "jump_regime")]
     rows = pd.concat([*kinds, ends], ignore_index=True)

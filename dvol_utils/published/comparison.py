@@ -86,6 +86,7 @@ def compared_forecasts(
         reproduced,
         *blind_forecasts(study, samples),
         *naive_forecasts(levels, targets, list(NAIVE)),
+        # A scaled forecast of zero is the rolling mean itself, the published rules' naive level.
         scored_rows(samples, samples.to_points(np.zeros(len(samples.dvol))), ROLLING),
         clean.assign(model=clean["model"].map(OURS)),
     ]
@@ -139,6 +140,7 @@ def intervals(forecasts: pd.DataFrame, *, resampling: Resampling) -> pd.DataFram
     steps = bootstrap_interval(consecutive(forecasts), "direction", resampling=resampling)[columns]
     overall = PUBLISHED_FIGURES["overall"]
     naive = metric(measured, NAIVE[DAY], "rmse")["estimate"]
+    # Their RMSE against ours of persistence: the study names no skill.
     theirs = {**overall, "skill": 1 - (overall["rmse"] / naive) ** 2}
     published = pd.DataFrame(
         [("Published", m, theirs[m]) for m in METRICS if m != "direction"]
@@ -227,6 +229,7 @@ def decomposition(samples: Samples, forecasts: pd.DataFrame, levels: pd.Series) 
     }
     r2: dict[str, float] = {}
     for name, (part, _) in steps.items():
+        # Without an input there is nothing to fit, and the error is that of the mean alone.
         beta = np.linalg.lstsq(x[:, part], samples.target[fitted], rcond=None)[0]
         error = y - samples.to_points(x_test[:, part] @ beta, scored)
         r2[name] = 1 - np.sum(error**2) / total
@@ -239,6 +242,7 @@ def liveliest_weeks(forecasts: pd.DataFrame, days: int = 14) -> pd.DataFrame:
     outcome = forecasts.drop_duplicates("target_time").set_index("target_time")["y_true"]
     outcome = outcome.sort_index()
     span = outcome.rolling(f"{days}D")
+    # Two weeks that end a little after their widest range show what came after it.
     end = (span.max() - span.min()).idxmax() + pd.Timedelta(days=days // 4)
     end = min(end, outcome.index[-1])
     return forecasts[forecasts["target_time"].between(end - pd.Timedelta(days=days), end)]

@@ -43,6 +43,7 @@ def flaw_table(
     for model in _MODELS:
         rows = variants[variants["model"] == model]
         parts = [part.assign(model=name) for name, part in rows.groupby("variant", sort=False)]
+        # The first table labels the hours by regime, see `same_hours`.
         parts.sort(key=lambda part: part["model"].iloc[0] != LEAK_FREE)  # its regimes label hours
         hours = average_seeds(same_hours(parts, levels))
         gaps = bootstrap_difference(hours, "skill", PAIRS, resampling=resampling)
@@ -126,6 +127,7 @@ def rule_table(panel: pd.DataFrame, complete: pd.DataFrame, params: JumpParams) 
     """
     test = detect_jumps(complete, params).set_index("time")["is_jump"]
     rules = published_rules(panel["dvol_close"]).set_index(pd.DatetimeIndex(panel["time"]))
+    # Hours that were dropped have no flag of the test.
     real = test.reindex(rules.index).fillna(False).astype(bool)
     names = {
         "squared return against bipower variance": rules["bipower"],

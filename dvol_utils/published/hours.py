@@ -17,6 +17,7 @@ def holes(times: pd.Series) -> tuple[int, int]:
     """How many holes a panel's times have, and how many hours lie in them."""
     steps = times.diff().dropna()
     steps = steps[steps > _HOUR]
+    # A step of n hours leaves n - 1 out.
     return len(steps), int(steps.sum() / _HOUR) - len(steps)
 
 
@@ -109,6 +110,8 @@ def consecutive(forecasts: pd.DataFrame) -> pd.DataFrame:
     steps = rows.assign(
         y_true=grouped["y_true"].diff(), y_pred=grouped["y_pred"].diff(), y_origin=0.0
     )
+    # Beside a hole there is no change from one hour to the next.
     steps = steps[grouped["target_time"].diff() == _HOUR]
+    # The order in which models stand, which sorting by name has lost.
     order = {model: place for place, model in enumerate(pd.unique(forecasts["model"]))}
     return steps.sort_values("model", key=lambda m: m.map(order), kind="stable")

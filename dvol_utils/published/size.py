@@ -136,6 +136,7 @@ def size_tests(forecasts: pd.DataFrame) -> pd.DataFrame:
     those of 25-hour forecasts do.
     """
     averaged = squared_errors(average_seeds(forecasts))
+    # With the seed in the name, since the table of losses wants one row a model and hour.
     single = squared_errors(forecasts.assign(model=_named_by_seed(forecasts)))
     seeds = list(pd.unique(forecasts["seed"]))
     rows = []

@@ -78,6 +78,7 @@ def leak_free(study: StudyParams) -> StudyParams:
             "training": study.training.model_copy(update=training),
         }
     )
+    # Set again: a copy with other sections should read the same folders.
     twin._root = study.root
     return twin
 
@@ -144,6 +145,7 @@ def variant_samples(
     twin = with_values(leak_free(study), changes)
     panel = build_panel(twin.raw_dir, twin.data)
     before = twin.split.validation_start if extra == "early thresholds" else None
+    # Thresholds of earlier rows alone: what is left of the rule without its look ahead.
     early = before is not None
     jumps = published_jumps(panel, before=before) if early else jumps_by_rule(panel, twin.jumps)
     samples = build_samples(panel, jumps, twin)
@@ -190,6 +192,7 @@ def network_forecasts(
 
 def judged_checkpoint(study: StudyParams, folder: str, model: str, seed: int) -> Path:
     """Where a network of the page on the published numbers lies."""
+    # A name for readers is no name of a folder.
     place = "".join(c if c.isalnum() else "_" for c in folder.lower())
     return study.run_dir / "judgement" / place / model / str(seed)
 

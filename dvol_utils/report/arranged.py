@@ -69,6 +69,7 @@ def making_last(soup: BeautifulSoup) -> None:
     heading.string = "How this page was made"
     section.extend([heading, folded])
     soup.append(section)
+    # Inner boxes before outer ones: a cell is empty once its outputs are gone.
     for cell in soup.select(".output, .cell"):  # outputs first, cells after them
         if not cell.get_text(strip=True) and not cell.find(["img", "table"]):
             cell.decompose()
@@ -85,6 +86,7 @@ def downloads(soup: BeautifulSoup, stem: str) -> dict[str, str]:
         table = caption.parent
         full = table.find_next_sibling("table", class_="full")
         name = f"tables/{stem}-{number}.csv"
+        # The file has all rows even where the page shows an extract.
         files[name] = _csv(full or table)
         if full is not None:
             full.decompose()
@@ -114,6 +116,7 @@ def _csv(table: Tag) -> str:
 def _spread(row: Tag) -> list[str]:
     """The text of each column of a row; a cell over several is said in each."""
     cells = row.find_all(["th", "td"])
+    # Once in each column that it spans, so that all lines of the file are as long.
     return [" ".join(c.get_text().split()) for c in cells for _ in range(int(c.get("colspan", 1)))]
 
 

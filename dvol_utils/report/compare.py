@@ -57,8 +57,8 @@ def compare_studies(names: Sequence[str | Path], output: Path | None = None) -> 
     Parameters
     ----------
     names : sequence of str or Path
-        Two or more studies, as `load_study` takes them, or folders of trials,
-        `runs/<study>/trials/<hash>`.
+        Two or more studies, as `load_study` takes them, or trials, `<study>/trials/<hash>`, also
+        by their folders in `runs/`.
     output : Path, optional
         The page, `.html`; otherwise `reports/compare-<study>-<study>.html` beside the first
         study's pages.
@@ -95,6 +95,7 @@ def finished_run(study: StudyParams) -> ComparedRun:
     ArtefactError
         Something is missing, damaged, or of another run; the message says which command makes it.
     """
+    # A trial's own folder, not `artefact`: a trial without a run of its own is not finished.
     path, advice = study.run_dir / "manifest.json", f"run `make report STUDY={study.name}`"
     if not path.is_file():
         raise ArtefactError(f"study {study.name} is not finished: {path} is missing: {advice}")
@@ -121,6 +122,7 @@ def comparison_html(runs: Sequence[ComparedRun]) -> str:
 
 def headline_tables(runs: Sequence[ComparedRun]) -> dict[str, Any]:
     """The headline tables below one another: `caption`, `columns`, and `rows` that name a study."""
+    # Without the published comparison, whose columns are others.
     tables = {
         run.study.name: overview.headline_cells(
             run.results.model_copy(update={"comparison": None}), run.study.significance.coverage
@@ -153,6 +155,7 @@ def parameter_differences(studies: Sequence[StudyParams]) -> pd.DataFrame:
     tables = [describe(study).replace("", "none").set_index("parameter") for study in studies]
     meanings: dict[str, str] = {}
     for table in tables:
+        # The first study's words stand where both have a parameter.
         meanings = {**table["meaning"], **meanings}
     rows = [
         (parameter, meanings[parameter], values)
@@ -186,6 +189,7 @@ def compared_pair(a: ComparedRun, b: ComparedRun) -> dict[str, Any]:
     named = [(prefixed(a.study.name, x), prefixed(b.study.name, y)) for x, y in pairs]
     table = study_differences(rows, named, overlap_hours=overlap, settings=settings)
     hours = int(rows["origin"].nunique())
+    # Only where both have chosen: persistence alone chooses nothing.
     chosen = pairs.index((a.chosen, b.chosen)) if (a.chosen, b.chosen) in pairs else None
     return {
         "title": title,
@@ -211,7 +215,10 @@ def _label(study: StudyParams) -> str:
 
 def _known(name: str | Path) -> StudyParams:
     try:
-        return trial_at(Path(name)) if Path(name).is_dir() else load_study(name)
+        study, is_trial, _ = str(name).partition("/trials/")
+        if Path(name).is_dir():
+            return trial_at(Path(name))
+        return trial_at(load_study(study).root / "runs" / name) if is_trial else load_study(name)
     except ParameterError as error:
         raise ParameterError(
             f"{error}\nOnly finished studies are compared: once its file is right, run "

@@ -88,6 +88,7 @@ def picture(figure: Figure) -> dict[str, Any]:
         figure.set_dpi(_DPI)
         if fit_titles(figure):
             lay_out(figure)
+        # Drawn before the figure is made narrow, which cannot be undone.
         wide = pixels(figure)
         figure.set_dpi(_NARROW_DPI)
         make_narrow(figure)
@@ -150,6 +151,7 @@ def table(
     above = columns.pop(_head(sections)) if sections is not None else ()
     shown = _table_html(columns, caption, above)
     if full is not None:
+        # Hidden, for the page's builder to take out: see `arranged.downloads`.
         rest = _table_html(_columns(full, decimals, percent_decimals))
         shown += rest.replace('class="dataframe data"', 'class="full" hidden', 1)
     display(HTML(shown))
@@ -181,6 +183,7 @@ def _texts(values: pd.Series, decimals: int) -> list[str]:
         values = values.dt.strftime(TIME_FORM)
     elif is_bool_dtype(values):
         values = values.map({True: "yes", False: "no"})
+    # A year is a name: 2,025 would be none.
     if is_numeric_dtype(values) and values.name != "year":
         return [written(value, decimals) for value in values]
     return [
@@ -210,6 +213,7 @@ def _table_html(
     heads = _groups_html(group for group, _ in columns) + row("th", (head for _, head in columns))
     body = ""
     for place, texts in enumerate(zip(*columns.values(), strict=True)):
+        # A slice, so that the first row has nothing before it to be equal to.
         if sections and sections[place] not in sections[max(place - 1, 0) : place]:
             name = html.escape(sections[place])
             spanned = f'<th colspan="{len(columns)}"><span>{name}</span></th>'

@@ -124,6 +124,7 @@ def run_again(study: StudyParams, overrides: Mapping[str, Any]) -> StudyParams:
         A notebook failed; as far as it came it is kept in that folder.
     """
     root = workspace(study)
+    # What an earlier call left would let stages be taken for done.
     shutil.rmtree(root, ignore_errors=True)
     (root / "params").mkdir(parents=True)
     file = Path("params") / f"{study.name}.yaml"
@@ -133,6 +134,7 @@ def run_again(study: StudyParams, overrides: Mapping[str, Any]) -> StudyParams:
     for notebook in (study.root / "notebooks").glob("*.ipynb"):
         _copy(notebook, root / "notebooks" / notebook.name)
     if not study.is_simulated:
+        # The copy lies elsewhere, so that a relative folder would lead nowhere.
         overrides = {**overrides, "data.raw_dir": str(study.raw_dir.absolute())}
     again = commanded_study(root / file, overrides)
     with chdir(root):  # a study's name is looked up from here
@@ -161,10 +163,12 @@ def headline_numbers(study: StudyParams) -> dict[str, Any]:
     results = read_results(study)
     parts = {"models", "test", "regimes", *(["oracle"] if results.oracle else [])}
     results = results.model_dump(include=parts)
+    # By name instead of by place: another order of rows is no other number.
     regimes = {f"{row.pop('regime')}.{row.pop('model')}": row for row in results["regimes"]}
     manifest = read_manifest(study)
     parts = results | {"regimes": regimes}
     for stage, facts in manifest["stages"].items():
+        # Without the stage's number, which a new page moves.
         parts[stage[3:]] = {key: fact for key, fact in facts.items() if key not in _PLATFORM_FACTS}
     return dict(_leaves(parts, ""))
 
@@ -193,6 +197,7 @@ def differences(
         if _same(*pair):
             continue
         allowed = 0.0 if exact else _tolerance(name)
+        # True and False are ints: flags differ by 1, which no tolerance allows.
         numeric = all(isinstance(value, int | float) for value in pair)
         difference = float(pair[1]) - float(pair[0]) if numeric else math.nan
         rows.append((name, *pair, difference, allowed, bool(abs(difference) <= allowed)))
@@ -263,6 +268,7 @@ def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, list):
         items = enumerate(value)
     else:
+        # Long texts are sentences and hashes.
         if not isinstance(value, str) or len(value) < 40:
             yield name, value
         return
@@ -271,6 +277,7 @@ def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
 
 
 def _same(expected: Any, found: Any) -> bool:
+    # 1 == True and 1 == 1.0 in Python, and neither is the same finding.
     return type(expected) is type(found) and expected == found
 
 
@@ -278,6 +285,7 @@ def _tolerance(name: str) -> float:
     parts = name.split(".")
     allowed = next((TOLERANCES[part] for part in parts if part in TOLERANCES), 0.0)
     learnt = {*NETWORK_NAMES, ENSEMBLE, "annual_gains"}.intersection(parts)
+    # Only networks depend on the platform's arithmetic as much as that.
     return allowed if learnt else min(allowed, EXPECTED_ROUNDING)
 
 
@@ -287,6 +295,7 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor()
+    # The file says it once a core; reversed, the first core's word is the last one kept.
     fields = dict(line.split(":", 1) for line in reversed(lines) if ":" in line)
     fields = {key.strip(): text.strip() for key, text in fields.items()}
     flags = fields.get("flags", fields.get("Features", "")).split()

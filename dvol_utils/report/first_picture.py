@@ -59,6 +59,7 @@ def three_panel_figure(
 
 def _titles(chosen: pd.Series, front: Front) -> tuple[str, str, str]:
     end = front.where.path.iloc[-1]
+    # By the band's end: what the sum of all gains may have been by chance.
     zero = "holds" if end["low"] <= 0 <= end["high"] else "leaves out"
     return (
         f"The last four weeks: DVOL and {chosen['label']}",

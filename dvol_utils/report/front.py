@@ -42,6 +42,7 @@ def where_section(front: Front, coverage: float) -> dict[str, Any]:
 
 def cited(study: StudyParams) -> dict[str, str]:
     """How to cite the study, and the day of its run: `text`, `date`."""
+    # In UTC, so that the page does not depend on where it is built.
     day = datetime.datetime.fromtimestamp(
         study.artefact("results.json").stat().st_mtime, tz=datetime.UTC
     )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from bs4 import BeautifulSoup, NavigableString
+from bs4 import BeautifulSoup, NavigableString, Tag
 
 from dvol_utils.forecasting.forecasters import saved_folder
 from dvol_utils.study.files import read_json
@@ -115,18 +115,21 @@ def model_rows(study: StudyParams) -> list[dict[str, Any]]:
 
 def link_terms(soup: BeautifulSoup) -> None:
     """Link each term to the glossary where running text first uses it."""
+    blocks = soup.select(".prose p, .prose li")
     for term in TERMS:
+        # Whole words, and no part of a name with a hyphen.
         pattern = re.compile(rf"(?<![\w-])(?:{term.words})(?![\w-])")
-        for text in _running_text(soup):
+        for text in _running_text(blocks):
             match = pattern.search(text)
             if match:
                 _link(soup, text, match, term)
                 break
 
 
-def _running_text(soup: BeautifulSoup) -> Iterable[NavigableString]:
-    for block in soup.select(".prose p, .prose li"):
+def _running_text(blocks: Iterable[Tag]) -> Iterable[NavigableString]:
+    for block in blocks:
         for text in block.find_all(string=True):
+            # A link within a link is no HTML, and code is not running text.
             if text.find_parent(["a", "code", "pre"]) is None:
                 yield text
 

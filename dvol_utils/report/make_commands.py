@@ -68,8 +68,10 @@ def hold_command(
     handle = take_lock(loaded.run_dir, f"{doing} STUDY={study}{given}")
     forget_unsound(loaded)
     if handle is not None:
+        # The lock outlives this program: it belongs to all that is started from here.
         os.set_inheritable(handle, True)
     for name in ("SIGPIPE", "SIGXFSZ"):  # which Python ignores, and programs would go on to
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_DFL)
+    # In its own place: the lock ends with the command, not with this program.
     os.execvp(command[0], command)  # noqa: S606 (Make's own words)

@@ -36,7 +36,8 @@ def make_rules(study: StudyParams) -> str:
     A stage runs again for its notebook, for the code that it imports, for tables that it reads, and
     where one of its own tables is lost. A table that comes out as it was keeps its time
     (`write_table`), so that a stage which left its tables unchanged costs the later ones nothing.
-    Stages wait for those before them all the same: they write to one manifest.
+    Stages that do not read from each other may run side by side, but for those that train
+    networks: each of them takes all cores, or the GPU, by itself.
     """
     sources, run = study_notebooks(study), _name(study.run_dir, study)
     executed = [f"{run}/notebooks/{source.name}" for source in sources]
@@ -50,9 +51,11 @@ def make_rules(study: StudyParams) -> str:
         f"RAW_DIR := {raw}",
         f"EXECUTED := {' '.join(executed)}",
     ]
+    trained: list[str] = []
     for place, source in enumerate(sources):
         stage = stages.get(source.stem, Stage(source.stem, reads=("manifest.json",)))
-        lines += _stage_rules(stage, source, executed[: place + 1], study)
+        lines += _stage_rules(stage, source, executed[: place + 1], trained[-1:], study)
+        trained += [executed[place]] if stage.trains else []
     shown = [path for path in sorted(_TEMPLATES.rglob("*")) if path.is_file()]
     code = [_name(path, study) for path in [_SITE, *sorted(imported_files(_SITE)), *shown]]
     lines.append(f"{site}: {' '.join(code)}")
@@ -60,9 +63,12 @@ def make_rules(study: StudyParams) -> str:
 
 
 def _stage_rules(
-    stage: Stage, source: Path, executed: list[str], study: StudyParams
+    stage: Stage, source: Path, executed: list[str], trained: list[str], study: StudyParams
 ) -> Iterator[str]:
-    """The rules of one stage, whose executed notebook is the last of `executed`."""
+    """The rules of one stage, whose executed notebook is the last of `executed`.
+
+    `trained` holds the last one before it that trains networks, if there is one.
+    """
     *before, target = executed
     run = _name(study.run_dir, study)
     needs = [source, *sorted(imported_files(source))]
@@ -70,7 +76,8 @@ def _stage_rules(
     reads = [f"{run}/{_file(name)}" for name in stage.inputs if name != "manifest.json"]
     reads += before if "manifest.json" in stage.inputs else []
     names = [*(_name(path, study) for path in needs), *reads]
-    yield f"{target}: {' '.join(names)}" + (f" | {before[-1]}" if before else "")
+    waits = f" | {trained[0]}" if stage.trains and trained else ""
+    yield f"{target}: {' '.join(names)}{waits}"
     for name in (*(table.name for table in stage.tables), *stage.files):
         file = f"{run}/{_file(name)}"
         yield f"{target}: $(if $(wildcard {file}),,FORCE)"

@@ -19,6 +19,7 @@ TEMPLATES = Path(__file__).with_name("templates")
 _HELD = re.compile(r"(?<=\d) (?=%)|(?<=\bp) (?=[=<])|(?<=[=<]) (?=\d)")
 _PRINT_WIDTH, _TURNED_WIDTH = 520, 770  # printed paper, upright and turned, in points
 _LEAST_PRINT, _MOST_PRINT = 5.0, 8.0  # size of a printed table's type, in points
+_SECTIONS = ["h2", "h3"]
 _LOADING = ("script", "iframe", "object", "embed", "link", "base")
 
 
@@ -71,10 +72,13 @@ def notebook_page(path: Path) -> Page:
     _describe_images(soup, path)
     first = title.find_next("p")
     question = _question(_text(first)) if first else ""
+    # Sections go before they are moved and numbered.
     without_empty(soup)
     answer_first(soup)
     making_last(soup)
-    contents = [_anchor(heading, soup) for heading in soup.find_all(["h2", "h3"])]
+    # Headings are given new ones.
+    taken = {other["id"] for other in soup.find_all(id=True) if other.name not in _SECTIONS}
+    contents = [_anchor(heading, soup, taken) for heading in soup.find_all(_SECTIONS)]
     for kind, name in (("Figure", "figcaption"), ("Table", "caption")):
         for number, caption in enumerate(soup.find_all(name), start=1):
             _number(caption, f"{kind} {number}.", soup)
@@ -130,6 +134,7 @@ def _refuse_loading(soup: BeautifulSoup, path: Path) -> None:
 
 def _acts(name: str, value: Any) -> bool:
     """Whether an attribute runs a script: when something happens, or when it is followed."""
+    # Browsers pass over blanks and control characters in an address.
     address = re.sub(r"[\s\x00-\x1f]", "", str(value)).lower()
     return name.lower().startswith("on") or address.startswith(("javascript:", "vbscript:"))
 
@@ -145,12 +150,13 @@ def _describe_images(soup: BeautifulSoup, path: Path) -> None:
             raise NotebookError(f"{path}: a figure without alt text; show it by display.figure")
 
 
-def _anchor(heading: Tag, soup: BeautifulSoup) -> Heading:
+def _anchor(heading: Tag, soup: BeautifulSoup, taken: set[str]) -> Heading:
     text = _text(heading)
     slug = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "section"
-    taken = {other["id"] for other in soup.find_all(id=True) if other is not heading}
+    # Headings of the same name get a number, and no two the same one.
     names = [slug, *(f"{slug}-{number}" for number in range(2, len(taken) + 3))]
     heading["id"] = next(name for name in names if name not in taken)
+    taken.add(heading["id"])
     link = soup.new_tag("a", href=f"#{heading['id']}")
     link["class"] = "anchor"
     link["aria-label"] = f"Link to section {text}"
@@ -179,6 +185,7 @@ def held_together(text: str) -> str:
 def _hold_together(soup: BeautifulSoup) -> None:
     for text in soup.find_all(string=_HELD):
         if text.find_parent(["pre", "code"]) is None:
+            # As the same kind of text: a comment stays a comment.
             text.replace_with(type(text)(held_together(text)))
 
 
@@ -192,6 +199,7 @@ def _tidy_table(table: Tag, soup: BeautifulSoup) -> None:
         cell["scope"] = f"{scope}group" if cell.get("colspan") else scope
     box = soup.new_tag("div", role="region", tabindex="0")
     box["aria-label"] = _table_label(table)
+    # Cells over several columns say nothing of one column's width.
     ems = _least_ems([row.find_all(["th", "td"], colspan=False) for row in table.find_all("tr")])
     turned = _PRINT_WIDTH / ems < _LEAST_PRINT
     points = (_TURNED_WIDTH if turned else _PRINT_WIDTH) / ems

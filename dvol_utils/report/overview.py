@@ -87,6 +87,7 @@ def write_picture(results: Results, path: Path) -> None:
     rivals = _rivals(results)
     if rivals.empty:
         raise ArtefactError(f"{path}: nothing to draw, persistence is the study's only model")
+    # Without them matplotlib names parts at random, and dates the file.
     salt = {"svg.hashsalt": results.study}
     with replacing(path) as temporary, plain(), mpl.rc_context(salt):
         figure = _skill_axes(results, rivals).get_figure()
@@ -109,6 +110,7 @@ def _skill_axes(results: Results, rivals: pd.DataFrame) -> Axes:
         # The axis reaches the first one, which the page is about.
         left_end = min(LEFT_END, 1.15 * first["skill"])
         return skill_intervals(rivals, title=title, left_end=left_end)
+    # The oracle is no model, and counts among none.
     models = rivals.drop(index=ORACLE, errors="ignore")
     above = int((models["skill_low"] > 0).sum())
     title = f"{above} of {len(models)} intervals lie above zero"

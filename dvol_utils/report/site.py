@@ -96,6 +96,7 @@ def build_site(study: StudyParams, read_front: ReadFront) -> Path:
     texts[study.report_dir / glossary.FILE] = templates.get_template("glossary.html.j2").render(
         terms=glossary.TERMS, models=glossary.model_rows(recorded)
     )
+    # After all is rendered: an error's words may hold the folder too.
     texts = {path: _without_places(text, recorded) for path, text in texts.items()}
     texts |= _sources(study)
     texts |= {study.report_dir / name: text for page in pages for name, text in page.tables.items()}
@@ -104,6 +105,7 @@ def build_site(study: StudyParams, read_front: ReadFront) -> Path:
     remove_unfinished(study.report_dir, but="trials")  # of a build that was killed
     _replace_all(made, last=index)
     kinds = ("*.html", "tables/*.csv", "notebooks/*.ipynb", "downloads/*")
+    # After the new pages stand, so that no link leads nowhere in between.
     for old in {path for kind in kinds for path in study.report_dir.glob(kind)} - set(made):
         old.unlink()
     return index

@@ -48,6 +48,7 @@ def forget_unsound(study: StudyParams, log: Callable[[str], None] = print) -> No
         try:
             check_stage(stages.get(path.stem, Stage(path.stem)), path, study)
         except ArtefactError as error:
+            # Without the advice to run Make: it is Make that runs.
             log(f"{path.stem} runs again: {re.split('[:;] run `make', str(error))[0]}")
             path.unlink()
     index = study.report_dir / "index.html"
@@ -74,6 +75,7 @@ def check_stage(stage: Stage, path: Path, study: StudyParams) -> None:
     manifest = read_manifest(study)
     if stage in STAGES and stage.name not in manifest["stages"]:
         raise ArtefactError(f"manifest.json has nothing of {stage.name}")
+    # Read for its refusals: damaged, of other parameters, of an older panel.
     for table in stage.tables:
         read_table(study, table.name)
     if "results.json" in stage.files:
@@ -99,8 +101,10 @@ def _check_checkpoints(executed: Path, study: StudyParams) -> None:
         if not all(file.is_file() for file in files):
             raise ArtefactError(f"{folder} holds no fitted model")
         found = saved_hash(folder)
+        # Runs of earlier versions noted no hashes.
         if noted.get(f"{row.model}/{folder.name}", found) != found:
             raise ArtefactError(f"{folder} holds another model than the forecasts were made by")
+        # Files that nobody has touched since need no second hashing of all their bytes.
         if all(file.stat().st_mtime <= made for file in files):
             continue
         if row.model in NETWORK_NAMES:
@@ -114,5 +118,6 @@ def _check_checkpoints(executed: Path, study: StudyParams) -> None:
 def _lost_pages(study: StudyParams, index: Path) -> Iterator[Path]:
     pages = [index.with_name(f"{path.stem}.html") for path in study_notebooks(study)]
     for page in (*pages, index):
+        # A page that was cut short has lost its end.
         if not page.is_file() or not page.read_bytes().rstrip().endswith(b"</html>"):
             yield page

@@ -89,6 +89,7 @@ def is_reached(source: Path, stage: Stage, keys: Iterable[str]) -> bool:
     declared = {part for one in before for table in one.tables for part in sections_of(table.name)}
     notebooks = (source.with_name(f"{one.name}.ipynb") for one in before)
     words = [words_of(notebook) for notebook in notebooks]
+    # Section and key both: a key's name alone stands in many places.
     for key in keys:
         parts = key.split(".")
         if parts[0] in declared or any({parts[0], parts[-1]} <= said for said in words):
@@ -118,6 +119,7 @@ def _neutral() -> frozenset[str]:
 def _is_current(source: Path, stage: Stage, run: StudyParams, manifest: dict) -> bool:
     """Whether the run's stage is whole, and younger than its code, its tables and the packages."""
     executed = _executed(source, run)
+    # Another version of a library may give other numbers.
     if not executed.is_file() or manifest["packages"] != package_versions():
         return False
     check_stage(stage, executed, run)
@@ -154,5 +156,6 @@ def _tell_trial(notebook: NotebookNode, study: StudyParams) -> None:
             cell.source = translate_parameters("python3", "python", parameters, "Parameters")
         for output in cell.get("outputs", []):
             shown = output.get("data", {}).get("text/html", "")
+            # nbformat holds a text as one string or as a list of lines.
             if "".join(shown).startswith(_HEADER):
                 output["data"]["text/html"] = f"{header_html(study)}\n{_NOTICE}"

@@ -127,6 +127,7 @@ def _claims(
     faults += [
         f"{SIGNIFICANCE.name}.ipynb does not show {sentence!r}"
         for sentence in again.claims
+        # As the file has it: signs escaped alike, without the outer quotes.
         if json.dumps(sentence, ensure_ascii=False)[1:-1] not in shown
     ]
     return faults[:_MOST_FAULTS], f"{len(again.claims)} claims and all tests computed again"

@@ -104,12 +104,14 @@ def attainable(test: pd.DataFrame, oracle: pd.DataFrame) -> Attainable | None:
     variance = oracle_at["variance"].mean()
     # Origins of one day share their paths, those of different days none.
     by_day = oracle_at["variance_se"].groupby(oracle_at.index.normalize()).sum()
+    # Days are independent, so that their squares add up.
     variance_se = np.sqrt((by_day**2).sum()) / len(oracle_at)
     skill = step / (step + variance)
     shares = 1 - gaps / step
     return Attainable(
         forecasts=forecasts.reset_index(drop=True),
         skill=float(skill),
+        # d skill / d variance = -skill / (step + variance).
         skill_se=float(skill * variance_se / (step + variance)),
         mean_se=float(np.sqrt((oracle_at["mean_se"] ** 2).mean())),
         shares=shares if skill >= LEAST_SKILL else shares * np.nan,

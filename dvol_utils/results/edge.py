@@ -108,6 +108,7 @@ def chosen_spans(study: StudyParams) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
     ]
     spans.append((study.split.validation_start, study.split.test_start))
     joined: list[tuple[pd.Timestamp, pd.Timestamp]] = []
+    # In order of time, so that each can only touch the last one joined.
     for start, end in sorted(spans):
         if joined and start <= joined[-1][1]:
             start, end = joined[-1][0], max(joined.pop()[1], end)
@@ -121,6 +122,7 @@ def _judged(stretch: Stretch, study: StudyParams) -> pd.DataFrame:
     losses = three_losses(rows, study.overlap_hours, resampling=Resampling.of(study.significance))
     once = rows.drop_duplicates("origin")
     move = (once["y_true"] - once["y_origin"]).to_numpy(float)
+    # Without a move there is no commoner direction.
     rises = np.mean(move[move != 0] > 0) if np.any(move) else np.nan
     shares = score(rows).set_index("model")
     inside = coverage(rows).set_index("model")["covered_90"].reindex(shares.index)

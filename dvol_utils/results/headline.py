@@ -74,6 +74,7 @@ def headline_table(results: Results) -> pd.DataFrame:
             row["share"] = in_percent(results.oracle.shares.get(name))
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
     numbers = table.columns.difference(["label", "in_mcs"])
+    # As numbers: a column of None alone would stay one of objects.
     return table.astype(dict.fromkeys(numbers, float))
 
 
@@ -111,6 +112,7 @@ def best_models(table: pd.DataFrame) -> dict[str, set[str]]:
     best = {}
     for name, column in HEADLINE_COLUMNS.items():
         if column.best is not None:
+            # As it is shown, so that models that look alike share the place (test_headline.py).
             shown = table[name].round(column.decimals)
             top = shown.min() if column.best == "low" else shown.max()
             best[name] = set(table.index[shown == top])
@@ -123,6 +125,7 @@ def significance_mark(row: Any) -> tuple[str, str]:
     Two stars where the Diebold-Mariano test and the interval of the skill agree that it does, one
     where the test alone says so, none otherwise. The meaning begins with better or worse.
     """
+    # Written so that a missing p-value is no finding.
     if not row.dm_p_value < LEVEL:
         return "", ""
     word = "better" if row.skill > 0 else "worse"
@@ -238,6 +241,7 @@ def _markdown(heads: list[str], marks: list[str], rows: list[list[str]]) -> str:
 def _markdown_row(
     row: Any, columns: dict[str, ShownColumn], best: dict[str, set[str]]
 ) -> list[str]:
+    # A bar in a name would end the cell.
     cells = [row.label.replace("|", r"\|")]
     for name, column in columns.items():
         value = getattr(row, name)

@@ -117,6 +117,7 @@ def loss_verdict(row: pd.Series | None, loss: str, right: float, coverage: float
         what = f"The {LOSS_NAMES[loss]} is {percent(abs(gain))} {size} than that of persistence"
         test = "Diebold-Mariano"
     verdict = by_test(gain, row["p_holm"])
+    # A claim needs both, test and interval: docs/method.md, What counts as settled.
     if verdict is Verdict.HOLDS and row["low"] <= 0:
         verdict = Verdict.NOT_SETTLED
     tested = f"{test} {p_text(row['p_value'])}, {p_text(row['p_holm'])} after Holm"
@@ -125,6 +126,7 @@ def loss_verdict(row: pd.Series | None, loss: str, right: float, coverage: float
 
 def by_test(gain: float, p: float) -> Verdict:
     """Whether a claim holds: `gain` is positive where the estimate speaks for it."""
+    # Within chance the sign alone decides which words are used.
     if p >= LEVEL:
         return Verdict.NOT_BEYOND_CHANCE if gain > 0 else Verdict.DOES_NOT_HOLD
     return Verdict.HOLDS if gain > 0 else Verdict.OPPOSITE

@@ -71,6 +71,7 @@ def _judged(forecasts: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
     else:
         named = [(model, loss) for model in models for loss in LOSSES]
         table = pd.DataFrame(named, columns=["model", "loss"])
+        # The columns are there without values: readers need not ask whether there was a test.
         table = table.reindex(columns=[*LOSS_COLUMNS, "p_holm"])
     table = table.assign(
         n=origins.nunique(),
@@ -82,6 +83,7 @@ def _judged(forecasts: pd.DataFrame, study: StudyParams) -> pd.DataFrame:
         covered_90=table["model"].map(_covered(forecasts)),
     )
     numbers = [name for name in LATER_COLUMNS if name not in ("model", "loss", *_HOURS)]
+    # Columns without a value would be objects otherwise.
     return table[list(LATER_COLUMNS)].astype(dict.fromkeys(numbers, float))
 
 

@@ -34,6 +34,7 @@ def metrics_table(forecasts: pd.DataFrame) -> pd.DataFrame:
     for regime_type in REGIME_TYPES:
         table = score(rows, ("model", regime_type)).rename(columns={regime_type: "regime"})
         tidy = table.melt(["model", "regime", "n"], METRICS, "metric", "value")
+        # As text, since hours, months and names share one column.
         tables.append(tidy.assign(regime_type=regime_type, regime=tidy["regime"].astype(str)))
     if set(QUANTILES) <= set(rows) and rows[list(QUANTILES)].notna().all(axis="columns").any():
         tables += [

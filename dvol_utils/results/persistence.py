@@ -50,6 +50,7 @@ def study_ended(study: StudyParams) -> pd.DataFrame:
 
 def hourly_levels(study: StudyParams) -> pd.Series:
     """DVOL (points) at every hour of the raw store, index `time` (bar close, UTC), none dropped."""
+    # Even where the study drops hours: persistence is of a clock's age, not of a row's.
     whole = {"incomplete_bars": "keep", "start": None}
     panel = build_panel(study.raw_dir, study.data.model_copy(update=whole))
     return panel.set_index("time")["dvol_close"]
@@ -88,6 +89,7 @@ def against_level(forecasts: pd.DataFrame, levels: pd.Series, hours: int) -> pd.
             f"({len(lacking)} such rows); should hold every hour"
         )
     kept = forecasts["model"] != "persistence"
+    # Persistence of that age is the level itself.
     forecast = forecasts["y_pred"].where(kept, level)
     changed = {"origin": origin, "y_origin": level, "y_pred": forecast, "horizon_hours": hours}
     quantiles = {name: forecasts[name].where(kept) for name in QUANTILES if name in forecasts}

@@ -79,6 +79,7 @@ def rewrite_block(readme: Path, name: str, body: str) -> None:
             f"<!-- results:{name} --> and after it a line <!-- /results -->"
         )
     text = readme.read_text(encoding="utf-8")
+    # A function, since a backslash in the text would be read as a group of the pattern.
     text = _block(name).sub(
         lambda match: f"{match['start']}\n{body}\n{match['end']}", text, count=1
     )

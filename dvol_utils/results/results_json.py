@@ -175,6 +175,7 @@ def study_results(
     """
     models = {model: _model(table, model) for model in pd.unique(forecasts["model"])}
     if study.late_hours is not None:
+        # With its age, where that is not the horizon that readers expect.
         models["persistence"].label += f", {study.persistence_hours} h"
     regimes = score(forecasts, ("model", "jump_regime"))
     regimes = regimes.rename(columns={"jump_regime": "regime"})
@@ -212,6 +213,7 @@ def write_results(study: StudyParams, results: Results) -> None:
     """Write `results.json` of a run; `read_results` gives the same back."""
     left_out = {name for name in ("comparison", "oracle") if getattr(results, name) is None}
     content = results.model_dump(exclude=left_out)
+    # Through JSON once, so that the seal is of what a reader will see.
     write_json(study.run_dir / "results.json", sealed(json.loads(json.dumps(content))))
 
 

@@ -152,6 +152,7 @@ def study_differences(
     for side in ("a", "b"):
         for metric in ("rmse", "skill"):
             table[f"{metric}_{side}"] = scores.loc[table[f"model_{side}"], metric].to_numpy(float)
+    # Errors overlap by more than the horizon where inputs are older than the origin.
     tests = [equal_loss(losses[a], losses[b], horizon=overlap_hours)[1:] for a, b in pairs]
     table[["p_value", "p_bartlett"]] = tests
     table["p_holm"] = multipletests(table["p_value"], method="holm")[1]

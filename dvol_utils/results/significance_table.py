@@ -124,6 +124,7 @@ def significance_table(
     tidy = [table.rename(columns={"model": "model_a"}).reindex(columns=columns) for table in tables]
     text = dict.fromkeys(("kind", "model_a", "model_b", "metric"), "str")
     numbers = dict.fromkeys(columns[4:], float)
+    # One dtype a column in each part: pandas would guess from the empty ones.
     return pd.concat([table.astype(text | numbers) for table in tidy], ignore_index=True)
 
 
@@ -144,6 +145,7 @@ def look_up(
     if model_b is None or turned.empty:
         return None
     row = turned.iloc[0]
+    # Turned round, the upper end becomes the lower one.
     signs = {"estimate": -row["estimate"], "low": -row["high"], "high": -row["low"]}
     other = {"model_a": model_a, "model_b": model_b, "statistic": -row["statistic"]}
     return pd.Series({**row, **other, **signs})

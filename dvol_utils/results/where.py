@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from dvol_utils.evaluation import add_calendar, contributions
+from dvol_utils.significance.gains import summed_gain
 from dvol_utils.significance.resampling import Resampling
 from dvol_utils.study.params import StudyParams
 
@@ -30,7 +31,7 @@ _MONDAY = pd.Timestamp("1970-01-05", tz="UTC")
 
 
 class Where(NamedTuple):
-    """Where a model's gain comes from: `gain_parts` of all kinds, `skill_without`, and its path."""
+    """Where a model's gain comes from: `gain_parts`, `skill_without`, and as path `summed_gain`."""
 
     model: str
     parts: pd.DataFrame
@@ -58,7 +59,7 @@ def where_gained(test: pd.DataFrame, model: str, study: StudyParams) -> Where | 
         model,
         pd.concat(parts, ignore_index=True),
         skill_without(gains, resampling=resampling),
-        cumulative_gain(gains, resampling=resampling),
+        summed_gain(test, model, resampling=resampling),
     )
 
 
@@ -193,32 +194,6 @@ def skill_without(gains: pd.DataFrame, *, resampling: Resampling) -> pd.DataFram
             "direction": _direction(gains, kept),
         }
     )
-
-
-def cumulative_gain(gains: pd.DataFrame, *, resampling: Resampling) -> pd.DataFrame:
-    """The gain summed over time, with its interval.
-
-    Parameters
-    ----------
-    gains, resampling
-        As in `gain_parts`.
-
-    Returns
-    -------
-    DataFrame
-        One row per origin: `origin`, `gain` (sum so far, squared points), `low` and `high`.
-
-    Notes
-    -----
-    The interval of the whole sum is the bootstrap's. That of the first hours is as wide as the
-    square root of their number says: so a sum of dependent hours grows uncertain, beyond a block.
-    """
-    values = gains["gain"].to_numpy()
-    mean, low, high = _ratios(values[:, None], np.ones((len(values), 1)), resampling)
-    width = np.sqrt(len(values) * np.arange(1, len(values) + 1))
-    path = np.cumsum(values)
-    ends = {"low": path + (low - mean) * width, "high": path + (high - mean) * width}
-    return pd.DataFrame({"origin": gains["origin"], "gain": path, **ends})
 
 
 def _ratios(

@@ -8,6 +8,8 @@ are known in advance: they depend on the time alone.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -94,26 +96,41 @@ def build_features(panel: pd.DataFrame, jumps: pd.DataFrame, study: StudyParams)
         one), the rest dimensionless. What would not be finite, such as the log of a volatility of
         zero, is missing.
     """
+    return pd.DataFrame(dict(feature_values(panel, jumps, study)), copy=False)
+
+
+def feature_values(
+    panel: pd.DataFrame, jumps: pd.DataFrame, study: StudyParams
+) -> Iterator[tuple[str, pd.Series]]:
+    """Names and columns of `build_features`, one after the other.
+
+    Who takes each column as it comes never holds the whole unscaled table.
+    """
     frame = panel.set_index("time")
     flags = jumps.set_index("time").reindex(frame.index)
+    for group in _groups(frame, flags, study):
+        for name, values in group.items():
+            yield name, pd.Series(_finite(values), frame.index, copy=False)
+
+
+def _groups(
+    frame: pd.DataFrame, flags: pd.DataFrame, study: StudyParams
+) -> Iterator[Mapping[str, pd.Series | np.ndarray]]:
+    dvol, price = frame["dvol_close"], frame["price_close"]
     volatility = trailing_volatility(frame, flags, study.target.volatility_window_hours)
-    columns = {
-        **_lags(frame["dvol_close"], study),
-        **_onchain(frame),
-        "dvol_rv_spread": frame["dvol_close"] - realised_volatility(frame["price_close"]),
-        **_jump_state(flags, volatility),
-        **_har(frame["dvol_close"], volatility),
-        **_calendar(frame.index),
-        **_market(frame["price_close"]),
-        **_funding(frame["funding_rate"]),
-        **_clock(frame.index),
-        **_expiry(frame.index),
-        **_macro(frame.index),
-        **_short_volatility(frame, flags, volatility),
-        "asset_place": np.full(len(frame), _place(str(frame["asset"].iloc[0]), study)),
-    }
-    finite = {name: _finite(values) for name, values in columns.items()}
-    return pd.DataFrame(finite, index=frame.index, copy=False)
+    yield _lags(dvol, study)
+    yield _onchain(frame)
+    yield {"dvol_rv_spread": dvol - realised_volatility(price)}
+    yield _jump_state(flags, volatility)
+    yield _har(dvol, volatility)
+    yield _calendar(frame.index)
+    yield _market(price)
+    yield _funding(frame["funding_rate"])
+    yield _clock(frame.index)
+    yield _expiry(frame.index)
+    yield _macro(frame.index)
+    yield _short_volatility(frame, flags, volatility)
+    yield {"asset_place": np.full(len(frame), _place(str(frame["asset"].iloc[0]), study))}
 
 
 def trailing_volatility(frame: pd.DataFrame, flags: pd.DataFrame, window: int) -> pd.Series:

@@ -90,8 +90,9 @@ def later_folds(samples: Samples, study: StudyParams, last: int) -> list[Fold]:
 
 def fold_rows(samples: Samples, fold: Fold) -> np.ndarray:
     """Positions of the scored validation, test and later origins in a fold, in time order."""
-    scored = np.isin(samples.split.astype(str), _SCORED) & samples.scored
-    return np.flatnonzero(scored & _between(samples.times, fold.start, fold.end))
+    # Splits are compared in the fold alone: of a month it is a hundredth of the rows.
+    inside = np.flatnonzero(samples.scored & _between(samples.times, fold.start, fold.end))
+    return inside[np.isin(samples.split[inside].astype(str), _SCORED)]
 
 
 def fold_samples(

@@ -11,8 +11,8 @@ import pandas as pd
 from dvol_utils.samples.features import (
     GROUPS,
     absent_features,
-    build_features,
     feature_columns,
+    feature_values,
     jump_regime,
     level_regime,
 )
@@ -128,7 +128,7 @@ def build_samples(
     location, scale = target_scaling(frame, flags, study)
     level = np.log(outcome / frame["dvol_close"]) if location is None else outcome - location
     target = (level / scale).where(scale > 0)  # over a DVOL that stood still nothing is measured
-    features = scale_features(build_features(panel, jumps, study), is_jump, frame, study)
+    features = scale_features(feature_values(panel, jumps, study), is_jump, frame, study)
     regime = jump_regime(is_jump, study.jumps.regime_hours)
     levels = level_regime(frame["dvol_close"], study.evaluation.level_window_hours)
     imputed = frame["imputed"] | frame["imputed"].shift(-horizon, fill_value=True)
@@ -191,10 +191,11 @@ def ended_inputs(features: pd.DataFrame) -> dict[str, int]:
     features : DataFrame
         Inputs, one row per hour, missing where not known; a column without any value never began.
     """
-    finite = {
-        name: np.flatnonzero(np.isfinite(column.to_numpy())) for name, column in features.items()
-    }
-    last = {str(name): int(rows[-1]) for name, rows in finite.items() if len(rows)}
+    last = {}
+    for name, column in features.items():  # one by one: all positions take as much as all values
+        rows = np.flatnonzero(np.isfinite(column.to_numpy()))
+        if len(rows):
+            last[str(name)] = int(rows[-1])
     newest = max(last.values(), default=0)
     return {name: row for name, row in last.items() if newest - row >= ENDED_AFTER_HOURS}
 

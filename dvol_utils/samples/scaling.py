@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 
@@ -15,9 +17,15 @@ OWN_PAST = (*_DVOL_SCALE, *_OWN_SCALE)
 
 
 def scale_features(
-    features: pd.DataFrame, is_jump: pd.Series, frame: pd.DataFrame, study: StudyParams
+    features: Iterable[tuple[str, pd.Series]],
+    is_jump: pd.Series,
+    frame: pd.DataFrame,
+    study: StudyParams,
 ) -> pd.DataFrame:
     """Scale columns without natural units over the trailing window and limit all to +- clip.
+
+    `features` are names and columns, such as those of `feature_values`: they are taken one by one,
+    because the table of all of them beside the scaled one costs gigabytes.
 
     Location and scale come from the window's hours up to the row's own; hours flagged as jumps
     do not enter them (regime-aware scaling) unless `features.exclude_jumps` is off.
@@ -28,13 +36,13 @@ def scale_features(
     by_level = study.features.lags_from == "target"
     dvol = rolling_location_scale(frame["dvol_close"], left_out, window, part)
     scaled = {}
-    for name, values in features.items():  # column by column: copies of the table cost gigabytes
+    for name, values in features:
         if name in OWN_PAST:
             level = by_level and name in _DVOL_SCALE
             level_scale = dvol if level else rolling_location_scale(values, left_out, window, part)
             values = (values - level_scale["location"]) / level_scale["scale"]
         scaled[name] = np.clip(values.to_numpy(), -clip, clip)
-    return pd.DataFrame(scaled, index=features.index, copy=False)
+    return pd.DataFrame(scaled, index=frame.index, copy=False)
 
 
 def rolling_location_scale(

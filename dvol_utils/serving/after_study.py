@@ -137,6 +137,7 @@ def refitted_forecasts(
     # Models that the study fits once, or by the quarter, are refitted by the month all the same.
     walk = study.walk.model_copy(update={"test": "monthly"})
     names = [name for name in saved if name not in (*NAIVE_NAMES, ENSEMBLE)]
+    # A seed that failed in the study would make the mean of a refit another model.
     untrained = _untrained(hours.finished.asset_forecasts, names, study)
     names = [name for name in names if name not in untrained]
     tables, failures = walk_models(
@@ -145,6 +146,7 @@ def refitted_forecasts(
     failed = {key.partition(" seed ")[0]: why for key, why in failures.items()} | untrained
     made = {"persistence": saved["persistence"]}
     for name in (name for name in names if name not in failed):
+        # Up to the first refit both ways are the same forecasts.
         first = saved[name][saved[name]["origin"] < folds[0].start]
         new = [table for table in tables if table["model"].iloc[0] == name]
         made[name] = pd.concat([first, *new], ignore_index=True).assign(split=LATER)

@@ -53,6 +53,7 @@ def other_code_notes(finished: Finished, names: Iterable[str], fold: ServedFold)
         )
         if changed is not None:
             files.setdefault(changed, []).append(label(name))
+    # By reason: most models change for the same one.
     return [
         f"fitted when the code was another one ({changed}): {', '.join(models)}"
         for changed, models in files.items()

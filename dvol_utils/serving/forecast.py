@@ -92,6 +92,7 @@ def forecast(
     market, origin = _at_origin(market, priced, finished.study, at, now, max_age_hours)
     fold = fold_at(finished, origin)
     samples = serving_samples(market, finished.study)
+    # The origin is the last row: later ones were cut off by `_at_origin`.
     row = len(samples.times) - 1
     single = members(finished) if name == ENSEMBLE else [name]
     for member in single:
@@ -100,6 +101,7 @@ def forecast(
     new, allowed = new_rows(
         finished, market, samples, name, fold, rows, allow_changed=allow_changed
     )
+    # Before the new rows alone, so that no hour stands twice.
     past = finished.asset_forecasts[
         (finished.asset_forecasts["model"] == name)
         & (finished.asset_forecasts["origin"] < new["origin"].min())
@@ -155,6 +157,7 @@ def _at_origin(
     last = panel["time"].iloc[-1]
     moment = at if at is not None else now
     if moment is None:
+        # The market ends when it ends: its own last hour is now.
         moment = last if study.is_simulated else pd.Timestamp.now(tz="UTC")
     past = panel[panel["time"] <= moment]
     if past.empty:
@@ -169,6 +172,7 @@ def _at_origin(
     complete = past.loc[~missing, "time"]
     origin = complete.iloc[-1] if len(complete) else past["time"].iloc[0]
     bars = "DVOL or price" if priced else "DVOL"
+    # Who names an hour means that one; without it the last complete hour is taken.
     if at is not None and missing.iloc[-1] and past["time"].iloc[-1] == at.floor("h"):
         raise ServingError(
             f"origin {hour(past['time'].iloc[-1])}: its {bars} "
@@ -195,6 +199,7 @@ def _refuse_tick(
     """Refuse an origin whose own close looks wrong: the forecast would start from it."""
     for series, column in {"dvol": "dvol_close", **({"price": "close"} if priced else {})}.items():
         step = pd.Timedelta(minutes=study.data.bar_minutes(series))
+        # By its close, at which a bar becomes known.
         at_origin = (ticks["column"] == column) & (ticks["time"] + step == origin)
         # Nobody knows yet whether it comes back: what has jumped less far before, and stayed, may.
         at_origin &= np.log((ticks["value"] / ticks["before"]).astype(float)).abs() > OPENS
@@ -217,6 +222,7 @@ def _chosen(finished: Finished) -> str:
 
 def _recent(samples: Samples, finished: Finished, fold: ServedFold, row: int) -> np.ndarray:
     """The origin, and the scored hours between the study's forecasts and it."""
+    # After both: the fold's models must not have learnt from them, nor the study forecast them.
     since = max(finished.asset_forecasts["origin"].max(), fold.known_before)
     late = np.asarray(samples.times > since) & samples.scored
     recent = np.flatnonzero(late)

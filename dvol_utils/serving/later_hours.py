@@ -124,6 +124,7 @@ def saved_forecasts(
 def with_quantiles_since(hours: LaterHours, new: pd.DataFrame) -> pd.DataFrame:
     """New rows with quantiles that go on from the study's own forecasts of the same models."""
     stored = hours.finished.asset_forecasts
+    # Before the new ones: of hours that both have, the new forecast stands.
     past = stored["model"].isin(new["model"].unique()) & (stored["origin"] < new["origin"].min())
     past &= stored["asset"] == hours.samples.asset
     return with_past_quantiles(stored[past], new, hours.samples, hours.finished.study)
@@ -195,6 +196,7 @@ def _rows(
 
 def _order(models: list[Any]) -> list[str]:
     """The study's models, the one that is made of others last."""
+    # The ensemble needs what its members have forecast.
     return sorted(models, key=lambda name: name == ENSEMBLE)
 
 
@@ -207,6 +209,7 @@ def _lack(hours: LaterHours, name: str) -> tuple[str | None, np.ndarray]:
         return "one of its inputs ended within the study", rows
     for member in members(finished) if name == ENSEMBLE else [name]:
         forecaster = load_models(finished, member, hours.fold)[0]
+        # A model is asked as far as its inputs go, and no further.
         there = np.flatnonzero(samples.as_far_as(getattr(forecaster, "columns", ())).scored)
         predictable = rows[np.isin(rows, there)]
         columns = lacking_inputs(

@@ -110,6 +110,7 @@ def score_later(
     finished = hours.finished
     losses = later_losses(forecasts, finished.study)
     ended = ended_scores(forecasts)
+    # Ended models have scores of their own: they would take hours from all others.
     forecasts = forecasts[~forecasts["model"].isin(ended["model"])]
     scores, few = _scores(forecasts, losses, finished.study)
     facts = _facts(hours, forecasts)
@@ -127,6 +128,7 @@ def _scores(
     whole = score(forecasts).assign(jump_regime="all")
     scores = pd.concat([whole, score(forecasts, ("model", "jump_regime"))], ignore_index=True)
     order = {"all": 0, "normal": 1, "jump": 2}
+    # Stable, so that models keep their usual order within a regime.
     scores = scores.sort_values("jump_regime", key=lambda c: c.map(order), kind="stable")
     rows, needed = int(whole["n"].max()), fewest_hours(study)
     if rows < needed:

@@ -70,6 +70,7 @@ def read_market(
     if not folder.is_dir():
         raise ServingError(f"{folder}: no such folder; should hold the raw store's CSV files")
     wanted = asset or finished.asset
+    # To the store's end, whatever hour the study's file ends at.
     params = study.data.model_copy(update={"assets": [wanted], "end": None})
     panel = build_panel(folder, params, leave_gaps=True)
     if wanted != finished.asset:
@@ -102,6 +103,7 @@ def changed_values(now: pd.DataFrame, then: pd.DataFrame) -> pd.DataFrame:
             week = pd.Timedelta(hours=ONCHAIN_MAX_AGE_HOURS)
             settled = both[both["time"] <= then["time"].max() - week]
         one, two = settled[f"{column}_then"], settled[f"{column}_now"]
+        # A value that is gone is a gap, which other checks name, and no change.
         differs = two.notna() & (one != two)
         first = settled.loc[differs, "time"].min()
         rows.append((column, len(settled), int(differs.sum()), first))
@@ -117,6 +119,7 @@ def serving_samples(market: Market, study: StudyParams) -> Samples:
         The panel is too short for the inputs' windows, or of no use for another reason.
     """
     panel = market.panel
+    # A window of returns needs one hour more than it has returns.
     needed = max(study.jumps.window + 1, _MONTH_HOURS + study.target.horizon_hours)
     if len(panel) < needed:
         raise ServingError(
@@ -129,6 +132,7 @@ def serving_samples(market: Market, study: StudyParams) -> Samples:
     data = study.data.model_copy(update={"assets": assets})
     adapted = study.model_copy(update={"data": data})
     try:
+        # Later hours are in no split of the study, and choose nothing.
         return build_samples(panel, jumps_by_rule(panel, study.jumps), adapted, splits=())
     except ValueError as error:
         raise ServingError(f"{market.raw_dir}: {error}") from None

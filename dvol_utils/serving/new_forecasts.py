@@ -171,6 +171,7 @@ def with_past_quantiles(
     """The new rows with quantile columns made from each model's own past errors."""
     keys = ["asset", "origin", "model", "seed"]
     placed = past[past["origin"].isin(samples.times)]  # the raw store may hold later months only
+    # Past forecasts first: new quantiles are made from their errors.
     both = pd.concat([placed[list(new)], new], ignore_index=True)
     added = add_quantiles(both, samples, study.uncertainty)
     return new.merge(added[[*keys, *QUANTILES]], on=keys, how="left")
@@ -193,6 +194,7 @@ def _predict(
         wanted[np.maximum(np.concatenate([rows, checked]) - before, 0)] = True
     forecast = forecaster.predict(dataclasses.replace(samples, complete=wanted))
     missing = samples.features[forecaster.columns].isna().any(axis=1).astype(float)
+    # A window with one missing hour is no whole one.
     whole = missing.rolling(forecaster.study.training.window_hours).sum() == 0
     return np.where(whole, forecast, np.nan)
 
@@ -206,6 +208,7 @@ def _stored(
     """
     stored = finished.asset_forecasts
     own_panel = finished.panel[finished.panel["asset"] == finished.asset]
+    # Features that look back without end depend on where the history begins.
     if samples.asset != finished.asset or samples.times[0] != own_panel["time"].min():
         return stored.iloc[:0].assign(row=pd.Series(dtype=int))
     mine = (stored["model"] == name) & (stored["seed"] == seed) & (stored["fold"] == fold.number)
@@ -218,6 +221,7 @@ def _stored(
 def _not_reproduced(stored: pd.DataFrame, forecast: np.ndarray, name: str, seed: int) -> str | None:
     """Where a saved model does not give the study's forecasts again, in words."""
     again = forecast[stored["row"].to_numpy()]
+    # Written so that a missing forecast counts as off.
     off = ~(np.abs(again - stored["y_pred"].to_numpy()) <= _TOLERANCE)
     if not off.any():
         return None

@@ -142,6 +142,7 @@ def fold_at(finished: Finished, origin: pd.Timestamp) -> ServedFold:
         There are none: every model has learnt from what came after the origin.
     """
     folds = _folds(finished)
+    # At the fold's start its models knew outcomes up to then, and none of the origin's.
     honest = [fold for fold in folds if fold.known_before <= origin]
     if not honest:
         raise ServingError(
@@ -174,6 +175,7 @@ def load_models(finished: Finished, name: str, fold: ServedFold) -> list[Forecas
             f"{', '.join(finished.living)}"
         )
     key = name, fold.number
+    # Loaded once: several hours ask for the same models.
     if key not in finished.loaded:
         finished.loaded[key] = [
             _load(finished.study, *key, int(seed)) for seed in rows["seed"].unique()

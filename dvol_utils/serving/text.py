@@ -98,6 +98,7 @@ def _losses_table(losses: pd.DataFrame) -> str:
             f"{written(100 * row.high, 1)})"
             for row in rows.itertuples()
         ]
+        # Blanks make the name unique among the columns; the heading is stripped of them.
         shown[f"p{' ' * len(shown)}"] = [written_p(p) for p in rows["p_value"]]
     covered = losses.drop_duplicates("model")["covered_90"]
     shown["in the 90 % interval, %"] = [written(100 * share, 1) for share in covered]

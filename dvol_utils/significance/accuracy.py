@@ -130,7 +130,9 @@ def diebold_mariano(
     from statsmodels.tsa.stattools import diebold_mariano_test  # takes a second to load
 
     result = diebold_mariano_test(
+        # statsmodels takes an outcome, two forecasts and a criterion: losses go in as forecasts.
         np.zeros_like(a),
+        # Twins count as equal in its sums too (evaluation/twins.py).
         np.where(difference == 0, b, a),
         b,
         criterion=lambda _, loss: loss,
@@ -261,6 +263,7 @@ def clark_west(
         return (np.inf * mean, float(mean < 0)) if mean else (0.0, 1.0)
     if variance == "periodogram":
         return mean_test(adjusted, mean, alternative="greater")
+    # About the mean: `long_run_variance` is about zero.
     spread = long_run_variance((adjusted - mean)[:, None], hac_lags(horizon)).item()
     statistic = mean / np.sqrt(spread / len(adjusted))
     return float(statistic), float(stats.norm.sf(statistic))

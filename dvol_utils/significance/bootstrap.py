@@ -220,10 +220,12 @@ def _series(
     Persistence is known from `y_origin` even where it is not among the models.
     """
     first = forecasts[forecasts["model"] == forecasts["model"].iloc[0]]
+    # Persistence is the same beside any model, so the first one's rows will do.
     tables = {"persistence": first.assign(y_pred=first["y_origin"])}
     tables |= dict(iter(forecasts.groupby("model", sort=False)))
     series, blocks = [], []
     for model, table in tables.items():
+        # Blocks are of neighbouring hours, so rows have to stand in order of time.
         hours = table.sort_values("origin")
         parts = contributions(hours).to_numpy()
         for regime in regimes:
@@ -236,6 +238,7 @@ def _series(
 def _influence(parts: np.ndarray) -> dict[str, np.ndarray]:
     """How each metric changes by an hour more or less, times the number of hours."""
     whole, half = parts.sum(axis=0), parts / 2
+    # Half of the hour's weight to either side: a central difference.
     more, less = _metrics(whole + half), _metrics(whole - half)
     return {metric: len(parts) * (more[metric] - less[metric]) for metric in more}
 

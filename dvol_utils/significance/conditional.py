@@ -72,6 +72,7 @@ def giacomini_white(
     difference = loss_difference(a, b)
     if np.ptp(difference) == 0:
         return (np.inf, 0.0) if difference[0] else (0.0, 1.0)
+    # The difference known at an origin is that of the forecast whose target it is.
     z = difference[horizon:, None] * _instruments(difference, horizon)
     # Columns of one size: the statistic is the same, and rank tells rounding from variation.
     size = np.sqrt((z**2).mean(axis=0))
@@ -82,6 +83,7 @@ def giacomini_white(
         return joint_test(z)
     spread, mean = long_run_variance(z, hac_lags(horizon)), z.mean(axis=0)
     rank = int(np.linalg.matrix_rank(spread, hermitian=True))
+    # A plain inverse would blow up where one instrument repeats the other.
     statistic = len(z) * mean @ np.linalg.pinv(spread, hermitian=True) @ mean
     return float(statistic), float(stats.chi2.sf(statistic, rank))
 

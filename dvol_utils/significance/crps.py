@@ -69,6 +69,7 @@ def crps_against_persistence(
             continue
         loss, naive = losses[model], losses["persistence"]
         skill = 1 - mean[model] / mean["persistence"]
+        # By how much an hour moves 1 - mean(loss) / mean(naive), to first order.
         influence = ((1 - skill) * naive - loss) / mean["persistence"]
         draws = 1 - sums[:, [place]] / sums[:, [base]]
         ends = resampling.interval(np.array([skill]), draws, influence.to_numpy()[:, None])
@@ -161,5 +162,6 @@ def _shares(of_model: pd.DataFrame, inside: np.ndarray, coverage: float) -> pd.D
 def _share(hit: np.ndarray, inside: np.ndarray) -> tuple[float, float]:
     """Share of hits among the hours inside, and its standard error."""
     observed = hit[inside].mean()
+    # Hours outside the regime add nothing, yet keep their place in time.
     moments = inside * (hit - observed)
     return float(observed), standard_error(moments, len(hit) / inside.sum())

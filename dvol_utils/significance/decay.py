@@ -73,11 +73,13 @@ def decay_tests(forecasts: pd.DataFrame, model: str, *, coverage: float) -> pd.D
     if rows.empty:
         raise ValueError(f"forecasts: found none of {model}")
     last = _years(rows).max()
+    # The last year as days, not as a calendar year: it ends where the data do.
     late = _years(rows) > last - 1
     table = []
     for loss in LOSSES:
         years, *sums = _gains(rows, loss)
         table.append((loss, A_YEAR, *gain_change(*sums, years), len(years)))
+        # Apart: what direction has by chance depends on the shares of calls within a part.
         parts = [_gains(part, loss) for part in (rows[~late], rows[late]) if len(part)]
         years, *sums = map(np.concatenate, zip(*parts, strict=True))
         later = (years > last - 1).astype(float)
@@ -139,6 +141,7 @@ def gain_change(saved: np.ndarray, naive: np.ndarray, at: np.ndarray) -> Change:
     >>> round(change.estimate, 2), change.p_value < 0.05
     (0.09, True)
     """
+    # A model that never differs from persistence saves nothing, and its test would be 0 / 0.
     if not len(saved) or not naive.sum() or not np.ptp(saved):
         return Change(*[np.nan] * 5)
     centred = at - np.average(at, weights=naive)

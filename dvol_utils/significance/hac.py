@@ -59,8 +59,10 @@ def long_run_variance(values: np.ndarray, lags: int) -> np.ndarray:
     >>> long_run_variance(np.array([[1.0], [-2.0], [1.0], [-2.0]]), lags=1)
     array([[1.]])
     """
+    # Here, since it loads slowly and the periodogram does without.
     from statsmodels.stats.sandwich_covariance import S_hac_simple
 
+    # statsmodels gives the sum over steps, not their mean.
     return np.atleast_2d(S_hac_simple(values, nlags=lags)) / len(values)
 
 
@@ -121,6 +123,7 @@ def periodogram_variance(values: np.ndarray) -> np.ndarray:
     rows = len(values)
     if rows < 3:
         raise ValueError(f"values: found {rows} rows; should be at least 3")
+    # From the first on: ordinate zero is the mean's own, which has been taken off.
     waves = np.fft.rfft(values - values.mean(axis=0), axis=0)[1 : ordinates(rows) + 1]
     return np.real(waves.T @ waves.conj()) / (rows * len(waves))
 
@@ -200,6 +203,7 @@ def joint_test(moments: np.ndarray) -> tuple[float, float]:
     count = int(np.linalg.matrix_rank(variance, hermitian=True))
     if not 0 < count <= freedom:
         return float("nan"), float("nan")
+    # A pseudo-inverse, since a moment may repeat the others; the count falls with it.
     wald = rows * mean @ np.linalg.pinv(variance, hermitian=True) @ mean
     statistic = wald * (freedom - count + 1) / (freedom * count)
     return float(statistic), float(stats.f.sf(statistic, count, freedom - count + 1))

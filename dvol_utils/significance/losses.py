@@ -77,16 +77,19 @@ def three_losses(forecasts: pd.DataFrame, horizon: int, *, resampling: Resamplin
         for power in (2, 1):
             losses = np.abs(np.column_stack([error, naive])) ** power
             test = equal_loss(*losses.T, horizon=horizon)
+            # The test is negative for its first argument; here positive speaks for the model.
             tests.append((-test.statistic, test.p_value, test.p_bartlett))
             parts.append(losses)
         tests.append(tuple(directions.loc[model, ["statistic", "p_value", "p_bartlett"]]))
         parts.append(_calls((of_model["y_pred"] > of_model["y_origin"]).to_numpy(), naive))
         named += [(model, loss) for loss in LOSSES]
+    # All models and losses at once, so that they share their resamples.
     gains = _intervals(parts, resampling.fitted(rows))
     table = pd.DataFrame(
         [(*name, *gain, *test) for name, gain, test in zip(named, gains, tests, strict=True)],
         columns=list(LOSS_COLUMNS),
     )
+    # A model that calls one direction has a gain of zero by construction, not by its calls.
     table.loc[table["p_value"].isna(), ["loss_gain", "low", "high"]] = np.nan
     table["p_holm"] = table.groupby("model", sort=False)["p_value"].transform(holm)
     return table
@@ -145,6 +148,7 @@ def hourly_gains(rows: pd.DataFrame, loss: str) -> tuple[np.ndarray, np.ndarray]
     )
     if loss == "direction":
         moved = move != 0
+        # Never 0: without a move all products are 0 and should stay so.
         count = max(int(moved.sum()), 1)
         rose, up = (np.where(moved, values > 0, 0.0) for values in (move, called))
         rose, up = (np.where(moved, calls - calls.sum() / count, 0.0) for calls in (rose, up))
@@ -180,6 +184,7 @@ def _intervals(parts: list[np.ndarray], resampling: Resampling) -> list[list[flo
     drawn = np.split(resampling.sums(np.hstack(parts)), places, axis=1)
     estimates = np.array([float(_gain(each.sum(axis=0))) for each in parts])
     influence = [
+        # As in bootstrap.py: half of an hour's weight to either side.
         len(each) * (_gain(each.sum(axis=0) + each / 2) - _gain(each.sum(axis=0) - each / 2))
         for each in parts
     ]

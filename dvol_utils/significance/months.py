@@ -65,6 +65,7 @@ def monthly_skill(
     bounds = intervals[["model", "month", "low", "high"]]
     table = table.merge(bounds, on=["model", "month"], validate="one_to_one")
     table = table[table["model"] != "persistence"].reset_index(drop=True)
+    # In blocks, since a resample draws blocks: of one or two there is little to draw.
     short = table["n"] < FEWEST_BLOCKS * resampling.fitted(forecasts).block_hours
     table.loc[short, ["low", "high"]] = np.nan
     tests = _tests(squared_errors(forecasts), table, horizon)
@@ -79,6 +80,7 @@ def _tests(losses: pd.DataFrame, table: pd.DataFrame, horizon: int) -> np.ndarra
     origin = pd.DatetimeIndex(losses.index)
     tests = np.full((len(table), 2), np.nan)
     for place, row in enumerate(table.itertuples()):
+        # Months differ in length, which only an offset knows.
         in_month = losses[(origin >= row.month) & (origin < row.month + pd.DateOffset(months=1))]
         if len(in_month) < LEAST_HORIZONS * horizon:
             continue

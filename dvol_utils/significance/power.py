@@ -12,7 +12,7 @@ from dvol_utils.significance.losses import gain_moments
 
 POWER = 0.8
 SETTLED_AFTER = (1, 2, 4)
-HOURS_A_YEAR = 8766
+HOURS_A_YEAR = 8766  # 24 * 365.25
 HOURS_A_MONTH = HOURS_A_YEAR / 12
 _LONGEST = 200 * HOURS_A_YEAR  # a gain that needs more is as good as none
 
@@ -52,6 +52,7 @@ def detectable_gain(
     """
     freedom = degrees(int(hours))
     critical = stats.t.ppf(1 - level / 2, freedom)
+    # Two degrees of freedom, of the fewest rows, still find their shift below 10 + 4 * critical.
     shift = brentq(
         lambda delta: stats.nct.sf(critical, freedom, delta) - power, 0, 10 + 4 * critical
     )
@@ -133,6 +134,7 @@ def time_to_know(forecasts: pd.DataFrame, model: str, *, level: float = 0.05) ->
             detectable_gain(variance, years * HOURS_A_YEAR, level=level) for years in SETTLED_AFTER
         ]
         needed = hours_needed(variance, gain, level=level)
+        # What is settled already needs no more, rather than less than nothing.
         more = max(needed - hours, 0)
         rows.append((loss, gain, hours, *settled, needed / HOURS_A_MONTH, more / HOURS_A_MONTH))
     columns = ["loss", "loss_gain", "hours", *(f"year_{years}" for years in SETTLED_AFTER)]

@@ -80,9 +80,11 @@ def regime_skill(
         keys = ["model", column]
         table = table.merge(bounds[[*keys, "low", "high"]], on=keys, validate="one_to_one")
         table = table[table["model"] != "persistence"].reset_index(drop=True)
+        # A regime belongs to the origin, the same for every model (`check_forecasts`).
         regime = forecasts.drop_duplicates("origin").set_index("origin")[column].loc[losses.index]
         table[["p_value", "p_bartlett"]] = _tests(losses, table, regime, horizon)
         table["p_holm"] = table.groupby("model", sort=False)["p_value"].transform(holm)
+        # As text: numbers and names of several columns share one here.
         named = {"regime_type": column, "regime": table[column].astype("str")}
         tables.append(table.assign(**named))
     names = ["skill", "low", "high", "p_value", "p_bartlett", "p_holm", "n"]
@@ -108,8 +110,11 @@ def _within(difference: np.ndarray, inside: np.ndarray, horizon: int) -> tuple[f
     n = int(inside.sum())
     mean = difference[inside].mean()
     if np.ptp(difference[inside]) == 0:
+        # Twins of persistence, or losses a constant apart: nothing is left to chance.
         return (0.0, 0.0) if mean else (1.0, 1.0)
+    # Hours outside count as zero, so that neighbours in the regime stay as far apart as they are.
     moments = inside * (difference - mean)
+    # The mean is one over n hours, the moments' one over all: hence the scale.
     p_value = mean_test(moments, mean, scale=len(difference) / n)[1]
     variance = long_run_variance(moments[:, None], horizon - 1).item() * len(difference) / n**2
     small = (n + 1 - 2 * horizon + horizon * (horizon - 1) / n) / n
@@ -120,7 +125,8 @@ def holm(p_values: pd.Series) -> pd.Series:
     """Holm's correction of the p-values that are there; the others stay missing."""
     corrected = p_values.copy()
     there = p_values.notna()
-    # statsmodels' own collects garbage each time, a fifth of a second beside torch.
+    # statsmodels' own collects garbage each time, a fifth of a second beside torch:
+    # findings/multipletests_collects_garbage.sh.
     values = p_values[there].to_numpy(dtype=float)
     order = np.argsort(values)
     factors = np.arange(len(values), 0, -1)

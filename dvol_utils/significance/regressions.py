@@ -97,12 +97,15 @@ def mincer_zarnowitz(
         cov_type="HAC", cov_kwds={"maxlags": hac_lags(horizon)}
     )
     intercept, slope = fit.params
+    # No error at all: every variance below would be rounding.
     if fit.ssr <= _ROUNDING * (y @ y):
         equal = np.allclose(y, f)
         return Calibration(intercept, slope, 0.0, *((0.0, 1.0) if equal else (np.inf, 0.0)))
     if variance == "periodogram":
         centred = f - f.mean()
+        # The slope is a mean of such moments over the forecast's variance.
         error = standard_error(centred * fit.resid, 1 / centred.var())
+        # Both columns of about one size, as `joint_test` wants them.
         moments = (y - f)[:, None] * np.column_stack([np.ones_like(f), centred / centred.std()])
         return Calibration(float(intercept), float(slope), error, *joint_test(moments))
     test = fit.wald_test((np.eye(2), [0.0, 1.0]), use_f=False, scalar=True)
@@ -146,6 +149,7 @@ def unbiasedness_test(forecasts: pd.DataFrame, horizon: int) -> pd.DataFrame:
         test = mincer_zarnowitz(outcome, made, horizon=horizon, variance="periodogram")
         rows.append((model, *test, mincer_zarnowitz(outcome, made, horizon=horizon).p_value))
     tests = pd.DataFrame(rows, columns=["model", *Calibration._fields, "p_bartlett"])
+    # Sorted by origin, models may come first in another order.
     return tests.set_index("model").loc[pd.unique(forecasts["model"])].reset_index()
 
 
@@ -219,6 +223,7 @@ def direction_regression(rose: np.ndarray, called: np.ndarray, horizon: int) -> 
     if len(called) <= horizon or np.ptp(called) == 0 or np.ptp(rose) == 0:
         return (np.nan,) * 6
     if np.ptp(rose - called) == 0 or np.ptp(rose + called) == 0:
+        # Always right or always wrong: no error is left to divide by.
         slope = 1.0 if rose[0] == called[0] else -1.0
         return slope, slope * np.inf, 0.0, 0.0, slope * np.inf, 0.0
     model = OLS(rose, add_constant(called))

@@ -94,12 +94,14 @@ class Resampling:
         So both ends are moved from the estimate by one factor, until the interval is as wide as
         Student's t with the standard error of `hac.periodogram_variance` (`benchmarks/levels.py`).
         """
+        # pandas leaves a missing resample out, where numpy's quantile would be missing.
         ends = pd.DataFrame(draws).quantile(self.tails).to_numpy()
         if not self.calibrated:
             return ends
         reach = 2 * stats.t.ppf((1 + self.coverage) / 2, degrees(len(influence)))
         errors = np.sqrt(np.diagonal(periodogram_variance(influence)) / len(influence))
         width = ends[1] - ends[0]
+        # A constant has no width, and stays as it is.
         factor = np.divide(reach * errors, width, out=np.ones_like(width), where=width > 0)
         return estimates + factor * (ends - estimates)
 
@@ -150,6 +152,7 @@ def block_length(forecasts: pd.DataFrame, block_hours: Block = "auto") -> int:
             f"forecasts: found {rows} hours; should be at least one block of {block} hours"
         )
     if block_hours == "auto":
+        # The longest of all, because all models share their resamples.
         longest = optimal_block(forecasts)["optimal_block_hours"].max()
         wanted = shortest if np.isnan(longest) else math.ceil(longest)
         return min(max(wanted, shortest), rows)
@@ -259,11 +262,15 @@ def resampled_hours(rows: int, *, block_hours: int, reps: int, seed: int) -> Ite
 
 def _stationary(rows: int, ending: float, drawn: np.random.Generator) -> np.ndarray:
     """Hours of one resample, shape (rows,): a block goes on by one hour, or a new one begins."""
+    # Starts of blocks first, then where they end: the order in which arch draws.
     hours = drawn.integers(rows, size=rows, dtype=np.int64)
     begins = drawn.random(rows) <= ending
+    # Nothing comes before the first hour of a resample that could go on.
     begins[0] = True
     place = np.arange(rows)
+    # Where the block of each place began.
     first = np.maximum.accumulate(np.where(begins, place, 0))
+    # The last hour is followed by the first, as Politis and Romano have it.
     return (hours[first] + place - first) % rows
 
 
@@ -293,6 +300,7 @@ def resampled_sums(values: np.ndarray, *, block_hours: int, reps: int, seed: int
 
 
 def _optimal(series: np.ndarray) -> float:
+    # Rounding of a constant has autocorrelations too, and they mean nothing.
     if np.ptp(series) <= 1e-12 * np.abs(series).max():
         return np.nan
     return politis_white(series)

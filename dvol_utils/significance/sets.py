@@ -62,6 +62,7 @@ def model_confidence_set(
     """
     losses = squared_errors(forecasts)
     resampling = resampling.fitted(forecasts)
+    # Between equal losses t is 0 / 0; they are tested once and share the result.
     distinct = losses.T.drop_duplicates().T
     values = distinct.to_numpy()
     drawn = resampling.sums(values) / len(values)
@@ -181,8 +182,10 @@ def _superior(
         )
     root = np.sqrt(rows)
     w = _spread(root * np.sqrt(((drawn - means) ** 2).mean(axis=0)), root * means)
+    # A constant gain is the same in every resample but for rounding.
     drawn = np.where(w > 0, drawn, means)
     t = _ratio(root * means, w)
+    # From three rows on: below e, log log has no root.
     poor = t < -np.sqrt(2 * np.log(np.log(max(rows, 3))))
     centres = {
         "p_value": np.where(poor, 0.0, means),
@@ -194,6 +197,7 @@ def _superior(
         z = _ratio(root * (drawn - centre), w)
         best = np.maximum(z.max(axis=1), 0.0)  # (reps,)
         test[name] = np.where(t > 0, _exceeded(best, t), 1.0)
+        # Of the consistent test, which is the one that is claimed by.
         if name == "p_value":
             test["critical_value"] = float(np.quantile(best, 1 - level))
     return test | {"p_reality_check": _exceeded((drawn - means).max(axis=1), means)}

@@ -76,9 +76,11 @@ def parse_json(
     ValueError
         Not JSON, or not UTF-8.
     """
+    # Counted without parsing: a few bytes of commas become many objects in memory.
     values = sum(map(content.count, (b",", b"[", b"{")))
     if values > most_values:
         raise OversizeError(f"found about {values:,} values; should be at most {most_values:,}")
+    # With or without a byte order mark, which some editors put before JSON.
     text = content.decode("utf-8-sig")
     _check_levels(text)
     return json.loads(text, parse_constant=parse_constant)

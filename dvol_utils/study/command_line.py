@@ -37,6 +37,7 @@ def trained_study(
     name: str, raw: Path | None, settings: list[str] | None, model: str, devices: str | None
 ) -> StudyParams:
     """As `study_of`, where `--devices` is no trial: the study's own network, wherever it learns."""
+    # Devices change where a network learns, not what: no trial, and so no run of its own.
     study = study_of(name, raw, settings, trained=model)
     if devices is None:
         return study

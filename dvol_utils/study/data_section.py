@@ -53,6 +53,7 @@ def _asset_code(value: str) -> str:
 
 
 def _frequency(minutes: int) -> int:
+    # Bars that divide neither an hour nor a day would close at other hours each day.
     if minutes < 1 or (60 % minutes and (minutes % 60 or 1_440 % minutes)):
         raise ValueError(
             "should be minutes that divide an hour, or hours that divide a day: 1, 5, 15, 60, 240, "

@@ -17,6 +17,7 @@ def effective(study: StudyParams, sections: Iterable[str] | None = None) -> dict
     """The parameters as plain JSON values, all or some top-level keys of them."""
     include = set(sections) if sections is not None else None
     plain = study.model_dump(include=include)
+    # Through JSON and back: times and paths become the text that a manifest holds.
     return json.loads(json.dumps(plain, default=str))
 
 
@@ -68,6 +69,7 @@ def parameters_hash(study: StudyParams, sections: Iterable[str] | None = None) -
     for key in neutral_keys():
         section, _, name = key.partition(".")
         values.get(section, {}).pop(name, None)
+    # Sorted, so that the order of keys in a file makes no other study.
     text = json.dumps(values, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

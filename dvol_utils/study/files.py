@@ -61,6 +61,7 @@ def explained(error: OSError, path: Path | None = None) -> OSError:
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON with sorted keys, whole or not at all; NaN is refused."""
+    # NaN is no JSON: other readers would refuse the file.
     text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False, default=str)
     with replacing(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
@@ -89,6 +90,7 @@ def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def seal_holds(content: Mapping[str, Any]) -> bool:
     """Whether what `sealed` has written is as it was: a hash, no secret, so against slips alone."""
+    # Of all but the seal itself, in any order of keys.
     return content.get(SEAL) == _hash({key: content[key] for key in content if key != SEAL})
 
 
@@ -116,6 +118,7 @@ def replacing(path: Path, *, keep_same: bool = False) -> Iterator[Path]:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # In the same folder, since a rename is whole only within one file system.
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
         os.close(handle)
         temporary = Path(name)
@@ -123,6 +126,7 @@ def replacing(path: Path, *, keep_same: bool = False) -> Iterator[Path]:
         _sync(temporary)
         if keep_same and path.is_file() and file_hash(path) == file_hash(temporary):
             return
+        # mkstemp makes files for their owner alone; others may read what the umask lets them.
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
@@ -155,6 +159,7 @@ def remove_unfinished(folder: Path, *, but: str | None = None) -> None:
 
 def _umask() -> int:
     """Whom new files are kept from: mkstemp keeps its own from everybody else."""
+    # The umask can only be read by setting it.
     mask = os.umask(0)
     os.umask(mask)
     return mask

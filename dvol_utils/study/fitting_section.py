@@ -133,8 +133,10 @@ class JumpParams(Section):
     rule: Literal["lee_mykland", "published"] = Field(
         "lee_mykland", description="whose flags the models see; published: thresholds of all rows"
     )
+    # The root of 8,760 hours a year, the smallest window that Lee and Mykland advise.
     window: int = Field(94, ge=10, le=100_000, description="K of Lee and Mykland, hours")
     alpha: float = Field(0.01, gt=0, lt=0.5, description="level of the jump test")
+    # A year of hours.
     n_tests: int = Field(
         8_760, ge=10, description="returns in one family of tests; fixed, so no later hour moves it"
     )
@@ -216,6 +218,7 @@ class TrainingParams(Section):
         description="epochs without a better validation loss before the stop; null: all epochs, on "
         f"every row that is known, and the last weights; {_own('patience')}",
     )
+    # Batch, rate, decay, clipping and the plateau's rule are those of the published study.
     batch_size: int = Field(32, ge=1, description="windows, or sequences in dense mode, a step")
     learning_rate: float = Field(
         1e-4, gt=0, lt=1, description=f"Adam's first learning rate; {_own('learning_rate')}"
@@ -237,6 +240,7 @@ class TrainingParams(Section):
     )
     weight_decay: float = Field(1e-5, ge=0, description="Adam's L2 penalty")
     gradient_clip: float = Field(1.0, gt=0, description="largest norm of a step's gradient")
+    # As published; networks with a section of their own take 1 (docs/choices.md, Jump hours).
     jump_weight: float = Field(
         2.0, ge=1, description=f"weight of jump-regime hours in the loss; {_own('jump_weight')}"
     )

@@ -27,6 +27,7 @@ class UncertaintyParams(Section):
     half_life_days: float = Field(
         120.0, ge=7, description="the weight of an error halves with every so many days"
     )
+    # Both rates and the half-life: docs/choices.md, Intervals.
     learning_rate: float = Field(
         0.02,
         ge=0,

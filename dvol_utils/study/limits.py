@@ -79,6 +79,7 @@ def _shell_faults() -> Iterator[str]:
     except ImportError:  # Windows, which has none of these
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # As far as the hard limit allows, which only an administrator may raise.
     wanted = _ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
@@ -118,6 +119,7 @@ def _memory_faults() -> Iterator[str]:
 
 
 def _disk_faults(folder: Path) -> Iterator[str]:
+    # The folder may not be there yet: its nearest parent says what may be written.
     there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     if not os.access(there, os.W_OK):
         yield f"disk: {there} cannot be written to by this user; a run writes to {folder}"

@@ -50,6 +50,7 @@ def load_study(
     values = {"name": path.stem, **_read_yaml(path)}
     source = str(path)
     _refuse_machine(values, source)
+    # Judged without the overrides first: what they bring must not excuse a key of the file.
     with suppress(ValidationError):  # said below, or mended by the overrides
         alone = StudyParams(**values)
         _refuse_idle(_chosen(values, alone), alone, source, trained)
@@ -131,6 +132,7 @@ def study_file(name_or_path: str | Path) -> Path:
         )
     here = Path.cwd()
     package_home = Path(__file__).resolve().parents[2]
+    # Here first, so that a project of one's own is found before the package's.
     folders = [folder / "params" for folder in (here, *here.parents, package_home)]
     folder = next((f for f in folders if f.is_dir()), folders[0])
     path = folder / f"{text}.yaml"

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dvol_utils.study.bounded import read_json
-from dvol_utils.study.files import remove_unfinished
+from dvol_utils.study.files import explained, remove_unfinished
 
 WAIT_SECONDS = 3.0  # for a process that is about to end
 _TOKENS = "DVOL_LOCKS"  # environment: the locks that this process works under, held by its parents
@@ -106,6 +106,34 @@ def _ours(handle: int, path: Path, shared: bool) -> bool:
             )
         time.sleep(0.1)
     return True
+
+
+@contextmanager
+def in_turn(folder: Path) -> Iterator[None]:
+    """Hold a folder for the moment in which a file is read and written anew.
+
+    Stages of one run that work side by side would else undo each other's writing. Who comes second
+    waits. Without locks, of which `run_lock` has told by then, nobody does.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise explained(error) from None
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+        yield
+    finally:
+        os.close(handle)
 
 
 def is_abandoned(folder: Path) -> bool:

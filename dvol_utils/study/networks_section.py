@@ -47,6 +47,7 @@ class NetworkParams(Section):
     @property
     def size(self) -> dict[str, Any]:
         """Arguments with which the network is built, beside the number of inputs."""
+        # What a section has beyond the common fields is its size.
         return self.model_dump(exclude=set(NetworkParams.model_fields))
 
     @property

@@ -87,6 +87,7 @@ class StudyParams(Section):
         False, description="whether the page on the published numbers is made"
     )
     judgement: JudgementParams = JudgementParams()
+    # Private: where a study lies is none of its parameters, and changes no hash of them.
     _root: Path = PrivateAttr(Path("."))
     _checkpoints: str = PrivateAttr("checkpoints")
     _trial: Trial | None = PrivateAttr(None)
@@ -150,6 +151,7 @@ class StudyParams(Section):
                           persistence_hours: the horizon, but not below a day
                                                |<--- late_hours --->|
         """
+        # The newest published lag, `dvol_lag_1d`.
         return 24 if self.features.lags_from == "row" else 0
 
     @property

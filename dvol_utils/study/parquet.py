@@ -58,7 +58,8 @@ def read_columns(
         It is damaged.
     """
     schema = pq.read_schema(_opened(source))
-    # Texts stay packed until they are counted.
+    # Texts stay packed until they are counted: a long one in every row fills the memory
+    # (tests/test_bounds.py).
     texts = [field.name for field in schema if _is_text(field.type)]
     with pq.ParquetFile(_opened(source), read_dictionary=texts) as parquet:
         _check_amount(parquet.metadata, columns, most_bytes, most_rows, most_cells)

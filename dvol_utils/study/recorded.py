@@ -26,5 +26,6 @@ def recorded_study(study: StudyParams, manifest: dict[str, Any]) -> StudyParams:
             f"{study.run_dir / 'manifest.json'}: its parameters are not those of this version: run "
             f"`make report STUDY={study.name}`"
         ) from None
+    # Private attributes are no parameters, and so not in the manifest.
     recorded._trial = study.trial
     return recorded

@@ -11,6 +11,7 @@ import yaml
 from dvol_utils.study.params import ParameterError
 from dvol_utils.study.yaml_values import read_yaml
 
+# After a blank or at the beginning, so that a sign within a value begins no key.
 _KEY = re.compile(r"(?:^|(?<=\s))([A-Za-z_][A-Za-z0-9_.]*)\s*=")
 _QUOTED = re.compile(r"""(?<![^\s=,:\[{])("(?:[^"\\]|\\.)*"|'(?:[^']|'')*')""")
 _BRACKETED = re.compile(r"\[[^][{}]*\]|\{[^][{}]*\}")
@@ -57,6 +58,7 @@ def _pairs(text: str) -> Iterator[tuple[str, Any]]:
 def _masked(text: str) -> str:
     """The text with what stands in quotes or brackets made unreadable, at the same places."""
     text, count = _QUOTED.sub(lambda quoted: "." * len(quoted[0]), text), 1
+    # From the innermost brackets outward.
     while count:
         text, count = _BRACKETED.subn(lambda inner: "." * len(inner[0]), text)
     return text

@@ -49,6 +49,7 @@ def words_of(path: Path) -> set[str]:
     others = [file for file in modules if not file.is_relative_to(PACKAGE / "study")]
     words = set().union(*(_words_in(file) for file in others))
     said = _said_by_name()
+    # Until nothing is added: a property may read another one.
     while new := set().union(*(said[name] for name in words & said.keys())) - words:
         words |= new
     return words
@@ -138,6 +139,7 @@ def _shape(node: Any, words: list[str]) -> list[str]:
         words.append("]")
     elif not isinstance(node, ast.AST):
         words.append(repr(node))
+    # Of an error only its kind: its words change no result.
     elif isinstance(node, ast.Raise):
         words.append("(Raise ")
         _shape(node.exc.func if isinstance(node.exc, ast.Call) else node.exc, words)
@@ -148,6 +150,7 @@ def _shape(node: Any, words: list[str]) -> list[str]:
             part = getattr(node, name, None)
             if name == "body" and _has_docstring(part):
                 part = part[1:]
+            # Fields that a version of Python adds empty would change every mark.
             if part is not None and part != [] and name != "ctx":  # which the place tells
                 words.append(f"{name}=")
                 _shape(part, words)

@@ -36,6 +36,8 @@ class Stage:
         Other files of the run that it leaves.
     reads : tuple of str
         Tables, and `results.json`, that it reads without making a table from them.
+    trains : bool
+        Whether it may train networks, which take all cores: one such stage runs at a time.
     applies : callable
         Whether a study's parameters ask for it.
     """
@@ -44,6 +46,7 @@ class Stage:
     tables: tuple[Table, ...] = ()
     files: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
+    trains: bool = False
     applies: Callable[[StudyParams], bool] = lambda study: True
 
     @property
@@ -74,6 +77,7 @@ JUMPS = Stage(
 TRAINING = Stage(
     "03_lstm_training",
     (Table("forecasts", ("panel", "jumps"), (*_FITTED, "uncertainty")),),
+    trains=True,
 )
 REGIMES = Stage(
     "04_regime_evaluation",
@@ -104,6 +108,7 @@ PUBLISHED = Stage(
         ),
     ),
     reads=("panel", "jumps", "results.json"),
+    trains=True,  # the rows of the published protocol
     applies=lambda study: study.published_page,
 )
 HORIZONS = Stage(
@@ -114,6 +119,7 @@ HORIZONS = Stage(
 ASSETS = Stage(
     "09_assets",
     (Table("assets", ("panel", "jumps"), (*_FITTED, "significance")),),
+    trains=True,
     applies=lambda study: len(study.data.assets) > 1,
 )
 YEARS_BEFORE = Stage(
@@ -122,6 +128,7 @@ YEARS_BEFORE = Stage(
         Table("years", ("panel", "jumps"), (*_FITTED, "uncertainty", "edge")),
         Table("edge", ("years",), ("significance",)),
     ),
+    trains=True,
     applies=lambda study: study.edge.start is not None,
 )
 CARD = Stage(
@@ -141,6 +148,7 @@ AFTER = Stage(
         Table(name, ("panel", "jumps", "forecasts"), (*_FITTED, "uncertainty", "significance"))
         for name in ("after_forecasts", "after")
     ),
+    trains=True,
     applies=lambda study: study.split.test_end is not None and not study.late_rules,
 )
 STAGES = (

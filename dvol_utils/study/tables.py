@@ -23,7 +23,7 @@ from dvol_utils import __version__
 from dvol_utils.study.bounded import OversizeError
 from dvol_utils.study.effective import changed, effective, parameters_hash
 from dvol_utils.study.files import ArtefactError, file_hash, read_json, replacing, write_json
-from dvol_utils.study.lock import run_lock
+from dvol_utils.study.lock import in_turn, run_lock
 from dvol_utils.study.made_by import made_by, this_code
 from dvol_utils.study.params import StudyParams
 from dvol_utils.study.parquet import read_whole
@@ -99,6 +99,8 @@ def read_table(study: StudyParams, name: str) -> pd.DataFrame:
         if stored.get(key) != value:
             raise ArtefactError(f"{path} was made with other {key}: {advice}")
     table = arrow.to_pandas()
+    del arrow
+    pa.default_memory_pool().release_unused()  # else Arrow keeps the space of its own copy for good
     if _CONTENT in stored and stored[_CONTENT] != _content_hash(table):
         raise ArtefactError(
             f"{path} was changed since it was written: its rows do not have the SHA-256 that it "
@@ -233,7 +235,7 @@ def _write_manifest(
     code: dict[str, Any] | None = None,
 ) -> None:
     path = study.artefact("manifest.json")
-    with _in_run(study):
+    with _in_run(study), in_turn(study.run_dir):
         old = earlier or (read_manifest(study) if path.is_file() else {"stages": {}})
         now = this_code(study.root)
         content = {

@@ -25,6 +25,7 @@ def one_thread() -> Iterator[None]:
     of threads before it comes back after it.
     """
     torch = sys.modules.get("torch")  # importing it takes seconds, and may not be needed
+    # Of torch alone: threadpoolctl puts back what it has limited itself.
     before = torch.get_num_threads() if torch else 1
     with threadpool_limits(1):
         if torch:

@@ -49,6 +49,7 @@ def read_time(value: Any, *, now: bool = False) -> pd.Timestamp:
         raise ValueError(f"{valid}; a number is no time")
     try:
         text = isinstance(value, str)
+        # Upper case: fromisoformat takes neither "t" nor "z".
         time = pd.Timestamp(datetime.fromisoformat(value.strip().upper()) if text else value)
         time = time.tz_localize("UTC") if time.tzinfo is None else time.tz_convert("UTC")
     except ValueError as error:  # a month of 13, a day of 31 in June
@@ -61,6 +62,7 @@ def read_time(value: Any, *, now: bool = False) -> pd.Timestamp:
 def read_day(value: Any) -> date:
     """A day as people write it, 2024-11-22; ValueError where it is something else."""
     valid = "should be a day in ISO 8601, such as 2024-11-22"
+    # A datetime is a date to Python, and would lose its hour here.
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
     if not isinstance(value, str) or not _DAY.fullmatch(value.strip()):

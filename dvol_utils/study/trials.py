@@ -43,6 +43,7 @@ def open_study(name_or_path: str | Path, overrides: Mapping[str, Any] | None = N
         The run's manifest is damaged.
     """
     stay_on_one_thread()
+    # Asked first, since the run's raw store is read where the overrides name none.
     recorded = _recorded(load_study(name_or_path, overrides))
     study = load_study(name_or_path, _with_raw_store(overrides, recorded))
     others = _changes(study, name_or_path)
@@ -115,6 +116,7 @@ def trial_at(folder: Path) -> StudyParams:
             f"{folder}: no finished trial; should be a folder runs/STUDY/trials/HASH that "
             '`make report STUDY=... SET="key=value"` has made'
         )
+    # Up from runs/STUDY/trials/HASH/manifest.json.
     root = manifest.parents[4]
     file = root / "params" / f"{manifest.parents[2].name}.yaml"
     trial_study = load_study(file)

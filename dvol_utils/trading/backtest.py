@@ -55,9 +55,11 @@ def schedule(
             f"delay_hours: found {delay_hours}; should be at least 1, after the origin"
         )
     start = first.normalize() + pd.Timedelta(hours=hour)
+    # The hour of the first day may be over before the first origin.
     start += pd.Timedelta(days=int(start < first))
     step = pd.Timedelta(days=step_days(horizon_hours))
     delay = pd.Timedelta(hours=delay_hours)
+    # Every decision needs its exit: the next one's fill, by `until`.
     origin = pd.date_range(start, until - delay - step, freq=step)
     return pd.DataFrame(
         {
@@ -98,10 +100,12 @@ def unit_sizes(days: pd.DataFrame, dvol: pd.Series, params: TradingParams) -> np
         `volatility_days`, known at the origin; 0 where v is not known.
     """
     window = 24 * params.volatility_days
+    # Of a day, since positions are held from day to day and the target is annual.
     squares = dvol.diff(24) ** 2
     volatility = np.sqrt(squares.rolling(window, min_periods=window // 2).mean())
     forecast = volatility.reindex(days["origin"]).to_numpy()
     daily = params.target_volatility / math.sqrt(DAYS_PER_YEAR)
+    # Where volatility is not known nothing is risked.
     return np.divide(daily, forecast, out=np.zeros(len(days)), where=forecast > 0)
 
 
@@ -170,6 +174,7 @@ def back_test(
         window=math.ceil(params.stop_days / days_apart(days)) if len(days) else 0,
     )
     traded = traded_positions(positions, gains["rolled"].to_numpy())
+    # The last position is closed, or its costs would be paid by half.
     traded[-1:] += np.abs(positions[-1:])
     gain = gains["gain"].to_numpy()
     gross, cost = positions * gain, traded * (side_cost if charged is None else charged)
@@ -215,9 +220,11 @@ def _positions(
     """
     gain, marked, rolled = (gains[name].to_numpy() for name in ("gain", "marked", "rolled"))
     positions, exposure, seen = (np.zeros(len(aim)) for _ in range(3))
+    # The aim survives days without a price or forecast, the exposure does not.
     kept = paid = before = 0.0  # aim last traded on; equity without the held position's gain; held
     for day in range(len(aim)):
         seen[day] = paid + (before * marked[day - 1] if day else 0.0)
+        # Of the last days alone: a peak that nobody can come back to would end trading for good.
         loss = seen[max(day - window, 0) : day + 1].max() - seen[day]
         exposure[day] = min(max(2 * (1 - loss / limit), 0.0), 1.0)
         if tradable[day] and not math.isnan(aim[day]):

@@ -47,6 +47,7 @@ def side_cost(
     half = _half_spread(instrument, params, half_spread)
     fee = params.fee_pct / 100 * np.asarray(level, dtype=float)
     if instrument == STRADDLE:
+        # Straddles cost volatility points whatever the level; given for a round trip.
         fee = np.full(np.shape(level), params.straddle_fee / 2)
     return half + params.slippage + fee
 
@@ -62,4 +63,5 @@ def _half_spread(instrument: str, params: TradingParams, other: float | None = N
     half = params.half_spread if other is None else other
     if instrument != FUTURES:
         return half
+    # Rounded first: 0.07 / 0.01 is 7.000000000000001, which would be eight ticks.
     return params.tick * math.ceil(round(half / params.tick, 9))

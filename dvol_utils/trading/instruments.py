@@ -43,6 +43,7 @@ def hourly(panel: pd.DataFrame, asset: str) -> pd.DataFrame:
         {
             "dvol": grid["dvol_close"].ffill(),
             "price": grid["price_close"].ffill(),
+            # eq: an hour that the panel lacks is missing here, neither imputed nor not.
             "tradable": grid["imputed"].eq(False) & grid["dvol_close"].notna(),
         }
     )
@@ -66,7 +67,9 @@ def weekly_persistence(dvol: pd.Series) -> float:
     pairs = pd.DataFrame({"now": dvol - mean, "later": dvol.shift(-_WEEK) - mean}).dropna()
     spread = float((pairs["now"] ** 2).sum())
     if spread == 0:
+        # Nothing to learn from: the future then prices in no return to the mean.
         return 1.0
+    # Outside 0 to 1 a future would swing about the mean or run away from it.
     return float(np.clip((pairs["now"] * pairs["later"]).sum() / spread, 0.0, 1.0))
 
 
@@ -124,6 +127,7 @@ def futures_proxy(
         gap = (level - mean).reindex(times).to_numpy()
         left = ((expiry - times) / pd.Timedelta(hours=_WEEK)).to_numpy()
         exact = mean.reindex(times).to_numpy() + gap * persistence**left
+        # A price between two ticks cannot be dealt at.
         return tick * np.round(exact / tick)
 
     return _between(days, price).assign(rolled=_changed(expiry), expiry=expiry)
@@ -173,6 +177,7 @@ def straddle(days: pd.DataFrame, hours: pd.DataFrame) -> pd.DataFrame:
         {
             "gain": vega["gain"] + gamma,
             "marked": vega["marked"] + until(days["next_origin"]),
+            # An hour on: a fill at Wednesday 08:00 itself already strikes the new straddle.
             "rolled": _changed(_next_expiry(days["fill"] + _HOUR)),
             "vega_part": vega["gain"],
             "gamma_part": gamma,
@@ -208,6 +213,7 @@ def _trailing_mean(dvol: pd.Series) -> pd.Series:
 
 def _next_expiry(times: pd.Series) -> pd.Series:
     """The first Wednesday 08:00 UTC at or after each time."""
+    # Shifted first, so that weeks change at the expiry and not at midnight.
     monday = (times - _EXPIRY).dt.normalize() - pd.to_timedelta(
         (times - _EXPIRY).dt.day_of_week, unit="D"
     )
@@ -216,4 +222,5 @@ def _next_expiry(times: pd.Series) -> pd.Series:
 
 
 def _changed(values: pd.Series) -> np.ndarray:
+    # The first position is opened, not rolled.
     return (values != values.shift()).to_numpy() & (np.arange(len(values)) > 0)

@@ -13,7 +13,7 @@ from dvol_utils.significance.resampling import resampled_hours
 from dvol_utils.trading.backtest import DAYS_PER_YEAR, days_apart
 
 KEYS = ("instrument", "model", "rule")
-_EULER = 0.5772156649015329
+_EULER = 0.5772156649015329  # of Euler and Mascheroni
 
 
 def summary(
@@ -70,7 +70,7 @@ def summary(
             "coverage": coverage,
             "seed": seed,
         }
-        moved = net if total > 0 else np.zeros(len(net))
+        moved = net if total > 0 else np.zeros(len(net))  # closing alone makes no ratio
         low, high = sharpe_interval(moved, len(group) / years, **drawn)
         traded = group["traded"].sum()
         row = {
@@ -136,7 +136,7 @@ def sharpe_interval(
     draws = _resamples(returns, block, reps, seed)
     # Resamples without a trade count as zero: left out, one good day of a year would look certain.
     means, deviations = draws.mean(axis=1), draws.std(axis=1, ddof=1)
-    moves = deviations > 1e-12 * np.abs(draws).max(axis=1)
+    moves = deviations > 1e-12 * np.abs(draws).max(axis=1)  # rounding of a constant is none
     ratios = np.divide(means, deviations, out=np.zeros(len(means)), where=moves)
     ratios *= math.sqrt(periods)
     low, high = np.quantile(ratios, [(1 - coverage) / 2, (1 + coverage) / 2])

@@ -94,6 +94,8 @@ def _by_rule(rows: pd.DataFrame, rule: str, tick: float) -> pd.Series:
         return pd.Series(0.0, rows.index)
     if rule == "scaled":
         half_width = (rows["q75"] - rows["q25"]) / 2
+        # At least a tick: a width near nothing would turn any change into a full position.
         return (change / half_width.clip(lower=tick)).clip(-1, 1).fillna(0.0)
     low, high = (rows[name] - rows["y_origin"] for name in INTERVALS[int(rule[-2:])])
+    # Above zero where both ends lie above no change, below where both lie below.
     return ((low / tick).clip(0, 1) + (high / tick).clip(-1, 0)).fillna(0.0)

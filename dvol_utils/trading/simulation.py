@@ -84,6 +84,7 @@ def simulate(
     params, first = study.trading, forecasts["origin"].min()
     days = schedule(
         first,
+        # No later than the outcomes that the forecasts are about, or the hours that are known.
         min(forecasts["target_time"].max(), hours.index[-1]),
         hour=params.hour if hour is None else hour,
         delay_hours=params.delays_hours[0] if delay_hours is None else delay_hours,
@@ -94,6 +95,7 @@ def simulate(
             f"forecasts: found origins from {first} to {forecasts['origin'].max()}; should span "
             "at least one trade, from a decision to the next one's fill"
         )
+    # Before any row that is traded on, validation included.
     learnt = hours["dvol"][hours.index < study.split.validation_start]
     market = instrument_gains(days, hours, persistence=weekly_persistence(learnt), tick=params.tick)
     level = hours["dvol"].reindex(days["origin"]).to_numpy()
@@ -141,6 +143,7 @@ def cost_grid(
             trades = simulate(
                 forecasts, hours, study, [strategy], delay_hours=delay, half_spread=half
             )
+            # Intervals are dropped below, and two resamples are the quickest.
             row = summary(trades, reps=2).assign(delay_hours=delay, half_spread=half)
             tables.append(row.drop(columns=["model", "rule", "sharpe_low", "sharpe_high"]))
     grid = pd.concat(tables, ignore_index=True)
@@ -231,6 +234,7 @@ def _labelled(trades: pd.DataFrame, forecasts: pd.DataFrame) -> pd.DataFrame:
     labels: dict[str, Any] = {name: forecasts[name].iloc[0] for name in ("asset", "split")}
     origins = forecasts.drop_duplicates("origin").set_index("origin")
     for regime in ("jump_regime", "level_regime"):
+        # A decision may fall on an hour without a scored forecast.
         labels[regime] = trades["origin"].map(origins[regime]).fillna("unknown")
     trades = trades.assign(**labels)
     first = ["asset", "split", *KEYS]

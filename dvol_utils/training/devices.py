@@ -46,11 +46,13 @@ class Place:
 
     def share(self, starts: Values) -> Values:
         """This process's part of a joint batch; the parts are disjoint and may be empty."""
+        # Strided: parts differ by one sequence at most, wherever the batch ends.
         return starts[self.rank :: self.processes]
 
     def total(self, values: Tensor) -> Tensor:
         """Sum over processes, the same in each; `values` is changed in place."""
         if self.processes > 1:
+            # nccl sums only what lies on a GPU; gloo takes what lies on the CPU.
             on_device = values.to(self.device)
             dist.all_reduce(on_device)
             values.copy_(on_device)
@@ -111,7 +113,9 @@ def chosen_arithmetic(device: torch.device, params: TrainingParams) -> Arithmeti
 @cache
 def _has_bfloat16(device_type: str) -> bool:
     if device_type == "cuda":
+        # torch counts emulation as support otherwise, on older GPUs.
         return torch.cuda.is_bf16_supported(including_emulation=False)
+    # A private name, which a later torch may lack: then nothing is known of bfloat16.
     known = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
     return known is not None and known()
 
@@ -123,6 +127,7 @@ def _of_processor() -> Arithmetic:
     has = torch.cpu.get_capabilities()
     if has.get("amx_bf16"):
         return Arithmetic("bfloat16", "auto: the processor has AMX")
+    # Measured: faster on AMD's Zen 5, slower on Intel's without AMX (docs/training.md).
     if has.get("avx512_bf16") and _vendor() == "AuthenticAMD":
         return Arithmetic("bfloat16", "auto: an AMD processor with AVX512_BF16")
     return Arithmetic(
@@ -134,6 +139,7 @@ def _of_processor() -> Arithmetic:
 def _vendor() -> str:
     """The processor's maker as it names itself, e.g. AuthenticAMD or GenuineIntel."""
     try:
+        # On Linux platform.processor() is often empty.
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:  # not Linux; Windows ends the processor's description with it
         return platform.processor().rpartition(" ")[2]

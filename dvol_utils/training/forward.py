@@ -31,6 +31,7 @@ def predict_rows(
     place, data = place or Place(device), data.to(device)
     starts = place.share(sequence_starts(rows, data.window, data.chunk))
     starts = torch.from_numpy(starts).to(device)
+    # Zeros, since processes add theirs up, and each row is forecast by one of them.
     out = torch.zeros_like(data.target)
     with torch.inference_mode():
         size = max(1, _HOURS_AT_ONCE // (data.window - 1 + data.chunk))

@@ -93,6 +93,7 @@ def fit_network(
         network.parameters(),
         lr=scaled_rate(params, place.processes),
         weight_decay=params.weight_decay,
+        # Only the fused optimiser heeds `found_inf`, by which a step is left out below.
         fused=True,
     )
     schedule = ReduceLROnPlateau(optimiser, factor=params.lr_factor, patience=params.lr_patience)
@@ -106,6 +107,7 @@ def fit_network(
     with torch.random.fork_rng(devices=devices), plain:
         while not state.finished(params):
             epoch = len(state.history) + 1
+            # That the epoch learns with: the schedule may lower it before the row is written.
             rate = optimiser.param_groups[0]["lr"]
             # New in each epoch: the order in which it sums gradients comes from its first step, and
             # training that goes on after an epoch has to sum in the same order.
@@ -153,6 +155,7 @@ class _State:
     ) -> None:
         self.parts = {"network": network, "optimiser": optimiser, "schedule": schedule}
         self.history: History = []
+        # A copy: state_dict gives the weights themselves, which go on changing.
         self.best_weights = copy.deepcopy(network.state_dict())
 
     def add(self, row: dict[str, float], *, best_only: bool) -> None:
@@ -183,6 +186,7 @@ class _State:
 
 def _same_epoch(epochs: int, place: Place) -> None:
     """Refuse processes that would go on from different epochs; they would wait for ever."""
+    # float64, in which sums of squares of epochs are exact.
     moments = torch.tensor([epochs, epochs**2], dtype=torch.float64)
     total, squares = place.total(moments).tolist()
     if squares * place.processes != total**2:  # the variance over processes, so each sees the same
@@ -221,7 +225,9 @@ def _train_epoch(
     end.
     """
     data, params, place = course.data, course.params, course.place
+    # By seed and epoch alone: a training that goes on needs no state of random numbers.
     rng = np.random.default_rng([course.seed, epoch])
+    # Processes have sequences of their own, and so masks of their own for dropout.
     torch.manual_seed(int(rng.integers(2**31)) + place.rank)
     starts = sequence_starts(course.rows, data.window, data.chunk, int(rng.integers(data.chunk)))
     starts = torch.from_numpy(rng.permutation(starts)).to(place.device)
@@ -251,6 +257,7 @@ def _share_of_loss(network: nn.Module, course: _Course, joint: Tensor) -> Tensor
     data, params = course.data, course.params
     rows = course.place.share(joint)
     idle = not len(rows)  # a last batch smaller than the number of processes
+    # It takes part all the same: the others wait for its gradients, which count for nothing.
     starts = joint[:1] if idle else rows
     goals = data.goals(starts)
     # In float32, so that bf16 rounds products and not the loss.
@@ -267,6 +274,7 @@ def _loss(forecast: Values, target: Values, params: TrainingParams) -> Values:
     if params.loss == "squared":
         return error**2
     size = abs(error)
+    # Huber's loss, doubled, so that near the target it is the square.
     within = size.clip(max=1.0)
     return within * (2 * size - within)
 
@@ -275,6 +283,7 @@ def _recency(samples: Samples, rows: np.ndarray) -> np.ndarray:
     """Factors of the rows' weights by their age, with mean 1."""
     if samples.age_weight is None:
         return np.ones(len(rows))
+    # On average 1, so that old rows do not lower the learning rate for all.
     return samples.age_weight[rows] / samples.age_weight[rows].mean()
 
 
@@ -284,6 +293,7 @@ def _validate(network: nn.Module, samples: Samples, course: _Course) -> dict[str
     weight = samples.loss_weights(params.jump_weight)[rows]
     losses = _loss(forecast, samples.target[rows], params)
     outcome, origin = samples.outcome[rows], samples.dvol[rows]
+    # In points, as the pages score it, while the loss is that of the scaled target.
     points = samples.to_points(forecast, rows)
     skill = 1 - np.sum((points - outcome) ** 2) / np.sum((origin - outcome) ** 2)
     loss = float(np.sum(weight * losses) / weight.sum())

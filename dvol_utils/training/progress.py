@@ -106,6 +106,7 @@ class ProgressWriter:
 
     def _times(self, epoch: int) -> str:
         elapsed = time.monotonic() - self.started
+        # By the epochs of this run alone: those before a crash took another time.
         left = elapsed / (epoch - len(self.past)) * (self.params.epochs - epoch)
         return f"elapsed {elapsed:.0f} s, at most {left:.0f} s to go"
 
@@ -118,9 +119,11 @@ class ProgressWriter:
 @contextmanager
 def epoch_bar(params: TrainingParams, rank: int = 0) -> Iterator[dict[str, Callable[..., None]]]:
     """A bar of epochs on a terminal, and lines above it: arguments for `train_checkpoint`."""
+    # None: a bar on a terminal and none elsewhere (tests/test_progress.py).
     with tqdm(total=params.epochs, unit="epoch", leave=False, disable=rank > 0 or None) as bar:
 
         def on_epoch(row: dict[str, float]) -> None:
+            # By the difference, since training may go on from a later epoch.
             bar.update(int(row["epoch"]) - bar.n)
             bar.refresh()
 
@@ -166,6 +169,7 @@ class _Log:
 
     def __enter__(self) -> _Log:
         if self._replaced():
+            # What stands there already was passed on by whoever waited then.
             self._open().seek(0, os.SEEK_END)
         return self
 

@@ -123,6 +123,7 @@ def _all_or_none(place: Place) -> Iterator[None]:
         yield
     except CheckpointError as caught:
         error = caught
+    # Each process waits here for all, so that none goes on alone.
     failed = int(place.total(torch.tensor(float(error is not None))).item())
     if error is not None:
         raise error
@@ -146,6 +147,7 @@ def _begun(
 ) -> Iterator[ProgressWriter]:
     """The folder ready for training that goes on after the epochs of `past`."""
     folder, training = trainable.checkpoint, trainable.study.training
+    # Asked before the folder is emptied of what it tells this by.
     reason = why_anew(folder, trainable.name)
     with ExitStack() as held:
         with writing(folder, "training cannot begin"):

@@ -253,6 +253,7 @@ def pivoted(
     keys = shown.set_index(names).index.drop_duplicates()
     columns = {("", name): keys.get_level_values(name) for name in names}
     for group, part in shown.groupby(_HEADS.get(by, by), sort=False):
+        # A model without a value in a group leaves an empty cell, and no shift.
         indexed = part.set_index(names).reindex(keys)
         for head in heads:
             place = (str(group), head) if len(heads) > 1 else (head, str(group))
@@ -276,6 +277,7 @@ def _cell(metric: str, estimate: float, low: float, high: float) -> str:
         return MISSING
     scale = 100 if metric in _SHARES else 1
     form = _FORMS.get(metric, ".1f" if scale == 100 else ".3f")
+    # A value without an interval keeps a dash, so that the column lines up.
     if pd.isna(low):
         return f"{number(scale * estimate, form)} {MISSING}"
     return f"{number(scale * estimate, form)} {bounds_text(scale * low, scale * high, form)}"

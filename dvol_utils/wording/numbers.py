@@ -18,6 +18,7 @@ _SMALLEST_P = 0.001
 def number(value: float, form: str) -> str:
     """A number in a format such as `.1f`."""
     text = f"{value:{form}}"
+    # Nothing left but zeros and marks: minus zero loses its sign.
     return (text if text.strip("-0.,") else text.lstrip("-")).replace("-", "\N{MINUS SIGN}")
 
 

@@ -49,6 +49,7 @@ def panel_coverage(panel: pd.DataFrame) -> pd.DataFrame:
         for column in VALUE_COLUMNS:
             there = part[column].notna()
             times = part.loc[there, "time"]
+            # Bars alone are carried over a gap as flagged hours; other series just age.
             imputed = int((part["imputed"] & there).sum()) if column in _BAR_COLUMNS else 0
             first, last = (times.iloc[0], times.iloc[-1]) if len(times) else (pd.NaT, pd.NaT)
             held = int(there.sum())
@@ -131,12 +132,14 @@ def coverage_calendar(raw_dir: Path | str, params: DataParams, panel: pd.DataFra
     """
     tables = [pd.DataFrame(columns=["asset", "series", "day", "share"])]
     for asset, part in panel.groupby("asset", sort=True):
+        # Rows stand at their open: the panel's first hour closes a bar that began before it.
         first, last = part["time"].iloc[0] - params.step_hours * _HOUR, part["time"].iloc[-1]
         for series in SCHEMAS:
             if series_file(raw_dir, str(asset), series, params) is None:
                 continue
             table = read_series(raw_dir, str(asset), series, params)
             step = pd.Timedelta(minutes=step_minutes(series, params))
+            # Rows that could be known by the panel's last hour: later ones are not missing.
             due = pd.date_range(first.ceil(step), last - _delay(series, step, params), freq=step)
             for label, columns in _GROUPS[series].items():
                 there = table.index[table[list(columns)].notna().all(axis=1)]
@@ -145,6 +148,7 @@ def coverage_calendar(raw_dir: Path | str, params: DataParams, panel: pd.DataFra
                     days = pd.Series(share).groupby(due.floor("D")).mean()
                     days = days.rename_axis("day").rename("share").reset_index()
                     tables.append(days.assign(asset=asset, series=label)[list(tables[0])])
+    # The empty table gives the columns where there is nothing; beside others it spoils dtypes.
     return pd.concat(tables[1:] or tables, ignore_index=True)
 
 

@@ -35,6 +35,7 @@ def bar_changes(panel: pd.DataFrame, *, step_hours: int = 1) -> pd.DataFrame:
 
 def daily_closes(panel: pd.DataFrame) -> pd.DataFrame:
     """The last hour of each UTC day: `asset, time, dvol_close, price_close`."""
+    # By the bar's open: the close at midnight is the last of the day before.
     day = (panel["time"] - _HOUR).dt.floor("D")
     columns = ["asset", "time", "dvol_close", "price_close"]
     return panel.groupby([panel["asset"], day])[columns].tail(1).reset_index(drop=True)
@@ -50,6 +51,7 @@ def histogram(values: pd.Series, bins: int = 60, *, tail: float = 0.001) -> pd.D
         distribution with the same mean and standard deviation, at the middle of the bin).
     """
     values = values.dropna()
+    # Without the tails, a few jumps of which would leave one bar for all the rest.
     low, high = values.quantile([tail, 1 - tail])
     counts, edges = np.histogram(values, bins=bins, range=(low, high))
     middle = (edges[1:] + edges[:-1]) / 2
@@ -79,6 +81,7 @@ def tail_table(panel: pd.DataFrame, *, step_hours: int = 1) -> pd.DataFrame:
         for k in _TAILS:
             bars = int((score > k).sum())
             share = 100 * bars / len(change)
+            # Both tails, in percent.
             rows.append((asset, k, bars, share, 200 * norm.sf(k)))
     columns = ["asset", "beyond_sd", "bars", "share_percent", "normal_percent"]
     return pd.DataFrame(rows, columns=columns)
@@ -203,6 +206,7 @@ def _calendar_words(by_hour: pd.DataFrame) -> str:
 
 
 def _adf(values: np.ndarray, lags: int, autolag: str | None) -> tuple:
+    # Short series: more lags than a quarter of the rows leave nothing to test with.
     test = adfuller(values, min(lags, len(values) // 4), autolag=autolag, result_object=True)
     critical = float(test.critical_values["5%"])
     reject = bool(test.pvalue < 0.05)

@@ -17,7 +17,7 @@ CLOSES = ("dvol_close", "price_close")
 CLOSE_LAGS = (-24, -2, -1, 0, 1, 2, 24)
 
 _HOUR, _DAY = pd.Timedelta(hours=1), pd.Timedelta(days=1)
-_LOCAL_BARS = 49
+_LOCAL_BARS = 49  # a day of hours to either side
 _SMALLEST_SCALE = 1e-4  # a basis point: in a quiet stretch the tick itself is no outlier
 _NORMAL = 1.4826  # median absolute value to standard deviation
 
@@ -41,6 +41,7 @@ def stale_runs(panel: pd.DataFrame, *, step_hours: int = 1) -> pd.DataFrame:
     for asset, column, closes in _own_closes(panel):
         value, time = closes.to_numpy(), closes.index
         same = (value[1:] == value[:-1]) & (np.diff(time) == step_hours * _HOUR.to_timedelta64())
+        # A stretch begins at the first close and wherever one differs from the one before.
         starts = np.flatnonzero(np.concatenate(([True], ~same)))
         ends = np.append(starts[1:], len(closes)) - 1
         runs = pd.DataFrame({"start": time[starts], "end": time[ends], "value": value[starts]})
@@ -77,8 +78,10 @@ def neighbour_outliers(
     """
     tables = []
     for asset, column, closes in _own_closes(panel):
+        # Beside a gap there is no neighbour to be far from.
         change = np.log(closes).diff().where(closes.index.diff() == step_hours * _HOUR)
         back = -change.shift(-1)
+        # The same sign on both sides: the close goes away and comes back.
         distance = np.minimum(change.abs(), back.abs()).where(change * back > 0)
         local = change.abs().rolling(_LOCAL_BARS, center=True, min_periods=_LOCAL_BARS // 2)
         ratio = distance / (_NORMAL * local.median()).clip(lower=_SMALLEST_SCALE)
@@ -118,6 +121,7 @@ def close_differences(raw_dir: Path | str, params: DataParams, panel: pd.DataFra
             continue
         for lag in CLOSE_LAGS:
             at = hourly.reindex(daily.index + lag * _HOUR).to_numpy()
+            # The price of the two sources may differ by a constant factor; see `spread_percent`.
             gap = 100 * (daily / at - 1).dropna()
             if len(gap):
                 spread = (gap - gap.median()).abs().median()
@@ -147,11 +151,13 @@ def lead_lag(panel: pd.DataFrame, *, most: int = 3, step_hours: int = 1) -> pd.D
     rows = []
     for asset, part in panel.groupby("asset", sort=True):
         measured = part.loc[~part["imputed"]].set_index("time")[list(CLOSES)]
+        # On the full grid of hours, so that a shift by rows is one by hours.
         logs = np.log(measured).reindex(part["time"])
         changes = logs - logs.shift(step_hours)
         for lag in range(-most, most + 1):
             moved = changes["price_close"].shift(lag * step_hours)
             pairs = pd.DataFrame({"dvol": changes["dvol_close"], "moved": moved}).dropna()
+            # A correlation needs both to move.
             if len(pairs) > 2 and (pairs.std() > 0).all():
                 with_return = pairs["dvol"].corr(pairs["moved"])
                 with_size = pairs["dvol"].corr(pairs["moved"].abs())

@@ -88,6 +88,7 @@ def activity_by_weekday(
     """
     tables = [pd.DataFrame(columns=["asset", "column", *_SLOT_COLUMNS])]
     for asset, part in panel.groupby("asset", sort=True):
+        # Back by the lag to the day that the values are of.
         day = (part["time"] - pd.Timedelta(hours=24 + publication_lag_hours)).dt.floor("D")
         daily = part.groupby(day)[list(ACTIVITY)].last()  # the first day's rows are cut short
         for column in ACTIVITY:
@@ -128,6 +129,7 @@ def _by_slot(
         change = (unit * log_changes(part, hours)).set_axis(part["time"] - hours * _HOUR).dropna()
         slots = getattr(change.index, slot)
         if len(set(slots)) > 1:
+            # In bars, twice the overlap, and never less than a day.
             lags = max(24, 2 * hours) // step_hours
             means = _slot_means(change, slots, lags, coverage)
             means.insert(0, "asset", asset)
@@ -141,6 +143,7 @@ def _slot_means(values: pd.Series, slots: pd.Index, lags: int, coverage: float) 
     cov_kwds = {"maxlags": lags, "use_correction": True}
     fit = sm.OLS(values.to_numpy(), dummies.to_numpy()).fit(cov_type="HAC", cov_kwds=cov_kwds)
     n_slots = dummies.shape[1]
+    # Neighbouring slots are equal in pairs: one equation fewer than slots.
     equality = np.eye(n_slots - 1, n_slots) - np.eye(n_slots - 1, n_slots, k=1)
     test = fit.wald_test(equality, use_f=True, scalar=True)
     low, high = fit.conf_int(1 - coverage).T

@@ -22,7 +22,7 @@ from dvol_utils.data.raw.store import read_series, series_file, step_minutes
 from dvol_utils.study.data_section import DataParams, SeriesName
 
 _HOUR = pd.Timedelta(hours=1)
-_LOCAL_ROWS = 49
+_LOCAL_ROWS = 49  # a day of hours to either side
 _SMALLEST_SCALE = 1e-4
 _NORMAL = 1.4826  # median absolute value to standard deviation
 _WIDEST = 3  # a wrong value may be repeated a few times before somebody notices
@@ -122,7 +122,7 @@ def wrong_ticks(
                 table.index <= part["time"].iloc[-1]
             )
             ticks = _wrong_rows(table, series, _others_moves(panel, str(asset), series), params)
-            ticks["row"] += 2 if path.suffix == ".csv" else 1
+            ticks["row"] += 2 if path.suffix == ".csv" else 1  # line 1 of a CSV file is its header
             tables.append(ticks[used[ticks.pop("place")]].assign(asset=asset, file=path.name))
     ticks = pd.concat(tables, ignore_index=True).astype({"time": "datetime64[us, UTC]"})
     return ticks.loc[~ticks["time"].isin(params.quality.true_ticks), _COLUMNS].reset_index(
@@ -158,7 +158,7 @@ def _wrong_rows(
         if column in _BARS:
             opens = table[SCHEMAS[series].bars[0]].reindex(good.index)
             if opens.eq(good).mean() > _FLAT_SHARE:
-                opens = opens * np.nan
+                opens = opens * np.nan  # made from closes
             near = moved.reindex((good.index + step).ceil("h"), method="nearest", tolerance=_HOUR)
             why = _wrong_closes(good, opens, near.fillna(0).to_numpy(), _BARS[column], step, scales)
         elif column in _SINGLE:
@@ -199,7 +199,7 @@ def _others_moves(panel: pd.DataFrame, asset: str, series: SeriesName) -> pd.Ser
         if series != "dvol" or name != asset:
             moves.append(np.log(part["dvol_close"]).diff().abs())
     most = pd.concat(moves, axis=1, sort=True).max(axis=1)
-    return most.rolling(3, center=True, min_periods=1).max()
+    return most.rolling(3, center=True, min_periods=1).max()  # before, in and after the hour
 
 
 def _wrong_closes(

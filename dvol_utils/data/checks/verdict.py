@@ -68,6 +68,7 @@ def findings(
             _clock(of_asset[3]),
         )
         rows += [(asset, *finding) for finding in words]
+    # As objects: a bool column would turn None into a false or missing number.
     return pd.DataFrame(rows, columns=["asset", *Finding._fields]).astype({"passed": object})
 
 

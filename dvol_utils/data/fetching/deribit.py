@@ -38,6 +38,7 @@ def server_time(client: Client) -> int:
 
 def dvol_query(asset: str, window: Window) -> Query:
     """Path and query of a range of hourly DVOL bars."""
+    # Seconds here and minutes below: the two methods count in units of their own.
     parameters = {"currency": asset, **_range(window), "resolution": "3600"}
     return "public/get_volatility_index_data", parameters
 
@@ -146,6 +147,7 @@ def _dvol_reader(
     def read(payload: Any) -> RawPage:
         result = field(payload, "result", dict)
         candles = [_candle(row) for row in field(result, "data", list)]
+        # Flawed and not refused: the next try may bring the rows.
         if not candles:
             raise FlawedResponseError("an empty page where rows were promised")
         token = result.get("continuation")
@@ -177,6 +179,7 @@ def _check_progress(
             refuse(f"the continuation {utc(continuation)} does not move back")
         return
     oldest, oldest_before = min(times), min(before.rows)
+    # The last page may hold what the one before it had: it confirms that nothing is left.
     if continuation is not None:
         if times == before.rows.keys():
             refuse(f"the page {utc(oldest)} to {utc(max(times))} came again")
@@ -209,6 +212,7 @@ def _forward_reader(
 def _chart_rows(payload: Any) -> list[tuple[int, FieldValues]]:
     result = field(payload, "result", dict)
     status = field(result, "status", str)
+    # `cost`, in USD, becomes `quote_volume` (docs/data.md).
     names = ("ticks", "open", "high", "low", "close", "cost")
     if status == "no_data" and not result.get("ticks"):
         return []
@@ -233,6 +237,7 @@ def _settlements(payload: Any) -> list[tuple[int, FieldValues]]:
     rows = []
     for row in field(payload, "result", list):
         time = stamp(field(row, "timestamp", object), "timestamp")
+        # A rate off the hour would be of another moment than its label says.
         if time % HOUR_MS:
             refuse(f"timestamp: found {time} ({utc(time)}); should be a full hour")
         rate = number(row, "interest_8h")

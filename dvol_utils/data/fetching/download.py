@@ -74,6 +74,7 @@ def download(
     if done:
         log(f"{part.name} of {asset}: goes on after {len(done)} pages fetched before")
     try:
+        # A copy: `done` grows in this loop, while the generator still looks at its own.
         for page in part.pages(client, asset, window, list(done)):
             store.save(part.name, len(done), page)
             done.append(page)
@@ -114,6 +115,7 @@ def _ask_again(
         tries[hole] += 1
         pages = []
         for page in part.pages(client, asset, hole, []):
+            # Saved as it comes: an interrupted download need not ask again for what it has.
             store.save(f"{part.name}_again", saved, page)
             saved += 1
             pages.append(page)
@@ -133,6 +135,7 @@ def _holes(
         any(values[i] is not None for values in rows.values()) for i in range(len(part.columns))
     ]
     needed = [i for i in map(part.columns.index, part.required) if given[i]]
+    # A row counts as there only where every column that the source gives has a value.
     stamps = [t for t, values in rows.items() if all(values[i] is not None for i in needed)]
     if not stamps or not needed:
         return []

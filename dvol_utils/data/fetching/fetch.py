@@ -123,6 +123,7 @@ def fetch_store(
                         else:
                             log(f"failed: {error}")
                     lines += _lines(file.path.name, lacking, cost)
+    # Where nothing came at all the error below says it, without a line for each cost.
     if outcomes or failed[False]:
         for line in lines:
             log(line)
@@ -161,6 +162,7 @@ def _alone(folder: Path) -> Iterator[None]:
     handle = os.open(folder, os.O_RDONLY)
     try:
         try:
+            # On the folder: the lock ends with the process, however it ends, and leaves no file.
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise FetchError(f"{folder}: another download is at work there") from None

@@ -25,7 +25,9 @@ def parsed_number(value: Any, name: str) -> float | None:
         return value
     if isinstance(value, str) and _DECIMAL.fullmatch(value):
         value = float(value)
+    # True and False are ints in Python, and no values here.
     if isinstance(value, (int, float)) and not isinstance(value, bool):
+        # An int of JSON may have any number of digits.
         try:
             converted = float(value)
         except OverflowError:

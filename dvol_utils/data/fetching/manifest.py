@@ -94,6 +94,7 @@ def describe_file(
         sources.append({"source": title, "base_url": url, "path": method, "query": query})
     described = {
         "sources": sources,
+        # As text: ISO times of one form sort as the times do.
         "asked_from": min(asked_from, entry.get("asked_from", asked_from)),
         "first": iso(int(table.index[0])),
         "last": iso(int(table.index[-1])),

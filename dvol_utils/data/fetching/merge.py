@@ -37,6 +37,7 @@ def rows_table(rows: Rows, columns: tuple[str, ...]) -> pd.DataFrame:
 def read_raw(path: Path) -> pd.DataFrame:
     """A raw file with all its columns, also those that nothing here knows."""
     content = read_content(path)
+    # Read whole, so that a column has one dtype; a byte order mark is no part of a name.
     return pd.read_csv(
         io.BytesIO(content), encoding="utf-8-sig", index_col="timestamp", low_memory=False
     )
@@ -45,6 +46,7 @@ def read_raw(path: Path) -> pd.DataFrame:
 def write_raw(path: Path, table: pd.DataFrame) -> None:
     """Write a raw file, whole or not at all; reading it gives the same doubles."""
     with replacing(path) as temporary:
+        # Line ends of its own, so that the same table is the same bytes on every system.
         table.to_csv(temporary, index_label="timestamp", lineterminator="\n", encoding="utf-8")
 
 
@@ -82,6 +84,7 @@ def merge(
     columns = [name for name in new.columns if name in stored.columns]
     old, now = (table.loc[times, columns].to_numpy("float64") for table in (stored, new))
     late = np.isnan(old) & ~np.isnan(now)
+    # numpy's own atol of 1e-8 would hide what small funding rates changed by.
     changed = ~np.isclose(old, now, rtol=ROUNDING, atol=1e-12) & ~np.isnan(old) & ~np.isnan(now)
     settled = changed & (
         np.ones((len(times), 1), bool)
@@ -114,6 +117,7 @@ def with_rows(stored: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     """The stored table with `new` rows in place of its own, every column kept, sorted."""
     kept = stored.loc[stored.index.difference(new.index)]
     columns = [*stored.columns, *(name for name in new.columns if name not in stored.columns)]
+    # Without empty ones: pandas would let them have a say in the dtypes.
     tables = [table.reindex(columns=columns) for table in (kept, new) if len(table)]
     return pd.concat(tables).sort_index()
 

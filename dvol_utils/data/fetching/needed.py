@@ -50,6 +50,7 @@ def check_place(study: StudyParams, overrides: Mapping[str, Any]) -> None:
     ParameterError
         `data.raw_dir` is an absolute path or leaves the project, and is not among `overrides`.
     """
+    # Not resolved: a link within the project is the person's own (tests/test_trust.py).
     place = os.path.relpath(study.raw_dir.absolute(), study.root.absolute())
     if "data.raw_dir" not in overrides and place.split(os.sep)[0] == os.pardir:
         raise ParameterError(

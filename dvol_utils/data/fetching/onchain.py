@@ -146,6 +146,7 @@ def _metrics_row(row: Any, asset: str, columns: Columns) -> tuple[int, FieldValu
         time = pd.Timestamp(text)
     except ValueError:
         refuse(f"time: found {text!r}; should be a date and time")
+    # A value labelled within a day would be known at another hour than assumed.
     if time.tzinfo is None or time != time.tz_convert("UTC").normalize():
         refuse(f"time: found {text!r}; should be 00:00 UTC")
     names = [COIN_METRICS[name] for name in columns]
@@ -157,6 +158,7 @@ def _following(url: Any, address: str) -> str:
     """The query of the next page's URL, which must lie at the same address."""
     parts, expected = urlsplit(urljoin(address, str(url))), urlsplit(address)
     found = shown_url(str(url))[:100]
+    # A page elsewhere is not followed: the answer could lead to any host.
     if parts[:3] != expected[:3]:  # scheme, host, path
         refuse(f"next_page_url: found {found!r}; should lie at {address}")
     if not parts.query:

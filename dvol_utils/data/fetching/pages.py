@@ -58,6 +58,7 @@ def milliseconds(moment: pd.Timestamp | str) -> int:
     """A moment as UTC milliseconds; without a zone it is UTC."""
     time = pd.Timestamp(moment)
     time = time.tz_localize("UTC") if time.tzinfo is None else time.tz_convert("UTC")
+    # `value` counts nanoseconds, whatever unit the Timestamp has.
     return time.value // 1_000_000
 
 
@@ -92,6 +93,7 @@ def tidy(
         if time % page_window.step:
             refuse(f"a row at {utc(time)} is off the grid of {page_window.step // 60_000} minutes")
         tidied[time] = combined(time, values, tidied[time]) if time in tidied else values
+    # Called for its refusal: rows that two pages share have to agree.
     for time in tidied.keys() & (before.rows.keys() if before else ()):
         combined(time, tidied[time], before.rows[time])
     return dict(sorted(tidied.items()))
@@ -150,6 +152,7 @@ class PageStore:
         pages: list[RawPage] = []
         for path in sorted((self.folder / part).glob("*.json")):
             page = _read_page(path)
+            # After a gap in the numbers pages are of no use: each was asked for by the one before.
             if page is None or not path.name.startswith(f"{len(pages):05d}_"):
                 path.unlink()
             else:
@@ -163,6 +166,7 @@ class PageStore:
 
     def remove(self) -> None:
         """Forget the download: it is finished, or of no more use."""
+        # The mark first, so that a stop on the way leaves nothing that looks unfinished.
         (self.folder / "job.json").unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
         with suppress(OSError):  # others are at work, or it never was

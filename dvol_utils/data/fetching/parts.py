@@ -89,6 +89,7 @@ def _part_tables(
     table = rows_table(rows, part.columns)
     if not wanted.spec.optional:
         return [table.dropna(subset=list(part.required))]
+    # A column that no row has is the source's lack, not the rows'.
     empty = [name for name in part.columns if table[name].isna().all()]
     title = SOURCES[part.source].title
     reasons |= {name: f"{title}: no value of {name} of {asset}, {window}" for name in empty}

@@ -59,6 +59,7 @@ def _metric(column: str) -> Part:
 
 SPECS: dict[SeriesName, Spec] = {
     "dvol": Spec(_HOUR, 48, _HOUR, "2021-03-24", False, (
+        # Of DVOL the close alone is required: some hours come without open, high and low.
         Part("dvol", "deribit", _DVOL, _DVOL[-1:], deribit.dvol_pages, deribit.dvol_query),
     )),
     "price": Spec(_HOUR, 48, _HOUR, "2020-12-01", False, (

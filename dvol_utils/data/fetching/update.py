@@ -146,6 +146,7 @@ def _wanted(run: UpdateRun, file: File, stored: pd.DataFrame | None) -> Window |
     if file.series == "dvol":
         start = max(start, begins)  # the index did not exist before
     until = run.now if run.end is None else min(run.now, run.end)
+    # Up to the next step of the grid: a bar that began before `start` is not asked for.
     first = -(-start // spec.step) * spec.step
     last = (until - spec.known_after) // spec.step * spec.step
     if stored is None:

@@ -45,6 +45,7 @@ def _check_amount(file: RawFile, content: bytes) -> None:
 def _check_lines(file: RawFile, content: bytes) -> None:
     """Each is a few numbers; a file without line breaks would be taken apart as one header."""
     start = 0
+    # From line break to line break, each as far on as the limit allows: no line is split up.
     while len(content) - start > limits.LINE_BYTES:
         end = content.rfind(b"\n", start, start + limits.LINE_BYTES + 1)
         if end < 0:

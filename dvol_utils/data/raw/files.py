@@ -157,7 +157,7 @@ def _unquoted(file: RawFile, content: bytes) -> bytes:
     is_quote = characters == ord('"')
     is_separator = (characters == ord(",")) | (characters == ord("\n"))
     quotes, ends = np.flatnonzero(is_quote), np.flatnonzero(characters == ord("\n"))
-    number = np.diff(np.searchsorted(quotes, ends), prepend=0)[1:]
+    number = np.diff(np.searchsorted(quotes, ends), prepend=0)[1:]  # without the header's
     bad = number != number[0]
     if bad.any():
         row = int(np.argmax(bad))
@@ -216,6 +216,7 @@ def _parse(content: bytes, width: int, types: Mapping[str, pa.DataType]) -> pa.T
     return pa_csv.read_csv(
         pa.BufferReader(content),
         read_options=pa_csv.ReadOptions(column_names=list(map(str, range(width))), skip_rows=1),
+        # Quotes have been checked and taken off by `_unquoted`; a blank line is a row that lacks.
         parse_options=pa_csv.ParseOptions(quote_char=False, ignore_empty_lines=False),
         convert_options=pa_csv.ConvertOptions(
             column_types=types, include_columns=list(types), null_values=[""]

@@ -147,6 +147,7 @@ def read_series(
     if path is None:
         _refuse_missing(series_path(raw_dir, asset, series, params))
     content = read_content(path)
+    # Before anything is made of it: a changed file is named as such, not by what it breaks.
     _check_hash(path, content)
     columns = (*schema.columns, *schema.extra)
     given = params.columns.get(series, {})
@@ -176,6 +177,7 @@ def read_series(
     length = pd.Timedelta(minutes=0 if series == "funding" else minutes)
     ahead = params.source == "simulated"
     ended = ended_rows(cells.file, times.opens + length, length, may_lie_ahead=ahead)
+    # Read all the same, since the price may be what amounts in coins are turned into USD by.
     if not with_extra:
         table = table[[column.name for column in schema.columns]]
     table.attrs = {"open": len(table) - ended, "rounded": times.rounded}
@@ -233,6 +235,7 @@ def store_table(
             steps = (last - first) // pd.Timedelta(minutes=step_minutes(series, params)) + 1
             twice = int(table.index.duplicated().sum())
             empty = int(table.isna().to_numpy().sum())
+            # In the order in which `read_series` sets them: open, rounded.
             counts = (steps - len(table), twice, empty, *table.attrs.values())
             rows.append((path.name, len(table), first, last, *counts))
     columns = ["file", "rows", "first", "last", "missing_rows", "duplicates", "empty_cells"]

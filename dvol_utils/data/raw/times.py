@@ -128,6 +128,7 @@ def check_step(
     if len(opens) < 2:
         return
     steps = np.diff(_minutes(opens))
+    # The lower median, which is a step that occurs, with an even number too.
     middle = np.partition(steps, (len(steps) - 1) // 2)[(len(steps) - 1) // 2]
     if middle != minutes:
         file.refuse(f"most rows are {middle:,} minutes apart; {declared}", column=column)
@@ -170,6 +171,7 @@ def check_held(file: RawFile, values: pd.Series, minutes: int) -> None:
     if size < _FEWEST_CHANGES:
         return
     place = _minutes(values.index)[changed] // minutes
+    # Whole blocks; what is left at the end is shorter than the rule needs.
     blocks = place[: len(place) // size * size].reshape(-1, size)  # (blocks, changes)
     for rows in _HELD_ROWS:
         phases = blocks % rows
@@ -249,6 +251,7 @@ def ended_rows(
     now = pd.Timestamp.now("UTC")
     written = pd.Timestamp(file.path.stat().st_mtime, unit="s", tz="UTC")
     last = ends[-1]
+    # Its start, not its end: the last bar may still be open.
     if last - length > now and not may_lie_ahead:
         row = int((ends - length).searchsorted(now, side="right"))
         file.refuse(

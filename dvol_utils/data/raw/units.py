@@ -126,6 +126,7 @@ def check_usual(
         size = values.abs() / (hours if quantity == "quote_volume" else 1)
         by_month = size.groupby(month)
         levels = by_month.quantile(usual.share)[by_month.count() >= _FEWEST_ROWS]
+        # A month of zeros says nothing of the unit.
         bad = ~levels.between(usual.low, usual.high) & (levels > 0)
         if bad.any():
             first = bad.index[int(np.argmax(bad))]
@@ -171,10 +172,11 @@ def check_beside_price(
     """
     both = pd.DataFrame({"dvol": dvol, "price": price}).dropna()
     step = pd.Timedelta(hours=step_hours)
-    both["move"] = np.log(both["price"]).diff().where(both.index.diff() == step)
+    # Across a gap a return is that of several bars.
+    both["squared_move"] = np.log(both["price"]).diff().where(both.index.diff() == step) ** 2
     weeks = both.groupby((both.index - both.index.min()) // _WEEK)
     a_year = 24 * DAYS_A_YEAR / step_hours
-    realised = weeks["move"].agg(lambda moves: 100 * np.sqrt(a_year * (moves**2).mean()))
+    realised = 100 * np.sqrt(a_year * weeks["squared_move"].mean())
     judged = pd.DataFrame({"level": weeks["dvol"].median(), "realised": realised})
     judged = judged[judged["realised"] > 0]
     if declared.get("dvol") == 1 or len(judged) < _FEWEST_WEEKS:

@@ -47,6 +47,7 @@ _HOUR_SIZE = (
 )
 _WEEKDAY_SIZE = (1.10, 0.96, 1.05, 1.02, 1.15, 0.82, 0.80)
 
+# Each jump causes the branching more, so that all together come at the rate.
 _BASE_RATE = _JUMP_RATE * (1 - _JUMP_BRANCHING)
 _EXCITEMENT_DECAY = float(np.exp(-1.0 / _JUMP_MEMORY_HOURS))
 # sums to the branching over the hours after
@@ -150,8 +151,10 @@ def follow(noise: Noise, stamps: np.ndarray, before: MarketState) -> Hours:
     )
     slow = parts[1] + parts[2]
     happens, excitement = _jump_times(noise.jump, before.excitement)
+    # A size is drawn for each hour, so that a jump more moves no other random number.
     jump = np.where(happens, _jump_sizes(noise, slow), 0.0)
     after = decaying_sum(happens.astype(float), _AFTERSHOCK_HOURS, before.aftershock)
+    # Of the hours before: a jump makes the next hours livelier, and not without end.
     counted = np.minimum(_one_earlier(after, before.aftershock), _AFTERSHOCK_LIMIT)
     log_volatility = parts[0] + slow + _AFTERSHOCK * counted
     sigma = _SIGMA * np.exp(log_volatility)
@@ -199,7 +202,9 @@ def mean_changes(before: MarketState, hours: int) -> np.ndarray:
 
 def calendar(stamps: np.ndarray) -> np.ndarray:
     """Weekly pattern of the log level, mean 0: the running sum of the week's mean changes."""
+    # From percent a day, and basis points an hour, to log changes an hour.
     drift = np.add.outer(np.array(_WEEKDAY_PERCENT) / 2_400, np.array(_HOUR_BP) / 1e4).ravel()
+    # Less its mean, so that the week ends where it began.
     level = np.cumsum(drift - drift.mean())
     slot = weekday(stamps) * 24 + stamps % DAY_MS // HOUR_MS
     return (level - level.mean())[slot]
@@ -229,6 +234,7 @@ def _jump_sizes(noise: Noise, slow_volatility: np.ndarray) -> np.ndarray:
 def _mean_jump() -> float:
     """Mean change by jumps of any hour."""
     variance = _JUMP_SPREAD**2 + sum(sd**2 for _, sd in _SIGMA_PARTS[1:])
+    # The mean of a log-normal: its median times exp(variance / 2).
     return _JUMP_RATE * (2 * _JUMP_UP_SHARE - 1) * _JUMP_MEDIAN * np.exp(variance / 2)
 
 
@@ -237,14 +243,17 @@ _MEAN_JUMP = _mean_jump()
 
 def _student(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     """Student t shocks of variance 1."""
+    # Student's variance is nu / (nu - 2).
     return rng.standard_t(_TAIL_FREEDOM, shape) * np.sqrt(1 - 2 / _TAIL_FREEDOM)
 
 
 def _shocks(dvol: np.ndarray, price: np.ndarray) -> np.ndarray:
     """DVOL's shocks of variance 1, which load on the price's shock and on its size."""
     nu = _TAIL_FREEDOM
+    # The mean of |t| at variance 1.
     mean_size = 2 * np.sqrt((nu - 2) / np.pi) / (nu - 1) * gamma((nu + 1) / 2) / gamma(nu / 2)
     size = (np.abs(price) - mean_size) / np.sqrt(1 - mean_size**2)
+    # What the loads leave of a variance of 1.
     weight = np.sqrt(1 - _LOAD_RETURN**2 - _LOAD_SIZE**2)
     return weight * dvol + _LOAD_RETURN * price + _LOAD_SIZE * size
 

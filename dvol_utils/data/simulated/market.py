@@ -88,6 +88,7 @@ def simulate_market(params: SimulatedParams, asset: str = "BTC") -> dict[str, pd
     *for_dvol, for_price, for_volume, for_wicks, for_funding, for_days = _streams(params, asset)
     stamps, noise, dvol_hours = _dvol_hours(params, for_dvol)
     jump, sigma = dvol_hours.jump, dvol_hours.sigma
+    # In hundredths of a point, as the index is published.
     dvol_close = np.round(MEDIAN_LEVEL * np.exp(dvol_hours.log_level), 2)
 
     price_sigma = _price_sigma(stamps, dvol_close, dvol_hours.log_volatility)
@@ -216,6 +217,7 @@ def _price_sigma(
     stamps: np.ndarray, dvol_close: np.ndarray, log_volatility: np.ndarray
 ) -> np.ndarray:
     """Hourly volatility of the price: what DVOL of the hour before says, and the clusters."""
+    # Of the hour before: what is implied is known when the hour begins.
     before = np.concatenate((dvol_close[:1], dvol_close[:-1]))
     implied = (
         before

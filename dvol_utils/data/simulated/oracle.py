@@ -72,6 +72,7 @@ def oracle_forecasts(
     """
     stamps, states = dvol_states(params, asset)
     moments_ms = pd.DatetimeIndex(origins).as_unit("ms").asi8
+    # An origin is a close; hours are labelled by their open.
     place = (moments_ms - HOUR_MS - stamps[0]) // HOUR_MS
     outside = (place < 0) | (place >= len(stamps)) | ((moments_ms - stamps[0]) % HOUR_MS != 0)
     if outside.any():
@@ -83,6 +84,7 @@ def oracle_forecasts(
     table = np.empty((len(moments_ms), 4))
     for day in np.unique(days):
         rows = np.flatnonzero(days == day)
+        # By day, so that it does not matter which other origins are asked for (test_oracle.py).
         sequence = chance(params, asset, _PURPOSE, int(day))
         table[rows] = np.column_stack(
             _moments(states.at(place[rows]), moments_ms[rows], sequence, horizon_hours, paths)
@@ -143,6 +145,7 @@ def _moments(
     """Mean of DVOL and its standard error, variance and its standard error, (origins,) each."""
     log_mean = log_means(state, opens, horizon_hours)
     apart = followed(state, opens, sequence, horizon_hours, paths) - log_mean[:, np.newaxis]
+    # expm1 and the difference below keep the digits of small deviations.
     grown = np.expm1(apart)
     curved = grown - apart
     scale = MEDIAN_LEVEL * np.exp(log_mean)

@@ -65,6 +65,7 @@ def decaying_sum(values: np.ndarray, memory: float, before: np.ndarray | float =
     """
     phi = np.exp(-1.0 / memory)
     shape = np.broadcast_shapes(values.shape[:-1], np.shape(before))
+    # The state that lfilter expects: phi times the sum so far.
     carried = np.broadcast_to(phi * np.asarray(before), shape)[..., np.newaxis]
     values = np.broadcast_to(values, (*shape, values.shape[-1]))
     return lfilter([1.0], [1.0, -phi], values, zi=carried)[0]
@@ -117,6 +118,7 @@ def funding_rates(
 
 def onchain_days(rng: np.random.Generator, stamps: np.ndarray, close: np.ndarray) -> pd.DataFrame:
     """Whole UTC days: activity with its week, and market value over realised value."""
+    # Hours until the first midnight: only whole days have values.
     begin = int(-stamps[0] % DAY_MS // HOUR_MS)
     days = (len(stamps) - begin) // 24
     day_stamps = stamps[begin : begin + 24 * days : 24]

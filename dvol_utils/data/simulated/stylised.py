@@ -142,6 +142,7 @@ def _calendar_facts(log_level: pd.Series, change: pd.Series, time: pd.Series) ->
     by_hour = change.groupby(opens).mean() * 1e4
     facts = {
         "mean change of the bar from 08:00, bp": by_hour.get(8, np.nan),
+        # Labels, so that the hour 4 is among them.
         "mean change of bars from 00:00 to 04:00, bp": by_hour.loc[0:4].mean(),
         "mean change of bars from 10:00 to 15:00, bp": by_hour.loc[10:15].mean(),
     }
@@ -155,6 +156,7 @@ def _calendar_facts(log_level: pd.Series, change: pd.Series, time: pd.Series) ->
 def _jump_facts(jumps: pd.DataFrame) -> dict[str, float]:
     flag = jumps["is_jump"].fillna(False).astype(bool).reset_index(drop=True)
     size = jumps["jump_size"].reset_index(drop=True)[flag]
+    # The hour itself left out: it would always be near a jump of its own.
     recent = flag.astype(float).shift(1).rolling(24, min_periods=1).sum() > 0
     share = flag.mean()
     near = flag[recent].mean() if recent.any() else np.nan

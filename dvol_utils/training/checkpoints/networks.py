@@ -59,23 +59,27 @@ def fingerprint(
     so, and the weights of the checkpoint `begins_with`, from which training starts.
     """
     digest = hashlib.sha256()
+    # Jumps and splits are not among these: they are in the rows and weights below.
     settings = flat(effective(study, ("features", "target", "training")))
     for key in {*neutral_keys(), *_SAID_OTHERWISE} & settings.keys():
         del settings[key]
+    # Alone, a network's rate is never scaled, whatever the study says.
     if processes == 1:
         del settings["training.lr_scaling"]
     size = dict(network_size(name, study.networks))
     facts = [name, seed, size, settings, processes, arithmetic, network_code(name)]
     digest.update(json.dumps(facts).encode())
-    columns = feature_columns(study.features.groups)
     weight = samples.loss_weights(study.training.jump_weight)
     for rows in (samples.rows("train"), samples.rows("validation"), samples.fitting_rows()):
         for values in (rows, samples.target[rows], weight[rows]):
             digest.update(np.ascontiguousarray(values).tobytes())
+    # `rows` is the last of the loop: the rows to learn from, which age alone weighs.
     if samples.age_weight is not None:
         digest.update(samples.age_weight[rows].tobytes())
+    # Up to the last row that is learnt from or stopped by; later ones change no weight.
     last = max(rows.max(), samples.rows("validation").max()) + 1
-    digest.update(samples.features[columns].to_numpy()[:last].tobytes())
+    for name in feature_columns(study.features.groups):
+        digest.update(samples.features[name].to_numpy()[:last].tobytes())
     if begins_with is not None:
         digest.update(read_config(begins_with)["weights_sha256"].encode())
     return digest.hexdigest()
@@ -93,6 +97,7 @@ def save_finished(
     CheckpointError
         The disk is full or cannot be written.
     """
+    # On the CPU: the file shall not depend on the device that trained the network.
     weights = {name: value.detach().cpu() for name, value in network.state_dict().items()}
     best = min(history, key=lambda row: row["validation_loss"])
     with writing(folder, "the trained network could not be saved"):
@@ -156,6 +161,7 @@ def load_finished(
     config = read_sealed(folder / "config.json")
     if config.get("arithmetic") not in arithmetics:
         return None
+    # With the number of processes that the checkpoint names, where any will do.
     if config["fingerprint"] != of(processes or config["processes"], config["arithmetic"]):
         return None
     load_weights(folder, network)

@@ -51,6 +51,7 @@ class TrainState:
     def __init__(self, folder: Path, of: str, *, keep_seconds: float) -> None:
         self.folder, self.of = folder, of
         self.say: Callable[[str], None] = print
+        # Monotonic: a wall clock that is set back would put the next state off by as much.
         self.keep_seconds, self.kept_at = keep_seconds, time.monotonic()
         self.index = folder / _INDEX
 
@@ -67,10 +68,13 @@ class TrainState:
         entry = read_sealed(self.index)
         if entry["fingerprint"] != self.of:
             return None
+        # The name alone: a state may not lead to a file elsewhere (tests/test_checkpoints.py).
         path = self.folder / Path(entry["file"]).name
         check_file(path, entry["sha256"])
         try:
+            # First, since a small archive may unpack to more than the memory holds.
             _check_unpacked(path)
+            # Nothing in it is executed; and a GPU's state loads on a machine without one.
             return torch.load(path, weights_only=True, map_location="cpu")
         except Exception as error:  # of many kinds; among them, that it is code
             reason = str(error).partition("\n")[0]
@@ -90,6 +94,7 @@ class TrainState:
                 f"{self.folder}: the state of epoch {len(plain['history'])} could not be kept "
                 f"({error.strerror or error}); training goes on, but a crash would cost more"
             )
+        # After a failure too, or every epoch would try the full disk again.
         self.kept_at = time.monotonic()
 
     def _keep(self, plain: State, epoch: int) -> None:
@@ -98,6 +103,7 @@ class TrainState:
             _save(plain, temporary)
         entry = {"file": path.name, "sha256": file_hash(path), "fingerprint": self.of}
         write_sealed(self.index, entry)
+        # Last: until the index names the new state, the old one is what a crash goes back to.
         _remove_states(self.folder, but=path)
 
 

@@ -35,6 +35,7 @@ def check_file(path: Path, sha256: str) -> None:
 
     One that is larger than `limits.CHECKPOINT_BYTES` is not read at all.
     """
+    # Size before hash: what is too large is not even read to be hashed.
     try:
         check_size(path, limits.CHECKPOINT_BYTES)
         found = file_hash(path)
@@ -103,6 +104,7 @@ def locked(folder: Path) -> Iterator[None]:
     """
     with writing(folder, "training cannot begin"):
         folder.mkdir(parents=True, exist_ok=True)
+        # The folder itself is locked, so that no lock file is left behind.
         handle = os.open(folder, os.O_RDONLY)
     until = time.monotonic() + LOCK_SECONDS
     try:
@@ -115,6 +117,7 @@ def locked(folder: Path) -> Iterator[None]:
             time.sleep(0.1)
         yield
     finally:
+        # Which ends the lock.
         os.close(handle)
 
 

@@ -41,6 +41,7 @@ def save_simple(
     CheckpointError
         The disk is full or cannot be written.
     """
+    # safetensors writes memory as it lies: a transposed array comes back with other values.
     state = {name: np.ascontiguousarray(value) for name, value in forecaster.state().items()}
     path = folder / "model.safetensors"
     with writing(folder, "the fitted model could not be saved"):

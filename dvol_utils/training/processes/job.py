@@ -108,8 +108,10 @@ def write_samples(samples: Samples, path: Path) -> None:
         for field in fields(samples)
         if field.name not in (*_ATTRIBUTES, "features") and getattr(samples, field.name) is not None
     }
+    # Their index is the times, which are a column of the table already.
     features = samples.features.add_prefix(_FEATURE).reset_index(drop=True)
     table = pd.concat([pd.DataFrame(columns), features], axis=1)
+    # pandas keeps them in the file's own metadata.
     table.attrs = {name: getattr(samples, name) for name in _ATTRIBUTES}
     with replacing(path) as temporary:
         table.to_parquet(temporary, index=False)

@@ -78,7 +78,9 @@ def _torchrun(job: Path, processes: int, nnodes: int, rendezvous: str | None) ->
         f"--nproc-per-node={processes}",
         f"--max-restarts={RESTARTS}",
         "--rdzv-backend=c10d",
+        # Port 0: any that is free, so that two runs on a machine do not meet.
         f"--rdzv-endpoint={rendezvous or 'localhost:0'}",
+        # Machines have to give the same name; on one machine each run has its own.
         f"--rdzv-id=dvol-{'shared' if nnodes > 1 else os.getpid()}",
         f"--local-addr={_own_address(rendezvous) if rendezvous else 'localhost'}",
         f"--log-dir={job / 'logs'}",

@@ -26,6 +26,7 @@ def end_with_parent(parent: int, grace_seconds: float = 0.0) -> None:
         return  # a worker that takes several tasks
 
     def watch() -> None:
+        # A process whose parent has died is given another one.
         while os.getppid() == parent:
             time.sleep(_POLL_SECONDS)
         if grace_seconds:

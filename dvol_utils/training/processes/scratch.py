@@ -28,6 +28,7 @@ def scratch_folder() -> Iterator[Path]:
         folder = Path(name)
         handle = os.open(folder, os.O_RDONLY)
         try:
+            # Held while it is in use: a folder that nobody holds is taken for abandoned.
             try_lock(handle, folder)
             yield folder
         finally:
