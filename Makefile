@@ -156,7 +156,7 @@ bench: $(VENV) ## measure speed: bootstrap, data, growth, jumps, training (those
 	  echo "benchmarks/$$what.py"; $(BIN)/python "benchmarks/$$what.py"; \
 	done
 
-bench-peers: $(PEERS) ## time neuralforecast's LSTM beside ours on STUDY's windows
+bench-peers: $(PEERS) ## measure two peers' LSTMs beside ours on STUDY's windows
 	@.venv-peers/bin/python benchmarks/peers/lstm.py $(OPTIONS) $(ARGS)
 
 $(PEERS): benchmarks/peers/requirements.txt pyproject.toml constraints.txt
