@@ -134,7 +134,7 @@ def test_a_network_keeps_checkpoints_of_its_own(tmp_path):
     assert not isinstance(network, Restorable)
 
 
-def test_restored_trees_are_scikit_learns(tmp_path):
+def test_restored_trees_forecast_in_the_bits_of_those_that_grew():
     rng = np.random.default_rng(0)
     inputs = rng.standard_normal((6_000, 4)).round(1)  # many values on a threshold's edge
     target = np.sign(inputs[:, 0]) * inputs[:, 1] + rng.standard_normal(6_000)
@@ -142,7 +142,7 @@ def test_restored_trees_are_scikit_learns(tmp_path):
     grown.fit(inputs, target, rng.random(6_000))
     restored.restore(grown.state())
     asked = np.vstack([inputs, 10 * rng.standard_normal((2_000, 4))])
-    np.testing.assert_array_equal(restored.predict(asked), grown.trees.predict(asked))
+    np.testing.assert_array_equal(restored.predict(asked), grown.predict(asked))
     assert len(np.unique(restored.predict(asked))) > 100
     restored.fit(inputs, -target, np.ones(6_000))  # what it had taken over is forgotten
     assert restored.predict(inputs)[0] != grown.predict(inputs)[0]
