@@ -85,8 +85,8 @@ def _taken(durations: Mapping[str, float]) -> list[str]:
         return []
     stages = [f"{stage[:2]}: {duration_text(seconds)}" for stage, seconds in durations.items()]
     return [
-        f"{', '.join(stages)}; together {duration_text(sum(durations.values()))}",
-        "of each page's last run, which reads networks that were trained before",
+        f"{', '.join(stages)}; in sum {duration_text(sum(durations.values()))}",
+        "of each page's last run, some of them at the same time; networks trained before are read",
     ]
 
 
