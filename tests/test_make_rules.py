@@ -163,6 +163,17 @@ def test_a_stage_depends_on_the_code_and_the_tables_that_it_reads():
     assert {"dvol_utils/report/site.py", "dvol_utils/report/templates/style.css"} <= set(site)
 
 
+def test_stages_that_train_networks_wait_for_one_another_and_others_do_not(project):
+    end = "split: {validation_start: 2021-03-28, test_start: 2021-04-18, test_end: 2021-04-25}\n"
+    more = "horizons: [1]\npublished_page: true\nedge: {start: 2021-03-01}\n"
+    study = project / "params/tiny.yaml"
+    study.write_text(re.sub(r"(?m)^split:.*\n(?: .*\n)*", "", study.read_text()))
+    rules = rules_of(project, end + more)
+    lines = re.findall(r"^runs/tiny/notebooks/(\d\d)\S+: [^|\n]*(?:\| (\S+))?$", rules, re.M)
+    waits = {stage: Path(other).stem[:2] for stage, other in lines if other}
+    assert waits == {"07": "03", "12": "07", "13": "12"}
+
+
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_stages_say_which_tables_their_notebook_reads_and_leaves(notebook):
     stage = next(stage for stage in STAGES if stage.name == notebook.stem)
