@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import threading
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from engine import scalars, tiny_forecaster, tiny_job, tiny_samples, tiny_study
+from tensorboard.summary.writer.record_writer import RecordWriter
 from trainers import lines, until
 
 from dvol_utils.training.progress import (
@@ -17,6 +19,7 @@ from dvol_utils.training.progress import (
     epoch_bar,
     follow,
     progress_line,
+    show_no_full_disk_of_writers,
 )
 from dvol_utils.training.run import train_checkpoint
 
@@ -85,6 +88,25 @@ def test_curves_are_those_of_the_history(trainers, tmp_path, tiny_ladder):
         steps, values = zip(*scalars(folder, name), strict=True)
         assert list(steps) == [1, 2, 3, 4, 5]
         assert list(values) == pytest.approx(history[name].tolist(), rel=1e-6)
+
+
+def test_a_full_disk_costs_curves_and_shows_no_traceback(monkeypatch, tmp_path):
+    def full(*_):
+        raise OSError("no room")
+
+    tracebacks = []
+    monkeypatch.setattr(threading, "excepthook", tracebacks.append)
+    show_no_full_disk_of_writers.cache_clear()  # pytest has a hook of its own for each test
+    with ProgressWriter(tmp_path, tiny_study().training, "it", past=[], echo=print) as writer:
+        monkeypatch.setattr(RecordWriter, "write", full)
+        for _ in range(2):
+            writer.add(ROW)
+        assert tracebacks == []
+        another = threading.Thread(target=full)  # whose error is told as before
+        another.start()
+        another.join()
+        assert len(tracebacks) == 1
+    assert (tmp_path / "history.csv").read_text().count("1.25") == 2
 
 
 def test_no_bar_where_there_is_no_terminal(capsys):

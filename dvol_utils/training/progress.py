@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -79,6 +80,7 @@ class ProgressWriter:
         self.history = path.open("a", encoding="utf-8", newline="")
         self.rows = csv.DictWriter(self.history, HISTORY)
         self.progress = (self.folder / "progress.log").open("a", encoding="utf-8")
+        show_no_full_disk_of_writers()
         # Events of epochs after the kept state are those of the run that crashed.
         self.events = SummaryWriter(self.folder, purge_step=len(self.past) + 1)
         if self.past:
@@ -114,6 +116,23 @@ class ProgressWriter:
         for file in (self.history, self.progress, self.events):
             with suppress(OSError):
                 file.close()
+
+
+@cache
+def show_no_full_disk_of_writers() -> None:
+    """Keep TensorBoard's writing threads from printing an error of the disk, from now on.
+
+    Such a thread ends with the first event that it cannot write. Who adds the next one is told by
+    an `OSError`, perhaps before the thread prints: so the hook is not taken off again.
+    """
+    before = threading.excepthook
+
+    def hook(error: threading.ExceptHookArgs) -> None:
+        is_writer = type(error.thread).__module__.startswith("tensorboard.")
+        if not (is_writer and issubclass(error.exc_type, OSError)):
+            before(error)
+
+    threading.excepthook = hook
 
 
 @contextmanager
