@@ -59,15 +59,16 @@ report: ## run the study and build its pages: reports/STUDY/index.html
 # One run at a time: these goals are made by another make, which holds the study's lock for as long
 # as it or a process of its stages lives. Who comes second is told who works there. It runs stages
 # that do not read from each other side by side, one per core, unless -j says how many.
-CORES  := $(or $(shell getconf _NPROCESSORS_ONLN 2>/dev/null),1)
 BUILDS := $(filter report reports/% runs/%,$(MAKECMDGOALS))
 ifneq ($(BUILDS),)
 ifndef HELD
+# Of those that this process may use; macOS has no nproc.
+CORES = $(or $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN),1)
 .PHONY: hold $(BUILDS)
 $(BUILDS): hold
 hold: | $(VENV)
 	@+$(BIN)/dvol hold $(OPTIONS) --doing $(call quote,make $(BUILDS)) -- \
-	  $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(CORES)) HELD=1 $(BUILDS)
+	  $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(CORES)) HELD=1 $(BUILDS)
 else
 
 # What each stage reads and by which code it runs, from the study itself: `dvol rules` writes it where

@@ -175,6 +175,14 @@ def test_a_trial_is_compared_by_its_short_name_wherever_one_stands(study, monkey
             compare_studies(["tiny", "tiny/trials/none"])
 
 
+def test_a_study_of_a_folder_named_trials_is_compared_by_its_path(study):
+    path = study.root / "my/trials/mine.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text((study.root / "params/tiny.yaml").read_text())
+    with pytest.raises(ArtefactError, match=r"study mine is not finished"):
+        compare_studies([str(path), "tiny"])
+
+
 def test_a_claim_keeps_the_stages_and_changes_nothing_twice(study):
     path = study.run_dir / "manifest.json"
     before = path.stat().st_ino

@@ -215,10 +215,12 @@ def _label(study: StudyParams) -> str:
 
 def _known(name: str | Path) -> StudyParams:
     try:
-        study, is_trial, _ = str(name).partition("/trials/")
         if Path(name).is_dir():
             return trial_at(Path(name))
-        return trial_at(load_study(study).root / "runs" / name) if is_trial else load_study(name)
+        match Path(name).parts:
+            case (study, "trials", _):
+                return trial_at(load_study(study).root / "runs" / name)
+        return load_study(name)
     except ParameterError as error:
         raise ParameterError(
             f"{error}\nOnly finished studies are compared: once its file is right, run "
